@@ -1,0 +1,50 @@
+"""The only module that reads the environment; the names of its variables are the constants below."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ENV_FLAKE: Final = "ESTIBA_FLAKE"
+"""Flake reference of the library itself; the development shell sets it."""
+
+ENV_CACHE: Final = "ESTIBA_CACHE_DIR"
+"""Folder for downloads; by default `estiba` in the user's cache folder."""
+
+ENV_NO_COLOR: Final = "NO_COLOR"
+"""Any value turns colours off (no-color.org)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What the environment says.
+
+    Attributes:
+        flake: Flake reference of the library, or an empty string outside its development shell.
+        cache_dir: Folder for downloads and apt state; disposable.
+        color: Whether output may be coloured.
+        interactive: Whether a person watches standard error.
+    """
+
+    flake: str
+    cache_dir: Path
+    color: bool
+    interactive: bool
+
+
+def load() -> Config:
+    """Read the environment once."""
+    home_cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Config(
+        flake=os.environ.get(ENV_FLAKE, ""),
+        cache_dir=Path(os.environ.get(ENV_CACHE) or Path(home_cache, "estiba")),
+        color=ENV_NO_COLOR not in os.environ and os.isatty(2),
+        interactive=os.isatty(2),
+    )
+
+
+def environment(**additions: str) -> dict[str, str]:
+    """Return this process's environment with additions, for a child process."""
+    return {**os.environ, **additions}

@@ -1,0 +1,115 @@
+"""Every error that Estiba raises on purpose, one class per cause, each with its own exit code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class EstibaError(Exception):
+    """Base of all errors meant for the user.
+
+    The message says what happened, where, and what to do next. It starts in lower case and carries no prefix.
+
+    Attributes:
+        exit_code: The process exit code when the error reaches the command line.
+        hint: The next command to run or setting to change, or an empty string.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Return the message, with the hint on a line of its own."""
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+class StaleLockError(EstibaError):
+    """The lock file does not match the project it was made from."""
+
+    exit_code = 2
+
+
+class ConfigError(EstibaError):
+    """A configuration file or environment variable holds something unusable; lists every problem found."""
+
+    exit_code = 3
+
+    def __init__(self, where: str, problems: Sequence[str], *, hint: str = "") -> None:
+        listed = problems[0] if len(problems) == 1 else "".join(f"\n  - {problem}" for problem in problems)
+        super().__init__(f"{where}: {listed}", hint=hint)
+        self.where = where
+        self.problems = tuple(problems)
+
+
+class LockFormatError(EstibaError):
+    """A lock file cannot be read: wrong version, wrong shape, or edited by hand."""
+
+    exit_code = 4
+
+
+class ResolutionError(EstibaError):
+    """pip or apt found no set of versions that fits; carries the resolver's own reason."""
+
+    exit_code = 5
+
+
+class ArtifactError(EstibaError):
+    """An artifact is missing, gone from its mirror, or does not have the locked hash."""
+
+    exit_code = 6
+
+
+class BuildError(EstibaError):
+    """A Nix build failed."""
+
+    exit_code = 7
+
+
+class CommandError(EstibaError):
+    """A program that Estiba runs failed.
+
+    Attributes:
+        argv: The command as a list.
+        code: Its exit code.
+        tail: The last lines of its standard error.
+    """
+
+    exit_code = 8
+
+    def __init__(self, argv: Sequence[str], code: int, tail: str, *, hint: str = "") -> None:
+        shown = f"\n{tail}" if tail else ""
+        super().__init__(f"{argv[0]} exited with {code}{shown}", hint=hint)
+        self.argv = tuple(argv)
+        self.code = code
+        self.tail = tail
+
+
+class MissingProgramError(EstibaError):
+    """A program that Estiba runs is not on PATH."""
+
+    exit_code = 9
+
+
+class BusyError(EstibaError):
+    """Another process works on the same files."""
+
+    exit_code = 10
+
+
+class RegistryError(EstibaError):
+    """An OCI registry or Docker engine refused or could not be reached."""
+
+    exit_code = 11
+
+
+class VerificationError(EstibaError):
+    """A rebuild did not give the expected digest."""
+
+    exit_code = 1

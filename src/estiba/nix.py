@@ -1,0 +1,72 @@
+"""One function per Nix command: argv in, parsed value out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from estiba.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from estiba.process import Runner
+
+
+def build(  # noqa: PLR0913 - the options of the command, all keyword-only
+    installable: str,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
+    out_link: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
+    runner: Runner = run,
+) -> Path:
+    """Build one installable and return its `out` path.
+
+    Args:
+        installable: A flake output, such as `.#image`.
+        overrides: Flake inputs to replace, name to flake reference; the lock file is left alone.
+        options: More arguments, such as `--offline`.
+        out_link: Where to put a symlink that keeps the result from being collected.
+        on_line: Called with every line of the log.
+        runner: Runs the command.
+
+    Raises:
+        CommandError: The evaluation or the build failed.
+    """
+    link = ["--out-link", str(out_link)] if out_link else ["--no-link"]
+    argv = ["nix", "build", installable, "--json", *link, *_override_flags(overrides), *options]
+    (built,) = json.loads(runner(argv, on_line=on_line).stdout)
+    return Path(built["outputs"]["out"])
+
+
+def evaluate(
+    installable: str, *, overrides: Mapping[str, str] | None = None, options: Sequence[str] = (), runner: Runner = run
+) -> Any:  # noqa: ANN401 - whatever the attribute holds
+    """Evaluate one attribute to JSON.
+
+    Raises:
+        CommandError: The evaluation failed.
+    """
+    argv = ["nix", "eval", installable, "--json", *_override_flags(overrides), *options]
+    return json.loads(runner(argv).stdout)
+
+
+def add_fixed(files: Sequence[Path], *, recursive: bool = False, runner: Runner = run) -> list[Path]:
+    """Add files to the store as fixed outputs by SHA-256 and return their store paths in order.
+
+    The path is the one of a fixed-output derivation with the same name, mode and hash; the file's base name must be
+    a valid store name (see `estiba.storepath.store_name`).
+    """
+    if not files:
+        return []
+    flags = ["--recursive"] if recursive else []
+    argv = ["nix-store", "--add-fixed", *flags, "sha256", *map(str, files)]
+    return [Path(line) for line in runner(argv).stdout.splitlines()]
+
+
+def _override_flags(overrides: Mapping[str, str] | None) -> list[str]:
+    flags = [word for name, ref in sorted((overrides or {}).items()) for word in ("--override-input", name, ref)]
+    return [*flags, "--no-write-lock-file"] if flags else []

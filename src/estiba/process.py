@@ -1,0 +1,145 @@
+"""The only module that starts a process."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import subprocess
+import sys
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Final, Protocol
+
+from estiba.errors import CommandError, MissingProgramError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+_TAIL_LINES: Final = 20
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """What a finished command left: its argv, exit code, standard output and the tail of standard error."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    tail: str
+
+
+class Runner(Protocol):
+    """Runs a command; code that needs one takes it as an argument, so that tests can pass a recording one."""
+
+    def __call__(  # noqa: PLR0913 - the options of a process, all keyword-only
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        stdin: str | None = None,
+        check: bool = True,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Completed:
+        """Run `argv` to its end; see `run`."""
+        ...
+
+
+def run(  # noqa: PLR0913 - the options of a process, all keyword-only
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: str | None = None,
+    check: bool = True,
+    on_line: Callable[[str], None] | None = None,
+) -> Completed:
+    """Run a command to its end, capture its standard output, and keep the last lines of its standard error.
+
+    Args:
+        argv: The command; never a shell string.
+        env: The child's whole environment; by default this process's own.
+        cwd: Its working directory.
+        stdin: Text for its standard input, which is empty otherwise.
+        check: Raise when the exit code is not 0.
+        on_line: Called with every line of standard error, without its newline, from a thread.
+
+    Raises:
+        MissingProgramError: The program does not exist.
+        CommandError: It exited with something other than 0, and `check` is set.
+    """
+    _log.debug("run: %s", shlex.join(argv))
+    try:
+        child = subprocess.Popen(  # noqa: S603 - argv is a list, no shell
+            argv, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    except FileNotFoundError as error:
+        if error.filename != argv[0]:
+            raise
+        msg = f"program not found: {argv[0]}"
+        raise MissingProgramError(msg, hint="enter the development shell first: ./nixw develop") from error
+    with child:
+        stdout, tail = _communicate(child, stdin, on_line)
+    completed = Completed(argv=tuple(argv), code=child.returncode, stdout=stdout, tail=tail)
+    if check and completed.code != 0:
+        raise CommandError(completed.argv, completed.code, completed.tail)
+    return completed
+
+
+def replace(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
+    """Run an interactive command on this terminal and return its exit code.
+
+    Raises:
+        MissingProgramError: The program does not exist.
+    """
+    try:
+        return subprocess.run(argv, env=env, cwd=cwd, check=False).returncode  # noqa: S603 - argv is a list, no shell
+    except FileNotFoundError as error:
+        msg = f"program not found: {argv[0]}"
+        raise MissingProgramError(msg, hint="enter the development shell first: ./nixw develop") from error
+
+
+def _communicate(
+    child: subprocess.Popen[str], stdin: str | None, on_line: Callable[[str], None] | None
+) -> tuple[str, str]:
+    """Feed and drain the child's three streams at once; stop the child when this thread is interrupted."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    threads = [
+        threading.Thread(target=_drain, args=(child.stderr, tail, on_line), daemon=True),
+        threading.Thread(target=_feed, args=(child.stdin, stdin or ""), daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        stdout = child.stdout.read()
+        child.wait()
+    except BaseException:
+        child.terminate()
+        child.wait()
+        raise
+    for thread in threads:
+        thread.join()
+    return stdout, "\n".join(tail)
+
+
+def _drain(stream: IO[str], tail: deque[str], on_line: Callable[[str], None] | None) -> None:
+    for raw in stream:
+        line = raw.rstrip("\n")
+        tail.append(line)
+        if on_line:
+            on_line(line)
+
+
+def _feed(stream: IO[str], text: str) -> None:
+    try:
+        stream.write(text)
+        stream.close()
+    except BrokenPipeError:
+        # A child that stops reading early tells why through its exit code.
+        sys.exc_info()

@@ -1,0 +1,18 @@
+"""Names and paths in the Nix store."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_FORBIDDEN: Final = re.compile(r"[^0-9A-Za-z+._?=-]")
+
+
+def store_name(file_name: str) -> str:
+    """Return `file_name` with the characters that a store name may not have replaced by `_`.
+
+    Nix allows letters, digits and `+-._?=`, and no leading dot (Nix manual, "Store path").
+    `nix/lib/lock.nix` holds the same rule; both are tested with the same examples.
+    """
+    name = _FORBIDDEN.sub("_", file_name)
+    return f"_{name[1:]}" if name.startswith(".") else name
