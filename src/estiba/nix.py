@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from estiba.process import Runner
 
 
-def build(  # noqa: PLR0913 - the options of the command, all keyword-only
+def build(
     installable: str,
     *,
     overrides: Mapping[str, str] | None = None,

@@ -34,7 +34,7 @@ class Completed:
 class Runner(Protocol):
     """Runs a command; code that needs one takes it as an argument, so that tests can pass a recording one."""
 
-    def __call__(  # noqa: PLR0913 - the options of a process, all keyword-only
+    def __call__(
         self,
         argv: Sequence[str],
         *,
@@ -48,7 +48,7 @@ class Runner(Protocol):
         ...
 
 
-def run(  # noqa: PLR0913 - the options of a process, all keyword-only
+def run(
     argv: Sequence[str],
     *,
     env: Mapping[str, str] | None = None,
@@ -73,7 +73,7 @@ def run(  # noqa: PLR0913 - the options of a process, all keyword-only
     """
     _log.debug("run: %s", shlex.join(argv))
     try:
-        child = subprocess.Popen(  # noqa: S603 - argv is a list, no shell
+        child = subprocess.Popen(
             argv, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
     except FileNotFoundError as error:
@@ -96,7 +96,7 @@ def replace(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: P
         MissingProgramError: The program does not exist.
     """
     try:
-        return subprocess.run(argv, env=env, cwd=cwd, check=False).returncode  # noqa: S603 - argv is a list, no shell
+        return subprocess.run(argv, env=env, cwd=cwd, check=False).returncode
     except FileNotFoundError as error:
         msg = f"program not found: {argv[0]}"
         raise MissingProgramError(msg, hint="enter the development shell first: ./nixw develop") from error

@@ -1,0 +1,9 @@
+"""The tasks of a service; its `tasks.py` is one line: `from estiba.tasks import ns`."""
+
+from __future__ import annotations
+
+from estiba.tasks.collection import load
+
+ns = load(__name__, __path__)
+
+__all__ = ["ns"]

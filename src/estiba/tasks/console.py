@@ -1,0 +1,206 @@
+"""The command line's edge: results on standard output, talk on standard error, errors as exit codes."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import json
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar, overload
+
+import invoke
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from estiba import config
+from estiba.errors import EstibaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from invoke import Task
+
+    from estiba.config import Config
+
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C, as shells give it."""
+
+_PLAIN_INTERVAL: Final = 5.0
+"""Seconds between two progress lines where no terminal redraws them."""
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class Console:
+    """Speaks to the user: `result`, `json` and `table` on standard output, everything else on standard error.
+
+    Colours and redrawn progress appear on a terminal without `NO_COLOR`; otherwise plain lines.
+    """
+
+    def __init__(self, settings: Config) -> None:
+        self._live = settings.interactive
+        self._err = RichConsole(stderr=True, no_color=not settings.color, highlight=False, soft_wrap=True)
+
+    def result(self, text: str) -> None:
+        """Print a result on standard output."""
+        print(text)
+
+    def json(self, data: Mapping[str, Any]) -> None:
+        """Print one JSON object on standard output."""
+        print(json.dumps(data, sort_keys=True, ensure_ascii=False))
+
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Print aligned columns on standard output; columns that hold only numbers are aligned to the right."""
+        texts = [[str(cell) for cell in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
+        right = [
+            bool(rows) and all(isinstance(row[index], int | float) for row in rows) for index in range(len(header))
+        ]
+        for line in (list(header), *texts):
+            cells = (
+                cell.rjust(width) if flush else cell.ljust(width)
+                for cell, width, flush in zip(line, widths, right or [False] * len(widths), strict=True)
+            )
+            print("  ".join(cells).rstrip())
+
+    def say(self, text: str) -> None:
+        """Print a line of talk on standard error."""
+        self._err.print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        """Print a warning on standard error."""
+        self._err.print(f"warning: {text}", style="yellow", markup=False)
+
+    def fail(self, text: str) -> None:
+        """Print why the command failed on standard error."""
+        self._err.print(f"error: {text}", style="red", markup=False)
+
+    @contextmanager
+    def step(self, label: str) -> Iterator[Callable[[str], None]]:
+        """Announce a step, then its time; yields a function for the latest line of what happens inside.
+
+        On a terminal the line is redrawn; elsewhere one is printed every few seconds.
+        """
+        started = time.monotonic()
+        outcome, style = "failed", "red"
+        try:
+            if self._live:
+                with self._err.status(label) as status:
+                    yield lambda line: status.update(f"{label}  [dim]{_shorten(line)}[/dim]")
+            else:
+                self.say(f"{label} ...")
+                yield _Paced(lambda line: self.say(f"{label}: {line}"))
+            outcome, style = "done", "green"
+        finally:
+            self._err.print(f"{label}: {outcome} in {time.monotonic() - started:.1f} s", style=style, markup=False)
+
+    @contextmanager
+    def progress(
+        self, label: str, *, total: int, unit: Literal["items", "bytes"] = "items"
+    ) -> Iterator[Callable[[int], None]]:
+        """Show how far a job is; yields a function that adds to what is done, callable from any thread."""
+        if not self._live:
+            yield _PlainProgress(label, total=total, unit=unit, say=self.say)
+            return
+        amount = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+        columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeElapsedColumn())
+        with Progress(*columns, console=self._err, transient=True) as bar:
+            job = bar.add_task(label, total=total)
+            yield lambda done: bar.advance(job, done)
+
+
+class _Paced:
+    """Passes on at most one line in every interval."""
+
+    def __init__(self, sink: Callable[[str], None]) -> None:
+        self._sink = sink
+        self._last = time.monotonic()
+        self._lock = threading.Lock()
+
+    def __call__(self, line: str) -> None:
+        with self._lock:
+            if time.monotonic() - self._last >= _PLAIN_INTERVAL:
+                self._last = time.monotonic()
+                self._sink(line)
+
+
+class _PlainProgress:
+    """Progress as lines: one at each tenth of the total."""
+
+    def __init__(self, label: str, *, total: int, unit: str, say: Callable[[str], None]) -> None:
+        self._label, self._total, self._unit, self._say = label, total, unit, say
+        self._done = 0
+        self._tenth = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, done: int) -> None:
+        with self._lock:
+            self._done += done
+            tenth = 10 * self._done // max(self._total, 1)
+            if tenth > self._tenth:
+                self._tenth = tenth
+                self._say(f"{self._label}: {self._amount(self._done)} of {self._amount(self._total)}")
+
+    def _amount(self, number: int) -> str:
+        return f"{number / 1e6:.1f} MB" if self._unit == "bytes" else str(number)
+
+
+def _shorten(line: str, limit: int = 100) -> str:
+    escaped = line.strip().replace("[", r"\[")
+    return escaped if len(escaped) <= limit else f"{escaped[:limit]}…"
+
+
+console: Final = Console(config.load())
+"""The console of this process."""
+
+
+@overload
+def task(body: Callable[_P, _R], /) -> Task[Callable[_P, _R]]: ...
+@overload
+def task(**options: Any) -> Callable[[Callable[_P, _R]], Task[Callable[_P, _R]]]: ...  # noqa: ANN401 - those of invoke.task
+def task(*bodies: Callable[_P, _R], **options: Any) -> Any:
+    """Declare an Invoke task whose errors reach the user as one message and an exit code.
+
+    Takes the keyword arguments of `invoke.task`. An exception that Estiba does not know keeps its traceback.
+    """
+    declare = invoke.task(**options)
+    return declare(_guarded(bodies[0])) if bodies else lambda body: declare(_guarded(body))
+
+
+def _guarded(body: Callable[_P, _R]) -> Callable[_P, _R]:
+    @functools.wraps(body)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return body(*args, **kwargs)
+        except EstibaError as error:
+            console.fail(str(error))
+            raise invoke.Exit(code=error.exit_code) from error
+        except KeyboardInterrupt as error:
+            console.fail("interrupted; files are as they were before the command")
+            raise invoke.Exit(code=INTERRUPTED) from error
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            console.fail(_disk_full(error))
+            raise invoke.Exit(code=1) from error
+
+    return guarded
+
+
+def _disk_full(error: OSError) -> str:
+    where = f" while writing {error.filename}" if error.filename else ""
+    return (
+        f"disk full{where}; files are as they were before the command\n"
+        "  hint: free some space (`nix store gc` drops what no project uses), then run the command again"
+    )
+
+
+def leave(code: int) -> None:
+    """End the process with an exit code, without a message of its own."""
+    if code:
+        sys.stdout.flush()
+        raise invoke.Exit(code=code)

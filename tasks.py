@@ -1,0 +1,41 @@
+"""The chores of this repository, beside the tasks that every service gets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from estiba.process import replace
+from estiba.tasks import ns
+from estiba.tasks.console import leave, task
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+
+@task(help={"fix": "Repair what can be repaired."})
+def lint(_: Context, fix: bool = False) -> None:
+    """Check style and types."""
+    leave(replace(["ruff", "check", *(["--fix"] if fix else []), "."]))
+    leave(replace(["ruff", "format", "--check", "."]))
+    leave(replace(["mypy"]))
+
+
+@task
+def format(_: Context) -> None:
+    """Rewrite the sources in the house style."""
+    leave(replace(["ruff", "check", "--fix-only", "--quiet", "."]))
+    leave(replace(["ruff", "format", "."]))
+
+
+@task(
+    pre=[lint],
+    help={"unit-only": "Leave out what needs Nix, Docker or the network.", "k": "Run the tests that match only."},
+)
+def test(_: Context, unit_only: bool = False, k: str = "") -> None:
+    """Check style and types, then run all tests."""
+    selection = ["-k", k] if k else []
+    leave(replace(["pytest", *([] if unit_only else ["--run-integration"]), *selection]))
+
+
+for _chore in (lint, format, test):
+    ns.add_task(_chore)
