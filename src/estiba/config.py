@@ -16,6 +16,9 @@ ENV_CACHE: Final = "ESTIBA_CACHE_DIR"
 ENV_NO_COLOR: Final = "NO_COLOR"
 """Any value turns colours off (no-color.org)."""
 
+ENV_DOCKER_CONFIG: Final = "DOCKER_CONFIG"
+"""Folder of Docker's `config.json`, by default `.docker` in the home folder; Docker's own name for it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -24,12 +27,14 @@ class Config:
     Attributes:
         flake: Flake reference of the library, or an empty string outside its development shell.
         cache_dir: Folder for downloads and apt state; disposable.
+        docker_config: Docker's configuration file, with the credentials of registries; need not exist.
         color: Whether output may be coloured.
         interactive: Whether a person watches standard error.
     """
 
     flake: str
     cache_dir: Path
+    docker_config: Path
     color: bool
     interactive: bool
 
@@ -40,6 +45,7 @@ def load() -> Config:
     return Config(
         flake=os.environ.get(ENV_FLAKE, ""),
         cache_dir=Path(os.environ.get(ENV_CACHE) or Path(home_cache, "estiba")),
+        docker_config=Path(os.environ.get(ENV_DOCKER_CONFIG) or Path.home() / ".docker", "config.json"),
         color=ENV_NO_COLOR not in os.environ and os.isatty(2),
         interactive=os.isatty(2),
     )

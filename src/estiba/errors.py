@@ -104,7 +104,7 @@ class BusyError(EstibaError):
 
 
 class RegistryError(EstibaError):
-    """An OCI registry or Docker engine refused or could not be reached."""
+    """An OCI registry refused a request or could not be reached."""
 
     exit_code = 11
 
@@ -113,3 +113,27 @@ class VerificationError(EstibaError):
     """A rebuild did not give the expected digest."""
 
     exit_code = 1
+
+
+class ImageRefError(EstibaError):
+    """An image reference is malformed, or names no registry host where one is needed."""
+
+    exit_code = 12
+
+
+class LayoutError(EstibaError):
+    """An OCI image layout or one of its documents is damaged; lists every problem found."""
+
+    exit_code = 13
+
+    def __init__(self, where: str, problems: Sequence[str], *, hint: str = "") -> None:
+        listed = problems[0] if len(problems) == 1 else "".join(f"\n  - {problem}" for problem in problems)
+        super().__init__(f"{where}: {listed}", hint=hint)
+        self.where = where
+        self.problems = tuple(problems)
+
+
+class EngineError(EstibaError):
+    """The Docker engine cannot be reached, or refused an image."""
+
+    exit_code = 14
