@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from estiba import config
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (config.ENV_FLAKE, config.ENV_CACHE, config.ENV_NO_COLOR, "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/home/grace")
+
+
+def test_cache_is_in_the_home_folder() -> None:
+    """Without settings, downloads go to the user's cache folder."""
+    assert config.load().cache_dir == Path("/home/grace/.cache/estiba")
+
+
+def test_cache_follows_the_desktop_standard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`XDG_CACHE_HOME` moves the cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "/var/tmp/cache")
+
+    assert config.load().cache_dir == Path("/var/tmp/cache/estiba")
+
+
+def test_own_variable_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ESTIBA_CACHE_DIR` names the folder itself."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "/var/tmp/cache")
+    monkeypatch.setenv(config.ENV_CACHE, "/srv/estiba")
+
+    assert config.load().cache_dir == Path("/srv/estiba")
+
+
+@pytest.mark.parametrize(("terminal", "expected"), [(True, True), (False, False)], ids=["terminal", "pipe"])
+def test_colours_need_a_terminal(monkeypatch: pytest.MonkeyPatch, *, terminal: bool, expected: bool) -> None:
+    """Colours appear only where a person looks."""
+    monkeypatch.setattr("os.isatty", lambda _: terminal)
+
+    assert config.load().color is expected
+
+
+def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`NO_COLOR` turns colours off on a terminal too."""
+    monkeypatch.setattr("os.isatty", lambda _: True)
+    monkeypatch.setenv(config.ENV_NO_COLOR, "1")
+
+    assert not config.load().color
+
+
+def test_child_environment_keeps_and_adds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child sees this process's environment and what is added."""
+    monkeypatch.setenv("LANG", "es_ES.UTF-8")
+
+    child = config.environment(LC_ALL="C")
+
+    assert (child["LANG"], child["LC_ALL"]) == ("es_ES.UTF-8", "C")

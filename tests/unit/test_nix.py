@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.recording import RecordingRunner
+
+from estiba import nix
+from estiba.errors import CommandError
+
+BUILT = json.dumps([{"drvPath": "/nix/store/x.drv", "outputs": {"out": "/nix/store/y-image"}}])
+"""As `nix build --json` of Nix 2.26 prints it."""
+
+
+def test_build_returns_the_output() -> None:
+    """A build is one command and yields the path of `out`."""
+    runner = RecordingRunner(BUILT)
+
+    assert nix.build(".#image", runner=runner) == Path("/nix/store/y-image")
+    assert runner.calls == [["nix", "build", ".#image", "--json", "--no-link"]]
+
+
+def test_build_with_everything() -> None:
+    """Link, overrides and options go into the command in a fixed order; the lock file is left alone."""
+    runner = RecordingRunner(BUILT)
+
+    nix.build(
+        ".#image",
+        overrides={"zeta": "path:/z", "estiba": "path:/e"},
+        options=["--offline"],
+        out_link=Path("result"),
+        runner=runner,
+    )
+
+    overrides = ["--override-input", "estiba", "path:/e", "--override-input", "zeta", "path:/z"]
+    assert runner.calls == [
+        ["nix", "build", ".#image", "--json", "--out-link", "result", *overrides, "--no-write-lock-file", "--offline"]
+    ]
+
+
+def test_failed_build_raises() -> None:
+    """What Nix refuses is an error."""
+    with pytest.raises(CommandError):
+        nix.build(".#image", runner=RecordingRunner(1))
+
+
+def test_evaluate_parses_json() -> None:
+    """An evaluated attribute arrives as a Python value."""
+    runner = RecordingRunner('{"layers": 3}')
+
+    assert nix.evaluate(".#lib", runner=runner) == {"layers": 3}
+    assert runner.calls == [["nix", "eval", ".#lib", "--json"]]
+
+
+def test_add_fixed_is_one_command() -> None:
+    """All files go into the store with one command, and their paths come back in order."""
+    runner = RecordingRunner("/nix/store/a-one\n/nix/store/b-two\n")
+
+    assert nix.add_fixed([Path("one"), Path("two")], runner=runner) == [
+        Path("/nix/store/a-one"),
+        Path("/nix/store/b-two"),
+    ]
+    assert runner.calls == [["nix-store", "--add-fixed", "sha256", "one", "two"]]
+
+
+def test_add_fixed_of_a_tree() -> None:
+    """A folder is added recursively."""
+    runner = RecordingRunner("/nix/store/a-tree\n")
+
+    nix.add_fixed([Path("tree")], recursive=True, runner=runner)
+
+    assert runner.calls == [["nix-store", "--add-fixed", "--recursive", "sha256", "tree"]]
+
+
+def test_adding_nothing_runs_nothing() -> None:
+    """Without files there is no command."""
+    runner = RecordingRunner()
+
+    assert nix.add_fixed([], runner=runner) == []
+    assert runner.calls == []
