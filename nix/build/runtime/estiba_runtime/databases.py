@@ -1,0 +1,158 @@
+"""The service's databases, reached through Django's settings and drivers: waiting for them, and the migration lock."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+import time
+import traceback
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from estiba_runtime.failure import EX_CONFIG, EX_TEMPFAIL, EX_UNAVAILABLE, StartError, redact, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LOCK: Final = int.from_bytes(b"estibamg", "big")
+_FIRST_REPORT: Final = 1.0
+_REPORT: Final = 5.0
+_RETRY: Final = 0.5
+# Databases that are a file or nothing at all: there is no server to wait for.
+_SERVERLESS: Final = ("sqlite3", "dummy", "spatialite")
+
+
+def wait(limit: float) -> None:
+    """Connect once to every configured database server, waiting at most `limit` seconds for all of them.
+
+    Raises:
+        StartError: The limit has passed, or the settings or a driver cannot be loaded.
+    """
+    settings = _load_settings()
+    aliases = [alias for alias, one in settings.items() if not one["ENGINE"].endswith(_SERVERLESS)]
+    attempt = _Attempt(aliases, [str(one.get("PASSWORD") or "") for one in settings.values()])
+    deadline = time.monotonic() + limit
+    # libpq's own limit is minutes when packets are dropped silently.
+    unset = "PGCONNECT_TIMEOUT" not in os.environ
+    os.environ.setdefault("PGCONNECT_TIMEOUT", "5")
+    attempt.start()
+    _watch(attempt, deadline, limit)
+    if unset:
+        del os.environ["PGCONNECT_TIMEOUT"]
+    if attempt.failure:
+        raise StartError(attempt.failure, EX_CONFIG)
+
+
+@contextmanager
+def migration_lock(alias: str, limit: float) -> Iterator[Callable[[], None] | None]:
+    """Hold PostgreSQL's advisory lock for migrations of one database.
+
+    Yields:
+        A function that keeps the lock's connection from being cut as idle, or None where the database has no such lock.
+
+    Raises:
+        StartError: Another process held the lock for longer than `limit` seconds.
+    """
+    connection = _separate(alias)
+    if connection.vendor != "postgresql":
+        yield None
+        return
+    with connection.cursor() as cursor:
+        _take_lock(cursor, limit)
+        yield lambda: _keep_alive(cursor)
+    connection.close()
+
+
+class _Attempt(threading.Thread):
+    """Connects in the background: a driver in C that hangs would keep the main thread from seeing SIGTERM."""
+
+    def __init__(self, aliases: list[str], secrets: list[str]) -> None:
+        super().__init__(daemon=True)
+        self.aliases = aliases
+        self.secrets = secrets
+        self.problem = "no answer"
+        self.failure = ""
+
+    def run(self) -> None:
+        """Connect to one database after the other."""
+        try:
+            for alias in self.aliases:
+                self._connect(alias)
+        except Exception:  # noqa: BLE001 - a driver may raise anything; the main thread reports it
+            self.failure = redact(traceback.format_exc(), self.secrets).strip()
+
+    def _connect(self, alias: str) -> None:
+        connection = _separate(alias)
+        late = importlib.import_module("django.db").OperationalError
+        while True:
+            try:
+                connection.ensure_connection()
+            except late as error:
+                self.problem = f"{alias}: {redact(' '.join(str(error).split()), self.secrets)}"
+                time.sleep(_RETRY)
+            else:
+                connection.close()
+                return
+
+
+def _watch(attempt: _Attempt, deadline: float, limit: float) -> None:
+    pause = _FIRST_REPORT
+    while attempt.is_alive():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            message = f"no database after {limit:g} seconds (DB_WAIT_TIMEOUT): {attempt.problem}"
+            raise StartError(message, EX_UNAVAILABLE)
+        attempt.join(min(pause, left))
+        if attempt.is_alive() and left > pause:
+            say(f"waiting for the database, {left - pause:.0f} seconds left: {attempt.problem}")
+        pause = _REPORT
+
+
+def _load_settings() -> dict[str, dict[str, Any]]:
+    """Import the service's settings and return `DATABASES` with Django's defaults.
+
+    Raises:
+        StartError: They cannot be imported; the message ends with the reason.
+    """
+    try:
+        settings: dict[str, dict[str, Any]] = importlib.import_module("django.db").connections.settings
+    except Exception as error:
+        raise StartError(redact(traceback.format_exc()).strip(), EX_CONFIG) from error
+    return settings
+
+
+def _separate(alias: str) -> Any:  # noqa: ANN401 - Django's wrapper; Django is not installed where this is checked
+    """Return a connection of our own: migrations may close Django's, and a pool would hand ours on."""
+    connections = importlib.import_module("django.db").connections
+    try:
+        connection = connections[alias].copy()
+    except Exception as error:
+        raise StartError(redact(traceback.format_exc()).strip(), EX_CONFIG) from error
+    connection.settings_dict["OPTIONS"].pop("pool", None)
+    return connection
+
+
+def _take_lock(cursor: Any, limit: float) -> None:  # noqa: ANN401 - as above
+    deadline = time.monotonic() + limit
+    reported = False
+    while True:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+        if cursor.fetchone()[0]:
+            return
+        if time.monotonic() >= deadline:
+            message = f"another process still migrates after {limit:g} seconds (MIGRATE_LOCK_TIMEOUT)"
+            raise StartError(message, EX_TEMPFAIL)
+        if not reported:
+            say("another process migrates; waiting for it")
+            reported = True
+        time.sleep(_RETRY)
+
+
+def _keep_alive(cursor: Any) -> None:  # noqa: ANN401 - as above
+    """Use the lock's connection; say so when it is gone, because then a second migration could start."""
+    error_class = importlib.import_module("django.db").Error
+    try:
+        cursor.execute("SELECT 1")
+    except error_class:
+        say("the connection that holds the migration lock is lost; the migration goes on")
