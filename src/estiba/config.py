@@ -13,6 +13,9 @@ ENV_FLAKE: Final = "ESTIBA_FLAKE"
 ENV_CACHE: Final = "ESTIBA_CACHE_DIR"
 """Folder for downloads; by default `estiba` in the user's cache folder."""
 
+ENV_APT_SOURCES: Final = "ESTIBA_APT_SOURCES"
+"""A .sources or .list file to take Debian mirrors from instead of the machine's apt configuration."""
+
 ENV_NO_COLOR: Final = "NO_COLOR"
 """Any value turns colours off (no-color.org)."""
 
@@ -27,6 +30,7 @@ class Config:
     Attributes:
         flake: Flake reference of the library, or an empty string outside its development shell.
         cache_dir: Folder for downloads and apt state; disposable.
+        apt_sources: File to take Debian mirrors from, or None for the machine's apt configuration.
         docker_config: Docker's configuration file, with the credentials of registries; need not exist.
         color: Whether output may be coloured.
         interactive: Whether a person watches standard error.
@@ -46,6 +50,7 @@ def load() -> Config:
         flake=os.environ.get(ENV_FLAKE, ""),
         cache_dir=Path(os.environ.get(ENV_CACHE) or Path(home_cache, "estiba")),
         docker_config=Path(os.environ.get(ENV_DOCKER_CONFIG) or Path.home() / ".docker", "config.json"),
+        apt_sources=Path(os.environ[ENV_APT_SOURCES]) if os.environ.get(ENV_APT_SOURCES) else None,
         color=ENV_NO_COLOR not in os.environ and os.isatty(2),
         interactive=os.isatty(2),
     )
