@@ -101,7 +101,7 @@ def scheduler_command(arguments: Sequence[str], env: Mapping[str, str], *, has: 
     """Return the command line of the scheduler that the configuration asks for and the environment offers.
 
     Args:
-        arguments: For the scheduler; one that does not start with a dash is the file or module of cron jobs.
+        arguments: For the scheduler; where the first is no option, it is the file or module of cron jobs.
         env: `RQ_CRON` may name that file or module, `RQ_QUEUES` the queues.
         has: Tells whether a management command of django-rq can run; see `has_scheduler`.
 
@@ -109,7 +109,7 @@ def scheduler_command(arguments: Sequence[str], env: Mapping[str, str], *, has: 
         StartError: Cron jobs are asked for, and this django-rq cannot run them.
     """
     cron = [env["RQ_CRON"]] if env.get("RQ_CRON") and not arguments else []
-    if cron or any(not argument.startswith("-") for argument in arguments):
+    if cron or (arguments and not arguments[0].startswith("-")):
         if not has("rqcron"):
             message = "the installed django-rq has no rqcron command: upgrade django-rq, or unset RQ_CRON"
             raise StartError(message, EX_CONFIG)
@@ -212,12 +212,8 @@ def _queues(env: Mapping[str, str]) -> list[str]:
 
 def _database(arguments: Sequence[str]) -> str:
     """Return the alias that `migrate` is told to work on."""
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        if word == "--database":
-            return following
-        if word.startswith("--database="):
-            return word.partition("=")[2]
-    return "default"
+    words = [part for word in arguments for part in word.split("=", 1)]
+    return words[words.index("--database") + 1] if "--database" in words[:-1] else "default"
 
 
 def _manage_file(env: Mapping[str, str]) -> Path:
