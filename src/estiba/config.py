@@ -38,6 +38,7 @@ class Config:
 
     flake: str
     cache_dir: Path
+    apt_sources: Path | None
     docker_config: Path
     color: bool
     interactive: bool
