@@ -1,0 +1,36 @@
+# The first derivation: unpacks the Debian packages in $debs with busybox alone and makes their programs run from $out.
+set -eu -o pipefail
+export PATH=$seed/bin LC_ALL=C PYTHONHASHSEED=0
+mkdir -p "$out"
+for deb in $debs; do
+  busybox ar p "$deb" data.tar.xz | busybox xz -d | busybox tar -x -C "$out" -f -
+done
+cd "$out"
+busybox rm -rf var usr/share/doc usr/share/man usr/share/locale usr/share/lintian usr/share/bug
+
+# Debian 12 ships some files outside /usr, for links that base-files makes there (merged /usr).
+for folder in bin sbin lib lib64; do
+  if [ -d "$folder" ]; then
+    busybox mkdir -p "usr/$folder"
+    busybox cp -a "$folder/." "usr/$folder/"
+    busybox rm -r "$folder"
+  fi
+done
+
+# The machine's certificates are not in the sandbox; this bundle is the one that Debian's ca-certificates would write.
+busybox mkdir -p etc/ssl/certs
+busybox cat usr/share/ca-certificates/mozilla/*.crt >etc/ssl/certs/ca-certificates.crt
+
+libraries=$out/usr/lib/$triplet
+loader=$libraries/$loader
+for program in usr/bin/*; do
+  [ -f "$program" ] && [ ! -L "$program" ] || continue
+  [ "$(busybox head -c 4 "$program")" = "$(busybox printf '\177ELF')" ] || continue
+  busybox cp "$program" /tmp/program
+  "$loader" --library-path "$libraries" usr/bin/patchelf --set-interpreter "$loader" --force-rpath \
+    --set-rpath "$libraries" /tmp/program
+  busybox cat /tmp/program >"$program"
+done
+
+busybox find usr/lib -name __pycache__ -prune -exec busybox rm -r {} +
+usr/bin/python3.11 -I -S -B -m compileall -q -j 1 --invalidation-mode unchecked-hash "$out/usr/lib/python3.11"

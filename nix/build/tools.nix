@@ -1,0 +1,62 @@
+/**
+  The programs that Estiba itself runs, from the root `estiba.lock` and `nix/seed/seed.json`.
+
+  # Arguments
+  - lib: the library of pure functions
+  - system: the platform that builds
+  - lock: the parsed root lock
+*/
+{
+  lib,
+  system,
+  lock,
+}:
+let
+  platform = lib.platform.of system;
+  seed = import ../seed/seed.nix { inherit system; };
+  artifact = import ./artifact.nix {
+    inherit system;
+    inherit (lib) storeName;
+  };
+
+  here = builtins.filter (record: builtins.elem system record.platforms);
+  closure =
+    names:
+    lib.closure.of {
+      records = here lock.debs;
+      from = names;
+    };
+
+  /**
+    Python and the programs that every other builder is made with, running from their own folder.
+  */
+  builderPython = derivation {
+    name = "estiba-builder-python";
+    inherit system;
+    builder = "${seed.folder}/bin/busybox";
+    args = [
+      "sh"
+      ./builders/builder_python.sh
+    ];
+    seed = seed.folder;
+    debs = map artifact (closure [
+      "ca-certificates"
+      "libstdc++6"
+      "patchelf"
+      "python3.11"
+      "tzdata"
+      "xz-utils"
+      "zstd"
+    ]);
+    inherit (platform) triplet;
+    loader = baseNameOf platform.loader;
+  };
+in
+{
+  inherit builderPython seed;
+
+  /**
+    The record of the wheel that installs wheels.
+  */
+  installer = builtins.head (builtins.filter ({ name, ... }: name == "installer") lock.distributions);
+}
