@@ -1,0 +1,28 @@
+"""Run Django's `collectstatic` into a folder of the build; runs inside the service's root, with its Python.
+
+Argument: the folder. It gets `files` and `place.json`, which says where the files belong (the service's STATIC_ROOT).
+"""
+
+import json
+import sys
+from pathlib import Path
+
+DEFAULT_STATIC_ROOT = "/app/staticfiles"
+
+
+def main(target: Path) -> None:
+    """Collect the files."""
+    sys.path.insert(0, str(Path.cwd()))
+    import django  # noqa: PLC0415 - the service's own
+    from django.conf import settings  # noqa: PLC0415
+    from django.core.management import call_command  # noqa: PLC0415
+
+    place = str(settings.STATIC_ROOT or DEFAULT_STATIC_ROOT)
+    settings.STATIC_ROOT = str(target / "files")
+    django.setup()
+    call_command("collectstatic", interactive=False, verbosity=0)
+    (target / "place.json").write_text(json.dumps({"static_root": place}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

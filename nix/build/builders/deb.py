@@ -1,0 +1,50 @@
+"""Debian binary packages (deb(5)): an ar archive with a control and a data tarball."""
+
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_MAGIC = b"!<arch>\n"
+_HEADER = 60
+
+
+def members(archive: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the names and contents of an ar archive's members.
+
+    Raises:
+        ValueError: The bytes are not an ar archive.
+    """
+    if not archive.startswith(_MAGIC):
+        msg = "not a Debian package: no ar magic"
+        raise ValueError(msg)
+    position = len(_MAGIC)
+    while position + _HEADER <= len(archive):
+        header = archive[position : position + _HEADER]
+        size = int(header[48:58])
+        start = position + _HEADER
+        yield header[:16].decode().strip().rstrip("/"), archive[start : start + size]
+        position = start + size + size % 2
+
+
+def tarballs(path: Path) -> tuple[tarfile.TarFile, tarfile.TarFile]:
+    """Open the control and data tarballs of a package.
+
+    Raises:
+        ValueError: The file is not a Debian package, or compressed with something other than xz, gzip or bzip2.
+    """
+    found = {name.partition(".tar")[0]: content for name, content in members(path.read_bytes()) if ".tar" in name}
+    try:
+        return tarfile.open(fileobj=io.BytesIO(found["control"])), tarfile.open(fileobj=io.BytesIO(found["data"]))
+    except (KeyError, tarfile.ReadError) as error:
+        msg = f"{path.name}: not a Debian package that this library can read: {error}"
+        raise ValueError(msg) from error
+
+
+def control(tarball: tarfile.TarFile) -> dict[str, bytes]:
+    """Return the control files by name, such as `control` and `md5sums`."""
+    files = {}
+    for member in tarball:
+        if member.isfile() and (content := tarball.extractfile(member)):
+            files[member.name.removeprefix("./")] = content.read()
+    return files

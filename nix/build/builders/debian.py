@@ -1,0 +1,120 @@
+"""A root file system from Debian packages, without running any of their scripts."""
+
+import hashlib
+import json
+import posixpath
+import re
+import tarfile
+from pathlib import Path
+
+import deb
+from entries import Entries, Entry, file, folder, link
+
+_MERGED = re.compile(r"^(bin|sbin|lib|lib32|lib64|libx32)(/|$)")
+# What Debian's own slim images leave out; licences stay.
+_UNWANTED = re.compile(
+    r"^usr/share/(doc/(?!.*copyright$)|doc-base/|man/|info/|locale/|lintian/|bug/|menu/|bash-completion/|linda/)"
+)
+_CERTIFICATES = "usr/share/ca-certificates/mozilla/"
+_BUNDLE = "etc/ssl/certs/ca-certificates.crt"
+
+
+def entries(packages: list[Path]) -> Entries:
+    """Merge packages into one root with merged-usr paths, package records and the certificate bundle.
+
+    Args:
+        packages: The `.deb` files, in the order in which they are unpacked.
+
+    Raises:
+        ValueError: A file is not a Debian package.
+    """
+    root = Entries()
+    for path in packages:
+        control, data = deb.tarballs(path)
+        with control, data:
+            _unpack(data, root)
+            _record(deb.control(control), root)
+    _bundle_certificates(root)
+    if any(path.startswith("usr/lib64/") for path in root.items):
+        root.add("lib64", link("usr/lib64"))
+    return root
+
+
+def skeleton() -> Entries:
+    """Return what a base system has beyond its packages: merged-usr links, users, name service, folders to write to."""
+    root = Entries()
+    for name in ("bin", "sbin", "lib"):
+        root.add(name, link(f"usr/{name}"))
+    root.add("etc/passwd", file(b"root:x:0:0:root:/root:/usr/sbin/nologin\napp:x:10001:10001:app:/tmp:/usr/sbin/nologin\n"))
+    root.add("etc/group", file(b"root:x:0:\napp:x:10001:\n"))
+    root.add("etc/nsswitch.conf", file(b"passwd: files\ngroup: files\nhosts: files dns\n"))
+    root.add("etc/hosts", file(b"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"))
+    root.add("etc/localtime", link("/usr/share/zoneinfo/Etc/UTC"))
+    root.add("tmp", folder(0o1777))
+    root.add("var/tmp", folder(0o1777))
+    for name in ("proc", "sys", "dev", "root", "run"):
+        root.add(name, folder())
+    return root
+
+
+def add_bytecode(root: Entries, compiled: Path) -> None:
+    """Add the bytecode of those files that are the same as the ones that were compiled.
+
+    Args:
+        root: Where the sources are and the bytecode goes.
+        compiled: A folder with `index.json` (source path to `[sha256, bytecode path]`) and the bytecode.
+    """
+    index: dict[str, tuple[str, str]] = json.loads((compiled / "index.json").read_text())
+    for source, (digest, bytecode) in index.items():
+        entry = root.items.get(source)
+        if entry is not None and hashlib.sha256(entry.read()).hexdigest() == digest:
+            root.add(bytecode, file(compiled / bytecode))
+
+
+def _unpack(data: tarfile.TarFile, root: Entries) -> None:
+    for member in data:
+        path = _MERGED.sub(r"usr/\1\2", posixpath.normpath(member.name).lstrip("/"))
+        if path == "." or _UNWANTED.match(path):
+            continue
+        if (entry := _entry(member, data, root)) and not _is_merge_link(path, entry):
+            root.add(path, entry)
+
+
+def _entry(member: tarfile.TarInfo, data: tarfile.TarFile, root: Entries) -> Entry | None:
+    """Translate a member; set-user-id bits are dropped, since nothing in an image may gain privileges."""
+    mode = member.mode & 0o1777
+    if member.issym():
+        return link(member.linkname)
+    if member.isdir():
+        return folder(mode)
+    if member.islnk():
+        target = _MERGED.sub(r"usr/\1\2", posixpath.normpath(member.linkname).lstrip("/"))
+        return root.items.get(target)
+    content = data.extractfile(member)
+    return Entry(mode=mode, content=content.read()) if content else None
+
+
+def _is_merge_link(path: str, entry: Entry) -> bool:
+    """Tell base-files' own `bin -> usr/bin`, which the renaming above has turned into a link to itself."""
+    return entry.target is not None and posixpath.normpath(entry.target) == path
+
+
+def _record(control: dict[str, bytes], root: Entries) -> None:
+    """Leave the package's record where scanners look when there is no dpkg: /var/lib/dpkg/status.d (distroless)."""
+    text = control["control"]
+    found = re.search(rb"^Package: (\S+)", text, re.MULTILINE)
+    if not found:
+        msg = "a Debian package without a name"
+        raise ValueError(msg)
+    name = found[1].decode()
+    root.add(f"var/lib/dpkg/status.d/{name}", file(text))
+    if sums := control.get("md5sums"):
+        root.add(f"var/lib/dpkg/status.d/{name}.md5sums", file(sums))
+
+
+def _bundle_certificates(root: Entries) -> None:
+    """Do what ca-certificates' script would do: one file with all authorities."""
+    names = sorted(path for path in root.items if path.startswith(_CERTIFICATES) and path.endswith(".crt"))
+    if names:
+        content = b"".join(root.items[name].read().rstrip(b"\n") + b"\n" for name in names)
+        root.add(_BUNDLE, file(content))

@@ -1,0 +1,35 @@
+"""Builder: a layer straight from Debian packages, so that modes which the Nix store cannot hold are kept."""
+
+from pathlib import Path
+
+import attrs
+import debian
+import layer
+from entries import Entries
+
+
+def entries(packages: list[Path], *, base: bool, bytecode: Path | None) -> Entries:
+    """Return the files of a Debian layer.
+
+    Args:
+        packages: The `.deb` files.
+        base: Whether this is the lowest layer, which has the skeleton too.
+        bytecode: The standard library's bytecode, or None.
+    """
+    root = debian.skeleton() if base else Entries()
+    root.items.update(debian.entries(packages).items)
+    if bytecode:
+        debian.add_bytecode(root, bytecode)
+    return root
+
+
+def main() -> None:
+    """Build the derivation."""
+    given = attrs.load()
+    bytecode = Path(given["bytecode"]) if given.get("bytecode") else None
+    files = entries([Path(path) for path in given["debs"]], base=given["base"], bytecode=bytecode)
+    layer.write(files, attrs.output(given), **given["layer"])
+
+
+if __name__ == "__main__":
+    main()

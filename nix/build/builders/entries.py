@@ -1,0 +1,120 @@
+"""The files of a layer: paths with mode and content, written as a tar archive or as a folder, always in one order."""
+
+import io
+import os
+import stat
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+MTIME = 1
+"""Modification time of everything, in seconds since 1970; Nix gives its store paths the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A folder, file or symbolic link; `content` is bytes, a file to read, or None for folders and links."""
+
+    mode: int
+    content: bytes | Path | None = None
+    target: str | None = None
+    uid: int = 0
+
+    def read(self) -> bytes:
+        """Return a file's content."""
+        return self.content.read_bytes() if isinstance(self.content, Path) else self.content or b""
+
+
+def folder(mode: int = 0o755, uid: int = 0) -> Entry:
+    """Make a folder entry."""
+    return Entry(mode=mode, uid=uid)
+
+
+def file(content: bytes | Path, *, executable: bool = False) -> Entry:
+    """Make a file entry, readable by all and writable by root alone."""
+    return Entry(mode=0o755 if executable else 0o644, content=content)
+
+
+def link(target: str) -> Entry:
+    """Make a symbolic link."""
+    return Entry(mode=0o777, target=target)
+
+
+@dataclass(slots=True)
+class Entries:
+    """Paths relative to the root, without a leading slash, and what they are; a later `add` of a path replaces it."""
+
+    items: dict[str, Entry] = field(default_factory=dict)
+
+    def add(self, path: str, entry: Entry) -> None:
+        """Add one path; its parents come by themselves."""
+        self.items[path] = entry
+
+    def add_tree(self, top: Path, prefix: str = "") -> None:
+        """Add all below a folder, under a prefix such as `opt/venv`."""
+        for path in walk(top):
+            relative = str(path.relative_to(top))
+            self.add(f"{prefix}/{relative}".lstrip("/"), from_path(path))
+
+    def ordered(self) -> Iterator[tuple[str, Entry]]:
+        """Yield every path and its parents, sorted, so that a folder comes before what is in it."""
+        complete = dict(self.items)
+        for path in self.items:
+            for parent in Path(path).parents:
+                if (name := str(parent)) != ".":
+                    complete.setdefault(name, folder())
+        yield from sorted(complete.items(), key=lambda item: item[0].split("/"))
+
+    def write_tar(self, stream: BinaryIO) -> None:
+        """Write an archive in the PAX format, without names of users and without any time but `MTIME`."""
+        with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+            for path, entry in self.ordered():
+                content = entry.read()
+                archive.addfile(_header(path, entry, len(content)), io.BytesIO(content))
+
+    def write_tree(self, top: Path) -> None:
+        """Write a folder for programs to run from; owners and special modes are left to the archive."""
+        for path, entry in self.ordered():
+            where = top / path
+            if entry.target is not None:
+                where.symlink_to(entry.target)
+            elif entry.content is None:
+                where.mkdir(exist_ok=True)
+            else:
+                where.write_bytes(entry.read())
+                where.chmod(0o555 if entry.mode & 0o100 else 0o444)
+
+
+def from_path(path: Path) -> Entry:
+    """Take an entry from a file system, with the modes that the Nix store can hold: executable or not."""
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return link(os.readlink(path))  # noqa: PTH115 - Path.readlink normalises the text
+    if stat.S_ISDIR(mode):
+        return folder()
+    return file(path, executable=bool(mode & 0o100))
+
+
+def walk(top: Path) -> Iterator[Path]:
+    """Yield all paths below a folder, sorted, without following links."""
+    for path in sorted(top.iterdir()):
+        yield path
+        if path.is_dir() and not path.is_symlink():
+            yield from walk(path)
+
+
+def _header(path: str, entry: Entry, size: int) -> tarfile.TarInfo:
+    header = tarfile.TarInfo(path)
+    header.mtime = MTIME
+    header.mode = entry.mode
+    header.uid = header.gid = entry.uid
+    if entry.target is not None:
+        header.type = tarfile.SYMTYPE
+        header.linkname = entry.target
+    elif entry.content is None:
+        header.type = tarfile.DIRTYPE
+    else:
+        header.size = size
+    return header

@@ -1,0 +1,111 @@
+"""Run programs in a root file system put together from store paths, inside Nix's sandbox and without privileges.
+
+A user namespace of its own gives the right to mount; everything is bound in place, nothing is copied. The program runs
+as the image's user.
+"""
+
+import ctypes
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+UID = 10001
+"""The user that runs in the image."""
+
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
+_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """A root file system.
+
+    Attributes:
+        tree: An unpacked Debian root, whose top-level folders and links become those of `/`.
+        binds: More places: path in the root to the file or folder that is to be seen there.
+        top: An empty folder of this build to put it together in.
+        env: The programs' whole environment.
+    """
+
+    tree: Path
+    top: Path
+    binds: dict[str, Path] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+
+    def popen(
+        self, argv: list[str], *, cwd: str = "/", env: dict[str, str] | None = None, output: IO[bytes] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a program; its standard output and error go to `output`, else to the build's log.
+
+        Args:
+            argv: The command, with paths as in the root.
+            cwd: Its working directory in the root.
+            env: Additions to `self.env`.
+            output: A file for what it prints.
+        """
+        self._prepare()
+        return subprocess.Popen(
+            argv,
+            env={**self.env, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+            preexec_fn=lambda: self._enter(cwd),
+        )
+
+    def run(
+        self, argv: list[str], *, cwd: str = "/", env: dict[str, str] | None = None, output: IO[bytes] | None = None
+    ) -> int:
+        """Run a program to its end and return its exit code; arguments as for `popen`."""
+        with self.popen(argv, cwd=cwd, env=env, output=output) as child:
+            return child.wait()
+
+    def _prepare(self) -> None:
+        """Make the places to mount on."""
+        self.top.mkdir(parents=True, exist_ok=True)
+        for path in self.tree.iterdir():
+            here = self.top / path.name
+            if path.is_symlink() and not here.is_symlink():
+                here.symlink_to(os.readlink(path))  # noqa: PTH115 - the text as it is
+        for place, source in self._places().items():
+            here = self.top / place.lstrip("/")
+            if source.is_dir():
+                here.mkdir(parents=True, exist_ok=True)
+            else:
+                here.parent.mkdir(parents=True, exist_ok=True)
+                here.touch()
+
+    def _places(self) -> dict[str, Path]:
+        folders = {f"/{path.name}": path for path in self.tree.iterdir() if path.is_dir() and not path.is_symlink()}
+        # Places that programs write to are ordinary folders of the build.
+        for name in ("/tmp", "/run", "/root", "/sys"):  # noqa: S108 - inside the root
+            folders.pop(name, None)
+            (self.top / name[1:]).mkdir(parents=True, exist_ok=True)
+        host = {"/proc": Path("/proc"), "/dev": Path("/dev"), "/nix/store": Path("/nix/store")}
+        return {**folders, **host, **self.binds}
+
+    def _enter(self, cwd: str) -> None:
+        """Become the program's process: new namespaces, mounts, new root. Runs between fork and exec."""
+        uid, gid = os.getuid(), os.getgid()
+        _check(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS), "unshare")
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{UID} {uid} 1")
+        Path("/proc/self/gid_map").write_text(f"{UID} {gid} 1")
+        _mount("none", "/", _MS_REC | _MS_PRIVATE)
+        for place, source in sorted(self._places().items()):
+            _mount(str(source), f"{self.top}{place}", _MS_BIND | _MS_REC)
+        os.chroot(self.top)
+        os.chdir(cwd)
+
+
+def _mount(source: str, target: str, flags: int) -> None:
+    _check(_libc.mount(source.encode(), target.encode(), None, flags, None), f"mount {source} on {target}")
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")

@@ -1,0 +1,60 @@
+"""Builder: a wheel from an sdist, in a root with the locked toolchain and the sdist's own locked build requirements."""
+
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import attrs
+from root import Root
+
+_DRIVER = Path(__file__).with_name("build_wheel.py")
+
+
+def unpack(sdist: Path, target: Path, *, name: str) -> Path:
+    """Unpack an sdist and return its one top-level folder, renamed so that paths are the same everywhere.
+
+    Args:
+        sdist: A `.tar.gz` or `.zip`.
+        target: Where to unpack.
+        name: The file's name, which tells its kind.
+    """
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(sdist) as archive:
+            archive.extractall(target / "unpacked")
+    else:
+        with tarfile.open(sdist) as archive:
+            archive.extractall(target / "unpacked", filter="data")
+    (top,) = (target / "unpacked").iterdir()
+    return top.rename(target / "source")
+
+
+def main() -> None:
+    """Build the derivation."""
+    given = attrs.load()
+    work = Path.cwd() / "work"
+    work.mkdir()
+    (work / "wheels").mkdir()
+    unpack(Path(given["sdist"]), work, name=given["file"])
+    root = Root(
+        tree=Path(given["tree"]),
+        top=Path.cwd() / "root",
+        binds={"/opt": Path(given["frame"], "root/opt"), "/build": work, "/build_wheel.py": _DRIVER},
+        env=given["environment"],
+    )
+    command = ["/opt/venv/bin/python", "-B", "/build_wheel.py", "/build/wheels"]
+    if root.run(command, cwd="/build/source") != 0:
+        sys.exit(f"{given['file']} could not be built; a missing header or library goes into [tool.estiba] build-debian")
+    (wheel,) = (work / "wheels").iterdir()
+    if given["foreign"] and not wheel.name.endswith("-any.whl"):
+        sys.exit(
+            f"{given['file']} holds compiled code and has no wheel for {given['foreign']}; "
+            "build on that platform, or take it out of [tool.estiba] platforms"
+        )
+    out = attrs.output(given)
+    out.mkdir()
+    wheel.rename(out / wheel.name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Builder: unpack one wheel into the image's environment, compile it, and note what it says of itself."""
+
+import json
+import sys
+from email.message import Message
+from email.parser import BytesParser
+from pathlib import Path
+from typing import Any
+
+import attrs
+import compiler
+
+VENV = "/opt/venv"
+"""Where the environment is in the image."""
+
+
+def install(wheel: Path, root: Path, *, python: str) -> None:
+    """Install a wheel below `root` as pip would: purelib, platlib, data, scripts, entry points, RECORD.
+
+    Args:
+        wheel: The file, with its real name.
+        root: The image's root.
+        python: Minor version, such as `3.13`.
+
+    Raises:
+        installer.exceptions.InstallerError: The wheel breaks the specification.
+    """
+    from installer import install as install_wheel  # noqa: PLC0415 - on sys.path only after main has put it there
+    from installer.destinations import SchemeDictionaryDestination  # noqa: PLC0415
+    from installer.sources import WheelFile  # noqa: PLC0415
+
+    packages = f"{VENV}/lib/python{python}/site-packages"
+    with WheelFile.open(wheel) as source:
+        destination = SchemeDictionaryDestination(
+            {
+                "purelib": packages,
+                "platlib": packages,
+                "scripts": f"{VENV}/bin",
+                "data": VENV,
+                "headers": f"{VENV}/include/site/python{python}/{source.distribution}",
+            },
+            interpreter=f"{VENV}/bin/python",
+            script_kind="posix",
+            destdir=str(root),
+        )
+        install_wheel(source, destination, {"INSTALLER": b"estiba\n"})
+
+
+def describe(root: Path) -> dict[str, Any]:
+    """Read licence, summary and bundled components (PEP 770) from the `*.dist-info` below `root`."""
+    (metadata_file,) = root.glob(f"{VENV[1:]}/lib/python*/site-packages/*.dist-info/METADATA")
+    metadata = BytesParser().parsebytes(metadata_file.read_bytes(), headersonly=True)
+    documents = [json.loads(path.read_text()) for path in sorted(metadata_file.parent.glob("sboms/*.json"))]
+    return {
+        "bundled": [part for document in documents for part in document.get("components", [])],
+        "license": _license(metadata),
+        "summary": metadata.get("Summary", ""),
+    }
+
+
+def _license(metadata: Message) -> str:
+    """Return an SPDX expression where the package has one (PEP 639), else its free text if that is short."""
+    if expression := metadata.get("License-Expression"):
+        return expression
+    text = (metadata.get("License") or "").strip()
+    if text and "\n" not in text:
+        return text
+    classifiers = [line for line in metadata.get_all("Classifier", []) if line.startswith("License ::")]
+    return classifiers[0].rpartition(" :: ")[2] if classifiers else ""
+
+
+def main() -> None:
+    """Build the derivation."""
+    given = attrs.load()
+    out = attrs.output(given)
+    root = out / "root"
+    sys.path.insert(0, given["installer"])
+    # The store name has a hash in front, and an sdist's result is a folder with the one wheel.
+    wheel = Path(given["wheel"])
+    if wheel.is_dir():
+        (wheel,) = wheel.glob("*.whl")
+    else:
+        named = Path.cwd() / given["file"]
+        named.symlink_to(wheel)
+        wheel = named
+    install(wheel, root, python=given["compiler"]["python"])
+    packages = f"{VENV}/lib/python{given['compiler']['python']}/site-packages"
+    if (top := root / packages[1:]).is_dir():
+        compiler.compile_tree(given["compiler"], top, packages)
+    (out / "description.json").write_text(json.dumps(describe(root), indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()

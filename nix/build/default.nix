@@ -1,0 +1,37 @@
+/**
+  The derivations of one build platform.
+
+  # Arguments
+  - lib: the library of pure functions
+  - system: the platform that builds
+  - tools: `{ builderPython, installer }`, the locked tools that run inside the sandbox
+*/
+{
+  lib,
+  system,
+  tools,
+}:
+let
+  scope = {
+    artifact = import ./artifact.nix {
+      inherit system;
+      inherit (lib) storeName;
+    };
+    builder = import ./builder.nix {
+      inherit system;
+      python = tools.builderPython;
+    };
+    debian = import ./debian.nix { inherit (scope) artifact builder; };
+    layer = import ./layer.nix {
+      inherit (scope) builder;
+      zstd = "${tools.builderPython}/usr/bin/zstd";
+    };
+    python = import ./python.nix {
+      inherit (scope) artifact builder;
+      installer = scope.artifact tools.installer;
+    };
+    django = import ./django.nix { inherit (scope) builder; };
+    image = import ./image.nix { inherit (scope) builder; };
+  };
+in
+scope

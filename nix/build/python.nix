@@ -1,0 +1,79 @@
+{
+  artifact,
+  builder,
+  installer,
+}:
+{
+  /**
+    One wheel, unpacked at its place in the image, with its bytecode.
+
+    # Type
+    ```
+    wheel :: { compiler, record, file } -> Derivation
+    ```
+
+    # Arguments
+    - compiler: `{ tree, loader, triplet, python }`, the interpreter that compiles bytecode
+    - record: the distribution in the lock
+    - file: the wheel, by default the locked artifact; for an sdist the derivation that built it
+  */
+  wheel =
+    {
+      compiler,
+      record,
+      file ? artifact record,
+    }:
+    builder "wheel" "${record.name}-${record.version}" {
+      inherit compiler installer;
+      inherit (record) file;
+      wheel = file;
+    };
+
+  /**
+    A wheel built from an sdist, with its locked build requirements and a locked toolchain.
+
+    # Type
+    ```
+    fromSdist :: { record, tree, frame, environment, foreign } -> Derivation
+    ```
+
+    # Arguments
+    - record: the distribution in the lock
+    - tree: an unpacked root with the toolchain
+    - frame: the environment of the build requirements
+    - environment: the build's environment variables
+    - foreign: the platform it is for where that is not the one that builds, else an empty string
+  */
+  fromSdist =
+    {
+      record,
+      tree,
+      frame,
+      environment,
+      foreign,
+    }:
+    builder "sdist" "${record.name}-${record.version}-built" {
+      inherit
+        tree
+        frame
+        environment
+        foreign
+        ;
+      inherit (record) file;
+      sdist = artifact record;
+    };
+
+  /**
+    An environment of many unpacked wheels, by symbolic links.
+
+    # Type
+    ```
+    env :: String -> [Derivation] -> Derivation
+    ```
+
+    # Arguments
+    - name: of the derivation
+    - sources: unpacked wheels and the environment's frame; the later one wins
+  */
+  env = name: sources: builder "env" name { inherit sources; };
+}

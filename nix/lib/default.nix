@@ -1,0 +1,15 @@
+/**
+  The library: pure functions on data. `lib.<name>` is the file `<name>.nix` beside this one.
+*/
+let
+  lib = {
+    closure = import ./closure.nix;
+    layers = import ./layers.nix;
+    lock = import ./lock.nix { inherit (lib) closure; };
+    platform = import ./platform.nix;
+    service = import ./service.nix { inherit (lib) platform; };
+    source = import ./source.nix;
+    storeName = import ./store-name.nix;
+  };
+in
+lib

@@ -1,0 +1,105 @@
+{ platform }:
+let
+  defaults = {
+    python = "3.13";
+    platforms = [
+      "aarch64-linux"
+      "x86_64-linux"
+    ];
+    debian = [ ];
+    manage = "manage.py";
+    settings = null;
+    wsgi = null;
+    static = true;
+    compression = "zstd";
+    test-command = [ "pytest" ];
+    exclude = [ ];
+    groups = { };
+    env = { };
+    pockets = [ ];
+    targets = { };
+    source = null;
+  };
+
+  compressions = [
+    "gzip"
+    "zstd"
+  ];
+
+  # manage.py names the settings in one call; Python's own reader of it is estiba.project.
+  settingsOf =
+    src: file:
+    let
+      found = builtins.match ".*DJANGO_SETTINGS_MODULE[\"'], *[\"']([A-Za-z0-9_.]+)[\"'].*" (
+        builtins.readFile (src + "/${file}")
+      );
+    in
+    if found == null then
+      throw "${file} does not name a settings module; set [tool.estiba] settings in pyproject.toml"
+    else
+      builtins.head found;
+
+  parentOf = module: builtins.head (builtins.match "(.*)\\.[^.]*" module);
+
+  # config.settings and config.settings.production both belong to config.wsgi.
+  wsgiOf =
+    src: settings:
+    let
+      candidates = builtins.filter (package: builtins.pathExists (src + "/${dots package}/wsgi.py")) (
+        ancestors settings
+      );
+    in
+    if candidates == [ ] then
+      throw "no wsgi.py beside the settings ${settings}; set [tool.estiba] wsgi in pyproject.toml"
+    else
+      "${builtins.head candidates}.wsgi:application";
+
+  dots = builtins.replaceStrings [ "." ] [ "/" ];
+
+  ancestors =
+    module:
+    if builtins.match ".*\\..*" module == null then
+      [ ]
+    else
+      [ (parentOf module) ] ++ ancestors (parentOf module);
+in
+{
+  /**
+    The settings of a service: `[project]` and `[tool.estiba]` of its `pyproject.toml`, with defaults.
+
+    # Type
+    ```
+    load :: Path -> { name, version, settings, wsgi, manage, platforms, static, compression, … }
+    ```
+
+    # Arguments
+    - src: the service's folder
+  */
+  load =
+    src:
+    let
+      file = src + "/pyproject.toml";
+      pyproject = if builtins.pathExists file then builtins.fromTOML (builtins.readFile file) else { };
+      given = pyproject.tool.estiba or { };
+      unknown = builtins.attrNames (removeAttrs given (builtins.attrNames defaults ++ [ "name" ]));
+      merged = defaults // given;
+      settings =
+        if merged.settings != null then merged.settings else settingsOf src merged.manage;
+      project = pyproject.project or { };
+    in
+    if unknown != [ ] then
+      throw "pyproject.toml: unknown keys in [tool.estiba]: ${toString unknown}; run: invoke lock"
+    else if !builtins.elem merged.compression compressions then
+      throw "pyproject.toml: [tool.estiba] compression is ${merged.compression}; use one of ${toString compressions}"
+    else
+      merged
+      // {
+        inherit settings;
+        name = given.name or project.name or (baseNameOf (toString src));
+        version = project.version or "0";
+        source = given.source or project.urls.Source or project.urls.Repository or null;
+        licenses = if builtins.isString (project.license or null) then project.license else null;
+        wsgi = if merged.wsgi != null then merged.wsgi else wsgiOf src settings;
+        platforms = map (name: builtins.seq (platform.of name) name) merged.platforms;
+      };
+}

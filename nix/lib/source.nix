@@ -1,0 +1,110 @@
+let
+  # One regular expression per path component or whole relative path. Version control, editors' and tools' leftovers,
+  # local environments and secrets never belong to a service.
+  never = [
+    "(.*/)?\\.git"
+    "(.*/)?\\.(hg|svn|venv|tox|nox|mypy_cache|ruff_cache|pytest_cache|idea|vscode|direnv|estiba)"
+    "(.*/)?(__pycache__|node_modules|venv)"
+    "(.*/)?[^/]*\\.py[co]"
+    "(.*/)?\\.env(\\..*)?"
+    "(.*/)?\\.coverage(\\..*)?"
+    "(.*/)?\\.DS_Store"
+    "(.*/)?[^/]*\\.(pem|key)"
+    "result(-.*)?"
+    "reports"
+  ];
+  # What builds the image is not part of it.
+  buildFiles = [
+    "\\.(github|gitlab|gitignore|gitattributes|gitlab-ci\\.yml|dockerignore|editorconfig|envrc)"
+    "flake\\.(nix|lock)"
+    "estiba\\.lock"
+    "tasks\\.py"
+    "requirements-dev-lock\\.txt"
+    "(Dockerfile|docker-compose[^/]*|Makefile|Tiltfile)"
+    "helm"
+    "(README|CHANGELOG|CONTRIBUTING)[^/]*"
+  ];
+
+  escaped = builtins.replaceStrings [ "." "+" "(" ")" "[" "]" "{" "}" "^" "$" "|" "\\" ] [
+    "\\."
+    "\\+"
+    "\\("
+    "\\)"
+    "\\["
+    "\\]"
+    "\\{"
+    "\\}"
+    "\\^"
+    "\\$"
+    "\\|"
+    "\\\\"
+  ];
+
+  fromGlob =
+    glob:
+    builtins.replaceStrings [ "//star//" ] [ ".*" ] (
+      builtins.replaceStrings [ "**" "*" "?" ] [ "//star//" "[^/]*" "[^/]" ] (escaped glob)
+    );
+
+  matchesAny = patterns: relative: builtins.any (pattern: builtins.match pattern relative != null) patterns;
+
+  filtered =
+    patterns: name: src:
+    let
+      root = toString src;
+      start = builtins.stringLength root + 1;
+    in
+    builtins.path {
+      inherit name;
+      path = src;
+      filter = path: _: !matchesAny patterns (builtins.substring start (-1) path);
+    };
+in
+{
+  /**
+    A glob as the regular expression of `builtins.match`: `*` and `?` stay within a folder, `**` does not.
+
+    # Example
+    ```nix
+    source.globRegex "docs/*.md"
+    => "docs/[^/]*\\.md"
+    ```
+
+    # Type
+    ```
+    globRegex :: String -> String
+    ```
+
+    # Arguments
+    - glob: relative to the service's folder
+  */
+  globRegex = fromGlob;
+
+  /**
+    The files of a service that go into its image, as a store path that depends on their content alone.
+
+    # Type
+    ```
+    application :: { src :: Path, exclude :: [String] } -> Path
+    ```
+
+    # Arguments
+    - src: the service's folder
+    - exclude: globs relative to it
+  */
+  application =
+    { src, exclude }: filtered (never ++ buildFiles ++ map fromGlob exclude) "application" src;
+
+  /**
+    The files of a service that its checks see: all but leftovers and secrets.
+
+    # Type
+    ```
+    checked :: Path -> Path
+    ```
+
+    # Arguments
+    - src: the service's folder
+  */
+  checked = filtered (never ++ [ "flake\\.(nix|lock)" "estiba\\.lock" ]) "checked";
+}

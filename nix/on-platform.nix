@@ -1,0 +1,115 @@
+/**
+  One platform's part of an image: its layers, lowest first, and its bills of materials.
+
+  # Arguments
+  - lib: the library of pure functions
+  - service: its settings
+  - lock: its lock
+  - platform: the platform of the image, which need not be the one that builds
+  - scope: the building platform's derivations
+  - commit: `{ revision, created }`
+  - frame: the entry point and the frame of the Python environment
+  - application: the service's own files
+  - staticFiles: the collected static files, or null
+  - wheelFor: unpacks a distribution for this platform
+  - bytecode: of the standard library
+*/
+{
+  lib,
+  service,
+  lock,
+  platform,
+  scope,
+  commit,
+  frame,
+  application,
+  staticFiles,
+  wheelFor,
+  bytecode,
+}:
+let
+  inherit (lib.lock) debs distributions;
+  inherit (scope) debian image layer;
+
+  base = debs lock platform [ "base" ];
+  added = builtins.filter (deb: !builtins.elem "base" deb.groups) (debs lock platform [ "service" ]);
+  runtime = distributions lock platform [ "runtime" ];
+
+  describe =
+    name: contents:
+    layer.describe {
+      inherit name contents;
+      inherit (service) compression;
+    };
+  titles = map (record: "${record.name} ${record.version}");
+
+  pythonLayer =
+    { name, members }:
+    layer.ofTrees {
+      sources = map wheelFor members;
+      layer = describe "python-${name}" (titles members);
+    };
+in
+{
+  name = platform;
+  inherit (lib.platform.of platform) oci;
+  layers = [
+    (debian.layer {
+      debs = base;
+      base = true;
+      inherit bytecode;
+      layer = describe "debian" (titles base);
+    })
+  ]
+  ++ (
+    if added == [ ] then
+      [ ]
+    else
+      [
+        (debian.layer {
+          debs = added;
+          base = false;
+          layer = describe "debian-service" (titles added);
+        })
+      ]
+  )
+  ++ [
+    (layer.ofTrees {
+      sources = [ frame ];
+      layer = describe "runtime" [ "entry point" ];
+    })
+  ]
+  ++ map pythonLayer (lib.layers.assign lock.layers runtime)
+  ++ (
+    if staticFiles == null then
+      [ ]
+    else
+      [
+        (layer.ofTrees {
+          sources = [ staticFiles ];
+          layer = describe "static" [ "collected static files" ];
+        })
+      ]
+  )
+  ++ [
+    (layer.ofTrees {
+      sources = [ application ];
+      layer = describe "application" [ "${service.name} ${service.version}" ];
+    })
+  ];
+
+  sbom = image.sbom {
+    inherit (service) name version;
+    inherit platform;
+    inherit (lock.debian) suite;
+    inherit (commit) created;
+    debs = base ++ added;
+    distributions = runtime;
+    descriptions = builtins.listToAttrs (
+      map (record: {
+        inherit (record) name;
+        value = wheelFor record;
+      }) runtime
+    );
+  };
+}

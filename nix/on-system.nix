@@ -1,0 +1,166 @@
+/**
+  What a service is on one build platform: the images of all its platforms, and the parts that they are made of.
+
+  # Arguments
+  - lib: the library of pure functions
+  - service: its settings, see `lib.service.load`
+  - lock: its lock, see `lib.lock.parse`
+  - lockHash: SHA-256 of the lock file, in hexadecimal
+  - src: its folder
+  - commit: `{ revision, created }`
+  - system: the platform that builds
+  - scope: that platform's derivations, see `build/default.nix`
+*/
+{
+  lib,
+  service,
+  lock,
+  lockHash,
+  src,
+  commit,
+  system,
+  scope,
+}:
+let
+  inherit (lib.lock) debs distributions;
+  inherit (scope)
+    debian
+    django
+    image
+    python
+    ;
+
+  compiler = {
+    tree = debian.tree "compiler" (lib.lock.compilerDebs lock system);
+    inherit (lib.platform.of system) loader triplet;
+    inherit (lock) python;
+  };
+
+  frame = django.runtimeFiles lock.python;
+  application = django.application {
+    inherit compiler;
+    source = lib.source.application {
+      inherit src;
+      inherit (service) exclude;
+    };
+  };
+
+  # Where a build stands in for production: settings load, and nothing is reached or signed with these.
+  buildEnvironment = {
+    DJANGO_SETTINGS_MODULE = service.settings;
+    ESTIBA_BUILD = "1";
+    HOME = "/tmp";
+    LANG = "C.UTF-8";
+    PATH = "/opt/venv/bin:/usr/bin:/bin";
+    PYTHONHASHSEED = "0";
+    SECRET_KEY = "only-for-the-build-and-never-in-an-image-0123456789-abcdefghij";
+    ALLOWED_HOSTS = "localhost";
+    DATABASE_URL = "postgresql://build@localhost/build";
+    REDIS_URL = "redis://localhost/0";
+  }
+  // service.env;
+
+  wheelFor =
+    platform: record:
+    python.wheel (
+      { inherit compiler record; }
+      // (if record.kind == "sdist" then { file = builtSdist platform record; } else { })
+    );
+
+  builtSdist =
+    platform: record:
+    python.fromSdist {
+      inherit record;
+      tree = toolchain;
+      frame = python.env "build-env-${record.name}" (
+        map (wheelFor system) (lib.lock.buildRequirements lock system record) ++ [ frame ]
+      );
+      foreign = if platform == system then "" else platform;
+      environment = {
+        HOME = "/tmp";
+        LANG = "C.UTF-8";
+        PATH = "/opt/venv/bin:/usr/bin:/bin";
+        PYTHONHASHSEED = "0";
+        SOURCE_DATE_EPOCH = "315532800";
+        CFLAGS = "-g0 -O2";
+        ZERO_AR_DATE = "1";
+      };
+    };
+
+  toolchain = debian.tree "toolchain" (debs lock system [ "build" ]);
+  tree = debian.tree "root" (
+    debs lock system [
+      "base"
+      "service"
+    ]
+  );
+
+  ofPlatform = platform: import ./on-platform.nix {
+    inherit lib service lock platform scope commit frame application staticFiles;
+    wheelFor = wheelFor platform;
+    bytecode = stdlib;
+  };
+
+  stdlib = debian.stdlibBytecode {
+    inherit compiler;
+    debs = builtins.filter (
+      deb: builtins.match "lib${builtins.replaceStrings [ "." ] [ "\\." ] "python${lock.python}"}-(minimal|stdlib)" deb.name != null
+    ) (debs lock system [ "base" ]);
+  };
+
+  unpacked = groups: map (wheelFor system) (distributions lock system groups);
+  env = python.env "env" (unpacked [ "runtime" ] ++ [ frame ]);
+  devEnv = python.env "dev-env" (
+    unpacked [
+      "dev"
+      "runtime"
+    ]
+    ++ [ frame ]
+  );
+
+  staticFiles =
+    if service.static then
+      django.staticFiles {
+        inherit tree env application;
+        environment = buildEnvironment;
+      }
+    else
+      null;
+
+  annotations =
+    {
+      "io.estiba.lock.digest" = "sha256:${lockHash}";
+      "org.opencontainers.image.created" = commit.created;
+      "org.opencontainers.image.title" = service.name;
+      "org.opencontainers.image.version" = service.version;
+    }
+    // optional "org.opencontainers.image.licenses" service.licenses
+    // optional "org.opencontainers.image.revision" (if commit.revision == "" then null else commit.revision)
+    // optional "org.opencontainers.image.source" service.source;
+
+  optional = name: value: if value == null then { } else { ${name} = value; };
+
+  layoutOf = platforms: image.layout {
+    inherit annotations;
+    inherit (commit) created;
+    reference = "${service.name}:${service.version}";
+    config = import ./image-config.nix service;
+    platforms = map ofPlatform platforms;
+  };
+  platforms = builtins.filter (name: builtins.elem name lock.platforms) service.platforms;
+in
+{
+  inherit devEnv;
+  packages = {
+    default = layoutOf platforms;
+    image = layoutOf platforms;
+    inherit application env tree;
+  }
+  // builtins.listToAttrs (
+    map (platform: {
+      name = "image-${platform}";
+      value = layoutOf [ platform ];
+    }) platforms
+  );
+  checks = { };
+}

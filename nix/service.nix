@@ -1,0 +1,60 @@
+/**
+  The flake outputs of a service, on every platform that its lock has.
+
+  # Arguments
+  - lib: the library of pure functions
+  - scopeFor: a build platform's derivations, see `build/default.nix`
+  - shellFor: a build platform's development shell, given the service's environment
+*/
+{
+  lib,
+  scopeFor,
+  shellFor,
+}:
+/**
+  Make the outputs of a service's flake: `packages`, `checks` and `devShells`.
+
+  # Example
+  ```nix
+  outputs = { self, estiba }: estiba.lib.mkService { src = self; };
+  ```
+
+  # Type
+  ```
+  mkService :: { src :: Path | Flake } -> { packages, checks, devShells }
+  ```
+
+  # Arguments
+  - src: the service's folder; given as the flake itself, the image says of which commit it is
+*/
+{ src }:
+let
+  service = lib.service.load src;
+  lockFile = src + "/estiba.lock";
+  lockText =
+    if builtins.pathExists lockFile then
+      builtins.readFile lockFile
+    else
+      throw "no estiba.lock beside pyproject.toml, or not known to git; run: invoke lock && git add estiba.lock";
+  lock = lib.lock.parse lockText;
+  commit = import ./commit.nix src;
+
+  eachSystem = f: builtins.listToAttrs (
+    map (name: {
+      inherit name;
+      value = f name;
+    }) lock.platforms
+  );
+
+  on = eachSystem (system: import ./on-system.nix {
+    inherit lib service lock src system;
+    lockHash = builtins.hashString "sha256" lockText;
+    inherit commit;
+    scope = scopeFor system;
+  });
+in
+{
+  packages = builtins.mapAttrs (_: built: built.packages) on;
+  checks = builtins.mapAttrs (_: built: built.checks) on;
+  devShells = builtins.mapAttrs (system: built: { default = shellFor system built.devEnv; }) on;
+}
