@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 MANAGE = [sys.executable, "manage.py"]
 
-# In the forms that cgroups(7) describes: version 2 with a namespace and without one (a systemd service), version 1 under
-# Docker without a namespace; the hybrid of both is recorded, without the other controllers.
+# In the forms that cgroups(7) describes: version 2 with a namespace and without one (a systemd service), version 1
+# under Docker without a namespace; the hybrid of both is recorded, without the other controllers.
 V2_NAMESPACE = "0::/\n"
 V2_SERVICE = "0::/system.slice/shop.service\n"
 V1_DOCKER = "11:cpuset:/docker/4f2c\n4:cpu,cpuacct:/docker/4f2c\n1:name=systemd:/docker/4f2c\n"
