@@ -1,14 +1,29 @@
 /**
-  The library: what a flake gets as `estiba.lib`.
-
-  # Arguments
-  - toolsLock: path of this repository's own `estiba.lock`, the tools that build
+  The library: what a flake gets as `estiba.lib`, and what the repository's own flake is wired from.
 */
-{
-  toolsLock ? ../estiba.lock,
-}:
 let
   lib = import ./lib;
-  tools = import ./build/tools.nix;
+
+  toolsLock = lib.lock.parse (builtins.readFile ../estiba.lock);
+  toolsFor =
+    system:
+    import ./build/tools.nix {
+      inherit lib system;
+      lock = toolsLock;
+    };
+
+  scopeFor =
+    system:
+    import ./build {
+      inherit lib system;
+      tools = toolsFor system;
+    };
 in
-lib
+{
+  inherit lib toolsFor scopeFor;
+
+  mkService = import ./service.nix {
+    inherit lib scopeFor;
+    shellFor = system: env: env;
+  };
+}

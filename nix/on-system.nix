@@ -36,7 +36,7 @@ let
     inherit (lock) python;
   };
 
-  frame = django.runtimeFiles lock.python;
+  frame = django.runtimeFiles compiler;
   application = django.application {
     inherit compiler;
     source = lib.source.application {

@@ -1,4 +1,8 @@
-{ python, system }:
+{
+  loader,
+  python,
+  system,
+}:
 let
   builders = builtins.path {
     path = ./builders;
@@ -24,8 +28,11 @@ derivation (
   attributes
   // {
     inherit name system;
-    builder = "${python}/usr/bin/python3.11";
+    # Nix starts a builder with its bare file name, from which Python cannot find its library; the loader passes the
+    # path on as it is written here.
+    builder = "${python}/${loader}";
     args = [
+      "${python}/usr/bin/python3.11"
       "-sSEB"
       "${builders}/${script}.py"
     ];

@@ -19,6 +19,7 @@ let
     };
     builder = import ./builder.nix {
       inherit system;
+      inherit (lib.platform.of system) loader;
       python = tools.builderPython;
     };
     debian = import ./debian.nix { inherit (scope) artifact builder; };

@@ -50,16 +50,20 @@
 
     # Type
     ```
-    runtimeFiles :: String -> Derivation
+    runtimeFiles :: Compiler -> Derivation
     ```
 
     # Arguments
-    - python: minor version
+    - compiler: see `python.nix`
   */
   runtimeFiles =
-    python:
+    compiler:
     builder "runtime_files" "runtime-files" {
-      inherit python;
-      entrypoint = ./runtime/entrypoint.py;
+      inherit compiler;
+      entrypoint = builtins.path {
+        path = ./runtime;
+        name = "runtime";
+        filter = path: kind: kind == "directory" && baseNameOf path != "__pycache__" || builtins.match ".*\\.py" path != null;
+      };
     };
 }

@@ -7,7 +7,7 @@ let
         os = "linux";
       };
       triplet = "x86_64-linux-gnu";
-      loader = "usr/lib64/ld-linux-x86-64.so.2";
+      loader = "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2";
     };
     aarch64-linux = {
       debian = "arm64";
@@ -17,7 +17,7 @@ let
         variant = "v8";
       };
       triplet = "aarch64-linux-gnu";
-      loader = "usr/lib/ld-linux-aarch64.so.1";
+      loader = "usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1";
     };
   };
 in

@@ -14,10 +14,11 @@ import sys
 
 
 def sources(top: str) -> list[str]:
-    """List the Python files below a folder, sorted, relative to it."""
+    """List the Python files below a folder, sorted, relative to it; links are left to what they point to."""
     found = []
     for where, _, names in os.walk(top):
-        found += [os.path.relpath(os.path.join(where, name), top) for name in names if name.endswith(".py")]
+        paths = [os.path.join(where, name) for name in names if name.endswith(".py")]
+        found += [os.path.relpath(path, top) for path in paths if not os.path.islink(path)]
     return sorted(found)
 
 

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import attrs
+import compiler
 from entries import Entries, file, link
 
-ENTRYPOINT = "opt/estiba/entrypoint.py"
+HOME = "opt/estiba"
+"""Where the entry point is in the image."""
 
 
 def entries(python: str, entrypoint: Path) -> Entries:
@@ -13,7 +15,7 @@ def entries(python: str, entrypoint: Path) -> Entries:
 
     Args:
         python: Minor version, such as `3.13`.
-        entrypoint: The script to put into the image.
+        entrypoint: The folder of the entry point.
     """
     root = Entries()
     settings = f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {python}\n"
@@ -21,7 +23,7 @@ def entries(python: str, entrypoint: Path) -> Entries:
     root.add("opt/venv/bin/python", link(f"/usr/bin/python{python}"))
     root.add("opt/venv/bin/python3", link("python"))
     root.add(f"opt/venv/bin/python{python}", link("python"))
-    root.add(ENTRYPOINT, file(entrypoint))
+    root.add_tree(entrypoint, HOME)
     return root
 
 
@@ -30,7 +32,8 @@ def main() -> None:
     given = attrs.load()
     out = attrs.output(given) / "root"
     out.mkdir(parents=True)
-    entries(given["python"], Path(given["entrypoint"])).write_tree(out)
+    entries(given["compiler"]["python"], Path(given["entrypoint"])).write_tree(out)
+    compiler.compile_tree(given["compiler"], out / HOME, f"/{HOME}")
 
 
 if __name__ == "__main__":

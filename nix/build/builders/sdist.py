@@ -1,5 +1,6 @@
 """Builder: a wheel from an sdist, in a root with the locked toolchain and the sdist's own locked build requirements."""
 
+import shutil
 import sys
 import tarfile
 import zipfile
@@ -53,7 +54,7 @@ def main() -> None:
         )
     out = attrs.output(given)
     out.mkdir()
-    wheel.rename(out / wheel.name)
+    shutil.move(wheel, out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Builder: the service's collected static files, made by its own `collectstatic` in its own root."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -36,7 +37,9 @@ def main() -> None:
     place = json.loads((collected / "place.json").read_text())["static_root"]
     target = out / "root" / place.lstrip("/")
     target.parent.mkdir(parents=True)
-    (collected / "files").rename(target) if (collected / "files").is_dir() else target.mkdir()
+    files = collected / "files"
+    files.mkdir(exist_ok=True)
+    shutil.move(files, target)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,12 @@
+{
+  description = "Reproducible builds and safe releases for Django services";
+
+  outputs =
+    { self }:
+    let
+      estiba = import ./nix;
+    in
+    {
+      lib = { inherit (estiba) mkService; };
+    };
+}
