@@ -1,0 +1,7 @@
+"""Offers the services to all integration tests."""
+
+from __future__ import annotations
+
+from tests.services.fixtures import docker_engine, registry_root, running_registry
+
+__all__ = ["docker_engine", "registry_root", "running_registry"]

@@ -1,0 +1,56 @@
+"""A Docker engine of the tests' own, with its own folder and socket, beside any that the machine runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from estiba.errors import EngineError
+from estiba.image.load import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_LIMIT = 60.0
+
+
+@contextmanager
+def run(folder: Path) -> Iterator[str]:
+    """Run `dockerd` without a network bridge until the end of the block, and yield the address of its socket.
+
+    Raises:
+        RuntimeError: It does not start; the message has the end of its log.
+    """
+    if shutil.which("dockerd") is None or os.geteuid() != 0:
+        message = "dockerd must be on PATH (apt-get install docker.io) and the tests must run as root"
+        raise RuntimeError(message)
+    folder.mkdir(parents=True, exist_ok=True)
+    address = f"unix://{folder}/sock"
+    argv = ["dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]
+    argv += ["--host", address, "--bridge", "none", "--iptables=false"]
+    with (folder / "log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
+        try:
+            _wait(address, process, folder / "log")
+            yield address
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+
+
+def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _LIMIT
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            Engine.connect(base_url=address)
+        except EngineError:
+            time.sleep(0.2)
+        else:
+            return
+    message = f"dockerd did not start:\n{log.read_text()[-2000:]}"
+    raise RuntimeError(message)

@@ -1,0 +1,34 @@
+"""Fixtures of the services; `tests/integration/conftest.py` offers them to all integration tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.services import debian, engine, registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.services.registry import RunningRegistry
+
+
+@pytest.fixture(scope="session")
+def registry_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpack Debian's registry."""
+    return debian.unpack("docker-registry", tmp_path_factory.mktemp("docker-registry"))
+
+
+@pytest.fixture
+def running_registry(registry_root: Path, tmp_path: Path) -> Iterator[RunningRegistry]:
+    """Run an empty registry that lets everybody in."""
+    with registry.run(registry_root, tmp_path / "registry") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run an empty Docker engine and return its address."""
+    with engine.run(tmp_path_factory.mktemp("docker")) as address:
+        yield address
