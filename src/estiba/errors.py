@@ -137,3 +137,9 @@ class EngineError(EstibaError):
     """The Docker engine cannot be reached, or refused an image."""
 
     exit_code = 14
+
+
+class ScaffoldError(EstibaError):
+    """A new service cannot be made: its folder is taken, or an answer is unusable."""
+
+    exit_code = 15

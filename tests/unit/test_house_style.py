@@ -31,6 +31,7 @@ LAYERS = (
     ("config",),
     ("process",),
     ("nix",),
+    ("django", "requirements"),
     ("project",),
     ("lock", "image", "cache"),
     ("build", "check"),

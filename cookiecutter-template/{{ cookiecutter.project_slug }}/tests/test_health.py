@@ -1,0 +1,33 @@
+"""The answers to probes."""
+
+import pytest
+from django.test import Client
+
+
+@pytest.fixture
+def probe() -> Client:
+    """Return a probe: plain HTTP, by address instead of name."""
+    return Client(headers={"host": "192.0.2.7:8000"})
+
+
+def test_living_process_says_so(probe: Client) -> None:
+    """/livez asks neither database nor cache."""
+    assert probe.get("/livez").status_code == 200
+
+
+@pytest.mark.django_db
+def test_ready_process_names_what_it_asked(probe: Client) -> None:
+    """/readyz asks database and cache."""
+    answer = probe.get("/readyz")
+
+    assert (answer.status_code, answer.json()) == (200, {"database": "ok", "cache": "ok"})
+
+
+@pytest.mark.django_db
+def test_lost_cache_is_not_ready(probe: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a cache the process lives and is not ready."""
+    monkeypatch.setattr("{{ cookiecutter.project_slug }}.health._ask_cache", lambda: 1 / 0)
+
+    answer = probe.get("/readyz")
+
+    assert (answer.status_code, answer.json()) == (503, {"database": "ok", "cache": "failed"})

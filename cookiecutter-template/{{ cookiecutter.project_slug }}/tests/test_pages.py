@@ -1,0 +1,51 @@
+"""What visitors see."""
+
+import pytest
+from django.test import Client
+
+from {{ cookiecutter.project_slug }}.models import Entry
+
+
+@pytest.fixture
+def visitor() -> Client:
+    """Return a visitor who comes by HTTPS and gets error pages instead of exceptions."""
+    return Client(raise_request_exception=False, headers={"x-forwarded-proto": "https"})
+
+
+@pytest.mark.django_db
+def test_front_page_shows_entries(visitor: Client) -> None:
+    """The front page shows what was written."""
+    Entry.objects.create(text="the pilot is aboard")
+
+    page = visitor.get("/")
+
+    assert (page.status_code, "the pilot is aboard" in page.text) == (200, True)
+
+
+@pytest.mark.django_db
+def test_static_files_have_hashed_names(visitor: Client) -> None:
+    """A changed style sheet has a new address."""
+    assert "/static/site/site.css" not in visitor.get("/").text
+
+
+def test_unknown_page_is_not_found(visitor: Client) -> None:
+    """An unknown address is answered with a page of ours."""
+    page = visitor.get("/no-such-page")
+
+    assert (page.status_code, "There is no page at this address" in page.text) == (404, True)
+
+
+def test_fault_is_a_page_too(visitor: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault is answered with a page of ours, without a traceback."""
+    monkeypatch.setattr("{{ cookiecutter.project_slug }}.views.render", lambda *_: 1 / 0)
+
+    page = visitor.get("/")
+
+    assert (page.status_code, "The fault is ours" in page.text) == (500, True)
+
+
+def test_plain_http_is_sent_to_https() -> None:
+    """Nobody reads pages without encryption."""
+    answer = Client().get("/")
+
+    assert (answer.status_code, answer.headers["Location"]) == (301, "https://testserver/")

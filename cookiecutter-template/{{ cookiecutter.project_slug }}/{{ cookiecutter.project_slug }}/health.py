@@ -1,0 +1,52 @@
+"""Answers to those who ask whether this process lives and can serve."""
+
+import logging
+from collections.abc import Callable
+
+from django.core.cache import cache
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+logger = logging.getLogger(__name__)
+
+
+class HealthMiddleware:
+    """Answers /livez and /readyz before anything asks for a known host name or for HTTPS, which probes lack."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer a probe, or pass the request on."""
+        match request.path:
+            case "/livez":
+                return JsonResponse({"status": "ok"})
+            case "/readyz":
+                return readiness()
+            case _:
+                return self._get_response(request)
+
+
+def readiness() -> JsonResponse:
+    """Ask database and cache; the reason of a failure goes to the log, not to strangers."""
+    answers = {"database": _answers("database", _ask_database), "cache": _answers("cache", _ask_cache)}
+    status = 200 if all(answers.values()) else 503
+    return JsonResponse({name: "ok" if fine else "failed" for name, fine in answers.items()}, status=status)
+
+
+def _answers(name: str, ask: Callable[[], None]) -> bool:
+    try:
+        ask()
+    except Exception:
+        logger.exception("%s does not answer", name)
+        return False
+    return True
+
+
+def _ask_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _ask_cache() -> None:
+    cache.get("readyz")

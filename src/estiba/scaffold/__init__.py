@@ -1,0 +1,3 @@
+"""New services from the template."""
+
+from __future__ import annotations

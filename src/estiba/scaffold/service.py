@@ -1,0 +1,71 @@
+"""A new service: the rendered template, put in place when it is whole."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cookiecutter.exceptions import CookiecutterException
+from cookiecutter.main import cookiecutter
+
+from estiba.errors import ScaffoldError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PACKAGED: Final = Path(__file__).with_name("template")
+_IN_REPOSITORY: Final = Path(__file__).parents[3] / "cookiecutter-template"
+
+
+def locate_template() -> Path:
+    """Return the template's folder, in an installed package or in a checkout."""
+    return _PACKAGED if _PACKAGED.is_dir() else _IN_REPOSITORY
+
+
+def create(folder: Path, *, flake: str = "", answers: Mapping[str, str] | None = None, ask: bool = False) -> Path:
+    """Render the template into a folder that does not exist yet, and return it.
+
+    Args:
+        folder: The new service's folder; its name becomes the name of the service's package.
+        flake: Flake reference of Estiba that goes into the service's `flake.nix`; by default the template's own.
+        answers: Answers to the template's questions.
+        ask: Ask the user the questions that have no answer here.
+
+    Raises:
+        ScaffoldError: The folder exists, or the template refuses an answer.
+    """
+    if folder.exists():
+        msg = f"{folder} exists already"
+        raise ScaffoldError(msg, hint="name a folder that does not exist yet")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    given = _names(folder) | ({"estiba_url": flake} if flake else {}) | dict(answers or {})
+    # Beside the target: the last step is a rename, which needs the same file system.
+    with tempfile.TemporaryDirectory(prefix=".estiba-new-", dir=folder.parent) as work:
+        _render(Path(work), given, ask=ask).rename(folder)
+    return folder
+
+
+def _names(folder: Path) -> dict[str, str]:
+    words = folder.name.replace("-", "_").split("_")
+    return {"project_name": " ".join(word.capitalize() for word in words), "project_slug": "_".join(words).lower()}
+
+
+def _render(work: Path, answers: Mapping[str, str], *, ask: bool) -> Path:
+    """Run cookiecutter with its own state kept out of the user's home; return what it made."""
+    settings = work / "cookiecutter.json"
+    state = {"replay_dir": str(work / "replay"), "cookiecutters_dir": str(work / "templates")}
+    settings.write_text(json.dumps(state))
+    try:
+        made = cookiecutter(
+            str(locate_template()),
+            no_input=not ask,
+            extra_context=dict(answers),
+            output_dir=str(work / "made"),
+            config_file=str(settings),
+        )
+    except CookiecutterException as error:
+        msg = f"the template refused: {error}"
+        raise ScaffoldError(msg, hint="choose other answers, and see what the template printed above") from error
+    return Path(made)

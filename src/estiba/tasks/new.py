@@ -1,0 +1,32 @@
+"""`invoke new`: a service from the template."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from estiba import config
+from estiba.scaffold import service
+from estiba.tasks.console import console, task
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+
+@task(
+    default=True,
+    help={
+        "folder": "Folder of the new service; its name becomes the package's.",
+        "no-input": "Take the defaults instead of asking.",
+        "estiba-url": "Flake reference of Estiba for the service's flake.nix.",
+        "json": "Print the result as JSON.",
+    },
+)
+def new(_: Context, folder: str, no_input: bool = False, estiba_url: str = "", json: bool = False) -> None:
+    """Make a new service."""
+    made = service.create(Path(folder), flake=estiba_url or config.load().flake, ask=not no_input)
+    if json:
+        console.json({"folder": str(made.resolve())})
+    else:
+        console.result(str(made))
+        console.say(f"next: cd {made} && git init && git add . && invoke lock && invoke build")

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from estiba.errors import ScaffoldError
+from estiba.scaffold import service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_folder_name_becomes_the_package(tmp_path: Path) -> None:
+    """The service is named after its folder."""
+    made = service.create(tmp_path / "puerto-viejo")
+
+    assert made == tmp_path / "puerto-viejo"
+    assert (made / "puerto_viejo" / "__init__.py").is_file()
+    assert 'verbose_name = "Puerto Viejo"' in (made / "puerto_viejo" / "apps.py").read_text()
+
+
+def test_nothing_else_is_left(tmp_path: Path) -> None:
+    """Only the service's folder appears."""
+    service.create(tmp_path / "harbour")
+
+    assert [entry.name for entry in tmp_path.iterdir()] == ["harbour"]
+
+
+def test_flake_reference_goes_into_the_flake(tmp_path: Path) -> None:
+    """The service's flake names the Estiba that it is given."""
+    made = service.create(tmp_path / "harbour", flake="git+file:///srv/estiba")
+
+    assert 'inputs.estiba.url = "git+file:///srv/estiba";' in (made / "flake.nix").read_text()
+
+
+def test_existing_folder_is_left_alone(tmp_path: Path) -> None:
+    """A folder that exists is refused, even an empty one."""
+    with pytest.raises(ScaffoldError) as caught:
+        service.create(tmp_path)
+
+    assert str(caught.value) == f"{tmp_path} exists already\n  hint: name a folder that does not exist yet"
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ({"project_slug": "2fast"}, "is no package name"),
+        ({"project_slug": "class"}, "is no package name"),
+        ({"project_slug": "json"}, "is the name of another package"),
+        ({"project_slug": "tests"}, "is the name of another package"),
+        ({"description": 'the "best" one'}, "without double quotes"),
+        ({"author": ""}, "write a line of text"),
+        ({"time_zone": "Europe/Atlantis"}, "is not in the time zone database"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else next(iter(value.values())),
+)
+def test_unusable_answer_makes_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], answer: dict[str, str], problem: str
+) -> None:
+    """A name that cannot work is refused before anything is written."""
+    with pytest.raises(ScaffoldError):
+        service.create(tmp_path / "harbour", answers=answer)
+
+    assert problem in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_at_most_eight_questions() -> None:
+    """A newcomer answers few questions."""
+    questions = json.loads((service.locate_template() / "cookiecutter.json").read_text())
+
+    assert len([name for name in questions if not name.startswith("_")]) <= 8

@@ -1,0 +1,75 @@
+"""The template, rendered: what comes out is whole and clean."""
+
+from __future__ import annotations
+
+import compileall
+import subprocess
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from estiba import project
+from estiba.scaffold import service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ANSWERS = {
+    "defaults": {},
+    "other": {"python": "3.11", "time_zone": "Europe/Madrid", "description": "Counts the ships in «Puerto Viejo»"},
+}
+
+
+@pytest.fixture(scope="module", params=ANSWERS)
+def baked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a new service."""
+    return service.create(tmp_path_factory.mktemp("baked") / "puerto_viejo", answers=ANSWERS[request.param])
+
+
+def test_python_compiles(baked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every Python file is valid."""
+    monkeypatch.setattr("sys.pycache_prefix", str(tmp_path))
+
+    assert compileall.compile_dir(baked, quiet=1)
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=" ".join)
+def test_style_is_clean(baked: Path, command: list[str]) -> None:
+    """The new service passes its own linter and formatter."""
+    result = subprocess.run(
+        ["ruff", *command, "--no-cache", "."], cwd=baked, capture_output=True, text=True, check=False
+    )
+
+    assert (result.stdout.splitlines()[-1:], result.returncode) in [
+        (["All checks passed!"], 0),
+        ([result.stdout.strip()], 0),
+    ]
+
+
+def test_no_placeholder_is_left(baked: Path) -> None:
+    """Nothing of the template's own language reaches the service."""
+    files = [file for file in baked.rglob("*") if file.is_file() and file.suffix != ".html"]
+
+    assert [file.name for file in files if "cookiecutter" in file.read_text() or "{%" in file.read_text()] == []
+
+
+def test_estiba_accepts_it(baked: Path) -> None:
+    """The new service is one that Estiba reads, with settings and application found."""
+    read = project.load(baked)
+
+    assert (read.name, read.settings, read.wsgi) == ("puerto-viejo", "config.settings", "config.wsgi:application")
+    assert read.env == {"ENVIRONMENT": "build"}
+
+
+def test_flake_and_tasks_are_short(baked: Path) -> None:
+    """What belongs to Estiba in a service is a few lines."""
+    assert len((baked / "flake.nix").read_text().splitlines()) <= 20
+    assert len((baked / "tasks.py").read_text().splitlines()) <= 10
+
+
+def test_requirements_are_ranges(baked: Path) -> None:
+    """The project says what it needs; the lock says which versions."""
+    dependencies = tomllib.loads((baked / "pyproject.toml").read_text())["project"]["dependencies"]
+
+    assert [line for line in dependencies if "==" in line] == []
