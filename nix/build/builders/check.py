@@ -1,66 +1,112 @@
 """Builder: a service's checks, run in its own root beside real PostgreSQL and Redis; their outcome is the result.
 
-A failed check is an outcome like any other, so that its reports are kept; `verdict.py` turns it into a failed build.
+A failed check is an outcome like any other, so that its reports are kept; `verdict.py` makes a failed build of it.
 """
 
 import json
 import shutil
 import sys
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import attrs
 import services
-from django_place import find_packages
+from bench import Bench, Outcome
 from root import Root
-from testing import COVERAGE, JUNIT, PYTHON, Testing
+from testing import COVERAGE, DATA, JUNIT, PYTHON, Testing
+
+RESULT = "result.json"
+"""What the checks came to, for programs."""
 
 _REPORTS = "/reports"
+_RUNNER = Path(__file__).with_name("django_junit.py")
 _DRIVERS = "/estiba"
-_DATABASE_PROGRAMS = "usr/lib/postgresql"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How one check ended: its name, the exit code, the time it took, and the file name of its log."""
+def main() -> None:
+    """Build the derivation."""
+    given = attrs.load()
+    out = attrs.output(given)
+    out.mkdir()
+    root = set_up(given, out)
+    try:
+        outcomes = run_all(given, root, out)
+    except services.ServiceError as error:
+        sys.exit(f"check: {error}")
+    result = {"checks": [asdict(outcome) for outcome in outcomes], "coverage": covered(out), "tests": counted(out)}
+    (out / RESULT).write_text(json.dumps(result, sort_keys=True, indent=1) + "\n")
 
-    name: str
-    code: int
-    seconds: float
-    log: str
+
+def set_up(given: dict[str, Any], out: Path) -> Root:
+    """Put the root together: a copy of the service that tests may write to, the reports, and our test runner."""
+    application = Path.cwd() / "app"
+    shutil.copytree(given["source"], application, symlinks=True)
+    for path in [application, *application.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | 0o200)
+    return Root(
+        tree=Path(given["tree"]),
+        top=Path.cwd() / "root",
+        binds={
+            "/opt": Path(given["frame"], "root/opt"),
+            "/app": application,
+            _REPORTS: out,
+            f"{_DRIVERS}/{_RUNNER.name}": _RUNNER,
+        },
+        env=given["environment"],
+    )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """Where checks run.
+def run_all(given: dict[str, Any], root: Root, out: Path) -> list[Outcome]:
+    """Start the services and run every check, also after one has failed."""
+    ports = services.choose_port(5432), services.choose_port(6379)
+    (programs,) = root.tree.glob("usr/lib/postgresql/*/bin")
+    postgresql = services.postgresql(root, Path("/", programs.relative_to(root.tree)), ports[0])
+    bench = Bench(root=root, out=out)
+    env = {
+        **services.environment(*ports),
+        "COVERAGE_FILE": f"/tmp/{DATA}",  # noqa: S108 - inside a root of our own
+        "ESTIBA_JUNIT": f"{_REPORTS}/{JUNIT}",
+        "PYTHONPATH": _DRIVERS,
+        **given["override"],
+    }
+    manage = given["manage"]
+    deploy = [PYTHON, manage, "check", "--deploy", "--fail-level", given["level"]]
+    with services.running(root, [services.redis(ports[1]), postgresql], out):
+        return [
+            bench.check("deploy", deploy, env),
+            bench.check("migrations", [PYTHON, manage, "makemigrations", "--check", "--dry-run"], env),
+            _test(given, root, bench, env),
+        ]
 
-    Attributes:
-        root: The service's root, with the folder for reports bound into it.
-        env: The environment variables of all checks.
-        out: The folder for reports.
-    """
 
-    root: Root
-    env: dict[str, str]
-    out: Path
+def covered(out: Path) -> float | None:
+    """Return the share of lines that the tests ran, or None where it was not measured."""
+    report = out / COVERAGE
+    return float(ET.parse(report).getroot().get("line-rate", "0")) if report.exists() else None  # noqa: S314 - our own
 
-    def check(self, name: str, argv: list[str], *, after: list[list[str]] | None = None) -> Outcome:
-        """Run one check, with its output in a file and in the build's log; then what makes reports of it."""
-        sys.stderr.write(f"check {name}: running\n")
-        sys.stderr.flush()
-        began = time.monotonic()
-        log = f"{name}.log"
-        with (self.out / log).open("wb") as file:
-            code = self._run(argv, file)
-            for command in after or []:
-                self._run(command, file)
-        seconds = round(time.monotonic() - began, 2)
-        sys.stderr.write(f"check {name}: {'passed' if code == 0 else f'failed with {code}'} in {seconds} s\n")
-        return Outcome(name=name, code=code, seconds=seconds, log=log)
 
-    def _run(self, argv: list[str], file: IO[bytes]) -> int:
-        with self.root.popen(argv, cwd="/app", env=self.env, output=file) as child:
-            return child.wait()
+def counted(out: Path) -> dict[str, int] | None:
+    """Return how many tests there were, and how many of them failed or were skipped; None without a report."""
+    report = out / JUNIT
+    if not report.exists():
+        return None
+    suites = list(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314 - written by our own tests
+    names = ("tests", "failures", "errors", "skipped")
+    return {name: sum(int(suite.get(name, "0")) for suite in suites) for name in names}
+
+
+def _test(given: dict[str, Any], root: Root, bench: Bench, env: dict[str, str]) -> Outcome:
+    (packages,) = Path(given["frame"], "root/opt/venv/lib").glob("python3*/site-packages")
+    testing = Testing(packages=packages, manage=given["manage"], reports=_REPORTS)
+    outcome = bench.check("tests", testing.command(given["test"]), env)
+    data = sorted((root.top / "tmp").glob(f"{DATA}*"))
+    for command in testing.coverage_commands(data):
+        bench.run("coverage", command, env)
+    return outcome
+
+
+if __name__ == "__main__":
+    main()

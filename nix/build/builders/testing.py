@@ -5,7 +5,14 @@ from pathlib import Path
 
 PYTHON = "/opt/venv/bin/python"
 JUNIT = "junit.xml"
+"""Report of the single tests."""
+
 COVERAGE = "coverage.xml"
+"""Report of the lines that ran, in Cobertura's format."""
+
+DATA = ".coverage"
+"""Where coverage keeps its data, in the temporary folder."""
+
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +45,18 @@ class Testing:
             case _:
                 return given
 
-    def coverage_commands(self) -> list[list[str]]:
-        """Return the commands that turn the data of a run into reports; none where coverage is not installed."""
-        if not self._has("coverage"):
+    def coverage_commands(self, data: list[Path]) -> list[list[str]]:
+        """Return the commands that make reports of a run's coverage data.
+
+        Args:
+            data: The files that the run left; more than one where its processes wrote their own.
+        """
+        if not data or not self._has("coverage"):
             return []
-        report = [PYTHON, "-m", "coverage"]
-        return [[*report, "xml", "-q", "-o", f"{self.reports}/{COVERAGE}"], [*report, "report", "--skip-covered"]]
+        coverage = [PYTHON, "-m", "coverage"]
+        parts = [[*coverage, "combine", "-q"]] if any(file.name != DATA for file in data) else []
+        written = f"{self.reports}/{COVERAGE}"
+        return [*parts, [*coverage, "xml", "-q", "-o", written], [*coverage, "report", "--skip-covered"]]
 
     def _pytest(self, rest: list[str]) -> list[str]:
         report = f"--junitxml={self.reports}/{JUNIT}"
