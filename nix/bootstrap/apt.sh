@@ -1,0 +1,90 @@
+# shellcheck shell=sh
+# An apt of our own, sourced by nixw: the machine's mirrors, proxies and credentials, but own lists and package status.
+# Uses: cache, arch, scratch, die, say.
+
+# What only maintainer scripts and documentation need is presented to apt as already installed, for no script runs.
+installed='adduser binutils bzip2 coreutils curl debconf dirmngr dpkg gnupg gpg gpg-agent init-system-helpers
+  libdbd-sqlite3-perl libwww-curl-perl mawk passwd perl perl-base python3 tar util-linux xz-utils'
+
+# Run a command silently; when it fails, stop with what it was for and its own errors.
+quietly() {
+  purpose=$1
+  shift
+  "$@" >"$scratch/log" 2>&1 || {
+    reason=$(grep -E '^(E:|ERROR:|Err:|error:)' "$scratch/log" | head -n 5) || reason=$(tail -n 5 "$scratch/log")
+    die "$purpose failed:
+$reason"
+  }
+}
+
+# Set `mirror` and `keyring` to a Debian archive and what verifies it.
+find_mirror() {
+  [ -z "${mirror:-}" ] || return 0
+  targets=$(read_targets)
+  mirror=$(printf '%s\n' "$targets" | grep -E '^(bullseye|bookworm|trixie|forky|duke|sid|(old)?stable|testing) main ' |
+    sort -t ' ' -k 3,3r -s | sed -n '1s/.* //p')
+  [ -n "$mirror" ] || find_mirror_in_debootstrap
+  [ -n "${keyring:-}" ] || for keyring in /usr/share/keyrings/debian-archive-keyring.gpg \
+    /usr/share/keyrings/debian-archive-keyring.pgp /etc/apt/trusted.gpg; do
+    [ ! -e "$keyring" ] || break
+  done
+}
+
+# The sources of the machine's apt, one a line: suite, component, origin (where known), URI.
+read_targets() {
+  set --
+  [ -z "${ESTIBA_APT_SOURCES:-}" ] ||
+    set -- -o "Dir::Etc::SourceList=$ESTIBA_APT_SOURCES" -o Dir::Etc::SourceParts=/dev/null
+  # shellcheck disable=SC2016 # these are apt's variables, not the shell's
+  apt-get indextargets "$@" --format '$(RELEASE) $(COMPONENT) $(ORIGIN) $(REPO_URI)' 'Created-By: Packages' |
+    sed 's/ \$(ORIGIN) / - /' || die 'apt cannot read its sources; try: apt-get update'
+}
+
+# Ubuntu: its own archive has the keys of Debian, and debootstrap, which knows a mirror.
+find_mirror_in_debootstrap() {
+  say "this machine's apt has no Debian mirror, taking the one that debootstrap knows"
+  apt_root machine
+  quietly 'reading package lists' apt-get -c "$conf" update
+  (cd "$scratch" && quietly 'fetching the keys of Debian' apt-get -c "$conf" download debian-archive-keyring debootstrap)
+  mkdir -p "$cache/debian"
+  for deb in "$scratch"/*.deb; do dpkg-deb -x "$deb" "$cache/debian"; done
+  keyring=$cache/debian/usr/share/keyrings/debian-archive-keyring.gpg
+  mirror=$(sed -n 's/^ *default_mirror \(http[^ ]*\).*/\1/p' "$cache/debian/usr/share/debootstrap/scripts/sid" | head -n 1)
+  [ -n "$mirror" ] && [ -e "$keyring" ] ||
+    die 'apt knows no Debian mirror: name a file with one in ESTIBA_APT_SOURCES (as in /etc/apt/sources.list)'
+}
+
+# Make the folder of an apt of our own and set `conf` to its configuration; `machine` keeps the machine's sources.
+apt_root() {
+  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
+    die 'there is neither Nix 2.18 nor apt here; install Nix (the package nix-bin, or from nixos.org)'
+  suite=$1
+  apt=$cache/apt-nixw/$suite-$arch
+  conf=$apt/apt.conf
+  mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+  for package in $installed; do
+    printf 'Package: %s\nStatus: install ok installed\nArchitecture: %s\nMulti-Arch: allowed\nVersion: 99:1\n' \
+      "$package" "$arch"
+    printf 'Maintainer: none\nDescription: not needed\n\n'
+  done >"$apt/status"
+  {
+    printf '#clear %s;\n' APT::Architectures APT::Update DPkg Acquire::IndexTargets::deb::DEP-11
+    printf '%s "%s";\n' Dir::State "$apt" Dir::State::lists "$apt/lists" Dir::State::status "$apt/status" \
+      Dir::Cache "$apt/cache" Dir::Cache::archives "$apt/cache/archives" APT::Architecture "$arch" \
+      APT::Architectures:: "$arch" APT::Install-Recommends false APT::Sandbox::User root \
+      APT::Update::Error-Mode any Acquire::Languages none Acquire::GzipIndexes false Debug::NoLocking true
+  } >"$conf"
+  [ "$suite" != machine ] || return 0
+  find_mirror_for "$suite"
+}
+
+find_mirror_for() {
+  find_mirror
+  suite=$1
+  apt=$cache/apt-nixw/$suite-$arch
+  conf=$apt/apt.conf
+  printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nTargets: Packages\nSigned-By: %s\n' \
+    "$mirror" "$suite" "$keyring" >"$apt/debian.sources"
+  printf '%s "%s";\n' Dir::Etc::sourcelist "$apt/debian.sources" Dir::Etc::sourceparts /dev/null \
+    Dir::Etc::preferences /dev/null Dir::Etc::preferencesparts /dev/null >>"$conf"
+}

@@ -1,0 +1,33 @@
+# shellcheck shell=sh
+# A private Nix, sourced by nixw: Debian 13's, unpacked beside its own C library, so that it runs on any machine.
+# Uses: private_nix, scratch, arch, triplet, and apt.sh.
+
+bring_nix() {
+  apt_root trixie
+  say 'fetching Nix from Debian 13 (once)'
+  quietly 'reading the package lists of Debian 13' apt-get -c "$conf" update
+  quietly 'fetching Nix' apt-get -c "$conf" --download-only -y install nix-bin patchelf
+  for deb in "$apt"/cache/archives/*.deb; do dpkg-deb -x "$deb" "$scratch/root"; done
+
+  made=$scratch/nix
+  libraries=$scratch/root/usr/lib/$triplet
+  loader=$(cd "$libraries" && echo ld-linux-*)
+  mkdir -p "$made/lib" "$made/etc"
+  mv "$scratch/root/usr/bin" "$made/bin"
+  "$libraries/$loader" --library-path "$libraries" "$made/bin/patchelf" --set-interpreter "$private_nix/lib/$loader" \
+    --force-rpath --set-rpath "$private_nix/lib" "$made/bin/nix"
+  mv "$libraries"/*.so* "$made/lib"
+  mv "$made/bin/bash-static" "$made/etc/sh"
+  find "$made/bin" ! -name 'nix*' ! -type d -exec rm -f {} +
+  write_nix_conf >"$made/etc/nix.conf"
+  mv "$made" "$private_nix"
+  rm -rf "$apt"
+}
+
+# First what the machine's own configuration may change, then that, then what must be so.
+write_nix_conf() {
+  printf '%s = %s\n' substituters '' flake-registry '' max-jobs auto build-users-group '' warn-dirty false
+  printf '!include /etc/nix/nix.conf\n'
+  printf '%s = %s\n' extra-experimental-features 'nix-command flakes' sandbox true sandbox-fallback false \
+    sandbox-paths "/bin/sh=$private_nix/etc/sh"
+}
