@@ -8,7 +8,8 @@ from typing import Any
 
 def load() -> dict[str, Any]:
     """Read the attributes of the derivation that runs this builder."""
-    return json.loads(Path(os.environ["NIX_ATTRS_JSON_FILE"]).read_text())
+    attrs: dict[str, Any] = json.loads(Path(os.environ["NIX_ATTRS_JSON_FILE"]).read_text())
+    return attrs
 
 
 def output(attrs: dict[str, Any], name: str = "out") -> Path:

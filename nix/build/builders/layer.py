@@ -5,7 +5,7 @@ import hashlib
 import json
 import subprocess
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from entries import Entries
 
@@ -15,7 +15,7 @@ _MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar+"
 class _Hashing:
     """A writer that hashes and counts what passes."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._hasher = hashlib.sha256()
         self.size = 0
