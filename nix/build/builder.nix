@@ -4,11 +4,46 @@
   system,
 }:
 let
-  builders = builtins.path {
-    path = ./builders;
-    name = "estiba-builders";
-    filter = path: _: builtins.match ".*\\.py" path != null;
-  };
+  # A builder is one Python file and those beside it that it imports or runs, so that a change in one of them rebuilds
+  # only what it makes.
+  names = builtins.concatMap named (builtins.attrNames (builtins.readDir ./builders));
+  named =
+    file:
+    let
+      found = builtins.match "(.*)\\.py" file;
+    in
+    if found == null then [ ] else found;
+
+  mentioned =
+    name:
+    let
+      pattern = "\n *(import|from) ([a-z_]+)|with_name\\(\"([a-z_]+)\\.py\"\\)";
+      groups = builtins.filter builtins.isList (
+        builtins.split pattern (builtins.readFile (./builders + "/${name}.py"))
+      );
+    in
+    builtins.filter (word: builtins.elem word names) (builtins.concatLists groups);
+
+  filesOf = builtins.listToAttrs (
+    map (name: {
+      inherit name;
+      value = map ({ key }: "${key}.py") (
+        builtins.genericClosure {
+          startSet = [ { key = name; } ];
+          operator = { key }: map (word: { key = word; }) (mentioned key);
+        }
+      );
+    }) names
+  );
+
+  folderOf = builtins.mapAttrs (
+    name: files:
+    builtins.path {
+      path = ./builders;
+      name = "builder-${name}";
+      filter = path: _: builtins.elem (baseNameOf path) files;
+    }
+  ) filesOf;
 in
 /**
   A derivation that one of the Python files in `builders/` makes. Its arguments reach the builder as JSON.
@@ -34,7 +69,7 @@ derivation (
     args = [
       "${python}/usr/bin/python3.11"
       "-sSEB"
-      "${builders}/${script}.py"
+      "${folderOf.${script}}/${script}.py"
     ];
     __structuredAttrs = true;
   }
