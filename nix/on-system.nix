@@ -24,6 +24,7 @@
 let
   inherit (lib.lock) debs distributions;
   inherit (scope)
+    check
     debian
     django
     image
@@ -127,6 +128,23 @@ let
     else
       null;
 
+  checkResults = check.results {
+    inherit (service) manage;
+    tree = debian.tree "check-root" (
+      debs lock system [
+        "base"
+        "check"
+        "service"
+      ]
+    );
+    env = devEnv;
+    source = lib.source.checked src;
+    test = service.test-command;
+    level = service.check-level;
+    environment = removeAttrs buildEnvironment [ "ESTIBA_BUILD" ];
+    override = service.env;
+  };
+
   annotations =
     {
       "io.estiba.lock.digest" = "sha256:${lockHash}";
@@ -155,6 +173,7 @@ in
     default = layoutOf platforms;
     image = layoutOf platforms;
     inherit application env tree;
+    check-results = checkResults;
   }
   // builtins.listToAttrs (
     map (platform: {
@@ -162,5 +181,5 @@ in
       value = layoutOf [ platform ];
     }) platforms
   );
-  checks = { };
+  checks.check = check.verdict checkResults;
 }

@@ -31,6 +31,7 @@ let
       inherit (scope) artifact builder;
       installer = scope.artifact tools.installer;
     };
+    check = import ./check.nix { inherit (scope) builder; };
     django = import ./django.nix { inherit (scope) builder; };
     image = import ./image.nix { inherit (scope) builder; };
   };

@@ -7,18 +7,18 @@ let
       "x86_64-linux"
     ];
     debian = [ ];
+    debian-build = [ ];
     manage = "manage.py";
     settings = null;
     wsgi = null;
     static = true;
     compression = "zstd";
     test-command = [ "pytest" ];
+    check-level = "WARNING";
     exclude = [ ];
     groups = { };
     env = { };
     pockets = [ ];
-    targets = { };
-    source = null;
   };
 
   compressions = [
@@ -54,6 +54,15 @@ let
     else
       "${builtins.head candidates}.wsgi:application";
 
+  # PEP 503, but for runs of separators, which no name on an index has.
+  normalised =
+    name:
+    let
+      letters = [ "A" "B" "C" "D" "E" "F" "G" "H" "I" "J" "K" "L" "M" "N" "O" "P" "Q" "R" "S" "T" "U" "V" "W" "X" "Y" "Z" "_" "." ];
+      lower = [ "a" "b" "c" "d" "e" "f" "g" "h" "i" "j" "k" "l" "m" "n" "o" "p" "q" "r" "s" "t" "u" "v" "w" "x" "y" "z" "-" "-" ];
+    in
+    builtins.replaceStrings letters lower name;
+
   dots = builtins.replaceStrings [ "." ] [ "/" ];
 
   ancestors =
@@ -81,7 +90,7 @@ in
       file = src + "/pyproject.toml";
       pyproject = if builtins.pathExists file then builtins.fromTOML (builtins.readFile file) else { };
       given = pyproject.tool.estiba or { };
-      unknown = builtins.attrNames (removeAttrs given (builtins.attrNames defaults ++ [ "name" ]));
+      unknown = builtins.attrNames (removeAttrs given (builtins.attrNames defaults));
       merged = defaults // given;
       settings =
         if merged.settings != null then merged.settings else settingsOf src merged.manage;
@@ -95,9 +104,9 @@ in
       merged
       // {
         inherit settings;
-        name = given.name or project.name or (baseNameOf (toString src));
+        name = normalised (project.name or (baseNameOf (toString src)));
         version = project.version or "0";
-        source = given.source or project.urls.Source or project.urls.Repository or null;
+        source = project.urls.Source or project.urls.Repository or null;
         licenses = if builtins.isString (project.license or null) then project.license else null;
         wsgi = if merged.wsgi != null then merged.wsgi else wsgiOf src settings;
         platforms = map (name: builtins.seq (platform.of name) name) merged.platforms;

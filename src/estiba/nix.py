@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 
 def build(
-    installable: str,
-    *,
+    *installable: str,
     overrides: Mapping[str, str] | None = None,
     options: Sequence[str] = (),
     out_link: Path | None = None,
@@ -26,7 +25,7 @@ def build(
     """Build one installable and return its `out` path.
 
     Args:
-        installable: A flake output, such as `.#image`.
+        installable: A flake output, such as `.#image`, or the words that name one in a file.
         overrides: Flake inputs to replace, name to flake reference; the lock file is left alone.
         options: More arguments, such as `--offline`.
         out_link: Where to put a symlink that keeps the result from being collected.
@@ -37,7 +36,7 @@ def build(
         CommandError: The evaluation or the build failed.
     """
     link = ["--out-link", str(out_link)] if out_link else ["--no-link"]
-    argv = ["nix", "build", installable, "--json", *link, *_override_flags(overrides), *options]
+    argv = ["nix", "build", *installable, "--json", *link, *_override_flags(overrides), *options]
     (built,) = json.loads(runner(argv, on_line=on_line).stdout)
     return Path(built["outputs"]["out"])
 

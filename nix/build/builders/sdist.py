@@ -45,7 +45,7 @@ def main() -> None:
     )
     command = ["/opt/venv/bin/python", "-B", "/build_wheel.py", "/build/wheels"]
     if root.run(command, cwd="/build/source") != 0:
-        sys.exit(f"{given['file']} could not be built; a missing header or library goes into [tool.estiba] build-debian")
+        sys.exit(f"{given['file']} could not be built; a missing header or library goes into [tool.estiba] debian-build")
     (wheel,) = (work / "wheels").iterdir()
     if given["foreign"] and not wheel.name.endswith("-any.whl"):
         sys.exit(

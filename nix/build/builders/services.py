@@ -135,8 +135,7 @@ def running(launcher: Launcher, services: list[Service], logs: Path) -> Iterator
     """
     children: list[subprocess.Popen[bytes]] = []
     try:
-        for service in services:
-            children.append(_start(launcher, service, logs))
+        children.extend(_start(launcher, service, logs) for service in services)
         for service, child in zip(services, children, strict=True):
             _await(service, child, logs)
             for argv in service.finish:

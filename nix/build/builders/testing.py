@@ -14,7 +14,6 @@ DATA = ".coverage"
 """Where coverage keeps its data, in the temporary folder."""
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Testing:
     """What the service's environment offers for testing.

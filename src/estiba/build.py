@@ -1,0 +1,200 @@
+"""Build a service's image with Nix and read what came out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from estiba import nix
+from estiba.errors import ArtifactError, BuildError, CommandError, ConfigError, StaleLockError
+from estiba.nixlog import BuildLog, failed_derivation
+from estiba.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from estiba.config import Config
+    from estiba.process import Runner
+
+RESULT: Final = Path(".estiba", "image")
+"""Where the link to the last image is, below the service's folder; it keeps the image from being collected."""
+
+LOCK: Final = "estiba.lock"
+_MISSING: Final = "artifact missing from the store: "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltLayer:
+    """A layer of a built image.
+
+    Attributes:
+        digest: Of the compressed blob, `sha256:…`.
+        size: Of the compressed blob, in bytes.
+        contents: What it holds: packages with their versions.
+        name: Its name in the layer plan.
+        platform: A Nix system.
+        changed: Whether the image that was built before lacks it.
+    """
+
+    digest: str
+    size: int
+    contents: tuple[str, ...]
+    name: str
+    platform: str
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A built image: the digest of its index, where its OCI layout is, its platforms and layers, lowest first."""
+
+    digest: str
+    path: Path
+    platforms: tuple[str, ...]
+    layers: tuple[BuiltLayer, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `invoke build --json` prints."""
+        fields = ("changed", "contents", "digest", "name", "platform", "size")
+        return {
+            "digest": self.digest,
+            "layers": [{field: getattr(layer, field) for field in fields} for layer in self.layers],
+            "path": str(self.path),
+            "platforms": list(self.platforms),
+        }
+
+
+def build(
+    folder: Path,
+    config: Config,
+    *,
+    platform: str = "",
+    on_status: Callable[[str], None] | None = None,
+    runner: Runner = run,
+) -> Built:
+    """Build the image of the service in `folder`.
+
+    Args:
+        folder: The service's folder, with `estiba.lock`.
+        config: The environment's settings.
+        platform: One platform instead of all that the lock has.
+        on_status: Called with one line at a time that says how far the build is.
+        runner: Runs the commands.
+
+    Raises:
+        StaleLockError: There is no lock.
+        ArtifactError: Something that the lock names is not in the store.
+        BuildError: The evaluation or the build failed.
+    """
+    if not (folder / LOCK).exists():
+        msg = f"no {LOCK} in {folder}"
+        raise StaleLockError(msg, hint="invoke lock")
+    before = _digests(folder / RESULT)
+    (folder / RESULT).parent.mkdir(exist_ok=True)
+    attribute = f"image-{platform}" if platform else "image"
+    path = realise(folder, attribute, config, out_link=folder / RESULT, on_status=on_status, runner=runner)
+    return load(path, before)
+
+
+def load(path: Path, before: frozenset[str] = frozenset()) -> Built:
+    """Read a built image.
+
+    Args:
+        path: An OCI layout that `build` has made.
+        before: Digests of layers that are not new.
+    """
+    summary = json.loads((path / "estiba.json").read_text())
+    layers = [
+        BuiltLayer(
+            digest=layer["digest"],
+            size=layer["size"],
+            contents=tuple(layer["contents"]),
+            name=layer["name"],
+            platform=layer["platform"],
+            changed=layer["digest"] not in before,
+        )
+        for layer in summary["layers"]
+    ]
+    return Built(digest=summary["digest"], path=path, platforms=tuple(summary["platforms"]), layers=tuple(layers))
+
+
+def realise(  # noqa: PLR0913 - keyword-only options of one command
+    folder: Path,
+    attribute: str,
+    config: Config,
+    *,
+    out_link: Path | None = None,
+    options: Sequence[str] = (),
+    on_status: Callable[[str], None] | None = None,
+    runner: Runner = run,
+) -> Path:
+    """Build one output of a service's flake, or of its folder where it has none, and return its store path.
+
+    Raises:
+        ArtifactError: Something that the lock names is not in the store.
+        BuildError: The evaluation or the build failed; the message has the last lines of its log.
+    """
+    log = BuildLog()
+
+    def follow(line: str) -> None:
+        log.feed(line)
+        if on_status:
+            on_status(log.status)
+
+    words = ["--log-format", "internal-json", "-v", *options]
+    try:
+        return nix.build(
+            *source_words(folder, attribute, config),
+            overrides=overrides(folder, config),
+            options=words,
+            out_link=out_link,
+            on_line=follow,
+            runner=runner,
+        )
+    except CommandError as error:
+        raise _explain(log, error) from error
+
+
+def source_words(folder: Path, attribute: str, config: Config) -> tuple[str, ...]:
+    """Return the installable: the service's own flake, or without one the library's reading of the folder.
+
+    Raises:
+        ConfigError: The folder has no flake, and this is not the library's shell.
+    """
+    if (folder / "flake.nix").exists():
+        return (f"{folder.resolve()}#{attribute}",)
+    if not config.flake:
+        raise ConfigError(
+            str(folder), ["no flake.nix, and the library is not on hand"], hint="enter its shell first: ./nixw develop"
+        )
+    library = config.flake.removeprefix("path:")
+    file = f"{library}/nix/folder.nix"
+    return (attribute, "--impure", "--file", file, "--argstr", "folder", str(folder.resolve()))
+
+
+def overrides(folder: Path, config: Config) -> dict[str, str]:
+    """Return the flake input that makes a service build with the library that these tasks come from."""
+    if not config.flake or not (folder / "flake.nix").exists():
+        return {}
+    return {"estiba": config.flake}
+
+
+def _digests(path: Path) -> frozenset[str]:
+    """Return the digests of the layers of the image built before, if there was one."""
+    try:
+        return frozenset(layer.digest for layer in load(path).layers)
+    except (OSError, ValueError, KeyError):
+        return frozenset()
+
+
+def _explain(log: BuildLog, error: CommandError) -> BuildError | ArtifactError:
+    missing = sorted({line for lines in log.lines.values() for line in lines if line.startswith(_MISSING)})
+    if missing:
+        names = [line.removeprefix(_MISSING).partition(";")[0] for line in missing]
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        return ArtifactError(f"not in the store: {shown}", hint="invoke fetch")
+    failure = log.failure() or error.tail
+    derivation = failed_derivation(failure)
+    return BuildError(failure, hint=f"nix log {derivation}" if derivation else "")
