@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerSpec:
-    """A layer to write: what it is called and its files, path to bytes."""
+    """A layer to write: what it is called and holds, and its files, path to bytes."""
 
+    name: str
     contents: str
     files: Mapping[str, bytes]
     mtime: int = 1
@@ -83,7 +84,7 @@ class _Writer:
                 **platform,
                 "config": {"Cmd": list(spec.command), "Labels": dict(annotations)},
                 "created": "2024-05-01T10:00:00Z",
-                "history": [{"created_by": "estiba", "comment": layer.contents} for layer in spec.layers],
+                "history": [{"created_by": f"estiba {layer.name}", "comment": layer.contents} for layer in spec.layers],
                 "rootfs": {"type": "layers", "diff_ids": [str(Digest.of_bytes(layer.tar())) for layer in spec.layers]},
             }
         )
@@ -126,14 +127,18 @@ def service(code: bytes = b"print('hello')\n", *, compression: str = "zstd", sbo
     images = []
     for architecture, system in (("amd64", "x86_64-linux"), ("arm64", "aarch64-linux")):
         base = LayerSpec(
-            contents=f"Debian base {architecture}",
+            name="base",
+            contents=f"libc6 2.41 {architecture}",
             files={"usr/lib/libc.so": architecture.encode() * 5000},
             compression=compression,
         )
         packages = LayerSpec(
-            contents="django 5.2.1", files={"opt/venv/django.py": b"# django\n" * 3000}, compression=compression
+            name="python-django",
+            contents="django 5.2.1",
+            files={"opt/venv/django.py": b"# django\n" * 3000},
+            compression=compression,
         )
-        app = LayerSpec(contents="application", files={"app/manage.py": code}, compression=compression)
+        app = LayerSpec(name="application", contents="shop 1.0", files={"app/manage.py": code}, compression=compression)
         records = {
             f"{system}.cdx.json": json.dumps({"bomFormat": "CycloneDX", "arch": architecture}).encode(),
             f"{system}.spdx.json": json.dumps({"spdxVersion": "SPDX-2.3", "arch": architecture}).encode(),

@@ -11,7 +11,7 @@ import requests
 
 from estiba import imageref
 from estiba.errors import EngineError
-from estiba.image import archive
+from estiba.image import archive, reason
 from estiba.image.manifest import Platform
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Engine:
             client = docker.DockerClient(**options) if options else docker.from_env()
             client.ping()
         except (docker.errors.DockerException, requests.RequestException) as error:
-            message = f"no Docker engine answers: {_reason(error)}"
+            message = f"no Docker engine answers: {_explain(error)}"
             raise EngineError(message, hint=_NO_ENGINE) from error
         return cls(client)
 
@@ -107,7 +107,7 @@ class Engine:
                     message = f"the Docker engine refused the image: {line['error']}"
                     raise EngineError(message)
         except (docker.errors.DockerException, requests.RequestException) as error:
-            message = f"the Docker engine refused the image: {_reason(error)}"
+            message = f"the Docker engine refused the image: {_explain(error)}"
             raise EngineError(message, hint="its own log says more: journalctl -u docker") from error
 
     def inspect(self, name: str) -> dict[str, Any]:
@@ -228,10 +228,8 @@ def _is_same(attributes: dict[str, Any], image: Image) -> bool:
     return has_manifest or attributes["Id"] == str(image.manifest.config.digest)
 
 
-def _reason(error: Exception) -> str:
-    """Return the innermost reason of an error of the SDK, in one line."""
+def _explain(error: Exception) -> str:
+    """Return what the engine says, or why it says nothing."""
     if isinstance(error, docker.errors.APIError) and error.explanation:
         return str(error.explanation).strip()
-    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
-        error = error.__cause__
-    return str(error).strip().splitlines()[0] if str(error) else type(error).__name__
+    return reason.find(error)

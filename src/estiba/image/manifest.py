@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _T = TypeVar("_T")
+_AUTHOR: Final = "estiba"
+"""First word of `created_by` in the history of our images; the layer's name follows."""
+
 _SYSTEMS: Final = {"x86_64-linux": ("linux", "amd64"), "aarch64-linux": ("linux", "arm64")}
 
 
@@ -160,13 +163,13 @@ class ImageConfig:
     Attributes:
         platform: What it runs on.
         diff_ids: Digests of the uncompressed layers.
-        contents: What each layer holds, from the history; as many as there are layers.
+        history: What each layer is called and holds, from the history; as many as there are layers.
         labels: The image's labels.
     """
 
     platform: Platform
     diff_ids: tuple[Digest, ...]
-    contents: tuple[str, ...]
+    history: tuple[tuple[str, str], ...]
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -174,21 +177,22 @@ class ImageConfig:
         """Read a configuration."""
         diff_ids = tuple(Digest.parse(digest) for digest in data["rootfs"]["diff_ids"])
         history = [entry for entry in data.get("history") or [] if not entry.get("empty_layer")]
-        told = [entry.get("comment") or entry.get("created_by") or "" for entry in history][: len(diff_ids)]
+        told = [_name_and_contents(entry) for entry in history][: len(diff_ids)]
         return cls(
             platform=Platform.from_dict(data),
             diff_ids=diff_ids,
-            contents=(*told, *[""] * (len(diff_ids) - len(told))),
+            history=(*told, *[("", "")] * (len(diff_ids) - len(told))),
             labels=dict((data.get("config") or {}).get("Labels") or {}),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One layer of an image: its compressed blob, the digest of its tar, and what it holds."""
+    """One layer of an image: its compressed blob, the digest of its tar, its name and what it holds."""
 
     blob: Descriptor
     diff_id: Digest
+    name: str
     contents: str
 
 
@@ -209,9 +213,9 @@ class Image:
     def layers(self) -> tuple[Layer, ...]:
         """The layers from the bottom up."""
         return tuple(
-            Layer(blob=blob, diff_id=diff_id, contents=contents)
-            for blob, diff_id, contents in zip(
-                self.manifest.layers, self.config.diff_ids, self.config.contents, strict=True
+            Layer(blob=blob, diff_id=diff_id, name=name, contents=contents)
+            for blob, diff_id, (name, contents) in zip(
+                self.manifest.layers, self.config.diff_ids, self.config.history, strict=True
             )
         )
 
@@ -255,6 +259,14 @@ def parse(data: bytes, read: Callable[[Mapping[str, Any]], _T], where: str) -> _
         raise LayoutError(where, [f"field {error.args[0]!r} is missing"]) from error
     except (ValueError, TypeError, AttributeError) as error:
         raise LayoutError(where, [f"malformed: {error}"]) from error
+
+
+def _name_and_contents(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """Split an entry of the history; other builders than ours tell the command instead of a name."""
+    author, _, name = (entry.get("created_by") or "").partition(" ")
+    if author == _AUTHOR:
+        return name, entry.get("comment") or ""
+    return "", entry.get("created_by") or entry.get("comment") or ""
 
 
 def _is_alien(layer: Descriptor) -> bool:

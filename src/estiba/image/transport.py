@@ -12,6 +12,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from estiba.errors import RegistryError
+from estiba.image import reason
 from estiba.image.auth import Authenticator, header_auth
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Transport:
                 method, url, auth=header_auth(sent), data=body, timeout=_TIMEOUT, allow_redirects=follow, **options
             )
         except _RETRIED as error:
-            message = f"{self.host}: {method} {urlsplit(url).path} failed: {_root(error)}"
+            message = f"{self.host}: {method} {urlsplit(url).path} failed: {reason.find(error)}"
             raise TransientError(message) from error
         except requests.RequestException as error:
             message = f"{self.host}: {method} {urlsplit(url).path} failed: {type(error).__name__}"
@@ -197,17 +198,6 @@ def describe(response: requests.Response) -> str:
     except (ValueError, KeyError, TypeError, AttributeError):
         return ""
     return f": {'; '.join(told)}" if told else ""
-
-
-def _root(error: BaseException) -> str:
-    """Return the innermost reason without the address, whose query may hold a signature."""
-    inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, OSError) and inner.strerror:
-            return inner.strerror
-        reasons = [inner.__cause__, getattr(inner, "reason", None), *inner.args, inner.__context__]
-        inner = next((reason for reason in reasons if isinstance(reason, BaseException)), None)
-    return "the connection broke" if isinstance(error, requests.ConnectionError) else "no answer in time"
 
 
 class _Adapter(HTTPAdapter):

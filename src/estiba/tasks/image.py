@@ -1,0 +1,152 @@
+"""Load, push and inspect images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from estiba import config
+from estiba.errors import ConfigError, RegistryError
+from estiba.image import credentials, layout, picture, report
+from estiba.image import load as loading
+from estiba.image import push as pushing
+from estiba.image.manifest import Platform
+from estiba.image.registry import Registry
+from estiba.imageref import ImageRef, is_reference
+from estiba.tasks.console import console, task
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+    from estiba.image.report import Report
+
+_IMAGE = "Folder of an image; by default the last build's."
+_PROJECT = "The service's folder."
+_JSON = "Print one JSON object."
+_INSECURE = "Speak plain HTTP with a registry on another machine too."
+
+
+@task(
+    help={
+        "platform": "linux/amd64, or x86_64-linux; by default the engine's own.",
+        "tag": "NAME[:TAG] to give it; by default the service's name and version.",
+        "image": _IMAGE,
+        "project": _PROJECT,
+        "json": _JSON,
+    }
+)
+def load(
+    _: Context, *, platform: str = "", tag: str = "", image: str = "", project: str = ".", json: bool = False
+) -> None:
+    """Load the image into the Docker engine."""
+    source = layout.read(_path(image, project))
+    engine = loading.Engine.connect()
+    wanted = loading.plan(source, engine, platform=_platform(platform), name=tag)
+    with console.progress(f"load {wanted.name}", total=wanted.size, unit="bytes") as advance:
+        loaded = loading.load(wanted, engine, advance=advance)
+    if json:
+        console.json(loaded.to_dict())
+    else:
+        console.say(f"{loaded.platform}: sent {loaded.sent_layers} layers")
+        console.result(loaded.name)
+
+
+@task(
+    positional=["ref"],
+    help={
+        "ref": "Where to: HOST/NAME[:TAG].",
+        "image": _IMAGE,
+        "mount-from": "Another repository of that registry, to take layers from.",
+        "insecure": _INSECURE,
+        "dry-run": "Say what would be sent, and send nothing.",
+        "project": _PROJECT,
+        "json": _JSON,
+    },
+)
+def push(
+    _: Context,
+    ref: str,
+    *,
+    image: str = "",
+    mount_from: str = "",
+    insecure: bool = False,
+    dry_run: bool = False,
+    project: str = ".",
+    json: bool = False,
+) -> None:
+    """Push the image and its bills of materials to a registry; only what is missing there is sent."""
+    source, target = layout.read(_path(image, project)), ImageRef.parse(ref)
+    registry = _registry(target, writes=not dry_run, mount_from=mount_from, insecure=insecure)
+    wanted = pushing.plan(source, target, registry)
+    if dry_run:
+        _show_plan(wanted, as_json=json)
+        return
+    with console.progress(f"push {target}", total=wanted.size, unit="bytes") as advance:
+        pushed = pushing.push(wanted, registry, advance=advance)
+    if json:
+        console.json(pushed.to_dict())
+    else:
+        blobs, manifests = len(pushed.sent), len(pushed.manifests)
+        console.say(f"sent {blobs} blobs ({report.megabytes(pushed.size)}) and {manifests} manifests")
+        console.result(str(pushed.ref))
+
+
+@task(
+    help={
+        "image": "Folder or HOST/NAME[:TAG] of an image; by default the last build's.",
+        "svg": "Write a picture of the layers to this file.",
+        "insecure": _INSECURE,
+        "project": _PROJECT,
+        "json": _JSON,
+    }
+)
+def inspect(
+    _: Context, *, image: str = "", svg: str = "", insecure: bool = False, project: str = ".", json: bool = False
+) -> None:
+    """Show the layers of an image: what they hold, their size and their share."""
+    found = _report(image, project, insecure=insecure)
+    if svg:
+        Path(svg).write_text(picture.render(found), encoding="utf-8")
+    if json:
+        console.json(found.to_dict())
+        return
+    console.say(f"{found.name}  {found.digest}  {report.megabytes(found.size)}")
+    console.table(report.HEADER, report.rows(found))
+
+
+def _platform(text: str) -> Platform | None:
+    try:
+        return Platform.parse(text) if text else None
+    except ValueError as error:
+        where = "--platform"
+        raise ConfigError(where, [str(error)]) from error
+
+
+def _path(image: str, project: str) -> Path:
+    return Path(image) if image else Path(project, layout.LAST_BUILD)
+
+
+def _report(image: str, project: str, *, insecure: bool) -> Report:
+    path = _path(image, project)
+    if path.exists() or not is_reference(image):
+        return report.of_layout(layout.read(path))
+    ref = ImageRef.parse(image)
+    found = report.of_registry(ref, _registry(ref, insecure=insecure))
+    if found is None:
+        message = f"{ref.host} has no image {ref}"
+        raise RegistryError(message, hint="look at the name and the tag")
+    return found
+
+
+def _registry(ref: ImageRef, *, writes: bool = False, mount_from: str = "", insecure: bool = False) -> Registry:
+    found = credentials.load(config.load().docker_config, ref.host)
+    return Registry(ref, credentials=found, writes=writes, mount_from=mount_from, insecure=insecure)
+
+
+def _show_plan(wanted: pushing.PushPlan, *, as_json: bool) -> None:
+    if as_json:
+        console.json(wanted.to_dict())
+        return
+    blobs, manifests = len(wanted.blobs), len(wanted.images) + len(wanted.attachments) + (not wanted.is_tagged)
+    console.say(f"would send {blobs} blobs ({report.megabytes(wanted.size)}) and {manifests} manifests")
+    console.table(("size", "blob"), [(blob.size, blob.digest) for blob in wanted.blobs])
