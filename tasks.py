@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from estiba import tasks
 from estiba.process import replace
 from estiba.tasks import ns
+from estiba.tasks.collection import load, render_reference
 from estiba.tasks.console import leave, task
 
 if TYPE_CHECKING:
@@ -37,5 +40,11 @@ def test(_: Context, unit_only: bool = False, k: str = "") -> None:
     leave(replace(["pytest", *([] if unit_only else ["--run-integration"]), *selection]))
 
 
-for _chore in (lint, format, test):
+@task
+def docs(_: Context) -> None:
+    """Write docs/tasks.md anew."""
+    Path("docs/tasks.md").write_text(render_reference(load("estiba.tasks", list(tasks.__path__))), encoding="utf-8")
+
+
+for _chore in (lint, format, test, docs):
     ns.add_task(_chore)
