@@ -48,11 +48,11 @@ class Bench:
             while child.poll() is None:
                 with suppress(subprocess.TimeoutExpired):
                     child.wait(_INTERVAL)
-                _say(shown.read().decode(errors="replace").rstrip("\n"))
+                sys.stderr.write(shown.read().decode(errors="replace"))
+                sys.stderr.flush()
         return child.returncode
 
 
 def _say(text: str) -> None:
-    if text:
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

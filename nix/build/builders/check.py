@@ -100,7 +100,7 @@ def counted(out: Path) -> dict[str, int] | None:
 
 def _test(given: dict[str, Any], root: Root, bench: Bench, env: dict[str, str]) -> Outcome:
     (packages,) = Path(given["frame"], "root/opt/venv/lib").glob("python3*/site-packages")
-    testing = Testing(packages=packages, manage=given["manage"], reports=_REPORTS)
+    testing = Testing(source=Path(given["source"]), packages=packages, manage=given["manage"], reports=_REPORTS)
     outcome = bench.check("tests", testing.command(given["test"]), env)
     data = sorted((root.top / "tmp").glob(f"{DATA}*"))
     for command in testing.coverage_commands(data):

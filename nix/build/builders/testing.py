@@ -1,5 +1,7 @@
 """The command that runs a service's tests, so that it also writes the reports that CI systems read."""
 
+import configparser
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +21,13 @@ class Testing:
     """What the service's environment offers for testing.
 
     Attributes:
+        source: The service's files.
         packages: The `site-packages` folder of the environment.
         manage: Path of manage.py in the service.
         reports: The folder for reports, as the tests see it.
     """
 
+    source: Path
     packages: Path
     manage: str
     reports: str
@@ -59,16 +63,33 @@ class Testing:
 
     def _pytest(self, rest: list[str]) -> list[str]:
         report = f"--junitxml={self.reports}/{JUNIT}"
+        chosen = chooses_files(self.source)
         if self._has("pytest_cov"):
             # Two tracers would take the data from one another, and the service's own options may start this one.
-            return [PYTHON, "-m", "pytest", "--cov", "--cov-report=", report, *rest]
+            return [PYTHON, "-m", "pytest", "--cov" if chosen else "--cov=.", "--cov-report=", report, *rest]
         return self._python(["-m", "pytest", report, *rest])
 
     def _python(self, rest: list[str]) -> list[str]:
         if rest[:2] == [self.manage, "test"] and not any(word.startswith("--testrunner") for word in rest):
             rest = [*rest[:2], "--testrunner=django_junit.Runner", *rest[2:]]
-        tracer = ["-m", "coverage", "run"] if self._has("coverage") else []
-        return [PYTHON, *tracer, *rest]
+        if not self._has("coverage"):
+            return [PYTHON, *rest]
+        return [PYTHON, "-m", "coverage", "run", *([] if chooses_files(self.source) else ["--source=."]), *rest]
 
     def _has(self, module: str) -> bool:
         return (self.packages / module).is_dir()
+
+
+def chooses_files(source: Path) -> bool:
+    """Tell whether a service's configuration of coverage says which files to measure; else all of its own are."""
+    sections = [_toml_section(source / "pyproject.toml")]
+    for name, section in ((".coveragerc", "run"), ("setup.cfg", "coverage:run"), ("tox.ini", "coverage:run")):
+        parser = configparser.ConfigParser(interpolation=None, strict=False)
+        parser.read(source / name, encoding="utf-8")
+        sections.append(list(parser[section]) if parser.has_section(section) else [])
+    return any(key in section for section in sections for key in ("source", "source_pkgs", "include"))
+
+
+def _toml_section(file: Path) -> list[str]:
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    return list(tomllib.loads(text).get("tool", {}).get("coverage", {}).get("run", {}))
