@@ -31,10 +31,16 @@ let
     python
     ;
 
-  compiler = {
-    tree = debian.tree "compiler" (lib.lock.compilerDebs lock system);
+  interpreter = {
     inherit (lib.platform.of system) loader triplet;
     inherit (lock) python;
+  };
+  compiler = interpreter // {
+    tree = debian.tree {
+      name = "compiler";
+      debs = lib.lock.compilerDebs lock system;
+      compiler = interpreter;
+    };
   };
 
   frame = django.runtimeFiles compiler;
@@ -88,13 +94,19 @@ let
       };
     };
 
-  toolchain = debian.tree "toolchain" (debs lock system [ "build" ]);
-  tree = debian.tree "root" (
-    debs lock system [
+  toolchain = debian.tree {
+    name = "toolchain";
+    debs = debs lock system [ "build" ];
+    bytecode = stdlib;
+  };
+  tree = debian.tree {
+    name = "root";
+    debs = debs lock system [
       "base"
       "service"
-    ]
-  );
+    ];
+    bytecode = stdlib;
+  };
 
   ofPlatform = platform: import ./on-platform.nix {
     inherit lib service lock platform scope commit frame application staticFiles;
@@ -130,13 +142,15 @@ let
 
   checkResults = check.results {
     inherit (service) manage;
-    tree = debian.tree "check-root" (
-      debs lock system [
+    tree = debian.tree {
+      name = "check-root";
+      debs = debs lock system [
         "base"
         "check"
         "service"
-      ]
-    );
+      ];
+      bytecode = stdlib;
+    };
     env = devEnv;
     source = lib.source.checked src;
     test = service.test-command;
@@ -168,7 +182,18 @@ let
   platforms = builtins.filter (name: builtins.elem name lock.platforms) service.platforms;
 in
 {
-  inherit devEnv;
+  shell = {
+    inherit (service) name;
+    inherit (lock) python;
+    debs = debs lock system [
+      "base"
+      "service"
+    ];
+    sources = unpacked [
+      "dev"
+      "runtime"
+    ];
+  };
   packages = {
     default = layoutOf platforms;
     image = layoutOf platforms;

@@ -8,14 +8,26 @@ in
 
     # Type
     ```
-    tree :: String -> [Deb] -> Derivation
+    tree :: { name, debs, bytecode, compiler } -> Derivation
     ```
 
     # Arguments
     - name: of the derivation
     - debs: records of a lock
+    - bytecode: of the standard library, or null
+    - compiler: where the tree itself is to be the compiler: `{ loader, triplet, python }`, else null
   */
-  tree = name: debs: builder "debian_tree" name { debs = paths debs; };
+  tree =
+    {
+      name,
+      debs,
+      bytecode ? null,
+      compiler ? null,
+    }:
+    builder "debian_tree" name {
+      inherit bytecode compiler;
+      debs = paths debs;
+    };
 
   /**
     A layer straight from Debian packages.
