@@ -1,6 +1,10 @@
 /**
   The library: what a flake gets as `estiba.lib`, and what the repository's own flake is wired from.
+
+  # Arguments
+  - flake: the flake of this repository itself
 */
+{ flake }:
 let
   lib = import ./lib;
 
@@ -18,12 +22,34 @@ let
       inherit lib system;
       tools = toolsFor system;
     };
+
+  programsFor =
+    system:
+    import ./build/programs.nix {
+      inherit lib system;
+      tools = toolsFor system;
+      scope = scopeFor system;
+    };
+
+  shellsFor =
+    system:
+    import ./build/shell.nix {
+      inherit flake system;
+      tools = toolsFor system;
+      programs = programsFor system;
+    };
 in
 {
-  inherit lib toolsFor scopeFor;
+  inherit
+    lib
+    programsFor
+    scopeFor
+    shellsFor
+    toolsFor
+    ;
 
   mkService = import ./service.nix {
     inherit lib scopeFor;
-    shellFor = system: env: env;
+    shellFor = system: (shellsFor system).serviceShell;
   };
 }

@@ -4,7 +4,7 @@
   # Arguments
   - lib: the library of pure functions
   - scopeFor: a build platform's derivations, see `build/default.nix`
-  - shellFor: a build platform's development shell, given the service's environment
+  - shellFor: a build platform's development shell, given what `serviceShell` of `build/shell.nix` takes
 */
 {
   lib,
@@ -56,5 +56,5 @@ in
 {
   packages = builtins.mapAttrs (_: built: built.packages) on;
   checks = builtins.mapAttrs (_: built: built.checks) on;
-  devShells = builtins.mapAttrs (system: built: { default = shellFor system built.devEnv; }) on;
+  devShells = builtins.mapAttrs (system: built: { default = shellFor system built.shell; }) on;
 }

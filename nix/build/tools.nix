@@ -20,6 +20,10 @@ let
   };
 
   here = builtins.filter (record: builtins.elem system record.platforms);
+
+  /**
+    The records of some Debian packages of this platform and of all that they depend on.
+  */
   closure =
     names:
     lib.closure.of {
@@ -53,7 +57,12 @@ let
   };
 in
 {
-  inherit builderPython seed;
+  inherit builderPython closure seed;
+
+  /**
+    The records of this platform's Python distributions.
+  */
+  distributions = here lock.distributions;
 
   /**
     The record of the wheel that installs wheels.

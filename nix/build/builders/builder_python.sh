@@ -23,6 +23,8 @@ busybox cat usr/share/ca-certificates/mozilla/*.crt >etc/ssl/certs/ca-certificat
 
 libraries=$out/usr/lib/$triplet
 loader=$libraries/$loader
+# The loader's other place is an absolute link.
+busybox find usr/lib64 usr/lib -maxdepth 1 -name 'ld-linux-*' -exec busybox ln -sf "$loader" {} \;
 for program in usr/bin/*; do
   [ -f "$program" ] && [ ! -L "$program" ] || continue
   [ "$(busybox head -c 4 "$program")" = "$(busybox printf '\177ELF')" ] || continue
