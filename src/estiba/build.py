@@ -120,7 +120,7 @@ def load(path: Path, before: frozenset[str] = frozenset()) -> Built:
     return Built(digest=summary["digest"], path=path, platforms=tuple(summary["platforms"]), layers=tuple(layers))
 
 
-def realise(  # noqa: PLR0913 - keyword-only options of one command
+def realise(
     folder: Path,
     attribute: str,
     config: Config,
@@ -128,20 +128,31 @@ def realise(  # noqa: PLR0913 - keyword-only options of one command
     out_link: Path | None = None,
     options: Sequence[str] = (),
     on_status: Callable[[str], None] | None = None,
+    log: BuildLog | None = None,
     runner: Runner = run,
 ) -> Path:
     """Build one output of a service's flake, or of its folder where it has none, and return its store path.
+
+    Args:
+        folder: The service's folder.
+        attribute: The output.
+        config: The environment's settings.
+        out_link: Where to put a symlink that keeps the result from being collected.
+        options: More arguments for Nix.
+        on_status: Called with one line at a time that says how far the build is.
+        log: Gets what the build says, for a caller that wants to read it.
+        runner: Runs the commands.
 
     Raises:
         ArtifactError: Something that the lock names is not in the store.
         BuildError: The evaluation or the build failed; the message has the last lines of its log.
     """
-    log = BuildLog()
+    said = log or BuildLog()
 
     def follow(line: str) -> None:
-        log.feed(line)
+        said.feed(line)
         if on_status:
-            on_status(log.status)
+            on_status(said.status)
 
     words = ["--log-format", "internal-json", "-v", *options]
     try:
@@ -154,7 +165,7 @@ def realise(  # noqa: PLR0913 - keyword-only options of one command
             runner=runner,
         )
     except CommandError as error:
-        raise _explain(log, error) from error
+        raise _explain(said, error) from error
 
 
 def source_words(folder: Path, attribute: str, config: Config) -> tuple[str, ...]:

@@ -53,6 +53,15 @@ def evaluate(
     return json.loads(runner(argv).stdout)
 
 
+def delete(path: Path, *, runner: Runner = run) -> None:
+    """Delete one store path that nothing refers to.
+
+    Raises:
+        CommandError: It is in use.
+    """
+    runner(["nix", "store", "delete", str(path)])
+
+
 def add_fixed(files: Sequence[Path], *, recursive: bool = False, runner: Runner = run) -> list[Path]:
     """Add files to the store as fixed outputs by SHA-256 and return their store paths in order.
 

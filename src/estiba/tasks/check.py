@@ -1,0 +1,59 @@
+"""Check a service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from estiba import config
+from estiba.check import HINTS
+from estiba.check import check as run_checks
+from estiba.tasks.console import console, leave, task
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+    from estiba.check import Checked
+
+
+@task(
+    default=True,
+    help={
+        "project": "The service's folder.",
+        "reports": "Where logs and reports go; by default `reports` in the service's folder.",
+        "again": "Run the checks even if nothing has changed since the last time.",
+        "json": "Print one JSON object on standard output.",
+    },
+)
+def check(_: Context, project: str = ".", reports: str = "", again: bool = False, json: bool = False) -> None:
+    """Run Django's checks and the tests offline, beside real PostgreSQL and Redis."""
+    with console.step("check") as status:
+        checked = run_checks(
+            Path(project), config.load(), reports=Path(reports) if reports else None, again=again, on_status=status
+        )
+    if json:
+        console.json(checked.to_dict())
+    else:
+        _show(checked)
+    _complain(checked)
+    leave(1 if checked.failed else 0)
+
+
+def _show(checked: Checked) -> None:
+    ran = "before" if checked.is_cached else "now"
+    rows = [
+        (check.name, "passed" if check.has_passed else "failed", ran, f"{check.seconds:.1f} s")
+        for check in checked.checks
+    ]
+    console.table(("check", "result", "run", "time"), rows)
+    if checked.tests is not None:
+        console.result(", ".join(f"{number} {name}" for name, number in checked.tests.items()))
+    if checked.coverage is not None:
+        console.result(f"coverage {checked.coverage:.1%}")
+    console.result(f"reports in {checked.reports}")
+
+
+def _complain(checked: Checked) -> None:
+    for failed in checked.failed:
+        hint = f"\n  hint: {HINTS[failed.name]}" if failed.name in HINTS else ""
+        console.fail(f"{failed.name} failed; the end of {failed.log}:\n{failed.tail()}{hint}")
