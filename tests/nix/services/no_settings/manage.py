@@ -1,0 +1,1 @@
+"""No Django here."""

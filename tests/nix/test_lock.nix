@@ -1,0 +1,84 @@
+{ lib }:
+let
+  lock = lib.lock.parse (builtins.readFile ./locks/small.lock);
+  files = map (record: record.file);
+in
+{
+  parse = {
+    reads-the-format = {
+      expr = {
+        inherit (lock) version python;
+      };
+      expected = {
+        version = 1;
+        python = "3.13";
+      };
+    };
+    refuses-another-format = {
+      expr = lib.lock.parse "{\"version\": 2}";
+      expectedError = "estiba.lock has format 2, this library reads 1; run: invoke lock";
+    };
+    refuses-no-format = {
+      expr = lib.lock.parse "{}";
+      expectedError = "estiba.lock has format unknown, this library reads 1; run: invoke lock";
+    };
+  };
+  debs = {
+    takes-those-of-platform-and-group = {
+      expr = files (lib.lock.debs lock "aarch64-linux" [ "base" ]);
+      expected = [
+        "libc6_2.41-12_arm64.deb"
+        "python3.13-minimal_3.13.5-2_arm64.deb"
+        "tzdata_2025b-4_all.deb"
+      ];
+    };
+    takes-any-of-several-groups = {
+      expr = files (
+        lib.lock.debs lock "x86_64-linux" [
+          "build"
+          "service"
+        ]
+      );
+      expected = [
+        "gcc_14.2.0-1_amd64.deb"
+        "libmagic1_5.46-5_amd64.deb"
+      ];
+    };
+  };
+  distributions = {
+    takes-the-wheel-of-the-platform = {
+      expr = files (lib.lock.distributions lock "aarch64-linux" [ "runtime" ]);
+      expected = [
+        "django-5.2.1-py3-none-any.whl"
+        "pillow-11.2.1-cp313-cp313-manylinux_2_28_aarch64.whl"
+        "pyyaml-6.0.2.tar.gz"
+      ];
+    };
+    leaves-other-groups-out = {
+      expr = files (lib.lock.distributions lock "x86_64-linux" [ "dev" ]);
+      expected = [ "pytest-8.3.5-py3-none-any.whl" ];
+    };
+  };
+  compilerDebs = {
+    is-the-closure-of-the-interpreter = {
+      expr = files (lib.lock.compilerDebs lock "x86_64-linux");
+      expected = [
+        "libc6_2.41-12_amd64.deb"
+        "python3.13-minimal_3.13.5-2_amd64.deb"
+      ];
+    };
+  };
+  buildRequirements = {
+    takes-the-exact-versions = {
+      expr = files (
+        lib.lock.buildRequirements lock "x86_64-linux" (
+          builtins.head (builtins.filter (record: record.kind == "sdist") lock.distributions)
+        )
+      );
+      expected = [
+        "cython-3.1.1-cp313-cp313-manylinux2014_x86_64.whl"
+        "setuptools-80.1.0-py3-none-any.whl"
+      ];
+    };
+  };
+}

@@ -1,0 +1,63 @@
+{ lib }:
+let
+  inherit (lib.service) load;
+in
+{
+  load = {
+    finds-settings-and-application = {
+      expr = {
+        inherit (load ./services/plain)
+          name
+          version
+          settings
+          wsgi
+          compression
+          platforms
+          ;
+      };
+      expected = {
+        name = "puerto-viejo";
+        version = "1.2";
+        settings = "harbour.settings";
+        wsgi = "harbour.wsgi:application";
+        compression = "zstd";
+        platforms = [
+          "aarch64-linux"
+          "x86_64-linux"
+        ];
+      };
+    };
+    takes-what-is-written = {
+      expr = {
+        inherit (load ./services/explicit)
+          settings
+          wsgi
+          compression
+          platforms
+          env
+          ;
+      };
+      expected = {
+        settings = "site.settings.production";
+        wsgi = "site.web:app";
+        compression = "gzip";
+        platforms = [ "x86_64-linux" ];
+        env = {
+          ENVIRONMENT = "build";
+        };
+      };
+    };
+    refuses-unknown-keys = {
+      expr = load ./services/unknown_key;
+      expectedError = "pyproject.toml: unknown keys in [tool.estiba]: pyhton; run: invoke lock";
+    };
+    refuses-another-compression = {
+      expr = load ./services/bad_compression;
+      expectedError = "pyproject.toml: [tool.estiba] compression is lzma; use one of gzip zstd";
+    };
+    refuses-a-project-without-settings = {
+      expr = (load ./services/no_settings).settings;
+      expectedError = "manage.py does not name a settings module; set [tool.estiba] settings in pyproject.toml";
+    };
+  };
+}

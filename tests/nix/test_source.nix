@@ -1,0 +1,80 @@
+{ lib }:
+let
+  list =
+    path:
+    let
+      entries = builtins.readDir path;
+    in
+    builtins.concatMap (
+      name:
+      if entries.${name} == "directory" then map (below: "${name}/${below}") (list (path + "/${name}")) else [ name ]
+    ) (builtins.attrNames entries);
+  matches = glob: name: builtins.match (lib.source.globRegex glob) name != null;
+in
+{
+  globRegex = {
+    star-stays-in-a-folder = {
+      expr = map (matches "docs/*.md") [
+        "docs/a.md"
+        "docs/a/b.md"
+        "docs/a.mdx"
+      ];
+      expected = [
+        true
+        false
+        false
+      ];
+    };
+    two-stars-do-not = {
+      expr = map (matches "docs/**") [
+        "docs/a.md"
+        "docs/a/b.md"
+        "docs"
+      ];
+      expected = [
+        true
+        true
+        false
+      ];
+    };
+    other-characters-are-themselves = {
+      expr = map (matches "a.b+(c)?") [
+        "a.b+(c)d"
+        "aXb+(c)d"
+      ];
+      expected = [
+        true
+        false
+      ];
+    };
+  };
+  application = {
+    holds-the-services-own-files = {
+      expr = list (
+        lib.source.application {
+          src = ./services/plain;
+          exclude = [ "docs/**" ];
+        }
+      );
+      expected = [
+        "harbour/settings.py"
+        "harbour/wsgi.py"
+        "manage.py"
+        "pyproject.toml"
+      ];
+    };
+  };
+  checked = {
+    keeps-what-tests-may-read = {
+      expr = list (lib.source.checked ./services/plain);
+      expected = [
+        "README.md"
+        "docs/pilot.md"
+        "harbour/settings.py"
+        "harbour/wsgi.py"
+        "manage.py"
+        "pyproject.toml"
+      ];
+    };
+  };
+}
