@@ -35,6 +35,21 @@ def test_flake_reference_goes_into_the_flake(tmp_path: Path) -> None:
     assert 'inputs.estiba.url = "git+file:///srv/estiba";' in (made / "flake.nix").read_text()
 
 
+@pytest.mark.parametrize(("marker", "scheme"), [(".git", "git+file"), ("src", "path")], ids=["clone", "archive"])
+def test_checkout_is_found_from_inside(tmp_path: Path, marker: str, scheme: str) -> None:
+    """Inside a checkout its own address is used, so that a newcomer needs no registry."""
+    for folder in ("src/estiba", "docs", marker):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "nixw").touch()
+
+    assert service.locate_flake(tmp_path / "docs") == f"{scheme}://{tmp_path}"
+
+
+def test_elsewhere_there_is_no_checkout(tmp_path: Path) -> None:
+    """Outside a checkout the template's own reference stays."""
+    assert service.locate_flake(tmp_path) == ""
+
+
 def test_existing_folder_is_left_alone(tmp_path: Path) -> None:
     """A folder that exists is refused, even an empty one."""
     with pytest.raises(ScaffoldError) as caught:

@@ -24,6 +24,18 @@ def locate_template() -> Path:
     return _PACKAGED if _PACKAGED.is_dir() else _IN_REPOSITORY
 
 
+def locate_flake(start: Path) -> str:
+    """Return the flake reference of the checkout of Estiba around a folder, or an empty string outside of one.
+
+    The library's own source may be a copy in the store, which a service must not refer to: it can be collected.
+    """
+    for folder in (start.resolve(), *start.resolve().parents):
+        if (folder / "nixw").is_file() and (folder / "src" / "estiba").is_dir():
+            scheme = "git+file" if (folder / ".git").exists() else "path"
+            return f"{scheme}://{folder}"
+    return ""
+
+
 def create(folder: Path, *, flake: str = "", answers: Mapping[str, str] | None = None, ask: bool = False) -> Path:
     """Render the template into a folder that does not exist yet, and return it.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from estiba import config
 from estiba.scaffold import service
 from estiba.tasks.console import console, task
 
@@ -18,13 +17,13 @@ if TYPE_CHECKING:
     help={
         "folder": "Folder of the new service; its name becomes the package's.",
         "no-input": "Take the defaults instead of asking.",
-        "estiba-url": "Flake reference of Estiba for the service's flake.nix.",
+        "estiba-url": "Flake reference of Estiba for flake.nix; by default the checkout around the current folder.",
         "json": "Print the result as JSON.",
     },
 )
 def new(_: Context, folder: str, no_input: bool = False, estiba_url: str = "", json: bool = False) -> None:
     """Make a new service."""
-    made = service.create(Path(folder), flake=estiba_url or config.load().flake, ask=not no_input)
+    made = service.create(Path(folder), flake=estiba_url or service.locate_flake(Path.cwd()), ask=not no_input)
     if json:
         console.json({"folder": str(made.resolve())})
     else:
