@@ -35,7 +35,7 @@ LAYERS = (
     ("project",),
     ("lock", "image", "cache"),
     ("build",),
-    ("check",),
+    ("check", "verify"),
     ("release",),
     ("deploy",),
     ("operate", "scaffold"),
