@@ -16,6 +16,15 @@
     in
     {
       lib = { inherit (estiba) mkService; };
+      packages = eachSystem (system: {
+        default = (estiba.programsFor system).pythonTools;
+        python = (estiba.toolsFor system).builderPython;
+      });
+      templates.default = {
+        path = ./nix/template;
+        description = "What a Django project needs to be built by Estiba";
+        welcomeText = "Next: invoke lock && invoke build";
+      };
       devShells = eachSystem (system: {
         default = (estiba.shellsFor system).mkShell { };
       });

@@ -13,7 +13,7 @@
 let
   inGit = builtins.pathExists (folder + "/.git");
   src = if inGit then builtins.fetchGit { url = folder; } else /. + folder;
-  outputs = (import ./.).mkService { inherit src; };
+  outputs = (import ./. { flake = ../.; }).mkService { inherit src; };
   system = builtins.currentSystem;
 in
 outputs.packages.${system} // { checks = outputs.checks.${system}; }

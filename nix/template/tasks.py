@@ -1,0 +1,5 @@
+"""The service's tasks: `invoke --list` shows them."""
+
+from estiba.tasks import ns
+
+__all__ = ["ns"]
