@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 import attrs
 import services
 from bench import Bench, Outcome
+from junit_result import REPORT
 from root import Root
 from testing import COVERAGE, DATA, JUNIT, PYTHON, Testing
 
@@ -21,7 +22,7 @@ RESULT = "result.json"
 """What the checks came to, for programs."""
 
 _REPORTS = "/reports"
-_RUNNER = Path(__file__).with_name("django_junit.py")
+_RUNNER = [Path(__file__).with_name(name) for name in ("django_junit.py", "junit_result.py")]
 _DRIVERS = "/estiba"
 
 
@@ -53,7 +54,7 @@ def set_up(given: dict[str, Any], out: Path) -> Root:
             "/opt": Path(given["frame"], "root/opt"),
             "/app": application,
             _REPORTS: out,
-            f"{_DRIVERS}/{_RUNNER.name}": _RUNNER,
+            **{f"{_DRIVERS}/{file.name}": file for file in _RUNNER},
         },
         env=given["environment"],
     )
@@ -68,7 +69,7 @@ def run_all(given: dict[str, Any], root: Root, out: Path) -> list[Outcome]:
     env = {
         **services.environment(*ports),
         "COVERAGE_FILE": f"/tmp/{DATA}",  # noqa: S108 - inside a root of our own
-        "ESTIBA_JUNIT": f"{_REPORTS}/{JUNIT}",
+        REPORT: f"{_REPORTS}/{JUNIT}",
         "PYTHONPATH": _DRIVERS,
         **given["override"],
     }

@@ -47,7 +47,8 @@ def _show(checked: Checked) -> None:
     ]
     console.table(("check", "result", "run", "time"), rows)
     if checked.tests is not None:
-        console.result(", ".join(f"{number} {name}" for name, number in checked.tests.items()))
+        names = ("tests", "failures", "errors", "skipped")
+        console.result(", ".join(f"{checked.tests[name]} {name}" for name in names))
     if checked.coverage is not None:
         console.result(f"coverage {checked.coverage:.1%}")
     console.result(f"reports in {checked.reports}")
