@@ -11,7 +11,7 @@ quietly() {
   purpose=$1
   shift
   "$@" >"$scratch/log" 2>&1 || {
-    reason=$(grep -E '^(E:|ERROR:|Err:|error:)' "$scratch/log" | head -n 5) || reason=$(tail -n 5 "$scratch/log")
+    reason=$(grep -E '^(E:|Err:|ERROR:|WARNING:|error:)' "$scratch/log" | sort -u | head -n 3) || reason=$(tail -n 5 "$scratch/log")
     die "$purpose failed:
 $reason"
   }

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # A private Nix, sourced by nixw: Debian 13's, unpacked beside its own C library, so that it runs on any machine.
-# Uses: private_nix, scratch, arch, triplet, and apt.sh.
+# Uses: cache, private_nix, scratch, arch, triplet, and apt.sh.
 
 bring_nix() {
   apt_root trixie
@@ -26,7 +26,7 @@ bring_nix() {
 
 # First what the machine's own configuration may change, then that, then what must be so.
 write_nix_conf() {
-  printf '%s = %s\n' substituters '' flake-registry '' max-jobs auto build-users-group '' warn-dirty false
+  printf '%s = %s\n' substituters '' flake-registry "$cache/registry.json" max-jobs auto build-users-group '' warn-dirty false
   printf '!include /etc/nix/nix.conf\n'
   printf '%s = %s\n' extra-experimental-features 'nix-command flakes' sandbox true sandbox-fallback false \
     sandbox-paths "/bin/sh=$private_nix/etc/sh"

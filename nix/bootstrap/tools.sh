@@ -43,7 +43,7 @@ bring_tools() {
     sort -u "$scratch/more" >"$scratch/missing-debs"
   fi
   # Without pip, the locked Python runs one before it can be built in the store.
-  if [ -s "$scratch/missing-wheels" ] && ! python3 -m pip --version >/dev/null 2>&1; then
+  if [ -s "$scratch/missing-wheels" ] && ! has_pip; then
     cp "$scratch/debs" "$scratch/missing-debs"
   fi
 
@@ -55,51 +55,72 @@ bring_tools() {
 }
 
 fetch_debs() {
+  pending "$scratch/missing-debs" >"$scratch/wanted"
+  [ -s "$scratch/wanted" ] || return 0
   apt_root bookworm
-  say "fetching $(wc -l <"$scratch/missing-debs") packages of the locked tools from Debian 12 (once)"
+  say "fetching $(wc -l <"$scratch/wanted") packages of the locked tools from Debian 12 (once)"
   quietly 'reading the package lists of Debian 12' apt-get -c "$conf" update
-  wanted=$(sed 's/^\([^ ]*\) \([^ ]*\) .*/\1=\2/' "$scratch/missing-debs")
+  wanted=$(sed 's/^\([^ ]*\) \([^ ]*\) .*/\1=\2/' "$scratch/wanted")
   # shellcheck disable=SC2086 # one word a package
   (cd "$downloads" && quietly 'fetching locked packages' apt-get -c "$conf" download $wanted)
-  verify "$scratch/missing-debs"
+  verify "$scratch/wanted"
   rm -rf "$apt"
 }
 
 fetch_wheels() {
-  say "fetching $(wc -l <"$scratch/missing-wheels") Python distributions of the locked tools (once)"
-  sed 's/^\([^ ]*\) \([^ ]*\) \([^ ]*\) .*/\1==\2 --hash=sha256:\3/' "$scratch/missing-wheels" >"$scratch/requirements"
-  platforms=$(sed -n 's/.*-\([^-]*\)\.whl$/\1/p' "$scratch/missing-wheels" | tr . '\n' | grep -v '^any$' | sort -u |
+  pending "$scratch/missing-wheels" >"$scratch/wanted"
+  [ -s "$scratch/wanted" ] || return 0
+  say "fetching $(wc -l <"$scratch/wanted") Python distributions of the locked tools (once)"
+  sed 's/^\([^ ]*\) \([^ ]*\) \([^ ]*\) .*/\1==\2 --hash=sha256:\3/' "$scratch/wanted" >"$scratch/requirements"
+  platforms=$(sed -n 's/.*-\([^-]*\)\.whl$/\1/p' "$scratch/wanted" | tr . '\n' | grep -v '^any$' | sort -u |
     sed 's/^/--platform /')
+  trust
   # shellcheck disable=SC2086 # two words a platform
   quietly 'fetching Python distributions' pip download --quiet --no-input --disable-pip-version-check --no-deps \
     --require-hashes --only-binary :all: --implementation cp --python-version 3.11 $platforms --platform any \
     --dest "$downloads" --requirement "$scratch/requirements"
-  verify "$scratch/missing-wheels"
+  verify "$scratch/wanted"
 }
 
 # Run the machine's pip, or one of ours: Debian 12's, which runs from its unpacked packages.
 pip() {
-  if python3 -m pip --version >/dev/null 2>&1; then
+  if has_pip; then
     PIP_REQUIRE_VIRTUALENV=0 python3 -m pip "$@"
     return
   fi
-  while read -r _ _ _ file; do dpkg-deb -x "$downloads/$file" "$scratch/python"; done <"$scratch/debs"
-  if [ ! -e /etc/ssl/certs/ca-certificates.crt ]; then
-    cat "$scratch/python/usr/share/ca-certificates/mozilla/"*.crt >"$scratch/certificates"
-    mv "$scratch/certificates" "$cache/ca-certificates.crt"
-    export PIP_CERT="${PIP_CERT:-$cache/ca-certificates.crt}"
-  fi
+  [ -e "$scratch/python" ] ||
+    while read -r _ _ _ file; do dpkg-deb -x "$downloads/$file" "$scratch/python"; done <"$scratch/debs"
   libraries=$scratch/python/lib/$triplet:$scratch/python/usr/lib/$triplet
   PYTHONPATH=$(echo "$scratch"/python/usr/share/python-wheels/pip-*.whl) PIP_REQUIRE_VIRTUALENV=0 \
     "$scratch/python/lib/$triplet"/ld-linux-*.so.* --library-path "$libraries" \
     "$scratch/python/usr/bin/python3.11" -m pip "$@"
 }
 
+has_pip() { python3 -m pip --version >/dev/null 2>&1; }
+
+# A machine without certificates gets Debian's, where pip's configuration does not name others.
+trust() {
+  ! has_pip && [ ! -e /etc/ssl/certs/ca-certificates.crt ] || return 0
+  pip config get global.cert >"$scratch/log" 2>&1 || export PIP_CERT="${PIP_CERT:-${SSL_CERT_FILE:-$cache/ca-certificates.crt}}"
+  cat "$scratch/python/usr/share/ca-certificates/mozilla/"*.crt >"$scratch/certificates"
+  mv "$scratch/certificates" "$cache/ca-certificates.crt"
+}
+
+# Whether a file in the downloads has a hash.
+has_hash() { [ -e "$downloads/$1" ] && echo "$2  $downloads/$1" | sha256sum -c --status; }
+
+# Print the records whose file an earlier, interrupted run has not left among the downloads.
+pending() {
+  while read -r name version sha256 file; do
+    has_hash "$file" "$sha256" || echo "$name $version $sha256 $file"
+  done <"$1"
+}
+
 # Check that each record's file was fetched and is the locked one.
 verify() {
   while read -r name version sha256 file; do
-    [ -e "$downloads/$file" ] || die "$name $version was fetched under another name than $file"
-    echo "$sha256  $downloads/$file" | sha256sum -c --status ||
+    [ -e "$downloads/$file" ] || die "$name $version was fetched, but not under its locked name $file"
+    has_hash "$file" "$sha256" ||
       die "$file has not the locked SHA-256; remove it from $downloads and run again, or ask where it comes from"
   done <"$1"
 }
@@ -118,14 +139,13 @@ add_seed() {
 }
 
 add_files() {
+  sort -u "$scratch/missing-debs" "$scratch/missing-wheels" >"$scratch/added"
   set --
   while read -r _ _ _ file; do
     named=$scratch/$(store_name "$file")
     mv "$downloads/$file" "$named"
     set -- "$@" "$named"
-  done <<LIST
-$(cat "$scratch/missing-debs" "$scratch/missing-wheels" | sort -u)
-LIST
+  done <"$scratch/added"
   [ $# -eq 0 ] || nix-store --add-fixed sha256 "$@" >/dev/null
 }
 
@@ -136,8 +156,13 @@ write_tools() {
   echo "$registry" >>"$scratch/paths"
   printf '{"version":2,"flakes":[{"exact":true,"from":{"id":"nixpkgs","type":"indirect"},"to":{"path":"%s","type":"path"}}]}\n' \
     "$registry" >"$tools/registry.json"
+  # The private Nix has it configured, for shells inside the shell.
+  cp "$tools/registry.json" "$scratch/registry.json"
+  mv "$scratch/registry.json" "$cache/registry.json"
   sort -u "$scratch/paths" >"$tools/paths.new"
   xargs nix-store --realise --add-root "$tools/root" <"$tools/paths.new" >/dev/null
   rm -rf "$downloads"
   mv "$tools/paths.new" "$tools/paths"
+  # What other versions needed may be collected once it is old; theirs is checked and brought again too.
+  find "$cache" -maxdepth 1 -name 'tools-*' ! -path "$tools" -mtime +30 -exec rm -rf {} +
 }
