@@ -29,7 +29,7 @@ let
     };
     python = import ./python.nix {
       inherit (scope) artifact builder;
-      installer = scope.artifact tools.installer;
+      installer = scope.builder "library" "installer" { wheel = scope.artifact tools.installer; };
     };
     check = import ./check.nix { inherit (scope) builder; };
     django = import ./django.nix { inherit (scope) builder; };
