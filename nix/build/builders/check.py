@@ -16,7 +16,7 @@ import services
 from bench import Bench, Outcome
 from junit_result import REPORT
 from root import Root
-from testing import COVERAGE, DATA, JUNIT, PYTHON, Testing
+from testing import COVERAGE, DATA, JUNIT, PYTHON, Suite
 
 RESULT = "result.json"
 """What the checks came to, for programs."""
@@ -101,10 +101,10 @@ def counted(out: Path) -> dict[str, int] | None:
 
 def _test(given: dict[str, Any], root: Root, bench: Bench, env: dict[str, str]) -> Outcome:
     (packages,) = Path(given["frame"], "root/opt/venv/lib").glob("python3*/site-packages")
-    testing = Testing(source=Path(given["source"]), packages=packages, manage=given["manage"], reports=_REPORTS)
-    outcome = bench.check("tests", testing.command(given["test"]), env)
+    suite = Suite(source=Path(given["source"]), packages=packages, manage=given["manage"], reports=_REPORTS)
+    outcome = bench.check("tests", suite.command(given["test"]), env)
     data = sorted((root.top / "tmp").glob(f"{DATA}*"))
-    for command in testing.coverage_commands(data):
+    for command in suite.coverage_commands(data):
         bench.run("coverage", command, env)
     return outcome
 

@@ -17,8 +17,8 @@ DATA = ".coverage"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Testing:
-    """What the service's environment offers for testing.
+class Suite:
+    """A service's tests, and what its environment offers for running them.
 
     Attributes:
         source: The service's files.
