@@ -13,6 +13,7 @@
   - staticFiles: the collected static files, or null
   - wheelFor: unpacks a distribution for this platform
   - bytecode: of the standard library
+  - extraContents: store paths to add with all that they refer to
 */
 {
   lib,
@@ -26,6 +27,7 @@
   staticFiles,
   wheelFor,
   bytecode,
+  extraContents,
 }:
 let
   inherit (lib.lock) debs distributions;
@@ -79,6 +81,17 @@ in
       layer = describe "runtime" [ "entry point" ];
     })
   ]
+  ++ (
+    if extraContents == [ ] then
+      [ ]
+    else
+      [
+        (layer.ofClosure {
+          paths = extraContents;
+          layer = describe "extra" (map (path: builtins.substring 33 (-1) (baseNameOf path)) extraContents);
+        })
+      ]
+  )
   ++ map pythonLayer (lib.layers.assign lock.layers runtime)
   ++ (
     if staticFiles == null then

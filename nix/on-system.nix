@@ -10,6 +10,7 @@
   - commit: `{ revision, created }`
   - system: the platform that builds
   - scope: that platform's derivations, see `build/default.nix`
+  - extraContents: a function from a platform to store paths to add to its image
 */
 {
   lib,
@@ -20,6 +21,7 @@
   commit,
   system,
   scope,
+  extraContents,
 }:
 let
   inherit (lib.lock) debs distributions;
@@ -112,6 +114,7 @@ let
     inherit lib service lock platform scope commit frame application staticFiles;
     wheelFor = wheelFor platform;
     bytecode = stdlib;
+    extraContents = extraContents platform;
   };
 
   stdlib = debian.stdlibBytecode {

@@ -21,13 +21,18 @@
 
   # Type
   ```
-  mkService :: { src :: Path | Flake } -> { packages, checks, devShells }
+  mkService :: { src :: Path | Flake, extraContents :: String -> [StorePath] } -> { packages, checks, devShells }
   ```
 
   # Arguments
   - src: the service's folder; given as the flake itself, the image says of which commit it is
+  - extraContents: a function from a platform to store paths (from nixpkgs too) that its image gets at the same paths,
+    with all that they refer to
 */
-{ src }:
+{
+  src,
+  extraContents ? _platform: [ ],
+}:
 let
   service = lib.service.load src;
   lockFile = src + "/estiba.lock";
@@ -49,7 +54,7 @@ let
   on = eachSystem (system: import ./on-system.nix {
     inherit lib service lock src system;
     lockHash = builtins.hashString "sha256" lockText;
-    inherit commit;
+    inherit commit extraContents;
     scope = scopeFor system;
   });
 in

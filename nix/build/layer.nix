@@ -37,4 +37,23 @@ rec {
   */
   ofTrees =
     { sources, layer }: builder "tree_layer" "layer-${layer.name}" { inherit sources layer; };
+
+  /**
+    A layer of store paths and all that they refer to.
+
+    # Type
+    ```
+    ofClosure :: { paths, layer } -> Derivation
+    ```
+
+    # Arguments
+    - paths: store paths or derivations
+    - layer: as `describe` returns it
+  */
+  ofClosure =
+    { paths, layer }:
+    builder "closure_layer" "layer-${layer.name}" {
+      inherit layer;
+      exportReferencesGraph.closure = paths;
+    };
 }
