@@ -78,3 +78,40 @@ def add_fixed(files: Sequence[Path], *, recursive: bool = False, runner: Runner 
 def _override_flags(overrides: Mapping[str, str] | None) -> list[str]:
     flags = [word for name, ref in sorted((overrides or {}).items()) for word in ("--override-input", name, ref)]
     return [*flags, "--no-write-lock-file"] if flags else []
+
+
+def fixed_outputs(
+    *words: str,
+    overrides: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
+    runner: Runner = run,
+) -> list[str]:
+    """Return the store paths of everything that goes into an installable and is named by its content, sorted.
+
+    Raises:
+        CommandError: The evaluation failed.
+    """
+    argv = ["nix", "derivation", "show", "--recursive", *words, *_override_flags(overrides), *options]
+    shown = json.loads(runner(argv).stdout)
+    derivations = shown.get("derivations", shown)
+    outputs = (output for derivation in derivations.values() for output in derivation["outputs"].values())
+    return sorted(_absolute(output["path"]) for output in outputs if "hash" in output)
+
+
+def copy(paths: Sequence[str], store: Path, *, runner: Runner = run) -> None:
+    """Copy store paths into another store on this machine.
+
+    Raises:
+        CommandError: One of them is not in this machine's store.
+    """
+    runner(["nix", "copy", "--no-check-sigs", "--to", str(store), "--stdin"], stdin="\n".join(paths))
+
+
+def find_invalid(paths: Sequence[str], *, runner: Runner = run) -> list[str]:
+    """Return those of some store paths that are not in the store."""
+    return runner(["nix-store", "--check-validity", "--print-invalid", *paths]).stdout.split() if paths else []
+
+
+def _absolute(path: str) -> str:
+    """Return a store path; newer versions of Nix show derivations with base names."""
+    return path if path.startswith("/") else f"/nix/store/{path}"

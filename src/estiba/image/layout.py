@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 VERSION: Final = "1.0.0"
 """The only version of the layout format there is."""
 
-LAST_BUILD: Final = ".estiba/image"
-"""Where the last build's result is linked, in the service's folder."""
-
 _REBUILD: Final = "build the image again: invoke build"
 _SBOMS: Final = {"cdx": media.CYCLONEDX, "spdx": media.SPDX}
 

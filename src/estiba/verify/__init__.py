@@ -1,0 +1,1 @@
+"""Proof that an image can be built again, byte for byte, by somebody else somewhere else."""
