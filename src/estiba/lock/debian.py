@@ -1,0 +1,233 @@
+"""The Debian closure of a service: which packages, in which groups, for which platforms."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from estiba.digest import Digest
+from estiba.errors import ResolutionError
+from estiba.lock import apt
+from estiba.lock.model import ARCHITECTURES, Deb
+from estiba.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from estiba.lock.apt import AptRoot
+    from estiba.process import Runner
+
+_BASE: Final = ("base-files", "ca-certificates", "libstdc++6", "netbase", "tzdata")
+"""What every image has; the C++ runtime is there since manylinux wheels may take it for granted."""
+_TOOLCHAIN: Final = ("g++", "gcc", "libc6-dev", "make", "pkgconf")
+_SERVERS: Final = {"bookworm": ("dash", "postgresql-15", "redis-server"), "trixie": ("dash", "postgresql-17", "redis-server")}
+
+_SCRIPTS_ONLY: Final[Mapping[str, str]] = {
+    "adduser": "",
+    "debconf": "debconf-2.0",
+    "dpkg": "",
+    "init-system-helpers": "",
+    "libpam-runtime": "",
+    "lsb-base": "",
+    "mawk": "awk",
+    "openssl": "",
+    "passwd": "",
+    "perl-base": "",
+    "sensible-utils": "",
+    "sysvinit-utils": "",
+    "ucf": "",
+}
+"""Packages that maintainer scripts need, none of which runs here, and what each provides."""
+
+_SERVER_EXTRAS: Final[Mapping[str, str]] = {
+    "locales": "",
+    "perl": "",
+    "postgresql-client-common": "",
+    "postgresql-common": "",
+    "procps": "",
+    "ssl-cert": "",
+    # Only PostgreSQL's just-in-time compiler needs LLVM, a third of the whole closure; checks turn it off.
+    "libllvm14": "",
+    "libllvm19": "",
+}
+"""More of them for the servers of the checks, which are started without Debian's wrappers."""
+
+_DEPENDENCY: Final = re.compile(r"^([a-z0-9][a-z0-9+.-]*)")
+_ANY_VERSION: Final = "999:0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to resolve.
+
+    Attributes:
+        python: Python's minor version.
+        suite: Debian release.
+        platforms: Nix system names.
+        service: Packages that the service needs at run time.
+        build: Packages that building its sdists needs, or None where it has none to build.
+    """
+
+    python: str
+    suite: str
+    platforms: tuple[str, ...]
+    service: tuple[str, ...]
+    build: tuple[str, ...] | None
+
+    @property
+    def base(self) -> tuple[str, ...]:
+        """What is in the first layer of every image."""
+        return (*_BASE, f"python{self.python}")
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """The names to install for each group; `service` counts from `base` on."""
+        wanted = {"base": self.base, "service": (*self.base, *self.service)}
+        if self.build is not None:
+            wanted["build"] = (*wanted["service"], *_TOOLCHAIN, f"python{self.python}-dev", *self.build)
+        wanted["check"] = (*self.base, *_SERVERS[self.suite])
+        return wanted
+
+
+def resolve(
+    root: AptRoot, request: Request, *, keep: Sequence[Deb] = (), runner: Runner = run
+) -> tuple[list[Deb], list[str]]:
+    """Resolve every group for every platform with apt.
+
+    Args:
+        root: The apt root, with lists.
+        request: What to resolve.
+        keep: Packages to hold at the version they are locked at.
+        runner: Runs apt.
+
+    Returns:
+        The packages, and `name version` of what could not be kept since no mirror has it any more.
+
+    Raises:
+        ResolutionError: apt found no way for some group.
+    """
+    records: list[Deb] = []
+    gone: set[str] = set()
+    kept_of = {platform: [deb for deb in keep if platform in deb.platforms] for platform in request.platforms}
+    with ThreadPoolExecutor() as pool:
+        solved = pool.map(lambda one: _resolve_platform(root, request, one, kept_of[one], runner), request.platforms)
+    for kept, found in zip(kept_of.values(), solved, strict=True):
+        records += found
+        # A package that is simply not needed any more is not gone.
+        names = {deb.name: deb.version for deb in found}
+        gone |= {f"{deb.name} {deb.version}" for deb in kept if names.get(deb.name, deb.version) != deb.version}
+    return _merge_platforms(records), sorted(gone)
+
+
+def _resolve_platform(root: AptRoot, request: Request, platform: str, keep: Sequence[Deb], runner: Runner) -> list[Deb]:
+    arch = ARCHITECTURES[platform]
+    (root.folder / f"{arch}.preferences").write_text(_render_preferences(keep), encoding="utf-8")
+    groups: dict[str, set[str]] = defaultdict(set)
+    versions: dict[str, str] = {}
+    for group, names in request.groups.items():
+        chosen = _solve(root, arch, group, names, runner)
+        versions.update(chosen)
+        for name in chosen:
+            if group != "service" or "base" not in groups[name]:
+                groups[name].add(group)
+    paragraphs = apt.show(root, arch, list(versions.items()), runner=runner)
+    missing = set(versions) - {paragraph["Package"] for paragraph in paragraphs}
+    if missing:
+        msg = f"the lists of Debian {root.suite} have no SHA-256 for {', '.join(sorted(missing))} ({arch})"
+        raise ResolutionError(msg, hint="invoke lock --upgrade-debian reads the lists again")
+    edges = _find_edges(paragraphs)
+    return [_to_deb(paragraph, platform, groups, edges) for paragraph in paragraphs]
+
+
+def _solve(root: AptRoot, arch: str, group: str, names: Sequence[str], runner: Runner) -> dict[str, str]:
+    """Resolve one group, with maintainer scripts' packages presented as installed if that works."""
+    extras = _SERVER_EXTRAS if group == "check" else {}
+    pretended = {name: provides for name, provides in {**_SCRIPTS_ONLY, **extras}.items() if name not in names}
+    status = "servers" if extras else "scripts"
+    apt.pretend(root, arch, status=status, text=_render_status(pretended, arch))
+    try:
+        return apt.simulate(root, arch, names, status=status, runner=runner)
+    except ResolutionError:
+        # Something may need one of them at an exact version, as perl its perl-base: then all of them are real.
+        return apt.simulate(root, arch, names, runner=runner)
+
+
+def _render_preferences(keep: Iterable[Deb]) -> str:
+    pins = {deb.name: deb.version for deb in keep}
+    entries = [
+        f"Package: {name}\nPin: version {version}\nPin-Priority: 1001\n" for name, version in sorted(pins.items())
+    ]
+    return "\n".join(entries)
+
+
+def _render_status(installed: Mapping[str, str], arch: str) -> str:
+    entries = []
+    for name, provides in sorted(installed.items()):
+        lines = [
+            f"Package: {name}",
+            "Status: install ok installed",
+            f"Version: {_ANY_VERSION}",
+            f"Architecture: {arch}",
+        ]
+        lines += ["Multi-Arch: foreign", "Maintainer: none", *([f"Provides: {provides}"] if provides else [])]
+        entries.append("\n".join([*lines, "Description: not installed, only presented so"]) + "\n")
+    return "\n".join(entries)
+
+
+def _find_edges(paragraphs: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Return each package's dependencies among `paragraphs`, with virtual packages replaced by their providers."""
+    names = {paragraph["Package"] for paragraph in paragraphs}
+    providers = defaultdict(set)
+    for paragraph in paragraphs:
+        for provided in _split_names(paragraph.get("Provides", "")):
+            providers[provided].add(paragraph["Package"])
+    edges = {}
+    for paragraph in paragraphs:
+        found: set[str] = set()
+        for clause in (*paragraph.get("Pre-Depends", "").split(","), *paragraph.get("Depends", "").split(",")):
+            alternatives = _split_names(clause.replace("|", ","))
+            real = [name for name in alternatives if name in names]
+            found.update(real or (one for name in alternatives for one in providers[name]))
+        edges[paragraph["Package"]] = tuple(sorted(found - {paragraph["Package"]}))
+    return edges
+
+
+def _split_names(text: str) -> list[str]:
+    return [match[1] for part in text.split(",") if (match := _DEPENDENCY.match(part.strip()))]
+
+
+def _to_deb(
+    paragraph: Mapping[str, str], platform: str, groups: Mapping[str, set[str]], edges: Mapping[str, tuple[str, ...]]
+) -> Deb:
+    name, version, arch = paragraph["Package"], paragraph["Version"], paragraph["Architecture"]
+    source, _, rest = paragraph.get("Source", name).partition(" ")
+    return Deb(
+        name=name,
+        version=version,
+        arch=arch,
+        file=f"{name}_{version.replace(':', '%3a')}_{arch}.deb",
+        sha256=Digest(paragraph["SHA256"]),
+        size=int(paragraph["Size"]),
+        source=source,
+        source_version=rest.strip("() ") or version,
+        groups=tuple(sorted(groups[name])),
+        platforms=(platform,),
+        depends=edges[name],
+    )
+
+
+def _merge_platforms(records: Iterable[Deb]) -> list[Deb]:
+    """Join records of the same file: a package for all architectures is in the lock once."""
+    merged: dict[str, Deb] = {}
+    for deb in records:
+        known = merged.get(deb.file, deb)
+        merged[deb.file] = replace(
+            known,
+            platforms=tuple(sorted({*known.platforms, *deb.platforms})),
+            groups=tuple(sorted({*known.groups, *deb.groups})),
+            depends=tuple(sorted({*known.depends, *deb.depends})),
+        )
+    return list(merged.values())

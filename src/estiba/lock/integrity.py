@@ -1,0 +1,103 @@
+"""Whether the lock files hold together, as only `invoke lock` leaves them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from estiba.errors import LockFormatError
+from estiba.lock import model, pins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from estiba.lock.model import Distribution, Lock
+    from estiba.lock.pins import Pin
+
+_HINT = "take the lock files from version control, or write them anew: invoke lock --upgrade"
+
+
+def check(text: str, runtime: str, dev: str) -> Lock:
+    """Parse estiba.lock and compare it with itself and with the pinned requirements beside it.
+
+    Args:
+        text: estiba.lock.
+        runtime: requirements-lock.txt.
+        dev: requirements-dev-lock.txt, empty where there is none.
+
+    Raises:
+        LockFormatError: Something was edited by hand or only one of the files was taken over; lists all problems.
+    """
+    lock = model.parse(text)
+    problems = [*_check_debs(lock), *_check_distributions(lock), *_check_layers(lock)]
+    problems += _check_pins(lock, pins.parse(runtime), pins.parse(dev, file=pins.DEV_FILE))
+    if not problems and model.render(lock) != text:
+        problems = ["the order or the form of its lines is not the one that invoke lock writes"]
+    if problems:
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        msg = f"the lock files were edited by hand or do not belong together:{listed}"
+        raise LockFormatError(msg, hint=_HINT)
+    return lock
+
+
+def _check_debs(lock: Lock) -> Iterator[str]:
+    names = {platform: {deb.name for deb in lock.debs if platform in deb.platforms} for platform in lock.platforms}
+    for index, deb in enumerate(lock.debs):
+        unknown = {name for platform in deb.platforms for name in deb.depends if name not in names.get(platform, ())}
+        yield from (f"debs[{index}].depends: {name!r} is not locked" for name in sorted(unknown))
+    yield from _check_twice("debs", (f"{deb.file} ({deb.arch})" for deb in lock.debs))
+    yield from _check_versions("debs", ((deb.name, platform) for deb in lock.debs for platform in deb.platforms))
+    yield from _check_platforms(lock)
+
+
+def _check_distributions(lock: Lock) -> Iterator[str]:
+    names = {one.name for one in lock.distributions}
+    builders = {f"{one.name}=={one.version}" for one in lock.build_distributions}
+    for section, records in (("distributions", lock.distributions), ("build_distributions", lock.build_distributions)):
+        for index, one in enumerate(records):
+            if section == "distributions":
+                yield from (f"{section}[{index}].requires: {name!r} is not locked" for name in one.requires if name not in names)
+            yield from (f"{section}[{index}].build: {name!r} is not locked" for name in one.build if name not in builders)
+        yield from _check_twice(section, (f"{one.file} {one.sha256}" for one in records))
+    yield from _check_versions(
+        "distributions", ((one.name, platform) for one in lock.distributions for platform in one.platforms)
+    )
+
+
+def _check_layers(lock: Lock) -> Iterator[str]:
+    placed = Counter(name for layer in lock.layers for name in layer.distributions)
+    runtime = {one.name for one in lock.distributions if "runtime" in one.groups}
+    yield from (f"layers: {name!r} is in no layer" for name in sorted(runtime - placed.keys()))
+    yield from (f"layers: {name!r} is not a runtime distribution" for name in sorted(placed.keys() - runtime))
+    yield from (f"layers: {name!r} is in more than one" for name, count in sorted(placed.items()) if count > 1)
+
+
+def _check_platforms(lock: Lock) -> Iterator[str]:
+    used = {platform for record in (*lock.debs, *lock.distributions) for platform in record.platforms}
+    yield from (f"platforms: {platform!r} is used by a record" for platform in sorted(used - set(lock.platforms)))
+
+
+def _check_pins(lock: Lock, runtime: list[Pin], dev: list[Pin]) -> Iterator[str]:
+    hashes = {(pin.name, pin.version): set(pin.hashes) for pin in (*runtime, *dev)}
+    for one in lock.distributions:
+        known = hashes.get((one.name, one.version))
+        if known is None:
+            yield f"{_file_of(one)} lacks {one.name}=={one.version}"
+        elif one.sha256.hex not in known:
+            yield f"{_file_of(one)} lacks the hash of {one.file}"
+    locked = {(one.name, one.version) for one in lock.distributions}
+    for name, version in sorted(hashes.keys() - locked):
+        yield f"estiba.lock lacks {name}=={version}"
+
+
+def _file_of(one: Distribution) -> str:
+    return pins.RUNTIME_FILE if "runtime" in one.groups else pins.DEV_FILE
+
+
+def _check_twice(section: str, keys: Iterable[str]) -> Iterator[str]:
+    yield from (f"{section}: {key} is there twice" for key, count in sorted(Counter(keys).items()) if count > 1)
+
+
+def _check_versions(section: str, keys: Iterable[tuple[str, str]]) -> Iterator[str]:
+    counted = sorted(Counter(keys).items())
+    yield from (f"{section}: {name} has {count} records for {platform}" for (name, platform), count in counted if count > 1)

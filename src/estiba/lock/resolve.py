@@ -1,0 +1,261 @@
+"""Lock a service: resolve what it needs, and write the lock files together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from estiba import project as projects
+from estiba.digest import Digest
+from estiba.errors import LockFormatError, StaleLockError
+from estiba.lock import apt, contents, debian, debs, distributions, integrity, interpreter, layers, pip, wheels
+from estiba.lock import model, pins
+from estiba.lock.artifacts import Artifacts
+from estiba.lock.files import exclusive, read, write
+from estiba.lock.model import FILE_NAME, Lock
+from estiba.lock.pins import DEV_FILE, RUNTIME_FILE
+from estiba.lock.pip import Bench, Upgrade
+from estiba.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from estiba.lock.apt import AptRoot
+    from estiba.lock.distributions import Resolution
+    from estiba.lock.model import Deb
+    from estiba.process import Runner
+    from estiba.project import Project
+
+_LOCK_FILES: Final = (FILE_NAME, RUNTIME_FILE, DEV_FILE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to lock.
+
+    Attributes:
+        upgrade: Which distributions may move.
+        upgrade_debian: Whether Debian packages may.
+        dry_run: Whether to write nothing.
+    """
+
+    upgrade: Upgrade = Upgrade()
+    upgrade_debian: bool = False
+    dry_run: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is to be upgraded."""
+        return not (self.upgrade.everything or self.upgrade.names or self.upgrade_debian)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What locking did.
+
+    Attributes:
+        lock: The lock.
+        changed: Whether the files differ from before.
+        changes: `name old -> new` of everything that moved, came or went.
+        gone: Locked Debian versions that could not be kept since the mirror has them no more.
+    """
+
+    lock: Lock
+    changed: bool
+    changes: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """Where locking works: the cache folder, whom to tell about progress, and a way to run commands."""
+
+    cache: Path
+    tell: Callable[[str], None]
+    runner: Runner = run
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The cache of downloaded files."""
+        return Artifacts(self.cache / "artifacts")
+
+
+def lock(folder: Path, workshop: Workshop, options: Options = Options()) -> Outcome:  # noqa: B008 - frozen
+    """Lock the service in a folder; without a change in its inputs and with no upgrade asked for, touch nothing.
+
+    Raises:
+        ConfigError: The project is not in order.
+        LockFormatError: The lock files were edited by hand.
+        ResolutionError: Something does not resolve.
+        BusyError: Another process locks the same folder.
+    """
+    with exclusive(folder):
+        project = projects.load(folder)
+        inputs = hash_inputs(project)
+        before = read(folder, _LOCK_FILES)
+        previous = _load_previous(before, options)
+        if previous and options.is_plain and previous.inputs == inputs:
+            return Outcome(lock=previous, changed=False)
+        seeds = [pin for name in (RUNTIME_FILE, DEV_FILE) for pin in pins.parse(before[name], file=name)]
+        made, resolution, gone = _resolve(project, workshop, options, previous, seeds)
+        after = {
+            FILE_NAME: model.render(replace(made, inputs=inputs)),
+            RUNTIME_FILE: pins.render(resolution.runtime, python=project.python),
+            DEV_FILE: pins.render(resolution.dev, python=project.python) if resolution.dev else "",
+        }
+        changed = after != before
+        if changed and not options.dry_run:
+            write(folder, after)
+        return Outcome(
+            lock=replace(made, inputs=inputs), changed=changed, changes=_compare(previous, made), gone=tuple(gone)
+        )
+
+
+def check(folder: Path) -> Lock:
+    """Return the lock of the service in a folder if it belongs to its inputs.
+
+    Raises:
+        StaleLockError: There is no lock, or the inputs changed since.
+        LockFormatError: The lock files were edited by hand.
+    """
+    project = projects.load(folder)
+    before = read(folder, _LOCK_FILES)
+    if not before[FILE_NAME]:
+        msg = f"{project.name} has no {FILE_NAME}"
+        raise StaleLockError(msg, hint="invoke lock")
+    found = integrity.check(before[FILE_NAME], before[RUNTIME_FILE], before[DEV_FILE])
+    if found.inputs != hash_inputs(project):
+        msg = f"{FILE_NAME} is stale: the requirements or the settings of {project.name} changed since it was written"
+        raise StaleLockError(msg, hint="invoke lock")
+    return found
+
+
+def hash_inputs(project: Project) -> Digest:
+    """Hash everything that a lock is resolved from; nothing else makes it stale."""
+    inputs = {
+        "version": model.VERSION,
+        "python": project.python,
+        "suite": project.suite,
+        "pockets": project.pockets,
+        "platforms": project.platforms,
+        "debian": project.debian,
+        "debian-build": project.debian_build,
+        "runtime": project.requirements.runtime,
+        "dev": project.requirements.dev,
+        "constraints": project.requirements.constraints,
+    }
+    return Digest.of_bytes(json.dumps(inputs, sort_keys=True).encode())
+
+
+def _load_previous(before: Mapping[str, str], options: Options) -> Lock | None:
+    """Read the last lock; one that is damaged stops everything but a full upgrade, which needs nothing of it."""
+    if not before[FILE_NAME]:
+        return None
+    try:
+        return integrity.check(before[FILE_NAME], before[RUNTIME_FILE], before[DEV_FILE])
+    except LockFormatError:
+        if options.upgrade.everything:
+            return None
+        raise
+
+
+def _resolve(
+    project: Project, workshop: Workshop, options: Options, previous: Lock | None, seeds: Sequence[pins.Pin]
+) -> tuple[Lock, Resolution, list[str]]:
+    root = apt.prepare(workshop.cache, project.suite, project.pockets, runner=workshop.runner)
+    with apt.exclusive(root):
+        workshop.tell(f"reading the package lists of Debian {project.suite}")
+        apt.update(root, force=options.upgrade_debian, runner=workshop.runner)
+        keep = () if options.upgrade_debian or not previous else previous.debs
+        found, gone = _resolve_debian(root, project, workshop, keep, build=False)
+        workshop.tell("fetching the Debian packages of the image")
+        wanted = [deb for deb in found if {"base", "service"} & set(deb.groups)]
+        debs.download(root, wanted, workshop.artifacts, runner=workshop.runner)
+        bench = _prepare_bench(root, project, workshop, found)
+        workshop.tell("resolving the Python requirements")
+        resolution = distributions.resolve(
+            bench, project, seeds=() if options.upgrade.everything else seeds, previous=previous, upgrade=options.upgrade
+        )
+        if any(one.kind == "sdist" for one in resolution.distributions):
+            workshop.tell("resolving the Debian packages that build the sdists")
+            found, gone = _resolve_debian(root, project, workshop, keep, build=True)
+        workshop.tell("checking the shared libraries that the wheels need")
+        _check_libraries(root, project, workshop, found, resolution)
+    sizes = layers.measure(resolution.distributions)
+    made = Lock(
+        inputs=Digest("0" * 64),
+        python=project.python,
+        suite=project.suite,
+        pockets=tuple(sorted(project.pockets)),
+        platforms=project.platforms,
+        debs=tuple(found),
+        distributions=resolution.distributions,
+        build_distributions=resolution.build_distributions,
+        layers=layers.plan(sizes, previous.layers if previous else ()),
+    )
+    return made, resolution, gone
+
+
+def _resolve_debian(
+    root: AptRoot, project: Project, workshop: Workshop, keep: Sequence[Deb], *, build: bool
+) -> tuple[list[Deb], list[str]]:
+    request = debian.Request(
+        python=project.python,
+        suite=project.suite,
+        platforms=project.platforms,
+        service=project.debian,
+        build=project.debian_build if build else None,
+    )
+    return debian.resolve(root, request, keep=keep, runner=workshop.runner)
+
+
+def _prepare_bench(root: AptRoot, project: Project, workshop: Workshop, found: Sequence[Deb]) -> Bench:
+    """Unpack the locked Python for this machine, also where the service is not locked for machines of its kind."""
+    host = pip.host_platform()
+    if host not in project.platforms:
+        request = debian.Request(python=project.python, suite=project.suite, platforms=(host,), service=(), build=None)
+        found, _ = debian.resolve(root, request, runner=workshop.runner)
+        debs.download(root, [deb for deb in found if "base" in deb.groups], workshop.artifacts, runner=workshop.runner)
+    base = [deb for deb in found if "base" in deb.groups and host in deb.platforms]
+    python = interpreter.prepare(
+        workshop.cache, base, workshop.artifacts, python=project.python, runner=workshop.runner
+    )
+    return Bench(interpreter=python, cache=workshop.cache, artifacts=workshop.artifacts, runner=workshop.runner)
+
+
+def _check_libraries(
+    root: AptRoot, project: Project, workshop: Workshop, found: Sequence[Deb], resolution: Resolution
+) -> None:
+    missing = {}
+    for platform in project.platforms:
+        chosen = [
+            one for one in resolution.distributions if platform in one.platforms and one.kind == "wheel" and "runtime" in one.groups
+        ]
+        packages = [deb for deb in found if platform in deb.platforms and {"base", "service"} & set(deb.groups)]
+        libraries = debs.list_libraries(packages, workshop.artifacts, workshop.cache, runner=workshop.runner)
+        paths = {one.file: workshop.artifacts.path(one.sha256) for one in chosen}
+        missing[platform] = wheels.find_missing(paths, libraries)
+    wheels.refuse_missing(
+        missing, lambda platform, names: contents.find_packages(root, platform, names, runner=workshop.runner)
+    )
+
+
+def _compare(previous: Lock | None, made: Lock) -> tuple[str, ...]:
+    """List what moved between two locks."""
+    old = _versions(previous) if previous else {}
+    new = _versions(made)
+    return tuple(
+        f"{name} {old.get(name, 'none')} -> {new.get(name, 'none')}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    )
+
+
+def _versions(found: Lock) -> dict[str, str]:
+    pairs = sorted({(one.name, one.version) for one in (*found.debs, *found.distributions, *found.build_distributions)})
+    versions: dict[str, str] = {}
+    for name, version in pairs:
+        versions[name] = f"{versions[name]}, {version}" if name in versions else version
+    return versions

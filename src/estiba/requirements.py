@@ -1,0 +1,166 @@
+"""A service's own requirements: from pyproject.toml, or from requirements.in and requirements.txt."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from packaging.dependency_groups import resolve_dependency_groups
+from packaging.requirements import InvalidRequirement, Requirement
+
+from estiba.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_SOURCES: Final = ("requirements.in", "requirements.txt")
+_DEV_SOURCES: Final = ("requirements-dev.in", "requirements-dev.txt")
+_DEFAULT_GROUPS: Final = ("dev", "test")
+_COMMENT: Final = re.compile(r"(^|\s)#.*$")
+_INCLUDES: Final = ("-r", "--requirement")
+_CONSTRAINTS: Final = ("-c", "--constraint")
+_EDITABLE: Final = ("-e", "--editable")
+_DIRECT: Final = re.compile(r"^(git|hg|svn|bzr)\+|^[a-z]+://|^\.{0,2}/|^\.$|\.(whl|zip|tar\.gz)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirements:
+    """What a service asks for, as sorted PEP 508 lines.
+
+    Attributes:
+        source: The file that the runtime requirements come from, relative to the service.
+        runtime: Requirements of the running service.
+        dev: Requirements of its tests and of development.
+        constraints: Bounds on versions that need not be installed.
+    """
+
+    source: str
+    runtime: tuple[str, ...]
+    dev: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+
+
+def load(folder: Path, pyproject: Mapping[str, Any], *, groups: Sequence[str] | None = None) -> Requirements:
+    """Read a service's requirements from its pyproject.toml table, or from requirements files where that has none.
+
+    Args:
+        folder: The service's folder.
+        pyproject: Its parsed pyproject.toml, empty without one.
+        groups: Names of the dependency groups to lock as dev; by default `dev` and `test` where they exist.
+
+    Raises:
+        ConfigError: A requirement is malformed, or of a kind that cannot be locked; lists all of them.
+    """
+    problems: list[str] = []
+    declared = pyproject.get("project", {}).get("dependencies")
+    constraints: list[str] = []
+    if declared is not None:
+        source, runtime = "pyproject.toml", _check_all(declared, "[project] dependencies", problems)
+    else:
+        source, runtime = _load_first(folder, _SOURCES, constraints, problems)
+    if "dependency-groups" in pyproject:
+        dev = _load_groups(pyproject["dependency-groups"], groups, problems)
+    else:
+        dev = _load_first(folder, _DEV_SOURCES, constraints, problems)[1]
+    if not source:
+        problems.append(
+            f"no requirements: neither [project] dependencies in pyproject.toml nor {' nor '.join(_SOURCES)}"
+        )
+    if problems:
+        raise ConfigError(str(folder.name), problems)
+    return Requirements(
+        source=source,
+        runtime=tuple(sorted(set(runtime))),
+        dev=tuple(sorted(set(dev))),
+        constraints=tuple(sorted(set(constraints))),
+    )
+
+
+def _load_groups(table: Mapping[str, Any], groups: Sequence[str] | None, problems: list[str]) -> list[str]:
+    wanted = list(groups) if groups is not None else [name for name in _DEFAULT_GROUPS if name in table]
+    try:
+        lines = [line for name in wanted for line in resolve_dependency_groups(table, name)]
+    except (LookupError, ValueError, TypeError) as error:
+        problems.append(f"[dependency-groups]: {error}")
+        return []
+    except ExceptionGroup as error:
+        problems.extend(f"[dependency-groups]: {one}" for one in error.exceptions)
+        return []
+    return _check_all(lines, "[dependency-groups]", problems)
+
+
+def _load_first(
+    folder: Path, names: Sequence[str], constraints: list[str], problems: list[str]
+) -> tuple[str, list[str]]:
+    """Read the first of the files that exists."""
+    for name in names:
+        if (folder / name).is_file():
+            return name, _load_file(folder, name, constraints, problems)
+    return "", []
+
+
+def _load_file(folder: Path, name: str, constraints: list[str], problems: list[str]) -> list[str]:
+    """Read a requirements file and the files that it includes."""
+    found: list[str] = []
+    path = folder / name
+    if not path.is_file():
+        problems.append(f"{name}: no such file")
+        return found
+    for number, line in _join_lines(path.read_text(encoding="utf-8")):
+        where = f"{name}:{number}"
+        words = shlex.split(line.replace("=", " ", 1)) if line.startswith("--") else line.split()
+        if words[0] in (*_INCLUDES, *_CONSTRAINTS) and len(words) > 1:
+            target = found if words[0] in _INCLUDES else constraints
+            relative = str((path.parent / words[1]).relative_to(folder))
+            target.extend(_load_file(folder, relative, constraints, problems))
+        elif words[0] in _EDITABLE:
+            problems.append(_refuse(where, line))
+        elif line.startswith("-"):
+            problems.append(
+                f"{where}: option {words[0]} is not for this file; set it in pip's configuration (pip config)"
+            )
+        else:
+            found.extend(_check_all([line.split(" --hash")[0].strip()], where, problems))
+    return found
+
+
+def _join_lines(text: str) -> list[tuple[int, str]]:
+    """Return logical lines with their first line's number: continuations joined, comments and blanks dropped."""
+    lines: list[tuple[int, str]] = []
+    pending, start = "", 0
+    for number, raw in enumerate(text.splitlines(), 1):
+        start = start if pending else number
+        line = _COMMENT.sub("", raw).rstrip()
+        if line.endswith("\\"):
+            pending += line[:-1] + " "
+            continue
+        if whole := (pending + line).strip():
+            lines.append((start, whole))
+        pending = ""
+    return [*lines, (start, pending.strip())] if pending.strip() else lines
+
+
+def _check_all(lines: Sequence[object], where: str, problems: list[str]) -> list[str]:
+    """Return the lines in normal form, and add a problem for each that is malformed or cannot be locked."""
+    checked = []
+    for line in lines:
+        text = str(line)
+        if _DIRECT.search(text.split(";")[0].split(" @ ")[-1].strip()):
+            problems.append(_refuse(where, text))
+            continue
+        try:
+            checked.append(str(Requirement(text)))
+        except InvalidRequirement as error:
+            problems.append(f"{where}: {text!r} is not a requirement ({str(error).splitlines()[0]})")
+    return checked
+
+
+def _refuse(where: str, line: str) -> str:
+    shown = re.sub(r"//[^/@\s]+@", "//***@", line)
+    return (
+        f"{where}: {shown!r} points at a repository, a folder or an address, which has no hash that pip can check;"
+        " publish it as a package on an index (a private one will do) and require it by name and version"
+    )
