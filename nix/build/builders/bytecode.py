@@ -11,14 +11,15 @@ source that is not checked at run time, since an image's sources never change (P
 import os
 import py_compile
 import sys
+from os.path import islink, join, relpath  # pathlib is not in the minimal part of the library
 
 
 def sources(top: str) -> list[str]:
     """List the Python files below a folder, sorted, relative to it; links are left to what they point to."""
     found = []
     for where, _, names in os.walk(top):
-        paths = [os.path.join(where, name) for name in names if name.endswith(".py")]
-        found += [os.path.relpath(path, top) for path in paths if not os.path.islink(path)]
+        paths = [join(where, name) for name in names if name.endswith(".py")]
+        found += [relpath(path, top) for path in paths if not islink(path)]
     return sorted(found)
 
 
@@ -27,8 +28,8 @@ def compile_all(top: str, prefix: str) -> None:
     for relative in sources(top):
         try:
             py_compile.compile(
-                os.path.join(top, relative),
-                dfile=os.path.join(prefix, relative),
+                join(top, relative),
+                dfile=join(prefix, relative),
                 doraise=True,
                 invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
                 quiet=1,

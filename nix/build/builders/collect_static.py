@@ -1,6 +1,7 @@
 """Run Django's `collectstatic` into a folder of the build; runs inside the service's root, with its Python.
 
-Argument: the folder. It gets `files` and `place.json`, which says where the files belong (the service's STATIC_ROOT).
+Argument: the folder. It gets `place.json`, which says where the files belong (the service's STATIC_ROOT), and `files`,
+unless the service does not use Django's static files at all.
 """
 
 import json
@@ -14,13 +15,15 @@ def main(target: Path) -> None:
     """Collect the files."""
     sys.path.insert(0, str(Path.cwd()))
     import django  # noqa: PLC0415 - the service's own
+    from django.apps import apps  # noqa: PLC0415
     from django.conf import settings  # noqa: PLC0415
     from django.core.management import call_command  # noqa: PLC0415
 
-    place = str(settings.STATIC_ROOT or DEFAULT_STATIC_ROOT)
+    place = str(Path(settings.STATIC_ROOT or DEFAULT_STATIC_ROOT).absolute())
     settings.STATIC_ROOT = str(target / "files")
     django.setup()
-    call_command("collectstatic", interactive=False, verbosity=0)
+    if apps.is_installed("django.contrib.staticfiles"):
+        call_command("collectstatic", interactive=False, verbosity=0)
     (target / "place.json").write_text(json.dumps({"static_root": place}))
 
 

@@ -17,6 +17,12 @@ _UNWANTED = re.compile(
 )
 _CERTIFICATES = "usr/share/ca-certificates/mozilla/"
 _BUNDLE = "etc/ssl/certs/ca-certificates.crt"
+_SETTINGS = {
+    "etc/group": b"root:x:0:\napp:x:10001:\n",
+    "etc/hosts": b"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
+    "etc/nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files dns\n",
+    "etc/passwd": b"root:x:0:0:root:/root:/usr/sbin/nologin\napp:x:10001:10001:app:/tmp:/usr/sbin/nologin\n",
+}
 
 
 def entries(packages: list[Path]) -> Entries:
@@ -45,10 +51,8 @@ def skeleton() -> Entries:
     root = Entries()
     for name in ("bin", "sbin", "lib"):
         root.add(name, link(f"usr/{name}"))
-    root.add("etc/passwd", file(b"root:x:0:0:root:/root:/usr/sbin/nologin\napp:x:10001:10001:app:/tmp:/usr/sbin/nologin\n"))
-    root.add("etc/group", file(b"root:x:0:\napp:x:10001:\n"))
-    root.add("etc/nsswitch.conf", file(b"passwd: files\ngroup: files\nhosts: files dns\n"))
-    root.add("etc/hosts", file(b"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"))
+    for name, content in _SETTINGS.items():
+        root.add(name, file(content))
     root.add("etc/localtime", link("/usr/share/zoneinfo/Etc/UTC"))
     root.add("tmp", folder(0o1777))
     root.add("var/tmp", folder(0o1777))
@@ -74,10 +78,15 @@ def add_bytecode(root: Entries, compiled: Path) -> None:
 def _unpack(data: tarfile.TarFile, root: Entries) -> None:
     for member in data:
         path = _MERGED.sub(r"usr/\1\2", posixpath.normpath(member.name).lstrip("/"))
-        if path == "." or _UNWANTED.match(path):
+        if path == "." or (_UNWANTED.match(path) and not _leads_to_licence(path, member)):
             continue
         if (entry := _entry(member, data, root)) and not _is_merge_link(path, entry):
             root.add(path, entry)
+
+
+def _leads_to_licence(path: str, member: tarfile.TarInfo) -> bool:
+    """Tell the link by which a package shares the documentation, and with it the licence, of another one."""
+    return member.issym() and posixpath.dirname(path) == "usr/share/doc"
 
 
 def _entry(member: tarfile.TarInfo, data: tarfile.TarFile, root: Entries) -> Entry | None:

@@ -79,10 +79,7 @@ def add_platform(layout: Layout, given: dict[str, Any], platform: dict[str, Any]
         "created": given["created"],
         "config": {**given["config"], "Labels": given["annotations"]},
         "rootfs": {"type": "layers", "diff_ids": [layer.description["diff_id"] for layer in layers]},
-        "history": [
-            {"created": given["created"], "created_by": f"estiba {layer.description['name']}", "comment": _comment(layer)}
-            for layer in layers
-        ],
+        "history": [{"created": given["created"], **_history(layer)} for layer in layers],
     }
     manifest = {
         "schemaVersion": 2,
@@ -127,8 +124,9 @@ def main() -> None:
             (out / "sbom" / f"{platform['name']}.{kind}.json").symlink_to(f"{platform['sbom']}/{kind}.json")
 
 
-def _comment(layer: Layer) -> str:
-    return ", ".join(layer.description["contents"])
+def _history(layer: Layer) -> dict[str, str]:
+    contents = ", ".join(layer.description["contents"])
+    return {"created_by": f"estiba {layer.description['name']}", "comment": contents}
 
 
 def _pick(source: dict[str, Any], *keys: str) -> dict[str, Any]:

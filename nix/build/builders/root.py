@@ -53,7 +53,7 @@ class Root:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT if output else None,
-            preexec_fn=lambda: self._enter(cwd),
+            preexec_fn=lambda: self._enter(cwd),  # noqa: PLW1509 - builders have no threads
         )
 
     def run(

@@ -34,14 +34,15 @@ class Component:
 
 def deb_purl(record: dict[str, Any], suite: str) -> str:
     """Return `pkg:deb/debian/NAME@VERSION?arch=ARCH&distro=debian-N`."""
-    version = quote(record["version"], safe="~.-+")
+    # An epoch's colon stays as it is, everything else is percent-encoded: the canonical form.
+    version = quote(record["version"], safe=":")
     distro = _DISTRO.get(suite, suite)
-    return f"pkg:deb/debian/{quote(record['name'], safe='.-')}@{version}?arch={record['arch']}&distro={distro}"
+    return f"pkg:deb/debian/{quote(record['name'], safe='')}@{version}?arch={record['arch']}&distro={distro}"
 
 
 def pypi_purl(record: dict[str, Any]) -> str:
     """Return `pkg:pypi/NAME@VERSION`."""
-    return f"pkg:pypi/{record['name']}@{quote(record['version'], safe='.-')}"
+    return f"pkg:pypi/{record['name']}@{quote(record['version'], safe='')}"
 
 
 def components(given: dict[str, Any]) -> list[Component]:
@@ -131,7 +132,7 @@ def _component(
 
 
 def _edges(names: list[str], purls: dict[str, str]) -> tuple[str, ...]:
-    return tuple(sorted(purls[name] for name in names if name in purls))
+    return tuple(sorted({purls[name] for name in names if name in purls}))
 
 
 def _cyclonedx_component(part: Component) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def unpack(sdist: Path, target: Path, *, name: str) -> Path:
     """
     if name.endswith(".zip"):
         with zipfile.ZipFile(sdist) as archive:
-            archive.extractall(target / "unpacked")
+            archive.extractall(target / "unpacked")  # noqa: S202 - leaves no file outside its target
     else:
         with tarfile.open(sdist) as archive:
             archive.extractall(target / "unpacked", filter="data")
@@ -45,7 +45,9 @@ def main() -> None:
     )
     command = ["/opt/venv/bin/python", "-B", "/build_wheel.py", "/build/wheels"]
     if root.run(command, cwd="/build/source") != 0:
-        sys.exit(f"{given['file']} could not be built; a missing header or library goes into [tool.estiba] debian-build")
+        sys.exit(
+            f"{given['file']} could not be built; a missing header or library goes into [tool.estiba] debian-build"
+        )
     (wheel,) = (work / "wheels").iterdir()
     if given["foreign"] and not wheel.name.endswith("-any.whl"):
         sys.exit(

@@ -33,7 +33,10 @@ def main() -> None:
         code = root.run(["/opt/venv/bin/python", "-B", "/collect_static.py", "/collected"], cwd="/app", output=output)
     if code != 0:
         sys.stderr.write(log.read_text(errors="replace"))
-        sys.exit("collectstatic failed; settings must load with build-time values ([tool.estiba] env), or set static = false")
+        sys.exit(
+            "collectstatic failed; settings must load with build-time values ([tool.estiba] env), "
+            "or set [tool.estiba] static = false"
+        )
     place = json.loads((collected / "place.json").read_text())["static_root"]
     target = out / "root" / place.lstrip("/")
     target.parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Builder: bytecode of the locked Python's standard library, which Debian's packages compile when they are installed."""
+"""Builder: bytecode of the locked Python's standard library, which Debian compiles when it installs the packages."""
 
 import hashlib
 import json

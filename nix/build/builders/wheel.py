@@ -3,7 +3,7 @@
 import json
 import sys
 from email.message import Message
-from email.parser import BytesParser
+from email.parser import Parser
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,15 @@ def install(wheel: Path, root: Path, *, python: str) -> None:
             destdir=str(root),
         )
         install_wheel(source, destination, {"INSTALLER": b"estiba\n"})
+    # As with pip, a script is a program whether its archive says so or not.
+    for script in root.glob(f"{VENV[1:]}/bin/*"):
+        script.chmod(0o755)
 
 
 def describe(root: Path) -> dict[str, Any]:
     """Read licence, summary and bundled components (PEP 770) from the `*.dist-info` below `root`."""
     (metadata_file,) = root.glob(f"{VENV[1:]}/lib/python*/site-packages/*.dist-info/METADATA")
-    metadata = BytesParser().parsebytes(metadata_file.read_bytes(), headersonly=True)
+    metadata = Parser().parsestr(metadata_file.read_text(encoding="utf-8", errors="replace"), headersonly=True)
     documents = [json.loads(path.read_text()) for path in sorted(metadata_file.parent.glob("sboms/*.json"))]
     return {
         "bundled": [part for document in documents for part in document.get("components", [])],
@@ -63,7 +66,8 @@ def _license(metadata: Message) -> str:
     if expression := metadata.get("License-Expression"):
         return expression
     text = (metadata.get("License") or "").strip()
-    if text and "\n" not in text:
+    # Old versions of setuptools write UNKNOWN for what was not given.
+    if text and "\n" not in text and text != "UNKNOWN":
         return text
     classifiers = [line for line in metadata.get_all("Classifier", []) if line.startswith("License ::")]
     return classifiers[0].rpartition(" :: ")[2] if classifiers else ""

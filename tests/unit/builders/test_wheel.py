@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from tests import wheelfile
+
+import wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PACKAGES = "opt/venv/lib/python3.13/site-packages"
+
+
+def install(tmp_path: Path, files: dict[str, str], metadata: str = "") -> Path:
+    """Install a wheel with these files and return the root."""
+    root = tmp_path / "root"
+    wheel.install(wheelfile.write(tmp_path, "Hola_Mundo", files, metadata=metadata), root, python="3.13")
+    return root
+
+
+def test_files_go_where_pip_puts_them(tmp_path: Path) -> None:
+    """Packages, platform libraries, data, scripts and headers each have their place in the environment."""
+    root = install(
+        tmp_path,
+        {
+            "hola/__init__.py": "",
+            "DATA/platlib/_hola.py": "",
+            "DATA/data/share/hola/flag.txt": "ES",
+            "DATA/scripts/hola-script": "#!python\nprint(1)\n",
+            "DATA/headers/hola.h": "",
+        },
+    )
+
+    for path in (
+        f"{PACKAGES}/hola/__init__.py",
+        f"{PACKAGES}/_hola.py",
+        "opt/venv/share/hola/flag.txt",
+        "opt/venv/bin/hola-script",
+        "opt/venv/include/site/python3.13/Hola_Mundo/hola.h",
+    ):
+        assert (root / path).is_file(), path
+
+
+def test_scripts_run_the_interpreter_of_the_image(tmp_path: Path) -> None:
+    """Console scripts and scripts of the wheel start with the environment's own Python."""
+    files = {
+        "DIST/entry_points.txt": "[console_scripts]\nhola = hola:main\n",
+        "DATA/scripts/old": "#!python\nprint(1)\n",
+    }
+    root = install(tmp_path, files)
+
+    for name in ("hola", "old"):
+        script = root / "opt/venv/bin" / name
+        assert script.read_text().splitlines()[0] == "#!/opt/venv/bin/python"
+        assert script.stat().st_mode & 0o111 == 0o111
+
+
+def test_record_names_every_file(tmp_path: Path) -> None:
+    """What was installed is recorded, relative to the packages' folder, so that tools can tell whose a file is."""
+    root = install(tmp_path, {"hola/__init__.py": "", "DIST/entry_points.txt": "[console_scripts]\nhola = hola:main\n"})
+
+    info = f"{PACKAGES}/Hola_Mundo-1.0.dist-info"
+    recorded = {row[0] for row in csv.reader((root / info / "RECORD").read_text().splitlines())}
+    assert {str((root / PACKAGES / path).resolve().relative_to(root.resolve())) for path in recorded} == {
+        str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()
+    }
+    assert (root / info / "INSTALLER").read_text() == "estiba\n"
+
+
+def test_the_same_wheel_gives_the_same_tree(tmp_path: Path) -> None:
+    """Nothing of the place or the time of the installation is left in the files."""
+    package = wheelfile.write(
+        tmp_path, "hola", {"hola.py": "", "DIST/entry_points.txt": "[console_scripts]\nh = hola:m\n"}
+    )
+    for name in ("one", "another"):
+        wheel.install(package, tmp_path / name, python="3.13")
+
+    def content(top: Path) -> dict[str, bytes]:
+        return {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
+
+    assert content(tmp_path / "one") == content(tmp_path / "another")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        pytest.param("License-Expression: MIT OR Apache-2.0\nLicense: old\n", "MIT OR Apache-2.0", id="expression"),
+        pytest.param("License: BSD 3-Clause\n", "BSD 3-Clause", id="text"),
+        pytest.param(
+            "License: UNKNOWN\nClassifier: License :: OSI Approved :: ISC License\n", "ISC License", id="unknown"
+        ),
+        pytest.param(
+            "License: Copyright\n        all the text\nClassifier: License :: OSI Approved :: MIT License\n",
+            "MIT License",
+            id="whole text",
+        ),
+        pytest.param("Classifier: Framework :: Django\n", "", id="none"),
+    ],
+)
+def test_licence_is_the_most_exact_one(tmp_path: Path, metadata: str, expected: str) -> None:
+    """An SPDX expression beats a short text, which beats the classifier."""
+    assert wheel.describe(install(tmp_path, {}, metadata))["license"] == expected
+
+
+def test_summary_in_any_language(tmp_path: Path) -> None:
+    """Metadata is UTF-8, and its summary goes into a JSON document."""
+    described = wheel.describe(install(tmp_path, {}, "Summary: Añade niños\n"))
+
+    assert json.loads(json.dumps(described))["summary"] == "Añade niños"
+
+
+def test_bundled_components_are_read(tmp_path: Path) -> None:
+    """A wheel's own bills of materials (PEP 770) say what it carries inside."""
+    bill = json.dumps({"bomFormat": "CycloneDX", "components": [{"name": "libjpeg", "type": "library"}]})
+    other = json.dumps({"spdxVersion": "SPDX-2.3"})
+
+    described = wheel.describe(install(tmp_path, {"DIST/sboms/a.cdx.json": bill, "DIST/sboms/b.spdx.json": other}))
+
+    assert described["bundled"] == [{"name": "libjpeg", "type": "library"}]
