@@ -51,13 +51,20 @@ let
   filtered =
     patterns: name: src:
     let
-      root = toString src;
-      start = builtins.stringLength root + 1;
+      root = builtins.unsafeDiscardStringContext (toString src) + "/";
+      start = builtins.stringLength root;
+      # In a chroot store the filter sees where the source really is: the store's folder, then the path as we know it.
+      skip =
+        path:
+        if builtins.substring 0 start path == root then
+          start
+        else
+          builtins.stringLength (builtins.head (builtins.split (escaped root) path)) + start;
     in
     builtins.path {
       inherit name;
       path = src;
-      filter = path: _: !matchesAny patterns (builtins.substring start (-1) path);
+      filter = path: _: !matchesAny patterns (builtins.substring (skip path) (-1) path);
     };
 in
 {
