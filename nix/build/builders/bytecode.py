@@ -8,10 +8,13 @@ Bytecode depends on what the same process compiled before, through the reference
 source that is not checked at run time, since an image's sources never change (PEP 552).
 """
 
+# The minimal part of the library has no pathlib.
+# ruff: noqa: PTH114, PTH118
+
 import os
 import py_compile
 import sys
-from os.path import islink, join, relpath  # pathlib is not in the minimal part of the library
+from os.path import islink, join, relpath
 
 
 def sources(top: str) -> list[str]:
