@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # An apt of our own, sourced by nixw: the machine's mirrors, proxies and credentials, but own lists and package status.
-# Uses: cache, arch, scratch, die, say.
+: "${cache:?}" "${arch:?}" "${scratch:?}"
 
 # What only maintainer scripts and documentation need is presented to apt as already installed, for no script runs.
 installed='adduser binutils bzip2 coreutils curl debconf dirmngr dpkg gnupg gpg gpg-agent init-system-helpers
@@ -25,7 +25,7 @@ find_mirror() {
     sort -t ' ' -k 3,3r -s | sed -n '1s/.* //p')
   [ -n "$mirror" ] || find_mirror_in_debootstrap
   [ -n "${keyring:-}" ] || for keyring in /usr/share/keyrings/debian-archive-keyring.gpg \
-    /usr/share/keyrings/debian-archive-keyring.pgp /etc/apt/trusted.gpg; do
+    /usr/share/keyrings/debian-archive-keyring.pgp "$cache/debian/usr/share/keyrings/debian-archive-keyring.gpg"; do
     [ ! -e "$keyring" ] || break
   done
 }
@@ -43,23 +43,29 @@ read_targets() {
 # Ubuntu: its own archive has the keys of Debian, and debootstrap, which knows a mirror.
 find_mirror_in_debootstrap() {
   say "this machine's apt has no Debian mirror, taking the one that debootstrap knows"
-  apt_root machine
-  quietly 'reading package lists' apt-get -c "$conf" update
-  (cd "$scratch" && quietly 'fetching the keys of Debian' apt-get -c "$conf" download debian-archive-keyring debootstrap)
+  make_apt machine
+  quietly 'reading package lists' own_apt update
+  (cd "$scratch" && quietly 'fetching the keys of Debian' own_apt download debian-archive-keyring debootstrap)
   mkdir -p "$cache/debian"
   for deb in "$scratch"/*.deb; do dpkg-deb -x "$deb" "$cache/debian"; done
   keyring=$cache/debian/usr/share/keyrings/debian-archive-keyring.gpg
-  mirror=$(sed -n 's/^ *default_mirror \(http[^ ]*\).*/\1/p' "$cache/debian/usr/share/debootstrap/scripts/sid" | head -n 1)
-  [ -n "$mirror" ] && [ -e "$keyring" ] ||
+  mirror=$(sed -n 's/^DEF_MIRROR="\(.*\)"$/\1/p' "$cache/debian/usr/sbin/debootstrap")
+  if [ -z "$mirror" ] || [ ! -e "$keyring" ]; then
     die 'apt knows no Debian mirror: name a file with one in ESTIBA_APT_SOURCES (as in /etc/apt/sources.list)'
+  fi
+  close_apt
+  write_source trixie >"$scratch/debian.sources"
+  mv "$scratch/debian.sources" "$cache/debian.sources"
 }
 
-# Make the folder of an apt of our own and set `conf` to its configuration; `machine` keeps the machine's sources.
-apt_root() {
-  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
-    die 'there is neither Nix 2.18 nor apt here; install Nix (the package nix-bin, or from nixos.org)'
-  suite=$1
-  apt=$cache/apt-nixw/$suite-$arch
+write_source() {
+  printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nTargets: Packages\nSigned-By: %s\n' \
+    "$mirror" "$1" "$keyring"
+}
+
+# Make the folder of an apt of our own with the machine's sources and set `apt` and `conf` to it and its configuration.
+make_apt() {
+  apt=$cache/apt-nixw/$1-$arch
   conf=$apt/apt.conf
   mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
   for package in $installed; do
@@ -68,23 +74,24 @@ apt_root() {
     printf 'Maintainer: none\nDescription: not needed\n\n'
   done >"$apt/status"
   {
-    printf '#clear %s;\n' APT::Architectures APT::Update DPkg Acquire::IndexTargets::deb::DEP-11
+    printf '#clear %s;\n' APT::Architectures APT::Update DPkg
     printf '%s "%s";\n' Dir::State "$apt" Dir::State::lists "$apt/lists" Dir::State::status "$apt/status" \
       Dir::Cache "$apt/cache" Dir::Cache::archives "$apt/cache/archives" APT::Architecture "$arch" \
       APT::Architectures:: "$arch" APT::Install-Recommends false APT::Sandbox::User root \
       APT::Update::Error-Mode any Acquire::Languages none Acquire::GzipIndexes false Debug::NoLocking true
   } >"$conf"
-  [ "$suite" != machine ] || return 0
-  find_mirror_for "$suite"
 }
 
-find_mirror_for() {
+# The same with the main archive of one Debian release as its only source.
+open_apt() {
   find_mirror
-  suite=$1
-  apt=$cache/apt-nixw/$suite-$arch
-  conf=$apt/apt.conf
-  printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nTargets: Packages\nSigned-By: %s\n' \
-    "$mirror" "$suite" "$keyring" >"$apt/debian.sources"
+  make_apt "$1"
+  write_source "$1" >"$apt/debian.sources"
   printf '%s "%s";\n' Dir::Etc::sourcelist "$apt/debian.sources" Dir::Etc::sourceparts /dev/null \
     Dir::Etc::preferences /dev/null Dir::Etc::preferencesparts /dev/null >>"$conf"
+  quietly "reading the package lists of Debian $1" own_apt update
 }
+
+own_apt() { apt-get -c "$conf" "$@"; }
+
+close_apt() { rm -rf "$apt"; }

@@ -1,13 +1,12 @@
 # shellcheck shell=sh
 # A private Nix, sourced by nixw: Debian 13's, unpacked beside its own C library, so that it runs on any machine.
-# Uses: cache, private_nix, scratch, arch, triplet, and apt.sh.
+: "${cache:?}" "${private_nix:?}" "${scratch:?}" "${triplet:?}"
 
 bring_nix() {
-  apt_root trixie
+  open_apt trixie
   say 'fetching Nix from Debian 13 (once)'
-  quietly 'reading the package lists of Debian 13' apt-get -c "$conf" update
-  quietly 'fetching Nix' apt-get -c "$conf" --download-only -y install nix-bin patchelf
-  for deb in "$apt"/cache/archives/*.deb; do dpkg-deb -x "$deb" "$scratch/root"; done
+  quietly 'fetching Nix' own_apt --download-only -y install nix-bin patchelf
+  for deb in "${apt:?}"/cache/archives/*.deb; do dpkg-deb -x "$deb" "$scratch/root"; done
 
   made=$scratch/nix
   libraries=$scratch/root/usr/lib/$triplet
@@ -21,7 +20,7 @@ bring_nix() {
   find "$made/bin" ! -name 'nix*' ! -type d -exec rm -f {} +
   write_nix_conf >"$made/etc/nix.conf"
   mv "$made" "$private_nix"
-  rm -rf "$apt"
+  close_apt
 }
 
 # First what the machine's own configuration may change, then that, then what must be so.

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # The seed and this repository's locked tools, sourced by nixw: brought into the store by apt and pip.
-# Uses: root, cache, scratch, tools, system, triplet, prefix, and apt.sh.
+: "${root:?}" "${cache:?}" "${scratch:?}" "${tools:?}" "${system:?}" "${triplet:?}"
 
 # Print the records of a section of a lock file that are for this machine: name, version, SHA-256 and file.
 records() {
@@ -57,14 +57,13 @@ bring_tools() {
 fetch_debs() {
   pending "$scratch/missing-debs" >"$scratch/wanted"
   [ -s "$scratch/wanted" ] || return 0
-  apt_root bookworm
+  open_apt bookworm
   say "fetching $(wc -l <"$scratch/wanted") packages of the locked tools from Debian 12 (once)"
-  quietly 'reading the package lists of Debian 12' apt-get -c "$conf" update
   wanted=$(sed 's/^\([^ ]*\) \([^ ]*\) .*/\1=\2/' "$scratch/wanted")
   # shellcheck disable=SC2086 # one word a package
-  (cd "$downloads" && quietly 'fetching locked packages' apt-get -c "$conf" download $wanted)
+  (cd "$downloads" && quietly 'fetching locked packages' own_apt download $wanted)
   verify "$scratch/wanted"
-  rm -rf "$apt"
+  close_apt
 }
 
 fetch_wheels() {
@@ -91,8 +90,9 @@ pip() {
   [ -e "$scratch/python" ] ||
     while read -r _ _ _ file; do dpkg-deb -x "$downloads/$file" "$scratch/python"; done <"$scratch/debs"
   libraries=$scratch/python/lib/$triplet:$scratch/python/usr/lib/$triplet
+  loader=$(echo "$scratch/python/lib/$triplet"/ld-linux-*)
   PYTHONPATH=$(echo "$scratch"/python/usr/share/python-wheels/pip-*.whl) PIP_REQUIRE_VIRTUALENV=0 \
-    "$scratch/python/lib/$triplet"/ld-linux-*.so.* --library-path "$libraries" \
+    "$loader" --library-path "$libraries" \
     "$scratch/python/usr/bin/python3.11" -m pip "$@"
 }
 

@@ -30,22 +30,24 @@ rec {
 
     # Type
     ```
-    relocated :: { name :: String, debs :: [Deb], wrappers :: Path } -> Derivation
+    relocated :: { name :: String, debs :: [Deb], links :: [String], wrappers :: Path } -> Derivation
     ```
 
     # Arguments
     - name: of the derivation
     - debs: records of a lock, closed under dependencies
-    - wrappers: a folder that becomes `bin`, or null
+    - links: names of programs in `usr/bin` that are to be in `bin` too
+    - wrappers: a folder of programs that are to be in `bin`, or null
   */
   relocated =
     {
       name,
       debs,
+      links ? [ ],
       wrappers ? null,
     }:
     builder "relocated" name {
-      inherit compiler wrappers;
+      inherit compiler links wrappers;
       debs = map artifact debs;
     };
 
@@ -68,10 +70,10 @@ rec {
       python,
       sources,
     }:
-    builder "venv" name { inherit compiler python sources; };
+    builder "store_env" name { inherit compiler python sources; };
 
   /**
-    git, skopeo and diffoscope.
+    git, skopeo, diffoscope and shellcheck.
   */
   debian = relocated {
     name = "estiba-programs";
@@ -81,8 +83,10 @@ rec {
       "python3-libarchive-c"
       "python3-magic"
       "python3.11"
+      "shellcheck"
       "skopeo"
     ];
+    links = [ "shellcheck" ];
     wrappers = ./wrappers;
   };
 

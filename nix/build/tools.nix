@@ -37,11 +37,8 @@ let
   builderPython = derivation {
     name = "estiba-builder-python";
     inherit system;
-    builder = "${seed.folder}/bin/busybox";
-    args = [
-      "sh"
-      ./builders/builder_python.sh
-    ];
+    builder = "${seed.folder}/bin/bash";
+    args = [ ./builders/builder_python.sh ];
     seed = seed.folder;
     debs = map artifact (closure [
       "ca-certificates"

@@ -1,7 +1,9 @@
+#!/bin/bash
 # The first derivation: unpacks the Debian packages in $debs with busybox alone and makes their programs run from $out.
 set -eu -o pipefail
+: "${seed:?}" "${out:?}" "${debs:?}" "${triplet:?}"
 export PATH=$seed/bin LC_ALL=C PYTHONHASHSEED=0
-mkdir -p "$out"
+busybox mkdir -p "$out"
 for deb in $debs; do
   busybox ar p "$deb" data.tar.xz | busybox xz -d | busybox tar -x -C "$out" -f -
 done
@@ -26,8 +28,7 @@ loader=$libraries/$loader
 # The loader's other place is an absolute link.
 busybox find usr/lib64 usr/lib -maxdepth 1 -name 'ld-linux-*' -exec busybox ln -sf "$loader" {} \;
 for program in usr/bin/*; do
-  [ -f "$program" ] && [ ! -L "$program" ] || continue
-  [ "$(busybox head -c 4 "$program")" = "$(busybox printf '\177ELF')" ] || continue
+  if [ -L "$program" ] || [ "$(busybox head -c 4 "$program" | busybox xxd -p)" != 7f454c46 ]; then continue; fi
   busybox cp "$program" /tmp/program
   "$loader" --library-path "$libraries" usr/bin/patchelf --set-interpreter "$loader" --force-rpath \
     --set-rpath "$libraries" /tmp/program

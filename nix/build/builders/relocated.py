@@ -98,6 +98,10 @@ def main() -> None:
             relocate(path, tree=out, compiler=given["compiler"])
     if given["wrappers"]:
         shutil.copytree(given["wrappers"], out / "bin")
+        (out / "bin").chmod(0o755)
+    for name in given["links"]:
+        (out / "bin").mkdir(exist_ok=True)
+        (out / "bin" / name).symlink_to(Path("../usr/bin", name))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def main() -> None:
     for name in ("python", "python3", python.name):
         (out / "bin" / name).symlink_to(python)
     (out / "pyvenv.cfg").write_text(f"home = {python.parent}\ninclude-system-site-packages = false\n")
-    for script in sorted(path for source in sources if (source / "bin").is_dir() for path in (source / "bin").iterdir()):
+    for script in sorted(path for source in sources for path in source.glob("bin/*")):
         target = out / "bin" / script.name
         if add_script(script, target):
             continue
