@@ -156,6 +156,7 @@ let
     };
     env = devEnv;
     source = lib.source.checked src;
+    static = staticFiles;
     test = service.test-command;
     level = service.check-level;
     environment = removeAttrs buildEnvironment [ "ESTIBA_BUILD" ];

@@ -6,13 +6,14 @@
 
     # Type
     ```
-    results :: { tree, env, source, manage, test, level, environment, override } -> Derivation
+    results :: { tree, env, source, static, manage, test, level, environment, override } -> Derivation
     ```
 
     # Arguments
     - tree: a Debian root with the service's packages, PostgreSQL and Redis
     - env: the Python environment with the distributions for testing
     - source: the service's files, see `lib.source.checked`
+    - static: the collected static files, or null
     - manage: path of manage.py in them
     - test: the command that runs the tests
     - level: the lowest level of Django's system checks that fails
@@ -24,6 +25,7 @@
       tree,
       env,
       source,
+      static,
       manage,
       test,
       level,
@@ -34,6 +36,7 @@
       inherit
         tree
         source
+        static
         manage
         test
         level

@@ -57,12 +57,14 @@ def test_the_service_is_copied_to_be_written_to(
         folder.chmod(0o555)
     (tmp_path / "build").mkdir()
     monkeypatch.chdir(tmp_path / "build")
-    given = {"source": str(source), "tree": "/tree", "frame": "/frame", "environment": {"A": "b"}}
+    (tmp_path / "static" / "root" / "app" / "staticfiles").mkdir(parents=True)
+    given = {"source": str(source), "static": str(tmp_path / "static"), "tree": "/tree", "frame": "/frame"}
 
-    root = builder.set_up(given, tmp_path / "out")
+    root = builder.set_up({**given, "environment": {}}, tmp_path / "out")
 
     copied = root.binds["/app"]
     assert {path.stat().st_mode & 0o200 for path in (copied, copied / "shop", copied / "shop" / "views.py")} == {0o200}
+    assert (copied / "staticfiles").is_dir()
     assert (copied / "link").readlink() == Path("/nowhere")
     assert root.binds["/opt"] == Path("/frame/root/opt")
     assert root.binds["/reports"] == tmp_path / "out"

@@ -22,7 +22,7 @@ RESULT = "result.json"
 """What the checks came to, for programs."""
 
 _REPORTS = "/reports"
-_RUNNER = [Path(__file__).with_name(name) for name in ("django_junit.py", "junit_result.py")]
+_RUNNER = (Path(__file__).with_name("django_junit.py"), Path(__file__).with_name("junit_result.py"))
 _DRIVERS = "/estiba"
 
 
@@ -43,10 +43,10 @@ def main() -> None:
 def set_up(given: dict[str, Any], out: Path) -> Root:
     """Put the root together: a copy of the service that tests may write to, the reports, and our test runner."""
     application = Path.cwd() / "app"
-    shutil.copytree(given["source"], application, symlinks=True)
-    for path in [application, *application.rglob("*")]:
-        if not path.is_symlink():
-            path.chmod(path.stat().st_mode | 0o200)
+    _copy(Path(given["source"]), application)
+    # As in the image: pages name static files by the manifest that collecting them wrote.
+    if given["static"] and (collected := Path(given["static"], "root/app")).is_dir():
+        _copy(collected, application)
     return Root(
         tree=Path(given["tree"]),
         top=Path.cwd() / "root",
@@ -58,6 +58,14 @@ def set_up(given: dict[str, Any], out: Path) -> Root:
         },
         env=given["environment"],
     )
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder of the store into another folder, so that the copy can be written to."""
+    shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+    for path in [target, *target.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | 0o200)
 
 
 def run_all(given: dict[str, Any], root: Root, out: Path) -> list[Outcome]:

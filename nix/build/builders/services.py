@@ -74,6 +74,8 @@ def postgresql(launcher: Launcher, programs: Path, port: int) -> Service:
         "fsync": "off",
         "synchronous_commit": "off",
         "full_page_writes": "off",
+        # Needs LLVM, a third of all the packages, and would only be used for long queries.
+        "jit": "off",
         "max_connections": 200,
     }
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
