@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,5 +47,11 @@ def docs(_: Context) -> None:
     Path("docs/tasks.md").write_text(render_reference(load("estiba.tasks", list(tasks.__path__))), encoding="utf-8")
 
 
-for _chore in (lint, format, test, docs):
+@task
+def bench(_: Context) -> None:
+    """Compare with `docker build`, and write docs/benchmarks.md anew."""
+    leave(replace([sys.executable, "-m", "benchmarks.bench"]))
+
+
+for _chore in (lint, format, test, docs, bench):
     ns.add_task(_chore)

@@ -1,0 +1,130 @@
+"""Compare Estiba with `docker build`: one run, one machine, the same wheels; `invoke bench` runs this."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from benchmarks import page
+from benchmarks.ours import Ours
+from benchmarks.peer import Peer
+from benchmarks.stopwatch import measure
+from benchmarks.subject import Subject
+from tests.services import debian, engine, registry
+
+from estiba import config
+from estiba.lock import model
+from estiba.lock.artifacts import Artifacts
+from estiba.tasks.console import console
+
+if TYPE_CHECKING:
+    from benchmarks.stopwatch import Times
+    from tests.services.registry import RunningRegistry
+
+ROOT: Final = Path(__file__).parents[1]
+RESULTS: Final = Path(__file__).with_name("results.json")
+HERE: Final = f"{platform.machine()}-linux"
+COLD_RUNS: Final = 3
+WARM_RUNS: Final = 5
+
+
+def main() -> None:
+    """Measure both sides, write the results, print the page."""
+    settings = config.load()
+    with tempfile.TemporaryDirectory(prefix="estiba-bench-") as scratch:
+        place = Path(scratch)
+        subject = Subject(place / "harbour")
+        with console.step("prepare the service"):
+            subject.make()
+        registry_root = debian.unpack("docker-registry", place / "docker-registry")
+        with registry.run(registry_root, place / "registry") as running, engine.run(place / "docker") as address:
+            theirs = measure_peer(subject, Peer(place, address), running)
+            ours = measure_ours(subject, Ours(subject, settings, place / "stores"), running)
+            packages = len(locked_wheels(subject.folder))
+    results = {"machine": describe_machine(), "ours": ours, "packages": packages, "peer": theirs}
+    RESULTS.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
+    text = page.render(results)
+    (ROOT / "docs" / "benchmarks.md").write_text(text)
+    console.result(text)
+
+
+def measure_peer(subject: Subject, peer: Peer, running: RunningRegistry) -> dict[str, Any]:
+    """Measure `docker build` of the service."""
+    with console.step("prepare docker build"):
+        peer.prepare(subject.folder, locked_wheels(subject.folder))
+        peer.build()
+    with console.step("docker build"):
+        cold = measure(lambda: peer.build("--no-cache"), runs=COLD_RUNS)
+        before = peer.push(running.host)
+
+        def change() -> None:
+            subject.change()
+            peer.take(subject.folder)
+
+        changed = measure(peer.build, runs=WARM_RUNS, prepare=change)
+        after = peer.push(running.host)
+        unchanged = measure(peer.build, runs=WARM_RUNS)
+    moved = sum(size for digest, size in after.items() if digest not in before)
+    return {**times(cold=cold, changed=changed, unchanged=unchanged), "size": sum(after.values()), "moved": moved}
+
+
+def measure_ours(subject: Subject, ours: Ours, running: RunningRegistry) -> dict[str, Any]:
+    """Measure the builds and pushes of the service."""
+    ref = f"{running.host}/harbour:1"
+    with console.step("estiba, empty stores"):
+        cold = measure(lambda: ours.build_cold(f"image-{HERE}"), runs=COLD_RUNS, prepare=ours.empty)
+        both = measure(ours.build_cold, runs=COLD_RUNS, prepare=ours.empty)
+        ours.discard()
+    with console.step("estiba, this store"):
+        evaluated = measure(ours.evaluate, runs=WARM_RUNS)
+        built = ours.build()
+        changed = measure(ours.build, runs=WARM_RUNS, prepare=subject.change)
+        unchanged = measure(ours.build, runs=WARM_RUNS)
+    with console.step("estiba, push"):
+        ours.push(ref)
+        moved = measure_push(subject, ours, ref)
+    size = sum(layer["size"] for layer in built["layers"] if layer["platform"] == HERE)
+    seconds = times(cold=cold, both=both, evaluated=evaluated, changed=changed, unchanged=unchanged)
+    return {**seconds, **moved, "size": size}
+
+
+def measure_push(subject: Subject, ours: Ours, ref: str) -> dict[str, Any]:
+    """Measure what a push sends: of a changed line, from the change to the registry, and of nothing new."""
+    sent: list[dict[str, Any]] = []
+
+    def build_and_push() -> None:
+        ours.build()
+        sent.append(ours.push(ref))
+
+    seconds = measure(build_and_push, runs=WARM_RUNS, prepare=subject.change)
+    again = ours.push(ref)
+    blobs = {"blobs": len(sent[-1]["sent"]), "moved": sent[-1]["size"]}
+    return {**times(pushed=seconds), **blobs, "requests": again["requests"], "resent": again["size"]}
+
+
+def times(**measured: Times) -> dict[str, Any]:
+    """Return measurements in the form of the results file."""
+    return {name: found.to_dict() for name, found in measured.items()}
+
+
+def locked_wheels(folder: Path) -> dict[str, Path]:
+    """Return the runtime wheels of this machine's platform, as they were fetched."""
+    lock = model.parse((folder / model.FILE_NAME).read_text())
+    artifacts = Artifacts(config.load().cache_dir / "artifacts")
+    chosen = [one for one in lock.distributions if "runtime" in one.groups and HERE in one.platforms]
+    return {one.file: artifacts.path(one.sha256) for one in chosen}
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return what the figures depend on."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    release = platform.freedesktop_os_release()["PRETTY_NAME"]
+    return {"cores": os.cpu_count(), "memory_gb": round(memory / 1e9), "system": f"{release}, {platform.machine()}"}
+
+
+if __name__ == "__main__":
+    main()

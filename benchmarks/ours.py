@@ -1,0 +1,73 @@
+"""Our side: Nix builds of the same service, in this machine's store and in empty ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from estiba import build, nix
+from estiba.process import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.subject import Subject
+
+    from estiba.config import Config
+
+_ATTRIBUTE = "image"
+
+
+class Ours:
+    """Builds of one service."""
+
+    def __init__(self, subject: Subject, settings: Config, folder: Path) -> None:
+        self._subject = subject
+        self._settings = settings
+        self._folder = folder
+        self._stores = 0
+        self._store = folder
+
+    def evaluate(self) -> str:
+        """Evaluate the image's derivation without the evaluation cache."""
+        (installable,) = build.source_words(self._subject.folder, _ATTRIBUTE, self._settings)
+        overrides = build.overrides(self._subject.folder, self._settings)
+        path = nix.evaluate(f"{installable}.drvPath", overrides=overrides, options=["--option", "eval-cache", "false"])
+        return str(path)
+
+    def build(self) -> dict[str, Any]:
+        """Build with the command that a user types."""
+        built: dict[str, Any] = json.loads(self._subject.invoke("build", "--json"))
+        return built
+
+    def empty(self) -> None:
+        """Make a store that has the locked files and the builders' own tools, and nothing of the service."""
+        self.discard()
+        self._stores += 1
+        self._store = self._folder / f"store-{self._stores}"
+        words = build.source_words(self._subject.folder, _ATTRIBUTE, self._settings)
+        overrides = build.overrides(self._subject.folder, self._settings)
+        wanted = nix.fixed_outputs(*words, overrides=overrides)
+        missing = set(nix.find_invalid(wanted))
+        nix.copy([path for path in wanted if path not in missing], self._store)
+        tools = nix.build(f"{self._settings.flake}#python")
+        nix.copy([str(tools)], self._store)
+
+    def build_cold(self, attribute: str = _ATTRIBUTE) -> None:
+        """Build in the store that `empty` made."""
+        options = ["--store", str(self._store), "--option", "substituters", ""]
+        build.realise(self._subject.folder, attribute, self._settings, options=options)
+
+    def discard(self) -> None:
+        """Remove the last empty store."""
+        if self._store == self._folder:
+            return
+        run(["chmod", "--recursive", "u+w", str(self._store)])
+        shutil.rmtree(self._store)
+        self._store = self._folder
+
+    def push(self, ref: str) -> dict[str, Any]:
+        """Push with the command that a user types."""
+        pushed: dict[str, Any] = json.loads(self._subject.invoke("image.push", ref, "--json"))
+        return pushed
