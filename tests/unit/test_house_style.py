@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "estiba"
 TEMPLATE = ROOT / "cookiecutter-template"
 
+SERVICES = {ROOT / "tests" / "fixtures", ROOT / "tests" / "nix"}
+"""Folders with services that somebody else could have written."""
+
 MODULE_LINES = 400
 FUNCTION_LINES = 40
 FLAKE_LINES = 80
@@ -46,9 +49,10 @@ LAYERS = (
 
 
 def sources() -> list[Path]:
-    """Return all Python files that are ours, without those of the template."""
+    """Return all Python files that are ours, without those of services."""
     folders = (ROOT / name for name in ("src", "nix", "tests", "benchmarks"))
-    return sorted([ROOT / "tasks.py", *(file for folder in folders for file in folder.rglob("*.py"))])
+    files = (file for folder in folders for file in folder.rglob("*.py"))
+    return [ROOT / "tasks.py", *sorted(file for file in files if not SERVICES & set(file.parents))]
 
 
 def name_of(path: Path) -> str:
