@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from estiba.errors import CommandError
 from estiba.lock.model import ARCHITECTURES
 from estiba.process import run
 
@@ -23,19 +22,23 @@ _TARGET: Final = {
 }
 
 
-def find_packages(root: AptRoot, platform: str, libraries: Sequence[str], *, runner: Runner = run) -> dict[str, list[str]]:
+def find_packages(
+    root: AptRoot, platform: str, libraries: Sequence[str], *, runner: Runner = run
+) -> dict[str, list[str]]:
     """Return for each library the packages that have it in a folder where the loader looks; none if unreachable."""
     arch = ARCHITECTURES[platform]
     options = [
         *root.options(arch),
-        *(word for key, value in _TARGET.items() for word in ("-o", f"Acquire::IndexTargets::deb::Contents-deb::{key}={value}")),
+        *(
+            word
+            for key, value in _TARGET.items()
+            for word in ("-o", f"Acquire::IndexTargets::deb::Contents-deb::{key}={value}")
+        ),
     ]
-    try:
-        runner(["apt-get", *options, "-q", "update"])
-        argv = ["apt-get", *options, "indextargets", "--format", "$(FILENAME)", "Created-By: Contents-deb"]
-        files = runner(argv).stdout.split()
-    except CommandError:
-        return {}
+    # A pocket without an index, or a mirror that is just being updated, is no reason to say nothing at all.
+    runner(["apt-get", *options, "-q", "update"], check=False)
+    argv = ["apt-get", *options, "indextargets", "--format", "$(FILENAME)", "Created-By: Contents-deb"]
+    files = runner(argv, check=False).stdout.split()
     found: dict[str, set[str]] = defaultdict(set)
     for file in files:
         _search(file, libraries, found, runner)

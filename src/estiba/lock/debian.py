@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 _BASE: Final = ("base-files", "ca-certificates", "libstdc++6", "netbase", "tzdata")
 """What every image has; the C++ runtime is there since manylinux wheels may take it for granted."""
 _TOOLCHAIN: Final = ("g++", "gcc", "libc6-dev", "make", "pkgconf")
-_SERVERS: Final = {"bookworm": ("dash", "postgresql-15", "redis-server"), "trixie": ("dash", "postgresql-17", "redis-server")}
+_SERVERS: Final = {"bookworm": ("postgresql-15", "redis-server"), "trixie": ("postgresql-17", "redis-server")}
+_SERVER_NEEDS: Final = ("dash", "libc-bin")
+"""What is essential in Debian and so no dependency: initdb runs its programs by a shell, with the locale C.UTF-8."""
 
 _SCRIPTS_ONLY: Final[Mapping[str, str]] = {
     "adduser": "",
@@ -68,38 +70,38 @@ class Request:
         suite: Debian release.
         platforms: Nix system names.
         service: Packages that the service needs at run time.
-        build: Packages that building its sdists needs, or None where it has none to build.
+        build: Packages that building its sdists needs beside the usual toolchain.
     """
 
     python: str
     suite: str
     platforms: tuple[str, ...]
     service: tuple[str, ...]
-    build: tuple[str, ...] | None
+    build: tuple[str, ...] = ()
 
-    @property
-    def base(self) -> tuple[str, ...]:
-        """What is in the first layer of every image."""
-        return (*_BASE, f"python{self.python}")
-
-    @property
-    def groups(self) -> dict[str, tuple[str, ...]]:
-        """The names to install for each group; `service` counts from `base` on."""
-        wanted = {"base": self.base, "service": (*self.base, *self.service)}
-        if self.build is not None:
-            wanted["build"] = (*wanted["service"], *_TOOLCHAIN, f"python{self.python}-dev", *self.build)
-        wanted["check"] = (*self.base, *_SERVERS[self.suite])
-        return wanted
+    def names(self, group: str) -> tuple[str, ...]:
+        """Return what to install for a group; `service` counts from `base` on, and so do the others."""
+        base = (*_BASE, f"python{self.python}")
+        match group:
+            case "service":
+                return (*base, *self.service)
+            case "build":
+                return (*base, *self.service, *_TOOLCHAIN, f"python{self.python}-dev", *self.build)
+            case "check":
+                return (*base, *_SERVER_NEEDS, *_SERVERS[self.suite])
+            case _:
+                return base
 
 
 def resolve(
-    root: AptRoot, request: Request, *, keep: Sequence[Deb] = (), runner: Runner = run
+    root: AptRoot, request: Request, *, groups: Sequence[str], keep: Sequence[Deb] = (), runner: Runner = run
 ) -> tuple[list[Deb], list[str]]:
-    """Resolve every group for every platform with apt.
+    """Resolve groups of packages for every platform with apt.
 
     Args:
         root: The apt root, with lists.
         request: What to resolve.
+        groups: Which of `base`, `service`, `check` and `build`; `service` goes with `base`.
         keep: Packages to hold at the version they are locked at.
         runner: Runs apt.
 
@@ -113,22 +115,26 @@ def resolve(
     gone: set[str] = set()
     kept_of = {platform: [deb for deb in keep if platform in deb.platforms] for platform in request.platforms}
     with ThreadPoolExecutor() as pool:
-        solved = pool.map(lambda one: _resolve_platform(root, request, one, kept_of[one], runner), request.platforms)
+        solved = pool.map(
+            lambda one: _resolve_platform(root, request, one, groups, kept_of[one], runner), request.platforms
+        )
     for kept, found in zip(kept_of.values(), solved, strict=True):
         records += found
         # A package that is simply not needed any more is not gone.
         names = {deb.name: deb.version for deb in found}
         gone |= {f"{deb.name} {deb.version}" for deb in kept if names.get(deb.name, deb.version) != deb.version}
-    return _merge_platforms(records), sorted(gone)
+    return merge(records), sorted(gone)
 
 
-def _resolve_platform(root: AptRoot, request: Request, platform: str, keep: Sequence[Deb], runner: Runner) -> list[Deb]:
+def _resolve_platform(  # noqa: PLR0913, PLR0917 - one call per thread
+    root: AptRoot, request: Request, platform: str, wanted: Sequence[str], keep: Sequence[Deb], runner: Runner
+) -> list[Deb]:
     arch = ARCHITECTURES[platform]
     (root.folder / f"{arch}.preferences").write_text(_render_preferences(keep), encoding="utf-8")
     groups: dict[str, set[str]] = defaultdict(set)
     versions: dict[str, str] = {}
-    for group, names in request.groups.items():
-        chosen = _solve(root, arch, group, names, runner)
+    for group in wanted:
+        chosen = _solve(root, arch, group, request.names(group), runner)
         versions.update(chosen)
         for name in chosen:
             if group != "service" or "base" not in groups[name]:
@@ -219,8 +225,8 @@ def _to_deb(
     )
 
 
-def _merge_platforms(records: Iterable[Deb]) -> list[Deb]:
-    """Join records of the same file: a package for all architectures is in the lock once."""
+def merge(records: Iterable[Deb]) -> list[Deb]:
+    """Join records of the same file: a package for several groups or for all architectures is in the lock once."""
     merged: dict[str, Deb] = {}
     for deb in records:
         known = merged.get(deb.file, deb)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import tempfile
@@ -15,14 +16,15 @@ from estiba.lock.model import ARCHITECTURES
 from estiba.process import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from estiba.lock.apt import AptRoot
     from estiba.lock.artifacts import Artifacts
     from estiba.lock.model import Deb
     from estiba.process import Runner
 
-_SHARDS: Final = 4
+_WORKERS: Final = 4
+_BATCH: Final = 8
 _LIBRARY: Final = re.compile(r"(?:^|/)lib(?:64)?/(?:[^/]+/)?([^/]+\.so(?:\.[^/ ]*)?)$")
 
 
@@ -45,12 +47,16 @@ def download(
     _refuse_gone(root, missing, runner)
     folder = root.folder / "downloads"
     folder.mkdir(exist_ok=True)
-    ordered = sorted(missing, key=lambda deb: -deb.size)
-    shards = [shard for shard in (ordered[start::_SHARDS] for start in range(_SHARDS)) if shard]
-    with ThreadPoolExecutor(_SHARDS) as pool:
-        done = [pool.submit(_download_shard, root, shard, folder, artifacts, on_done, runner) for shard in shards]
-        for one in done:
-            one.result()
+    ordered = sorted(missing, key=lambda deb: (_native(deb), -deb.size))
+    batches = [batch for _, of_arch in itertools.groupby(ordered, key=_native) for batch in _split(list(of_arch))]
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        try:
+            for done in pool.map(lambda batch: _download_batch(root, batch, folder, artifacts, runner), batches):
+                for deb in done if on_done else ():
+                    on_done(deb)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def list_libraries(debs: Sequence[Deb], artifacts: Artifacts, cache: Path, *, runner: Runner = run) -> set[str]:
@@ -61,59 +67,61 @@ def list_libraries(debs: Sequence[Deb], artifacts: Artifacts, cache: Path, *, ru
 
 
 def _refuse_gone(root: AptRoot, missing: Sequence[Deb], runner: Runner) -> None:
-    """Raise one error that names every version that the mirror's lists do not have (any more)."""
-    for attempt in range(2):
-        offered = {
-            (paragraph["Package"], paragraph["Version"], paragraph["SHA256"])
-            for arch in sorted({_native(deb) for deb in missing})
-            for paragraph in apt.show(
-                root, arch, [(deb.name, deb.version) for deb in missing if _native(deb) == arch], runner=runner
-            )
-        }
-        gone = [deb for deb in missing if (deb.name, deb.version, deb.sha256.hex) not in offered]
-        if not gone:
-            return
-        if attempt == 0:
-            apt.update(root, force=True, runner=runner)
-    _raise_gone(root, gone, {(name, version) for name, version, _ in offered})
+    """Raise one error that names every version that the mirror does not have, by lists that are up to date."""
+    if not _find_gone(root, missing, runner):
+        return
+    apt.update(root, force=True, runner=runner)
+    if gone := _find_gone(root, missing, runner):
+        _raise_gone(root, gone)
 
 
-def _raise_gone(root: AptRoot, gone: Sequence[Deb], offered: set[tuple[str, str]]) -> None:
-    changed = [deb for deb in gone if (deb.name, deb.version) in offered]
-    listed = "".join(f"\n  - {deb.name} {deb.version} ({deb.arch})" for deb in changed or gone)
+def _find_gone(root: AptRoot, missing: Sequence[Deb], runner: Runner) -> dict[Deb, str]:
+    """Return each package whose locked version or hash the lists do not have, with the hash that they have instead."""
+    offered: dict[tuple[str, str, str], str] = {}
+    for arch in sorted({_native(deb) for deb in missing}):
+        wanted = [(deb.name, deb.version) for deb in missing if _native(deb) == arch]
+        for paragraph in apt.show(root, arch, wanted, runner=runner):
+            offered[paragraph["Package"], paragraph["Version"], arch] = paragraph["SHA256"]
+    found = {deb: offered.get((deb.name, deb.version, _native(deb)), "") for deb in missing}
+    return {deb: sha256 for deb, sha256 in found.items() if sha256 != deb.sha256.hex}
+
+
+def _raise_gone(root: AptRoot, gone: Mapping[Deb, str]) -> None:
+    changed = {deb: sha256 for deb, sha256 in gone.items() if sha256}
     if changed:
-        msg = f"the mirror offers other bytes under a locked version, so the lock's hash is wrong or the mirror's:{listed}"
+        listed = "".join(
+            f"\n  - {deb.file}: expected {deb.sha256}, got sha256:{sha256}" for deb, sha256 in changed.items()
+        )
+        msg = f"the mirror has other files than the lock names, under the same versions:{listed}"
         raise ArtifactError(msg, hint="take estiba.lock from version control, or invoke lock --upgrade-debian")
+    listed = "".join(f"\n  - {deb.name} {deb.version} ({deb.arch})" for deb in gone)
     msg = f"the mirror of Debian {root.suite} no longer has what the lock names:{listed}"
     raise ArtifactError(
         msg, hint="invoke lock --upgrade-debian takes the versions it has now; an archive mirror still has the old ones"
     )
 
 
+def _split(found: Sequence[Deb]) -> list[Sequence[Deb]]:
+    return [found[start : start + _BATCH] for start in range(0, len(found), _BATCH)]
+
+
 def _native(deb: Deb) -> str:
     return deb.arch if deb.arch != "all" else ARCHITECTURES[deb.platforms[0]]
 
 
-def _download_shard(  # noqa: PLR0913, PLR0917 - one call per thread
-    root: AptRoot,
-    shard: Sequence[Deb],
-    folder: Path,
-    artifacts: Artifacts,
-    on_done: Callable[[Deb], None] | None,
-    runner: Runner,
-) -> None:
-    """Download packages one architecture at a time into a folder that outlives an interruption."""
-    for arch in sorted({_native(deb) for deb in shard}):
-        chosen = [deb for deb in shard if _native(deb) == arch]
-        try:
-            apt.download(root, [f"{deb.name}={deb.version}" for deb in chosen], folder=folder, arch=arch, runner=runner)
-        except CommandError as error:
-            msg = f"apt could not download {', '.join(deb.file for deb in chosen[:3])} …:\n{error.tail}"
-            raise ArtifactError(msg, hint="invoke fetch goes on where it stopped") from error
-        for deb in chosen:
-            artifacts.take(folder / deb.file, name=deb.file, expected=deb.sha256)
-            if on_done:
-                on_done(deb)
+def _download_batch(
+    root: AptRoot, batch: Sequence[Deb], folder: Path, artifacts: Artifacts, runner: Runner
+) -> Sequence[Deb]:
+    """Download packages of one architecture into a folder that outlives an interruption."""
+    names = [f"{deb.name}={deb.version}" for deb in batch]
+    try:
+        apt.download(root, names, folder=folder, arch=_native(batch[0]), runner=runner)
+    except CommandError as error:
+        msg = f"apt could not download {', '.join(deb.file for deb in batch)}:\n{error.tail}"
+        raise ArtifactError(msg, hint="invoke fetch goes on where it stopped") from error
+    for deb in batch:
+        artifacts.take(folder / deb.file, name=deb.file, expected=deb.sha256)
+    return batch
 
 
 def _list_one(deb: Deb, artifacts: Artifacts, cache: Path, runner: Runner) -> list[str]:

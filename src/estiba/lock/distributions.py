@@ -106,7 +106,10 @@ def resolve(
 
 
 def _compile(bench: Bench, project: Project, platform: str, seeds: Sequence[Pin], upgrade: Upgrade) -> list[Pin]:
-    wanted = {project.requirements.source: project.requirements.runtime, "development requirements": project.requirements.dev}
+    wanted = {
+        project.requirements.source: project.requirements.runtime,
+        "development requirements": project.requirements.dev,
+    }
     # pip-compile would take a file of one of these names for something else than a list of requirements.
     files = {name.replace("pyproject.toml", "dependencies of pyproject.toml"): lines for name, lines in wanted.items()}
     return pip.compile_pins(
@@ -122,7 +125,9 @@ def _examine(bench: Bench, project: Project, platform: str, compiled: Sequence[P
     choices = {choice.name: choice for choice in chosen}
     sdists = {choice.name: sdist.inspect(bench, choice) for choice in chosen if choice.kind == "sdist"}
     metadata = {
-        choice.name: sdist.read_wheel(bench.artifacts.path(choice.sha256)) for choice in chosen if choice.kind == "wheel"
+        choice.name: sdist.read_wheel(bench.artifacts.path(choice.sha256))
+        for choice in chosen
+        if choice.kind == "wheel"
     } | {name: found.requires for name, found in sdists.items()}
     versions = {pin.name: pin.version for pin in wanted}
     runtime = graph.walk(project.requirements.runtime, pins=versions, metadata=metadata, environment=environment)

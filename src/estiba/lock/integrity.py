@@ -56,8 +56,12 @@ def _check_distributions(lock: Lock) -> Iterator[str]:
     for section, records in (("distributions", lock.distributions), ("build_distributions", lock.build_distributions)):
         for index, one in enumerate(records):
             if section == "distributions":
-                yield from (f"{section}[{index}].requires: {name!r} is not locked" for name in one.requires if name not in names)
-            yield from (f"{section}[{index}].build: {name!r} is not locked" for name in one.build if name not in builders)
+                yield from (
+                    f"{section}[{index}].requires: {name!r} is not locked" for name in one.requires if name not in names
+                )
+            yield from (
+                f"{section}[{index}].build: {name!r} is not locked" for name in one.build if name not in builders
+            )
         yield from _check_twice(section, (f"{one.file} {one.sha256}" for one in records))
     yield from _check_versions(
         "distributions", ((one.name, platform) for one in lock.distributions for platform in one.platforms)
@@ -100,4 +104,6 @@ def _check_twice(section: str, keys: Iterable[str]) -> Iterator[str]:
 
 def _check_versions(section: str, keys: Iterable[tuple[str, str]]) -> Iterator[str]:
     counted = sorted(Counter(keys).items())
-    yield from (f"{section}: {name} has {count} records for {platform}" for (name, platform), count in counted if count > 1)
+    yield from (
+        f"{section}: {name} has {count} records for {platform}" for (name, platform), count in counted if count > 1
+    )

@@ -142,7 +142,9 @@ def _find(name: str) -> dict[str, Path]:
     try:
         distribution = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError as error:
-        raise ConfigError("tools", [f"{name} is not installed beside Estiba"], hint="./nixw develop brings it") from error
+        raise ConfigError(
+            "tools", [f"{name} is not installed beside Estiba"], hint="./nixw develop brings it"
+        ) from error
     tops = {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}
     found = {top: Path(str(distribution.locate_file(top))).resolve() for top in sorted(tops)}
     return {top: path for top, path in found.items() if path.exists() and path.suffix not in (".pth", ".so")}

@@ -57,7 +57,8 @@ def plan(sizes: Mapping[str, int], previous: Sequence[Layer] = ()) -> tuple[Laye
             filled[target] += sizes[name]
     names = sorted(set(place.values()))
     return tuple(
-        Layer(name=layer, distributions=tuple(sorted(name for name in place if place[name] == layer))) for layer in names
+        Layer(name=layer, distributions=tuple(sorted(name for name in place if place[name] == layer)))
+        for layer in names
     )
 
 

@@ -88,4 +88,3 @@ def _render_pin(pin: Pin) -> str:
     else:
         via = "".join(["    # via\n", *(f"    #   {one}\n" for one in pin.via)]) if pin.via else ""
     return " \\\n".join(lines) + "\n" + via
-

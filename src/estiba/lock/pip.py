@@ -135,11 +135,11 @@ def select(
     }
     answers = drive(bench.interpreter.tools, request, on_line=on_line, runner=bench.runner)
     problems = [
-        f"{answer['name']} {answer['version']} ({platform}): {answer['error']}" for answer in answers if "error" in answer
+        f"{answer['name']} {answer['version']} ({platform}): {answer['error']}"
+        for answer in answers
+        if "error" in answer
     ]
-    choices = [
-        Choice(**{**answer, "sha256": Digest(answer["sha256"])}) for answer in answers if "error" not in answer
-    ]
+    choices = [Choice(**{**answer, "sha256": Digest(answer["sha256"])}) for answer in answers if "error" not in answer]
     return choices, problems
 
 

@@ -11,21 +11,19 @@ from estiba.digest import Digest
 from estiba.errors import LockFormatError, StaleLockError
 from estiba.lock import apt, contents, debian, debs, distributions, integrity, interpreter, layers, pip, wheels
 from estiba.lock import model, pins
-from estiba.lock.artifacts import Artifacts
 from estiba.lock.files import exclusive, read, write
 from estiba.lock.model import FILE_NAME, Lock
 from estiba.lock.pins import DEV_FILE, RUNTIME_FILE
 from estiba.lock.pip import Bench, Upgrade
-from estiba.process import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from estiba.lock.apt import AptRoot
     from estiba.lock.distributions import Resolution
     from estiba.lock.model import Deb
-    from estiba.process import Runner
+    from estiba.lock.workshop import Workshop
     from estiba.project import Project
 
 _LOCK_FILES: Final = (FILE_NAME, RUNTIME_FILE, DEV_FILE)
@@ -66,20 +64,6 @@ class Outcome:
     changed: bool
     changes: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
-    """Where locking works: the cache folder, whom to tell about progress, and a way to run commands."""
-
-    cache: Path
-    tell: Callable[[str], None]
-    runner: Runner = run
-
-    @property
-    def artifacts(self) -> Artifacts:
-        """The cache of downloaded files."""
-        return Artifacts(self.cache / "artifacts")
 
 
 def lock(folder: Path, workshop: Workshop, options: Options = Options()) -> Outcome:  # noqa: B008 - frozen
@@ -168,19 +152,24 @@ def _resolve(
     with apt.exclusive(root):
         workshop.tell(f"reading the package lists of Debian {project.suite}")
         apt.update(root, force=options.upgrade_debian, runner=workshop.runner)
-        keep = () if options.upgrade_debian or not previous else previous.debs
-        found, gone = _resolve_debian(root, project, workshop, keep, build=False)
+        keep = previous.debs if previous and previous.suite == project.suite and not options.upgrade_debian else ()
+        found, gone = _resolve_debian(root, project, workshop, keep, groups=("base", "service", "check"))
         workshop.tell("fetching the Debian packages of the image")
         wanted = [deb for deb in found if {"base", "service"} & set(deb.groups)]
         debs.download(root, wanted, workshop.artifacts, runner=workshop.runner)
         bench = _prepare_bench(root, project, workshop, found)
         workshop.tell("resolving the Python requirements")
         resolution = distributions.resolve(
-            bench, project, seeds=() if options.upgrade.everything else seeds, previous=previous, upgrade=options.upgrade
+            bench,
+            project,
+            seeds=() if options.upgrade.everything else seeds,
+            previous=previous,
+            upgrade=options.upgrade,
         )
         if any(one.kind == "sdist" for one in resolution.distributions):
             workshop.tell("resolving the Debian packages that build the sdists")
-            found, gone = _resolve_debian(root, project, workshop, keep, build=True)
+            toolchain, gone_too = _resolve_debian(root, project, workshop, keep, groups=("build",))
+            found, gone = debian.merge((*found, *toolchain)), sorted({*gone, *gone_too})
         workshop.tell("checking the shared libraries that the wheels need")
         _check_libraries(root, project, workshop, found, resolution)
     sizes = layers.measure(resolution.distributions)
@@ -199,25 +188,25 @@ def _resolve(
 
 
 def _resolve_debian(
-    root: AptRoot, project: Project, workshop: Workshop, keep: Sequence[Deb], *, build: bool
+    root: AptRoot, project: Project, workshop: Workshop, keep: Sequence[Deb], *, groups: Sequence[str]
 ) -> tuple[list[Deb], list[str]]:
     request = debian.Request(
         python=project.python,
         suite=project.suite,
         platforms=project.platforms,
         service=project.debian,
-        build=project.debian_build if build else None,
+        build=project.debian_build,
     )
-    return debian.resolve(root, request, keep=keep, runner=workshop.runner)
+    return debian.resolve(root, request, groups=groups, keep=keep, runner=workshop.runner)
 
 
 def _prepare_bench(root: AptRoot, project: Project, workshop: Workshop, found: Sequence[Deb]) -> Bench:
     """Unpack the locked Python for this machine, also where the service is not locked for machines of its kind."""
     host = pip.host_platform()
     if host not in project.platforms:
-        request = debian.Request(python=project.python, suite=project.suite, platforms=(host,), service=(), build=None)
-        found, _ = debian.resolve(root, request, runner=workshop.runner)
-        debs.download(root, [deb for deb in found if "base" in deb.groups], workshop.artifacts, runner=workshop.runner)
+        request = debian.Request(python=project.python, suite=project.suite, platforms=(host,), service=())
+        found, _ = debian.resolve(root, request, groups=("base",), runner=workshop.runner)
+        debs.download(root, found, workshop.artifacts, runner=workshop.runner)
     base = [deb for deb in found if "base" in deb.groups and host in deb.platforms]
     python = interpreter.prepare(
         workshop.cache, base, workshop.artifacts, python=project.python, runner=workshop.runner
@@ -231,7 +220,9 @@ def _check_libraries(
     missing = {}
     for platform in project.platforms:
         chosen = [
-            one for one in resolution.distributions if platform in one.platforms and one.kind == "wheel" and "runtime" in one.groups
+            one
+            for one in resolution.distributions
+            if platform in one.platforms and one.kind == "wheel" and "runtime" in one.groups
         ]
         packages = [deb for deb in found if platform in deb.platforms and {"base", "service"} & set(deb.groups)]
         libraries = debs.list_libraries(packages, workshop.artifacts, workshop.cache, runner=workshop.runner)

@@ -109,7 +109,14 @@ def _install(bench: Bench, requires: Sequence[str], folder: Path) -> Path:
         listing = folder.with_suffix(".txt")
         listing.write_text(pins.render(locked, python=""), encoding="utf-8")
         argv = [str(bench.interpreter.tools), "-sP", "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
-        argv += ["--no-warn-script-location", "--require-hashes", "--target", str(folder), "--requirement", str(listing)]
+        argv += [
+            "--no-warn-script-location",
+            "--require-hashes",
+            "--target",
+            str(folder),
+            "--requirement",
+            str(listing),
+        ]
         bench.runner(argv, env=config.environment(PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1"))
     return folder
 

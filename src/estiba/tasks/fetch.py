@@ -1,0 +1,41 @@
+"""Fetch what a service's lock names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from estiba import config
+from estiba.lock import fetch as fetching
+from estiba.lock import resolve
+from estiba.lock.workshop import Workshop
+from estiba.tasks.console import console, task
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+
+@task(
+    default=True,
+    help={
+        "project": "The service's folder.",
+        "everything": "Also what builds and checks need on other platforms than this machine's.",
+        "dry-run": "Say what would be fetched, and fetch nothing.",
+        "json": "Print one JSON object on standard output.",
+    },
+)
+def fetch(
+    _: Context, *, project: str = ".", everything: bool = False, dry_run: bool = False, json: bool = False
+) -> None:
+    """Bring the artifacts that the lock names into the Nix store."""
+    lock = resolve.check(Path(project))
+    workshop = Workshop(cache=config.load().cache_dir, tell=console.say)
+    wanted = fetching.plan(lock, everything=everything)
+    if wanted.files and not dry_run:
+        with console.progress("fetch", total=wanted.size, unit="bytes") as advance:
+            fetching.apply(lock, wanted, workshop, advance=advance)
+    if json:
+        console.json(wanted.to_dict())
+    else:
+        said = "would fetch" if dry_run else "fetched"
+        console.result(f"{said} {len(wanted.files)} artifacts, {wanted.size / 1e6:.1f} MB; {wanted.present} were there")
