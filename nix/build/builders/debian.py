@@ -17,6 +17,7 @@ _UNWANTED = re.compile(
 )
 _CERTIFICATES = "usr/share/ca-certificates/mozilla/"
 _BUNDLE = "etc/ssl/certs/ca-certificates.crt"
+_LDCONFIG = Path(__file__).with_name("ldconfig.py")
 _SETTINGS = {
     "etc/group": b"root:x:0:\napp:x:10001:\n",
     "etc/hosts": b"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
@@ -54,6 +55,7 @@ def skeleton() -> Entries:
     for name, content in _SETTINGS.items():
         root.add(name, file(content))
     root.add("etc/localtime", link("/usr/share/zoneinfo/Etc/UTC"))
+    root.add("usr/sbin/ldconfig", file(_LDCONFIG, executable=True))
     root.add("tmp", folder(0o1777))
     root.add("var/tmp", folder(0o1777))
     for name in ("proc", "sys", "dev", "root", "run"):

@@ -33,12 +33,13 @@ def test_every_sdist_unpacks_to_one_folder(tmp_path: Path, name: str) -> None:
     assert (source / "setup.py").read_text() == "pass\n"
 
 
-def test_sdist_cannot_write_elsewhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["../outside", "hola-1.0/../../outside", "/outside"])
+def test_sdist_cannot_write_elsewhere(tmp_path: Path, name: str) -> None:
     """A path that leads out of the folder is refused."""
     with tarfile.open(tmp_path / "artifact", "w:gz") as tarred:
-        tarred.addfile(tarfile.TarInfo("../outside"), io.BytesIO())
+        tarred.addfile(tarfile.TarInfo(name), io.BytesIO())
 
-    with pytest.raises(tarfile.OutsideDestinationError):
+    with pytest.raises(ValueError, match=f"^{name} leads out of the sdist$"):
         sdist.unpack(tmp_path / "artifact", tmp_path / "work", name="hola-1.0.tar.gz")
 
 
@@ -68,3 +69,16 @@ def test_backend_is_the_one_that_pip_takes(
         (tmp_path / "pyproject.toml").write_text(pyproject)
 
     assert build_wheel.backend_of(tmp_path) == expected
+
+
+def test_unpacked_files_can_be_written(tmp_path: Path) -> None:
+    """A build may change its sources, whatever their modes are in the archive."""
+    with tarfile.open(tmp_path / "artifact", "w:gz") as tarred:
+        folder, header = tarfile.TarInfo("hola-1.0"), tarfile.TarInfo("hola-1.0/setup.py")
+        folder.type, folder.mode, header.mode = tarfile.DIRTYPE, 0o555, 0o444
+        tarred.addfile(folder)
+        tarred.addfile(header, io.BytesIO())
+
+    source = sdist.unpack(tmp_path / "artifact", tmp_path / "work", name="hola-1.0.tar.gz")
+
+    assert (source.stat().st_mode & 0o700, (source / "setup.py").stat().st_mode & 0o600) == (0o700, 0o600)
