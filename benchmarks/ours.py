@@ -32,8 +32,8 @@ class Ours:
     def evaluate(self) -> str:
         """Evaluate the image's derivation without the evaluation cache."""
         (installable,) = build.source_words(self._subject.folder, _ATTRIBUTE, self._settings)
-        overrides = build.overrides(self._subject.folder, self._settings)
-        path = nix.evaluate(f"{installable}.drvPath", overrides=overrides, options=["--option", "eval-cache", "false"])
+        lock_file = build.lock_inputs(self._subject.folder, self._settings)
+        path = nix.evaluate(f"{installable}.drvPath", lock_file=lock_file, options=["--option", "eval-cache", "false"])
         return str(path)
 
     def build(self) -> dict[str, Any]:
@@ -47,8 +47,8 @@ class Ours:
         self._stores += 1
         self._store = self._folder / f"store-{self._stores}"
         words = build.source_words(self._subject.folder, _ATTRIBUTE, self._settings)
-        overrides = build.overrides(self._subject.folder, self._settings)
-        wanted = nix.fixed_outputs(*words, overrides=overrides)
+        lock_file = build.lock_inputs(self._subject.folder, self._settings)
+        wanted = nix.fixed_outputs(*words, lock_file=lock_file)
         missing = set(nix.find_invalid(wanted))
         nix.copy([path for path in wanted if path not in missing], self._store)
         tools = nix.build(f"{self._settings.flake}#python")

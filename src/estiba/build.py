@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba import nix
+from estiba.digest import Digest
 from estiba.errors import ArtifactError, BuildError, CommandError, ConfigError, StaleLockError
 from estiba.nixlog import BuildLog, failed_derivation
 from estiba.process import run
@@ -158,7 +159,7 @@ def realise(
     try:
         return nix.build(
             *source_words(folder, attribute, config),
-            overrides=overrides(folder, config),
+            lock_file=lock_inputs(folder, config, runner=runner),
             options=words,
             out_link=out_link,
             on_line=follow,
@@ -185,11 +186,34 @@ def source_words(folder: Path, attribute: str, config: Config) -> tuple[str, ...
     return (attribute, "--impure", "--file", file, "--argstr", "folder", str(folder.resolve()))
 
 
-def overrides(folder: Path, config: Config) -> dict[str, str]:
-    """Return the flake input that makes a service build with the library that these tasks come from."""
+def lock_inputs(folder: Path, config: Config, *, runner: Runner = run) -> Path | None:
+    """Write the flake's lock file with the library that these tasks come from, and return where it is.
+
+    An input that is overridden on the command line would do the same, but Nix then takes the source for changed and
+    hides its commit. None where there is no flake, or no library on hand.
+
+    Raises:
+        BuildError: The flake cannot be evaluated.
+    """
     if not config.flake or not (folder / "flake.nix").exists():
-        return {}
-    return {"estiba": config.flake}
+        return None
+    own = folder / "flake.lock"
+    key = "\n".join([config.flake, (folder / "flake.nix").read_text(), own.read_text() if own.exists() else ""])
+    path = folder.resolve() / RESULT.parent / f"flake-{Digest.of_bytes(key.encode()).hex[:16]}.lock"
+    if not path.exists() or not _is_fixed(config.flake):
+        try:
+            locks = nix.lock(str(folder.resolve()), {"estiba": config.flake}, runner=runner)
+        except CommandError as error:
+            raise BuildError(error.tail, hint="look at flake.nix") from error
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(locks, indent=2, sort_keys=True))
+        path.chmod(0o644)
+    return path
+
+
+def _is_fixed(flake: str) -> bool:
+    """Tell whether a flake reference always means the same, as one into the store does."""
+    return flake.removeprefix("path:").startswith("/nix/store/")
 
 
 def _digests(path: Path) -> frozenset[str]:

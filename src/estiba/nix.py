@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def build(
     *installable: str,
-    overrides: Mapping[str, str] | None = None,
+    lock_file: Path | None = None,
     options: Sequence[str] = (),
     out_link: Path | None = None,
     on_line: Callable[[str], None] | None = None,
@@ -26,7 +26,7 @@ def build(
 
     Args:
         installable: A flake output, such as `.#image`, or the words that name one in a file.
-        overrides: Flake inputs to replace, name to flake reference; the lock file is left alone.
+        lock_file: What to take in place of the flake's own lock file, which is left alone.
         options: More arguments, such as `--offline`.
         out_link: Where to put a symlink that keeps the result from being collected.
         on_line: Called with every line of the log.
@@ -36,20 +36,20 @@ def build(
         CommandError: The evaluation or the build failed.
     """
     link = ["--out-link", str(out_link)] if out_link else ["--no-link"]
-    argv = ["nix", "build", *installable, "--json", *link, *_override_flags(overrides), *options]
+    argv = ["nix", "build", *installable, "--json", *link, *_lock_flags(lock_file), *options]
     (built,) = json.loads(runner(argv, on_line=on_line).stdout)
     return Path(built["outputs"]["out"])
 
 
 def evaluate(
-    installable: str, *, overrides: Mapping[str, str] | None = None, options: Sequence[str] = (), runner: Runner = run
+    installable: str, *, lock_file: Path | None = None, options: Sequence[str] = (), runner: Runner = run
 ) -> Any:  # noqa: ANN401 - whatever the attribute holds
     """Evaluate one attribute to JSON.
 
     Raises:
         CommandError: The evaluation failed.
     """
-    argv = ["nix", "eval", installable, "--json", *_override_flags(overrides), *options]
+    argv = ["nix", "eval", installable, "--json", *_lock_flags(lock_file), *options]
     return json.loads(runner(argv).stdout)
 
 
@@ -75,14 +75,9 @@ def add_fixed(files: Sequence[Path], *, recursive: bool = False, runner: Runner 
     return [Path(line) for line in runner(argv).stdout.splitlines()]
 
 
-def _override_flags(overrides: Mapping[str, str] | None) -> list[str]:
-    flags = [word for name, ref in sorted((overrides or {}).items()) for word in ("--override-input", name, ref)]
-    return [*flags, "--no-write-lock-file"] if flags else []
-
-
 def fixed_outputs(
     *words: str,
-    overrides: Mapping[str, str] | None = None,
+    lock_file: Path | None = None,
     options: Sequence[str] = (),
     runner: Runner = run,
 ) -> list[str]:
@@ -91,7 +86,7 @@ def fixed_outputs(
     Raises:
         CommandError: The evaluation failed.
     """
-    argv = ["nix", "derivation", "show", "--recursive", *words, *_override_flags(overrides), *options]
+    argv = ["nix", "derivation", "show", "--recursive", *words, *_lock_flags(lock_file), *options]
     shown = json.loads(runner(argv).stdout)
     derivations = shown.get("derivations", shown)
     outputs = (output for derivation in derivations.values() for output in derivation["outputs"].values())
@@ -110,6 +105,21 @@ def copy(paths: Sequence[str], store: Path, *, runner: Runner = run) -> None:
 def find_invalid(paths: Sequence[str], *, runner: Runner = run) -> list[str]:
     """Return those of some store paths that are not in the store."""
     return runner(["nix-store", "--check-validity", "--print-invalid", *paths]).stdout.split() if paths else []
+
+
+def lock(flake: str, overrides: Mapping[str, str], *, runner: Runner = run) -> dict[str, Any]:
+    """Return the lock file of a flake with other inputs, name to flake reference; nothing is written.
+
+    Raises:
+        CommandError: The flake cannot be evaluated, or an input not be found.
+    """
+    flags = [word for name, ref in sorted(overrides.items()) for word in ("--override-input", name, ref)]
+    argv = ["nix", "flake", "metadata", flake, "--json", *flags, "--no-write-lock-file"]
+    return dict(json.loads(runner(argv).stdout)["locks"])
+
+
+def _lock_flags(lock_file: Path | None) -> list[str]:
+    return ["--reference-lock-file", str(lock_file), "--no-write-lock-file"] if lock_file else []
 
 
 def _absolute(path: str) -> str:

@@ -22,21 +22,41 @@ def test_build_returns_the_output() -> None:
 
 
 def test_build_with_everything() -> None:
-    """Link, overrides and options go into the command in a fixed order; the lock file is left alone."""
+    """Link, lock file and options go into the command in a fixed order; the lock file is left alone."""
     runner = RecordingRunner(BUILT)
 
     nix.build(
         ".#image",
-        overrides={"zeta": "path:/z", "estiba": "path:/e"},
+        lock_file=Path("other.lock"),
         options=["--offline"],
         out_link=Path("result"),
         runner=runner,
     )
 
+    lock = ["--reference-lock-file", "other.lock", "--no-write-lock-file"]
+    assert runner.calls == [["nix", "build", ".#image", "--json", "--out-link", "result", *lock, "--offline"]]
+
+
+def test_lock_overrides_inputs() -> None:
+    """A flake's lock with other inputs is read from its metadata, in the order of the inputs' names."""
+    runner = RecordingRunner('{"locks": {"version": 7}}')
+
+    assert nix.lock(".", {"zeta": "path:/z", "estiba": "path:/e"}, runner=runner) == {"version": 7}
     overrides = ["--override-input", "estiba", "path:/e", "--override-input", "zeta", "path:/z"]
-    assert runner.calls == [
-        ["nix", "build", ".#image", "--json", "--out-link", "result", *overrides, "--no-write-lock-file", "--offline"]
-    ]
+    assert runner.calls == [["nix", "flake", "metadata", ".", "--json", *overrides, "--no-write-lock-file"]]
+
+
+def test_fixed_outputs_are_those_with_a_hash() -> None:
+    """What is named by its content is told from what is built, in the old form of the derivations and in the new."""
+    outputs = {"a": {"outputs": {"out": {"path": "/nix/store/b-two", "hash": "00"}}}}
+    built = {"c": {"outputs": {"out": {"path": "/nix/store/c-three"}}}}
+    old = json.dumps(outputs | built)
+    new = json.dumps(
+        {"version": 4, "derivations": {"a": {"outputs": {"out": {"path": "b-two", "hash": "00"}}}} | built}
+    )
+
+    for shown in (old, new):
+        assert nix.fixed_outputs(".#image", runner=RecordingRunner(shown)) == ["/nix/store/b-two"]
 
 
 def test_failed_build_raises() -> None:

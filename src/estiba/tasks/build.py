@@ -68,7 +68,8 @@ def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = 
 
 
 def _show_proof(proof: Proof) -> None:
-    console.say(f"built again with another {', '.join(proof.varied)}")
+    varied = f"with another {', '.join(proof.varied)}" if proof.varied else "from the commit that the image names"
+    console.say(f"built again {varied}")
     for item in proof.differences:
         console.fail(str(item))
     if proof.is_same:

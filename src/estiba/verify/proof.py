@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba import nix
-from estiba.build import LOCK, overrides, realise, source_words
+from estiba.build import LOCK, lock_inputs, realise, source_words
 from estiba.digest import Digest
 from estiba.errors import VerificationError
 from estiba.image import difference, layout, media
@@ -37,7 +37,7 @@ class Proof:
     Attributes:
         expected: The digest of the image that was verified.
         found: The digest of the rebuild.
-        varied: What was other when building again.
+        varied: What was other when building again; empty when it was built from the commit that the image names.
         differences: What differs, with causes.
     """
 
@@ -118,13 +118,13 @@ def rebuild_from_source(
         fetch(there)
         built = realise(there, subject.attribute, config, on_status=on_status, runner=runner)
         second = layout.read(built)
-        return _compare(subject.side, subject.digest, second, varied=("machine", "source"), runner=runner)
+        return _compare(subject.side, subject.digest, second, varied=(), runner=runner)
 
 
 def _bring_inputs(folder: Path, config: Config, there: World, runner: Runner) -> None:
     """Copy everything that is named by its content into the second store."""
     words = source_words(folder, _ATTRIBUTE, config)
-    wanted = nix.fixed_outputs(*words, overrides=overrides(folder, config), runner=runner)
+    wanted = nix.fixed_outputs(*words, lock_file=lock_inputs(folder, config, runner=runner), runner=runner)
     missing = set(nix.find_invalid(wanted, runner=runner))
     nix.copy([path for path in wanted if path not in missing], there.store, runner=runner)
 
