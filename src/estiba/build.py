@@ -159,7 +159,7 @@ def realise(
     try:
         return nix.build(
             *source_words(folder, attribute, config),
-            lock_file=lock_inputs(folder, config, runner=runner),
+            lock_file=lock_inputs(folder, config, options=options, runner=runner),
             options=words,
             out_link=out_link,
             on_line=follow,
@@ -186,7 +186,7 @@ def source_words(folder: Path, attribute: str, config: Config) -> tuple[str, ...
     return (attribute, "--impure", "--file", file, "--argstr", "folder", str(folder.resolve()))
 
 
-def lock_inputs(folder: Path, config: Config, *, runner: Runner = run) -> Path | None:
+def lock_inputs(folder: Path, config: Config, *, options: Sequence[str] = (), runner: Runner = run) -> Path | None:
     """Write the flake's lock file with the library that these tasks come from, and return where it is.
 
     An input that is overridden on the command line would do the same, but Nix then takes the source for changed and
@@ -202,7 +202,7 @@ def lock_inputs(folder: Path, config: Config, *, runner: Runner = run) -> Path |
     path = folder.resolve() / RESULT.parent / f"flake-{Digest.of_bytes(key.encode()).hex[:16]}.lock"
     if not path.exists() or not _is_fixed(config.flake):
         try:
-            locks = nix.lock(str(folder.resolve()), {"estiba": config.flake}, runner=runner)
+            locks = nix.lock(str(folder.resolve()), {"estiba": config.flake}, options=options, runner=runner)
         except CommandError as error:
             raise BuildError(error.tail, hint="look at flake.nix") from error
         path.parent.mkdir(exist_ok=True)

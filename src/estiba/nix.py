@@ -107,14 +107,16 @@ def find_invalid(paths: Sequence[str], *, runner: Runner = run) -> list[str]:
     return runner(["nix-store", "--check-validity", "--print-invalid", *paths]).stdout.split() if paths else []
 
 
-def lock(flake: str, overrides: Mapping[str, str], *, runner: Runner = run) -> dict[str, Any]:
+def lock(
+    flake: str, overrides: Mapping[str, str], *, options: Sequence[str] = (), runner: Runner = run
+) -> dict[str, Any]:
     """Return the lock file of a flake with other inputs, name to flake reference; nothing is written.
 
     Raises:
         CommandError: The flake cannot be evaluated, or an input not be found.
     """
     flags = [word for name, ref in sorted(overrides.items()) for word in ("--override-input", name, ref)]
-    argv = ["nix", "flake", "metadata", flake, "--json", *flags, "--no-write-lock-file"]
+    argv = ["nix", "flake", "metadata", flake, "--json", *flags, "--no-write-lock-file", *options]
     return dict(json.loads(runner(argv).stdout)["locks"])
 
 

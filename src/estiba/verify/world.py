@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -115,7 +116,7 @@ def create(*, runner: Runner = run) -> Iterator[World]:
     """Make a world with an empty store, and remove it afterwards."""
     processors = sorted(os.sched_getaffinity(0))
     uid = _UID if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="estiba-elsewhere-")).resolve()
+    folder = Path(tempfile.mkdtemp(prefix="estiba-elsewhere-", dir=_find_place())).resolve()
     try:
         folder.chmod(0o755)
         for name in ("home", "tmp", "store"):
@@ -129,6 +130,13 @@ def create(*, runner: Runner = run) -> Iterator[World]:
         )
     finally:
         _remove(folder)
+
+
+def _find_place() -> Path:
+    """Return a folder for temporary files that another user can reach; `nix develop` sets TMPDIR to a private one."""
+    usual = Path(tempfile.gettempdir()).resolve()
+    is_open = all(folder.stat().st_mode & stat.S_IXOTH for folder in (usual, *usual.parents))
+    return usual if is_open or os.geteuid() != 0 else Path("/var/tmp")  # noqa: S108 - mkdtemp is what uses it
 
 
 def _unshare(uid: int | None, *, has_host: bool) -> list[str]:
