@@ -3,8 +3,8 @@
 : "${cache:?}" "${private_nix:?}" "${scratch:?}" "${triplet:?}"
 
 bring_nix() {
-  open_apt trixie
   say 'fetching Nix from Debian 13 (once)'
+  open_apt trixie
   quietly 'fetching Nix' own_apt --download-only -y install nix-bin patchelf
   for deb in "${apt:?}"/cache/archives/*.deb; do dpkg-deb -x "$deb" "$scratch/root"; done
 

@@ -57,8 +57,8 @@ bring_tools() {
 fetch_debs() {
   pending "$scratch/missing-debs" >"$scratch/wanted"
   [ -s "$scratch/wanted" ] || return 0
-  open_apt bookworm
   say "fetching $(wc -l <"$scratch/wanted") packages of the locked tools from Debian 12 (once)"
+  open_apt bookworm
   wanted=$(sed 's/^\([^ ]*\) \([^ ]*\) .*/\1=\2/' "$scratch/wanted")
   # shellcheck disable=SC2086 # one word a package
   (cd "$downloads" && quietly 'fetching locked packages' own_apt download $wanted)
