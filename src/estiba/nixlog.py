@@ -12,7 +12,9 @@ _BUILD: Final = 105
 _LOG_LINE: Final = 101
 _ERROR: Final = 0
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
-_DERIVATION: Final = re.compile(r"/nix/store/[0-9a-z]{32}-(.*)\.drv")
+_DERIVATION: Final = re.compile(r"/nix/store/[0-9a-z]{32}-(.*?)\.drv")
+_FOLLOWING: Final = re.compile(r"dependencies of derivation|Reason: \d+ dependenc(?:y|ies) failed")
+_REPEATED: Final = re.compile(r"\n *(?:last \d+ log lines:|Output paths:|For full logs)")
 _PLANNED: Final = re.compile(r"th(?:is derivation|ese \d+ derivations) will be built:")
 
 
@@ -44,8 +46,10 @@ class BuildLog:
         except ValueError:
             return
         match record:
-            case {"action": "msg", "level": int(level), "msg": str(text)}:
-                self._message(level, _COLOURS.sub("", text))
+            case {"action": "msg", "level": int(level), "msg": str(text)} if level == _ERROR:
+                self.errors.append(_error(_COLOURS.sub("", record.get("raw_msg", text)), record.get("file")))
+            case {"action": "msg", "msg": str(text)}:
+                self._plan(_COLOURS.sub("", text))
             case {"action": "start", "type": int(kind), "id": int(number), "fields": [str(derivation), *_]} if (
                 kind == _BUILD
             ):
@@ -66,18 +70,19 @@ class BuildLog:
         return f"{self.finished} of {self.planned}: {', '.join(sorted(set(self.running.values())))}"
 
     def failure(self, limit: int = 25) -> str:
-        """Return the errors, without Nix's own copies of the failed build's last lines, and those lines once."""
-        heads = [error.split("\n")[0].removeprefix("error: ") for error in self.errors]
-        own = [head for head in heads if "dependencies of derivation" not in head] or heads
-        failed = [name for head in own for name in _DERIVATION.findall(head.split("' ")[0])]
-        tail = [line for name in dict.fromkeys(failed) for line in self.lines.get(name, [])[-limit:]]
-        detail = [] if tail else [line for error in self.errors for line in error.split("\n")[1:]][-limit:]
-        return "\n".join(dict.fromkeys([*own])) + "".join(f"\n  | {line}" for line in [*tail, *detail])
+        """Return the errors, each once and without those that only follow from another, and the failed builds' output.
 
-    def _message(self, level: int, text: str) -> None:
-        if level == _ERROR:
-            self.errors.append(text)
-        elif _PLANNED.match(text):
+        Args:
+            limit: How many of the last lines to show of each build.
+        """
+        own = [error for error in self.errors if not _FOLLOWING.search(error)] or self.errors
+        failed = [name for error in own for name in _DERIVATION.findall(error)]
+        tail = [line for name in dict.fromkeys(failed) for line in self.lines.get(name, [])[-limit:]]
+        return "\n".join([*dict.fromkeys(own), *(f"  | {line}" for line in tail)])
+
+    def _plan(self, text: str) -> None:
+        """Count the derivations that Nix lists before it starts."""
+        if _PLANNED.match(text):
             self._counting = True
         elif self._counting and text.startswith("  /nix/store/") and text.endswith(".drv"):
             self.planned += 1
@@ -95,3 +100,10 @@ def failed_derivation(text: str) -> str:
     """Return the first derivation that an error names, or an empty string."""
     found: Any = _DERIVATION.search(text)
     return found[0] if found else ""
+
+
+def _error(text: str, place: str | None) -> str:
+    """Return an error without what the log says anyway, and with the place in a Nix file that it is about."""
+    # A daemon repeats the last lines of the build; Nix 2.30 and newer list the outputs that will not be.
+    text = _REPEATED.split(text)[0].removeprefix("error: ").rstrip("; \n")
+    return f"{text}, at {place}" if place else text
