@@ -11,9 +11,11 @@ import deb
 from entries import Entries, Entry, file, folder, link
 
 _MERGED = re.compile(r"^(bin|sbin|lib|lib32|lib64|libx32)(/|$)")
-# What Debian's own slim images leave out; licences stay.
+# What Debian's own slim images leave out; licences stay. libc-bin's ldconfig reads a cache that no image has, and the
+# skeleton's own does without.
 _UNWANTED = re.compile(
     r"^usr/share/(doc/(?!.*copyright$)|doc-base/|man/|info/|locale/|lintian/|bug/|menu/|bash-completion/|linda/)"
+    r"|^usr/sbin/ldconfig$"
 )
 _CERTIFICATES = "usr/share/ca-certificates/mozilla/"
 _BUNDLE = "etc/ssl/certs/ca-certificates.crt"
