@@ -29,8 +29,8 @@ SHELL_LINES = 10
 
 LAYERS = (
     ("errors",),
-    ("digest", "storepath"),
-    ("imageref",),
+    ("digest",),
+    ("imageref", "storepath"),
     ("config",),
     ("process",),
     ("nix", "nixlog"),

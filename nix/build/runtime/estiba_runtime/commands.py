@@ -12,7 +12,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -42,6 +41,7 @@ _KEEPALIVE: Final = 15.0
 _THREADS: Final = 4
 # Below the 30 seconds that engines leave between SIGTERM and SIGKILL.
 _GRACEFUL: Final = 25
+_TMP: Final = "/tmp"  # noqa: S108 - as below
 _SHM: Final = "/dev/shm"  # noqa: S108 - nothing is created under a name that another could guess
 
 
@@ -63,10 +63,10 @@ def prepare(env: MutableMapping[str, str]) -> None:
 
     An engine may give neither a writable `/tmp` nor a home to a numeric user; `/dev/shm` is there in all of them.
     """
-    if "TMPDIR" not in env and not _is_writable(tempfile.gettempdir()) and _is_writable(_SHM):
+    if "TMPDIR" not in env and not _is_writable(_TMP) and _is_writable(_SHM):
         env["TMPDIR"] = _SHM
     if not _is_writable(env.get("HOME", "")):
-        env["HOME"] = env.get("TMPDIR") or tempfile.gettempdir()
+        env["HOME"] = env.get("TMPDIR") or _TMP
     folder = str(_manage_file(env).absolute().parent)
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, env.get("PYTHONPATH", "")]))
     sys.path.insert(0, folder)
