@@ -148,7 +148,7 @@ def megabytes(size: int) -> str:
 
 def percent(share: float) -> str:
     """Write a share for people; what is there is never zero."""
-    return f"{share:.0%}" if share >= 0.005 or share == 0 else "<1%"  # noqa: PLR2004 - what rounds to 1 %
+    return "<1%" if 0 < share < 0.01 else f"{share:.0%}"  # noqa: PLR2004 - 1 %
 
 
 def _report(name: str, digest: Digest, annotations: Mapping[str, str], images: Sequence[Image]) -> Report:

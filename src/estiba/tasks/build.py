@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba import config
+from estiba.build import LOCK
 from estiba.build import build as build_image
 from estiba.image import credentials, layout
 from estiba.image.registry import Registry
 from estiba.imageref import ImageRef, is_reference
+from estiba.lock import fetch as fetching
+from estiba.lock import model
+from estiba.lock.workshop import Workshop
 from estiba.tasks.console import console, leave, task
 from estiba.verify import subject as subjects
 from estiba.verify.proof import rebuild, rebuild_from_source
@@ -94,6 +98,12 @@ def _subject(image: str, settings: Config, *, insecure: bool) -> Iterator[Subjec
 
 def _fetch(folder: Path) -> None:
     """Bring what the lock of another commit names into the store."""
+    lock = model.parse((folder / LOCK).read_text(encoding="utf-8"))
+    wanted = fetching.plan(lock)
+    if wanted.files:
+        workshop = Workshop(cache=config.load().cache_dir, tell=console.say)
+        with console.progress("fetch", total=wanted.size, unit="bytes") as advance:
+            fetching.apply(lock, wanted, workshop, advance=advance)
 
 
 def _show(built: Built) -> None:
