@@ -143,17 +143,19 @@ let
     else
       null;
 
+  checkTree = debian.tree {
+    name = "check-root";
+    debs = debs lock system [
+      "base"
+      "check"
+      "service"
+    ];
+    bytecode = stdlib;
+  };
+
   checkResults = check.results {
     inherit (service) manage;
-    tree = debian.tree {
-      name = "check-root";
-      debs = debs lock system [
-        "base"
-        "check"
-        "service"
-      ];
-      bytecode = stdlib;
-    };
+    tree = checkTree;
     env = devEnv;
     source = lib.source.checked src;
     static = staticFiles;
@@ -203,6 +205,7 @@ in
     image = layoutOf platforms;
     inherit application env tree;
     check-results = checkResults;
+    check-root = checkTree;
   }
   // builtins.listToAttrs (
     map (platform: {

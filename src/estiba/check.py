@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba import nix
 from estiba.build import realise
+from estiba.errors import BusyError, CommandError
 from estiba.nixlog import BuildLog
 from estiba.process import run
 
@@ -116,6 +117,7 @@ def check(
     Raises:
         ArtifactError: Something that the lock names is not in the store.
         BuildError: The checks could not be run.
+        BusyError: They are to run again, and another checkout still has their result.
     """
     link = folder / RESULT
     link.parent.mkdir(exist_ok=True)
@@ -131,7 +133,7 @@ def check(
     path = results()
     if again and _ATTRIBUTE not in log.lines:
         link.unlink()
-        nix.delete(path, runner=runner)
+        _forget(path, runner)
         path = results()
     target = reports or folder / REPORTS
     copy(path, target)
@@ -146,6 +148,14 @@ def copy(results: Path, target: Path) -> None:
             old.unlink()
     for report in sorted(results.iterdir()):
         shutil.copyfile(report, target / report.name)
+
+
+def _forget(path: Path, runner: Runner) -> None:
+    try:
+        nix.delete(path, runner=runner)
+    except CommandError as error:
+        msg = f"the result of the earlier run, {path}, is in use elsewhere"
+        raise BusyError(msg, hint=f"see where with: nix-store --query --roots {path}") from error
 
 
 def load(reports: Path, *, is_cached: bool) -> Checked:

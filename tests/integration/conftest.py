@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.services.fixtures import docker_engine, registry_root, running_registry
+from tests.services.fixtures import docker_engine, harbour, registry_root, running_registry
 
-__all__ = ["docker_engine", "registry_root", "running_registry"]
+__all__ = ["docker_engine", "harbour", "registry_root", "running_registry"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.services import debian, engine, registry
+from tests.services import harbour as harbour_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,3 +33,9 @@ def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run an empty Docker engine and return its address."""
     with engine.run(tmp_path_factory.mktemp("docker")) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def harbour(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a service made from the template, locked and fetched; who changes it copies it first."""
+    return harbour_service.make(tmp_path_factory.mktemp("made") / "harbour")

@@ -9,6 +9,7 @@ import pytest
 
 from estiba import config
 from estiba.check import Checked, check, copy, load
+from estiba.errors import BusyError, CommandError
 from estiba.process import Completed
 
 if TYPE_CHECKING:
@@ -115,6 +116,19 @@ def test_again_forgets_what_is_in_the_store(service: Path, results: Path) -> Non
 
     assert nix.commands == ["build", "nix store delete", "build"]
     assert not checked.is_cached
+
+
+def test_again_says_who_keeps_the_result(service: Path, results: Path) -> None:
+    """A result that something else refers to is not deleted, and the error says how to find out what."""
+
+    class Kept(Nix):
+        def __call__(self, argv: Sequence[str], **options: Any) -> Completed:  # noqa: ANN401 - passed on
+            if argv[1] == "store":
+                raise CommandError(argv, 1, "still alive")
+            return super().__call__(argv, **options)
+
+    with pytest.raises(BusyError, match=f"is in use elsewhere\n  hint: see where with: nix-store .* {results}$"):
+        check(service, CONFIG, again=True, runner=Kept(results, built=True))
 
 
 def test_again_runs_once_where_nothing_is_in_the_store(service: Path, results: Path) -> None:

@@ -58,7 +58,9 @@ def migration_lock(alias: str, limit: float) -> Iterator[Callable[[], None] | No
     if connection.vendor != "postgresql":
         yield None
         return
-    with connection.cursor() as cursor:
+    connection.ensure_connection()
+    # The driver's own cursor: Django warns about its own before the apps are loaded, which is left to manage.py.
+    with connection.connection.cursor() as cursor:
         _take_lock(cursor, limit)
         yield lambda: _keep_alive(cursor)
     connection.close()
@@ -151,8 +153,7 @@ def _take_lock(cursor: Any, limit: float) -> None:  # noqa: ANN401 - as above
 
 def _keep_alive(cursor: Any) -> None:  # noqa: ANN401 - as above
     """Use the lock's connection; say so when it is gone, because then a second migration could start."""
-    error_class = importlib.import_module("django.db").Error
     try:
         cursor.execute("SELECT 1")
-    except error_class:
+    except Exception:  # noqa: BLE001 - the driver's own, whichever it is
         say("the connection that holds the migration lock is lost; the migration goes on")

@@ -1,0 +1,40 @@
+"""A service made from the template, locked and fetched as a user would do it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from estiba import config
+from estiba.build import realise
+from estiba.scaffold.service import create, locate_flake
+
+ROOT: Final = Path(__file__).parents[2]
+FLAKE: Final = locate_flake(ROOT)
+"""This repository, for the service's flake and for the tasks."""
+
+
+def make(folder: Path) -> Path:
+    """Create the service, lock it and fetch what it needs."""
+    create(folder, flake=FLAKE)
+    for command in ("lock", "fetch"):
+        invoke(folder, command)
+    return folder
+
+
+def invoke(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a task in the service's folder, with the library of this repository."""
+    env = config.environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"))
+    argv = [sys.executable, "-m", "invoke", *arguments]
+    done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    if check and done.returncode:
+        message = f"{' '.join(arguments)} exited with {done.returncode}\n{done.stdout}{done.stderr}"
+        raise AssertionError(message)
+    return done
+
+
+def build(folder: Path, attribute: str) -> Path:
+    """Build one output of the service's flake, and return its path in the store."""
+    return realise(folder, attribute, config.load())
