@@ -107,7 +107,12 @@ def compare(
 
 def _entries(opener: Callable[[], AbstractContextManager[IO[bytes]]]) -> dict[str, Entry]:
     with opener() as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
-        return {member.name: Entry.of(member, archive.extractfile(member)) for member in archive}
+        return {member.name: Entry.of(member, _content(archive, member)) for member in archive}
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes] | None:
+    """Open a file's content; a link's target cannot be looked up in a stream, and its name is compared anyway."""
+    return archive.extractfile(member) if member.isreg() else None
 
 
 def _differences(ours: Entry, theirs: Entry) -> Iterator[str]:
@@ -152,7 +157,7 @@ def _extract(
     with opener() as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
         for number, member in enumerate(archive):
             if member.name in names:
-                data = archive.extractfile(member)
+                data = _content(archive, member)
                 written[member.name] = folder / f"{number}{Path(member.name).suffix}"
                 written[member.name].write_bytes(data.read() if data else b"")
     return written
