@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -16,6 +15,7 @@ from estiba.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from estiba.requirements import Requirements
 
@@ -26,11 +26,13 @@ PLATFORMS: Final = ("aarch64-linux", "x86_64-linux")
 """The platforms that a service can be locked for, in Nix's notation."""
 
 _POCKETS: Final = ("main", "updates", "security")
+_CHECK_LEVELS: Final = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 _COMPRESSIONS: Final = ("zstd", "gzip")
 _DEFAULT_PYTHON: Final = "3.13"
 _NAMES: Final[tuple[type, str]] = (list, "a list of strings")
 _TEXT: Final[tuple[type, str]] = (str, "a string")
 _KEYS: Final[Mapping[str, tuple[type, str]]] = {
+    "check-level": _TEXT,
     "compression": _TEXT,
     "debian": _NAMES,
     "debian-build": _NAMES,
@@ -136,7 +138,8 @@ def _load_pyproject(folder: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError("pyproject.toml", [str(error)]) from error
+        where = "pyproject.toml"
+        raise ConfigError(where, [str(error)]) from error
 
 
 def _check(table: Mapping[str, Any], project: Mapping[str, Any]) -> None:
@@ -146,7 +149,8 @@ def _check(table: Mapping[str, Any], project: Mapping[str, Any]) -> None:
     if not problems:
         problems = _check_values(table, project)
     if problems:
-        raise ConfigError("pyproject.toml [tool.estiba]", problems)
+        where = "pyproject.toml [tool.estiba]"
+        raise ConfigError(where, problems)
 
 
 def _unknown(key: str) -> str:
@@ -177,18 +181,19 @@ def _check_groups(value: Mapping[str, object]) -> list[str]:
 
 
 def _check_values(table: Mapping[str, Any], project: Mapping[str, Any]) -> list[str]:
-    problems = []
+    problems: list[str] = []
     choices = (
         ("python", tuple(SUITES)),
+        ("check-level", _CHECK_LEVELS),
         ("compression", _COMPRESSIONS),
         ("platforms", PLATFORMS),
         ("pockets", _POCKETS),
     )
     for key, allowed in choices:
         chosen = table.get(key, [])
-        for value in [chosen] if isinstance(chosen, str) else chosen:
-            if value not in allowed:
-                problems.append(f"{key!r} cannot be {value!r}, only {' or '.join(map(repr, allowed))}")
+        values = [chosen] if isinstance(chosen, str) else chosen
+        listed = " or ".join(map(repr, allowed))
+        problems += [f"{key!r} cannot be {value!r}, only {listed}" for value in values if value not in allowed]
     problems += [f"{key!r} must name at least one" for key in ("platforms", "pockets") if table.get(key) == []]
     if "main" not in table.get("pockets", ["main"]):
         problems.append("'pockets' must contain 'main'")

@@ -148,7 +148,7 @@ def _check_all(lines: Sequence[object], where: str, problems: list[str]) -> list
     checked = []
     for line in lines:
         text = str(line)
-        if _DIRECT.search(text.split(";")[0].split(" @ ")[-1].strip()):
+        if _DIRECT.search(text.partition(";")[0].rpartition(" @ ")[2].strip()):
             problems.append(_refuse(where, text))
             continue
         try:

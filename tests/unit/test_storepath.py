@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from estiba.storepath import store_name
+from estiba.digest import Digest
+from estiba.storepath import fixed_output, store_name
 
 EXAMPLES = json.loads((Path(__file__).parents[1] / "nix" / "store-names.json").read_text())
 """The Nix library is tested with the same ones."""
@@ -15,3 +16,10 @@ EXAMPLES = json.loads((Path(__file__).parents[1] / "nix" / "store-names.json").r
 def test_store_name_replaces_what_nix_refuses(file_name: str, expected: str) -> None:
     """Letters, digits and `+-._?=` stay; any other byte, and a leading dot, becomes an underscore."""
     assert store_name(file_name) == expected
+
+
+def test_fixed_output_is_where_nix_puts_the_file() -> None:
+    """Recorded with `printf hello > hello.txt; nix-store --add-fixed sha256 hello.txt` (Nix 2.26.3)."""
+    path = fixed_output("hello.txt", Digest.of_bytes(b"hello"))
+
+    assert path == "/nix/store/iixxin28s82lrxs8v4lcf7nha2dkwprm-hello.txt"

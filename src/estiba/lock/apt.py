@@ -148,7 +148,7 @@ def simulate(
     if done.code != 0:
         msg = f"apt cannot resolve {', '.join(names)} in Debian {root.suite} for {arch}:\n{_reason(done)}"
         raise ResolutionError(msg, hint=f"look at the names in [tool.estiba] debian: apt-cache policy {names[-1]}")
-    # "Inst libc6 (2.41-12 Debian:13.0/stable [amd64])"
+    # A line reads: Inst libc6 (2.41-12 Debian:13.0/stable [amd64])
     lines = (line.split() for line in done.stdout.splitlines() if line.startswith("Inst "))
     return {words[1].split(":")[0]: words[2].lstrip("(") for words in lines}
 
@@ -163,7 +163,7 @@ def show(
         return []
     shown = runner(["apt-cache", *root.options(arch), "show", *names], check=False).stdout
     paragraphs = (parse_paragraph(block) for block in shown.split("\n\n") if block.strip())
-    found = {}
+    found: dict[tuple[str, str], dict[str, str]] = {}
     for paragraph in paragraphs:
         key = (paragraph.get("Package", ""), paragraph.get("Version", ""))
         if key in wanted and "SHA256" in paragraph:
@@ -171,7 +171,7 @@ def show(
     return list(found.values())
 
 
-def download(  # noqa: PLR0913 - the options of the command, all keyword-only
+def download(
     root: AptRoot,
     wanted: Sequence[str],
     *,

@@ -116,7 +116,8 @@ def resolve(
     kept_of = {platform: [deb for deb in keep if platform in deb.platforms] for platform in request.platforms}
     with ThreadPoolExecutor() as pool:
         solved = pool.map(
-            lambda one: _resolve_platform(root, request, one, groups, kept_of[one], runner), request.platforms
+            lambda one: _resolve_platform(root, request, platform=one, wanted=groups, keep=kept_of[one], runner=runner),
+            request.platforms,
         )
     for kept, found in zip(kept_of.values(), solved, strict=True):
         records += found
@@ -126,15 +127,15 @@ def resolve(
     return merge(records), sorted(gone)
 
 
-def _resolve_platform(  # noqa: PLR0913, PLR0917 - one call per thread
-    root: AptRoot, request: Request, platform: str, wanted: Sequence[str], keep: Sequence[Deb], runner: Runner
+def _resolve_platform(
+    root: AptRoot, request: Request, *, platform: str, wanted: Sequence[str], keep: Sequence[Deb], runner: Runner
 ) -> list[Deb]:
     arch = ARCHITECTURES[platform]
     (root.folder / f"{arch}.preferences").write_text(_render_preferences(keep), encoding="utf-8")
     groups: dict[str, set[str]] = defaultdict(set)
     versions: dict[str, str] = {}
     for group in wanted:
-        chosen = _solve(root, arch, group, request.names(group), runner)
+        chosen = _solve(root, arch, group, request.names(group), runner=runner)
         versions.update(chosen)
         for name in chosen:
             if group != "service" or "base" not in groups[name]:
@@ -148,7 +149,7 @@ def _resolve_platform(  # noqa: PLR0913, PLR0917 - one call per thread
     return [_to_deb(paragraph, platform, groups, edges) for paragraph in paragraphs]
 
 
-def _solve(root: AptRoot, arch: str, group: str, names: Sequence[str], runner: Runner) -> dict[str, str]:
+def _solve(root: AptRoot, arch: str, group: str, names: Sequence[str], *, runner: Runner) -> dict[str, str]:
     """Resolve one group, with maintainer scripts' packages presented as installed if that works."""
     extras = _SERVER_EXTRAS if group == "check" else {}
     pretended = {name: provides for name, provides in {**_SCRIPTS_ONLY, **extras}.items() if name not in names}

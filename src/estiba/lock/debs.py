@@ -5,9 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from estiba.errors import ArtifactError, CommandError
@@ -17,6 +15,7 @@ from estiba.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from estiba.lock.apt import AptRoot
     from estiba.lock.artifacts import Artifacts
@@ -33,7 +32,7 @@ def download(
     wanted: Iterable[Deb],
     artifacts: Artifacts,
     *,
-    on_done: Callable[[Deb], None] | None = None,
+    on_done: Callable[[Deb], None] = lambda _: None,
     runner: Runner = run,
 ) -> None:
     """Bring packages into the artifact cache; those that are there are not asked for again.
@@ -51,8 +50,10 @@ def download(
     batches = [batch for _, of_arch in itertools.groupby(ordered, key=_native) for batch in _split(list(of_arch))]
     with ThreadPoolExecutor(_WORKERS) as pool:
         try:
-            for done in pool.map(lambda batch: _download_batch(root, batch, folder, artifacts, runner), batches):
-                for deb in done if on_done else ():
+            for done in pool.map(
+                lambda batch: _download_batch(root, batch, folder=folder, artifacts=artifacts, runner=runner), batches
+            ):
+                for deb in done:
                     on_done(deb)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -110,7 +111,7 @@ def _native(deb: Deb) -> str:
 
 
 def _download_batch(
-    root: AptRoot, batch: Sequence[Deb], folder: Path, artifacts: Artifacts, runner: Runner
+    root: AptRoot, batch: Sequence[Deb], *, folder: Path, artifacts: Artifacts, runner: Runner
 ) -> Sequence[Deb]:
     """Download packages of one architecture into a folder that outlives an interruption."""
     names = [f"{deb.name}={deb.version}" for deb in batch]
@@ -130,7 +131,7 @@ def _list_one(deb: Deb, artifacts: Artifacts, cache: Path, runner: Runner) -> li
         names: list[str] = json.loads(remembered.read_text(encoding="utf-8"))
         return names
     listing = runner(["dpkg-deb", "--contents", str(artifacts.path(deb.sha256))]).stdout
-    # "-rw-r--r-- root/root 12345 2025-01-01 00:00 ./usr/lib/x86_64-linux-gnu/libz.so.1 -> libz.so.1.3"
+    # A line reads: -rw-r--r-- root/root 12345 2025-01-01 00:00 ./usr/lib/libz.so.1 -> libz.so.1.3
     paths = (line.split(maxsplit=5)[5].split(" -> ")[0] for line in listing.splitlines() if line)
     names = sorted({match[1] for path in paths if (match := _LIBRARY.search(path))})
     cache.mkdir(parents=True, exist_ok=True)

@@ -8,19 +8,20 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from packaging.markers import Marker
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from estiba.errors import ResolutionError
-from estiba.lock import graph, pins, pip, sdist
+from estiba.lock import graph, pip, sdist
 from estiba.lock.model import Distribution
 from estiba.lock.pip import Choice, Upgrade
-from estiba.lock.pins import Pin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from estiba.lock.graph import Closure
     from estiba.lock.model import Lock
+    from estiba.lock.pins import Pin
     from estiba.lock.pip import Bench
     from estiba.lock.sdist import Sdist
     from estiba.project import Project
@@ -46,6 +47,15 @@ class Resolution:
     dev: tuple[Pin, ...]
     distributions: tuple[Distribution, ...]
     build_distributions: tuple[Distribution, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What stays the same while a service is resolved."""
+
+    bench: Bench
+    project: Project
+    previous: Lock | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,20 +93,22 @@ def resolve(
     Raises:
         ResolutionError: No versions fit, or some have no usable file for a platform; all of those are listed.
     """
-    first, *others = sorted(project.platforms, key=lambda platform: platform != pip.host_platform())
-    compiled = _compile(bench, project, first, seeds, upgrade)
+    job = _Job(bench=bench, project=project, previous=None if upgrade.everything else previous)
+    first, *_ = sorted(project.platforms, key=lambda platform: platform != pip.host_platform())
+    compiled = _compile(job, first, seeds=seeds, upgrade=upgrade)
     with ThreadPoolExecutor() as pool:
-        states = list(pool.map(lambda platform: _examine(bench, project, platform, compiled), project.platforms))
+        states = list(pool.map(lambda platform: _examine(job, platform, compiled), project.platforms))
     for index, state in enumerate(states):
         if state.everything.missing:
-            again = _compile(bench, project, state.platform, compiled, Upgrade())
-            states[index] = _examine(bench, project, state.platform, again)
+            again = _compile(job, state.platform, seeds=compiled, upgrade=Upgrade())
+            states[index] = _examine(job, state.platform, again)
+    _refuse_incomplete(states)
     _refuse_unbuildable(states)
     builds = _Builds()
     for state in states:
         for name, found in state.sdists.items():
             if name in state.everything.edges:
-                _lock_build(bench, project, state.choices[name], found, previous, builds)
+                _lock_build(job, state.choices[name], found, builds)
     return Resolution(
         runtime=tuple(_list_pins(project, states, dev=False)),
         dev=tuple(_list_pins(project, states, dev=True)),
@@ -105,7 +117,8 @@ def resolve(
     )
 
 
-def _compile(bench: Bench, project: Project, platform: str, seeds: Sequence[Pin], upgrade: Upgrade) -> list[Pin]:
+def _compile(job: _Job, platform: str, *, seeds: Sequence[Pin], upgrade: Upgrade) -> list[Pin]:
+    project = job.project
     wanted = {
         project.requirements.source: project.requirements.runtime,
         "development requirements": project.requirements.dev,
@@ -113,12 +126,13 @@ def _compile(bench: Bench, project: Project, platform: str, seeds: Sequence[Pin]
     # pip-compile would take a file of one of these names for something else than a list of requirements.
     files = {name.replace("pyproject.toml", "dependencies of pyproject.toml"): lines for name, lines in wanted.items()}
     return pip.compile_pins(
-        bench, platform, wanted=files, constraints=project.requirements.constraints, seeds=seeds, upgrade=upgrade
+        job.bench, platform, wanted=files, constraints=project.requirements.constraints, seeds=seeds, upgrade=upgrade
     )
 
 
-def _examine(bench: Bench, project: Project, platform: str, compiled: Sequence[Pin]) -> _Resolved:
+def _examine(job: _Job, platform: str, compiled: Sequence[Pin]) -> _Resolved:
     """Choose files for the pins and follow their metadata, as on one platform."""
+    bench, project = job.bench, job.project
     environment = bench.environment(platform)
     wanted = [pin for pin in compiled if not pin.marker or Marker(pin.marker).evaluate(environment)]
     chosen, problems = pip.select(bench, platform, wanted)
@@ -152,6 +166,15 @@ def _examine(bench: Bench, project: Project, platform: str, compiled: Sequence[P
     )
 
 
+def _refuse_incomplete(states: Iterable[_Resolved]) -> None:
+    """Raise one error with every requirement that pip's answer does not satisfy by the metadata of the files."""
+    problems = [f"{line} ({state.platform})" for state in states for line in state.everything.missing]
+    if problems:
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        msg = f"the metadata of some files ask for more than pip resolved:{listed}"
+        raise ResolutionError(msg, hint="their wheels and sdists disagree; pin another version")
+
+
 def _refuse_unbuildable(states: Iterable[_Resolved]) -> None:
     """Raise one error with every sdist that a compiler must build for a platform that this machine is not."""
     problems = [
@@ -168,28 +191,26 @@ def _refuse_unbuildable(states: Iterable[_Resolved]) -> None:
         raise ResolutionError(msg, hint=_HINT)
 
 
-def _lock_build(
-    bench: Bench, project: Project, choice: Choice, found: Sdist, previous: Lock | None, builds: _Builds
-) -> None:
+def _lock_build(job: _Job, choice: Choice, found: Sdist, builds: _Builds) -> None:
     """Lock the build environment of an sdist, and of the sdists in that."""
     key = choice.sha256.hex
     if key in builds.environments:
         return
-    kept = _keep_build(choice, previous)
+    kept = _keep_build(choice, job.previous)
     if kept is not None:
         builds.environments[key] = tuple(f"{one.name}=={one.version}" for one in kept)
         builds.files += kept
         return
-    locked = sdist.resolve_build(bench, choice, found.build_requires, ())
+    locked = sdist.resolve_build(job.bench, choice, found.build_requires)
     builds.environments[key] = tuple(f"{pin.name}=={pin.version}" for pin in locked)
-    for platform in project.platforms:
-        chosen, problems = pip.select(bench, platform, locked)
+    for platform in job.project.platforms:
+        chosen, problems = pip.select(job.bench, platform, locked)
         if problems and platform == pip.host_platform():
             msg = f"the build requirements of {choice.file} have no file for a platform: {'; '.join(problems)}"
             raise ResolutionError(msg, hint=_HINT)
         for one in chosen:
             if one.kind == "sdist":
-                _lock_build(bench, project, one, sdist.inspect(bench, one), previous, builds)
+                _lock_build(job, one, sdist.inspect(job.bench, one), builds)
             requires = builds.environments.get(one.sha256.hex, ())
             builds.files.append(_to_record(one, platform, groups=("build",), requires=(), build=requires))
 
@@ -284,6 +305,6 @@ def _find_via(project: Project, states: Sequence[_Resolved], *, dev: bool) -> Ma
         for child in children:
             via[child] = tuple(sorted({*via.get(child, ()), name}))
     for line, asked in roots.items():
-        root = canonicalize_name(graph.Requirement(line).name)
+        root = canonicalize_name(Requirement(line).name)
         via[root] = tuple(sorted({*via.get(root, ()), asked}))
     return via

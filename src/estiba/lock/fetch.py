@@ -47,7 +47,7 @@ class FetchPlan:
     @property
     def size(self) -> int:
         """Bytes to fetch."""
-        return sum(one.size for one in (*self.debs, *self.distributions))
+        return sum(deb.size for deb in self.debs) + sum(one.size for one in self.distributions)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ def plan(lock: Lock, *, everything: bool = False, host: str = "", runner: Runner
     here = host or pip.host_platform()
     wanted = {
         path_of(one): one
-        for one in (*lock.debs, *lock.distributions, *lock.build_distributions)
+        for one in lock.artifacts
         if everything or _IN_IMAGE & set(one.groups) or here in one.platforms
     }
     missing = [wanted[path] for path in nix.find_invalid(sorted(wanted), runner=runner)]

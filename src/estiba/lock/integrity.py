@@ -77,7 +77,7 @@ def _check_layers(lock: Lock) -> Iterator[str]:
 
 
 def _check_platforms(lock: Lock) -> Iterator[str]:
-    used = {platform for record in (*lock.debs, *lock.distributions) for platform in record.platforms}
+    used = {platform for record in lock.artifacts for platform in record.platforms}
     yield from (f"platforms: {platform!r} is used by a record" for platform in sorted(used - set(lock.platforms)))
 
 

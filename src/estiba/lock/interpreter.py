@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba import config
 from estiba.digest import Digest
-from estiba.errors import CommandError, ConfigError
+from estiba.errors import ConfigError
 from estiba.process import run
 
 if TYPE_CHECKING:
@@ -142,9 +142,8 @@ def _find(name: str) -> dict[str, Path]:
     try:
         distribution = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError as error:
-        raise ConfigError(
-            "tools", [f"{name} is not installed beside Estiba"], hint="./nixw develop brings it"
-        ) from error
+        where = "tools"
+        raise ConfigError(where, [f"{name} is not installed beside Estiba"], hint="./nixw develop brings it") from error
     tops = {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}
     found = {top: Path(str(distribution.locate_file(top))).resolve() for top in sorted(tops)}
     return {top: path for top, path in found.items() if path.exists() and path.suffix not in (".pth", ".so")}

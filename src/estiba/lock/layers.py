@@ -44,7 +44,7 @@ def plan(sizes: Mapping[str, int], previous: Sequence[Layer] = ()) -> tuple[Laye
     place = {name: layer.name for layer in previous for name in layer.distributions if name in sizes}
     new = sorted(sizes.keys() - place.keys(), key=lambda name: (-sizes[name], name))
     singles = len(set(place.values()) - set(_SHARED))
-    filled = Counter({name: 0 for name in _SHARED})
+    filled = Counter(dict.fromkeys(_SHARED, 0))
     for name, layer in place.items():
         if layer in _SHARED:
             filled[layer] += sizes[name]

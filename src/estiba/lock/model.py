@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from estiba.digest import Digest
 from estiba.errors import LockFormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 FILE_NAME: Final = "estiba.lock"
 VERSION: Final = 1
@@ -113,6 +115,11 @@ class Lock:
     distributions: tuple[Distribution, ...]
     build_distributions: tuple[Distribution, ...]
     layers: tuple[Layer, ...]
+
+    @property
+    def artifacts(self) -> tuple[Deb | Distribution, ...]:
+        """Every file that the lock names."""
+        return (*self.debs, *self.distributions, *self.build_distributions)
 
 
 def render(lock: Lock) -> str:

@@ -83,14 +83,14 @@ def host_platform() -> str:
     return f"{this_machine.machine()}-linux"
 
 
-def compile_pins(  # noqa: PLR0913 - what a resolution depends on, all keyword-only
+def compile_pins(
     bench: Bench,
     platform: str,
     *,
     wanted: Mapping[str, Sequence[str]],
     constraints: Sequence[str] = (),
     seeds: Sequence[Pin] = (),
-    upgrade: Upgrade = Upgrade(),  # noqa: B008 - frozen
+    upgrade: Upgrade = Upgrade(),
 ) -> list[Pin]:
     """Resolve requirements with pip-compile, as on a platform.
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _WORKERS: Final = 8
 _CHUNK: Final = 1 << 18
@@ -31,11 +31,10 @@ _say = threading.Lock()
 
 
 def emulate(machine: str) -> None:
-    """Make this process believe that it runs on another machine of the same system, as pip's tags and markers see it."""
+    """Make this process believe that it runs on another machine, as pip's tags and markers see it."""
     real = os.uname()
     os.uname = lambda: os.uname_result((real.sysname, real.nodename, real.release, real.version, machine))
     platform.machine = lambda: machine
-    platform.uname.cache_clear() if hasattr(platform.uname, "cache_clear") else None
     sysconfig.get_platform = lambda: f"linux-{machine}"
 
 
@@ -44,16 +43,20 @@ def compile_pins(request: Mapping[str, Any]) -> int:
     from piptools.repositories.pypi import PyPIRepository  # noqa: PLC0415 - the emulation comes first
     from piptools.scripts.compile import cli  # noqa: PLC0415
 
-    compute = PyPIRepository._get_file_hash  # noqa: SLF001 - see below
-
-    def read_hash(repository: Any, link: Any) -> str:  # noqa: ANN401 - pip has no types for others
-        """Take the hash that the index gives, as pip does; pip-tools would download each file of each release."""
-        return f"sha256:{link.hash}" if link.hash_name == "sha256" else str(compute(repository, link))
-
-    PyPIRepository._get_file_hash = read_hash  # noqa: SLF001
-    PyPIRepository._get_hashes_from_pypi = lambda _repository, _requirement: {}  # noqa: SLF001
+    _trust_hashes(PyPIRepository)
     cli(list(request["arguments"]), prog_name="pip-compile")
     return 0
+
+
+def _trust_hashes(repository: Any) -> None:  # noqa: ANN401 - pip-tools has no interface for this
+    """Make pip-tools take the hashes that the index gives, as pip does; it would download each file of each release."""
+    compute = repository._get_file_hash  # noqa: SLF001
+
+    def read(self: Any, link: Any) -> str:  # noqa: ANN401
+        return f"sha256:{link.hash}" if link.hash_name == "sha256" else str(compute(self, link))
+
+    repository._get_file_hash = read  # noqa: SLF001
+    repository._get_hashes_from_pypi = lambda _self, _requirement: {}  # noqa: SLF001
 
 
 def select(request: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -98,10 +101,10 @@ def call_backend(request: Mapping[str, Any]) -> dict[str, Any]:
     """Call one hook of an sdist's build backend in an environment of its own; `python` runs it."""
     import pyproject_hooks  # noqa: PLC0415 - only here, to keep the other actions light
 
-    def runner(argv: list[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
+    def runner(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
         # Quiet: what a backend prints would be mixed with the answer.
         try:
-            pyproject_hooks.quiet_subprocess_runner(argv, cwd, {**(extra_environ or {}), **request["env"]})
+            pyproject_hooks.quiet_subprocess_runner(cmd, cwd, {**(extra_environ or {}), **request["env"]})
         except Exception as error:
             sys.stderr.write(getattr(error, "output", b"").decode(errors="replace"))
             raise
@@ -149,10 +152,11 @@ class _Pip:
         options, _ = command.parse_args([])
         options.no_input = True
         self._session = command._build_session(options)  # noqa: SLF001 - pip has no public interface
-        self._finder = command._build_package_finder(options, self._session)  # noqa: SLF001
+        finder: Any = command._build_package_finder(options, self._session)  # noqa: SLF001
         if only is not None:
             kinds = (LinkType.candidate, LinkType.format_unsupported)
-            self._finder.make_link_evaluator = functools.partial(_ByName, accepted=kinds, only=only)
+            finder.make_link_evaluator = functools.partial(_ByName, accepted=kinds, only=only)
+        self._finder = finder
 
     def choose(self, name: str, version: str, hashes: list[str]) -> Any:  # noqa: ANN401
         from pip._internal.utils.hashes import Hashes  # noqa: PLC0415
@@ -162,7 +166,8 @@ class _Pip:
             name, specifier=SpecifierSet(f"==={version}", prereleases=True), hashes=Hashes({"sha256": hashes})
         ).best_candidate
         if found is None:
-            raise _ProblemError("no wheel fits, and there is no sdist")
+            problem = "no wheel fits, and there is no sdist"
+            raise _ProblemError(problem)
         return found.link
 
     def find(self, name: str, file: str, sha256: str) -> Any:  # noqa: ANN401
@@ -174,9 +179,8 @@ class _Pip:
             if link.hash_name != "sha256":
                 return link
         got = ", ".join(sorted({link.hash for link in links if link.hash}))
-        raise _ProblemError(
-            f"no index offers it with the locked hash; offered: sha256 {got}" if got else "no index has it"
-        )
+        problem = f"no index offers it with the locked hash, but with sha256 {got}" if got else "no index has it"
+        raise _ProblemError(problem)
 
     def bring(self, link: Any, cache: Path, allowed: list[str]) -> dict[str, Any]:  # noqa: ANN401
         """Put the file behind a link into the cache, under its hash, and check that hash."""
@@ -194,7 +198,8 @@ class _Pip:
             got = _hash(partial)
             if got not in allowed:
                 partial.unlink()
-                raise _ProblemError(f"wrong hash: expected sha256 {' or '.join(allowed)}, got {got}")
+                problem = f"wrong hash: expected sha256 {' or '.join(allowed)}, got {got}"
+                raise _ProblemError(problem)
             size = partial.stat().st_size
             partial.replace(cache / got)
         return {"file": link.filename, "sha256": got, "size": size}
@@ -221,7 +226,8 @@ class _Pip:
                 _copy(response, file, link.filename)
         except RequestException as error:
             reason = getattr(getattr(error, "response", None), "status_code", None) or type(error).__name__
-            raise _ProblemError(f"download failed ({reason})") from error
+            problem = f"download failed ({reason})"
+            raise _ProblemError(problem) from error
 
 
 def _copy(response: Any, file: Any, name: str) -> None:  # noqa: ANN401

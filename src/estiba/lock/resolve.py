@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from estiba import project as projects
 from estiba.digest import Digest
 from estiba.errors import LockFormatError, StaleLockError
-from estiba.lock import apt, contents, debian, debs, distributions, integrity, interpreter, layers, pip, wheels
-from estiba.lock import model, pins
+from estiba.lock import (
+    apt,
+    contents,
+    debian,
+    debs,
+    distributions,
+    integrity,
+    interpreter,
+    layers,
+    model,
+    pins,
+    pip,
+    wheels,
+)
 from estiba.lock.files import exclusive, read, write
 from estiba.lock.model import FILE_NAME, Lock
 from estiba.lock.pins import DEV_FILE, RUNTIME_FILE
@@ -39,7 +51,7 @@ class Options:
         dry_run: Whether to write nothing.
     """
 
-    upgrade: Upgrade = Upgrade()
+    upgrade: Upgrade = field(default_factory=Upgrade)
     upgrade_debian: bool = False
     dry_run: bool = False
 
@@ -66,7 +78,7 @@ class Outcome:
     gone: tuple[str, ...] = ()
 
 
-def lock(folder: Path, workshop: Workshop, options: Options = Options()) -> Outcome:  # noqa: B008 - frozen
+def lock(folder: Path, workshop: Workshop, options: Options = Options()) -> Outcome:
     """Lock the service in a folder; without a change in its inputs and with no upgrade asked for, touch nothing.
 
     Raises:
@@ -83,7 +95,7 @@ def lock(folder: Path, workshop: Workshop, options: Options = Options()) -> Outc
         if previous and options.is_plain and previous.inputs == inputs:
             return Outcome(lock=previous, changed=False)
         seeds = [pin for name in (RUNTIME_FILE, DEV_FILE) for pin in pins.parse(before[name], file=name)]
-        made, resolution, gone = _resolve(project, workshop, options, previous, seeds)
+        made, resolution, gone = _resolve(project, workshop, options=options, previous=previous, seeds=seeds)
         after = {
             FILE_NAME: model.render(replace(made, inputs=inputs)),
             RUNTIME_FILE: pins.render(resolution.runtime, python=project.python),
@@ -146,7 +158,7 @@ def _load_previous(before: Mapping[str, str], options: Options) -> Lock | None:
 
 
 def _resolve(
-    project: Project, workshop: Workshop, options: Options, previous: Lock | None, seeds: Sequence[pins.Pin]
+    project: Project, workshop: Workshop, *, options: Options, previous: Lock | None, seeds: Sequence[pins.Pin]
 ) -> tuple[Lock, Resolution, list[str]]:
     root = apt.prepare(workshop.cache, project.suite, project.pockets, runner=workshop.runner)
     with apt.exclusive(root):
@@ -171,7 +183,7 @@ def _resolve(
             toolchain, gone_too = _resolve_debian(root, project, workshop, keep, groups=("build",))
             found, gone = debian.merge((*found, *toolchain)), sorted({*gone, *gone_too})
         workshop.tell("checking the shared libraries that the wheels need")
-        _check_libraries(root, project, workshop, found, resolution)
+        _check_libraries(root, project, workshop, found=found, resolution=resolution)
     sizes = layers.measure(resolution.distributions)
     made = Lock(
         inputs=Digest("0" * 64),
@@ -215,7 +227,7 @@ def _prepare_bench(root: AptRoot, project: Project, workshop: Workshop, found: S
 
 
 def _check_libraries(
-    root: AptRoot, project: Project, workshop: Workshop, found: Sequence[Deb], resolution: Resolution
+    root: AptRoot, project: Project, workshop: Workshop, *, found: Sequence[Deb], resolution: Resolution
 ) -> None:
     missing = {}
     for platform in project.platforms:
@@ -245,7 +257,7 @@ def _compare(previous: Lock | None, made: Lock) -> tuple[str, ...]:
 
 
 def _versions(found: Lock) -> dict[str, str]:
-    pairs = sorted({(one.name, one.version) for one in (*found.debs, *found.distributions, *found.build_distributions)})
+    pairs = sorted({(one.name, one.version) for one in found.artifacts})
     versions: dict[str, str] = {}
     for name, version in pairs:
         versions[name] = f"{versions[name]}, {version}" if name in versions else version

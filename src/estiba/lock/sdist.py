@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba import config
 from estiba.errors import CommandError, ResolutionError
-from estiba.lock import pip, pins
+from estiba.lock import pins, pip
 from estiba.lock.interpreter import drive
 
 if TYPE_CHECKING:
@@ -75,13 +75,11 @@ def inspect(bench: Bench, choice: Choice) -> Sdist:
     return found
 
 
-def resolve_build(bench: Bench, choice: Choice, requires: Sequence[str], seeds: Sequence[Pin]) -> list[Pin]:
-    """Pin the build requirements of an sdist, keeping the versions of `seeds`."""
+def resolve_build(bench: Bench, choice: Choice, requires: Sequence[str]) -> list[Pin]:
+    """Pin the build requirements of an sdist."""
     if not requires:
         return []
-    return pip.compile_pins(
-        bench, pip.host_platform(), wanted={f"build-requirements-of-{choice.name}.txt": requires}, seeds=seeds
-    )
+    return pip.compile_pins(bench, pip.host_platform(), wanted={f"build-requirements-of-{choice.name}.txt": requires})
 
 
 def _ask(bench: Bench, source: Path, scratch: Path) -> Sdist:
@@ -121,7 +119,7 @@ def _install(bench: Bench, requires: Sequence[str], folder: Path) -> Path:
     return folder
 
 
-def _call(  # noqa: PLR0913 - one call of a hook, all keyword-only
+def _call(
     bench: Bench, source: Path, system: dict[str, Any], *, hook: str, env: Path, target: Path | None = None
 ) -> dict[str, Any]:
     request = {
@@ -144,7 +142,7 @@ def _unpack(archive: Path, folder: Path) -> Path:
     target.mkdir()
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
-            packed.extractall(target)
+            packed.extractall(target)  # noqa: S202 - zipfile keeps members inside
     else:
         with tarfile.open(archive) as packed_tar:
             packed_tar.extractall(target, filter="data")

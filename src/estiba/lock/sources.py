@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from estiba.process import Runner
 
 _RELEASES: Final = (
-    "buster bullseye bookworm trixie forky duke sid oldoldstable oldstable stable testing unstable".split()
+    "buster",
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "duke",
+    "sid",
+    "oldoldstable",
+    "oldstable",
+    "stable",
+    "testing",
+    "unstable",
 )
 _SUITE: Final = re.compile(rf"({'|'.join(_RELEASES)})(-updates|-security|/updates)?")
 _LINE: Final = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>\S.*)")
@@ -47,8 +58,9 @@ def load(*, runner: Runner = run) -> list[Source]:
         if _SUITE.fullmatch(source.suite)
     ]
     if not found:
+        where = "apt"
         raise ConfigError(
-            "apt",
+            where,
             ["no Debian mirror among this machine's sources"],
             hint=f"add a Debian mirror to /etc/apt/sources.list.d, or name a .sources file in {config.ENV_APT_SOURCES}",
         )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         "json": "Print one JSON object on standard output.",
     },
 )
-def lock(  # noqa: PLR0913 - the options of the task
+def lock(
     _: Context,
     *,
     project: str = ".",

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from estiba import requirements
+from estiba.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_pyproject_goes_first(tmp_path: Path) -> None:
+    """`[project] dependencies` and dependency groups are read, with included groups, in normal form."""
+    table = {
+        "project": {"dependencies": ["Django >= 5", "redis"]},
+        "dependency-groups": {"test": ["pytest"], "dev": ["ruff", {"include-group": "test"}], "docs": ["sphinx"]},
+    }
+    found = requirements.load(tmp_path, table)
+
+    assert found.source == "pyproject.toml"
+    assert found.runtime == ("Django>=5", "redis")
+    assert found.dev == ("pytest", "ruff")
+
+
+def test_groups_can_be_named(tmp_path: Path) -> None:
+    """Other dependency groups are locked as dev when the project says so."""
+    table = {"project": {"dependencies": []}, "dependency-groups": {"qa": ["pytest"], "dev": ["ruff"]}}
+
+    assert requirements.load(tmp_path, table, groups=["qa"]).dev == ("pytest",)
+
+
+def test_unknown_group_is_an_error(tmp_path: Path) -> None:
+    """A group that is not there is named."""
+    table: dict[str, dict[str, list[str]]] = {"project": {"dependencies": []}, "dependency-groups": {"dev": []}}
+    with pytest.raises(ConfigError, match="qa"):
+        requirements.load(tmp_path, table, groups=["qa"])
+
+
+def test_requirements_in_goes_before_requirements_txt(tmp_path: Path) -> None:
+    """The loose file is the source where both are there; includes and constraints are followed."""
+    (tmp_path / "requirements.in").write_text("-r base.in  # shared\n-c bounds.txt\nredis; python_version > '3'\n")
+    (tmp_path / "base.in").write_text("django\\\n>=5\n\n# nothing\n")
+    (tmp_path / "bounds.txt").write_text("urllib3<3\n")
+    (tmp_path / "requirements.txt").write_text("flask\n")
+    (tmp_path / "requirements-dev.txt").write_text("pytest==8.0 --hash=sha256:00\n")
+    found = requirements.load(tmp_path, {})
+
+    assert found.source == "requirements.in"
+    assert found.runtime == ("django>=5", 'redis; python_version > "3"')
+    assert found.constraints == ("urllib3<3",)
+    assert found.dev == ("pytest==8.0",)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "git+https://example.org/x.git",
+        "x @ git+https://example.org/x.git@main",
+        "x @ https://example.org/x-1.0-py3-none-any.whl",
+        "./local",
+        "../x-1.0.tar.gz",
+        "-e .",
+        "--editable=./x",
+        ".",
+    ],
+)
+def test_direct_references_are_refused(tmp_path: Path, line: str) -> None:
+    """A repository, a folder or an address has no hash that pip can check, and the error says what to do instead."""
+    (tmp_path / "requirements.in").write_text(f"django\n{line}\n")
+    with pytest.raises(ConfigError, match=r"requirements.in:2: .*publish it as a package on an index"):
+        requirements.load(tmp_path, {})
+
+
+def test_secrets_in_a_refused_address_are_hidden(tmp_path: Path) -> None:
+    """A password in an address does not reach the terminal."""
+    (tmp_path / "requirements.in").write_text("git+https://me:hunter2@example.org/x.git\n")
+    with pytest.raises(ConfigError) as caught:
+        requirements.load(tmp_path, {})
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_all_problems_are_listed(tmp_path: Path) -> None:
+    """Malformed lines, options and missing files are told together, each with its place."""
+    (tmp_path / "requirements.in").write_text("dja ngo\n--index-url x\n-r missing.in\n")
+    with pytest.raises(ConfigError) as caught:
+        requirements.load(tmp_path, {})
+
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [
+        "requirements.in",
+        "requirements.in",
+        "missing.in",
+    ]
+    assert "set it in pip's configuration" in caught.value.problems[1]
+
+
+def test_no_requirements_at_all(tmp_path: Path) -> None:
+    """A project that says nowhere what it needs is told where it could."""
+    with pytest.raises(ConfigError, match="no requirements: neither"):
+        requirements.load(tmp_path, {})
