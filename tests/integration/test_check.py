@@ -39,6 +39,7 @@ def copy(harbour: Path, tmp_path: Path) -> Path:
 def check(folder: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
     """Run the checks; return the exit code, the JSON object and what was said."""
     done = invoke(folder, "check", "--json", *arguments, check=False)
+    assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout), done.stderr
 
 

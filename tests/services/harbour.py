@@ -9,11 +9,11 @@ from typing import Final
 
 from estiba import config
 from estiba.build import realise
-from estiba.scaffold.service import create, locate_flake
+from estiba.scaffold.service import create
 
 ROOT: Final = Path(__file__).parents[2]
-FLAKE: Final = locate_flake(ROOT)
-"""This repository, for the service's flake and for the tasks."""
+FLAKE: Final = f"path:{ROOT}"
+"""This repository as it lies there, for the service's flake and for the tasks; Nix does not lock a changed checkout."""
 
 
 def make(folder: Path) -> Path:
