@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from estiba import build
-from estiba.errors import EngineError, VerificationError
+from estiba import build, check
+from estiba.errors import BuildError, EngineError, VerificationError
 from estiba.image import container, layout, load
 from estiba.lock import fetch, resolve
 from estiba.lock.workshop import Workshop
@@ -101,7 +101,7 @@ class Demo:
         Raises:
             EstibaError: A step failed; `report` tells how far the demo came.
         """
-        acts = (self.scaffold, self.lock, self.fetch, self.build, self.verify, self.load, self.serve)
+        acts = (self.scaffold, self.lock, self.fetch, self.build, self.check, self.verify, self.load, self.serve)
         for act in acts:
             self._take(act.__name__, act, stage)
         return self.report
@@ -128,6 +128,14 @@ class Demo:
     def build(self, note: Note) -> str:
         """Build the image."""
         self.report.built = build.build(self._folder, self._settings, on_status=note, runner=self._runner)
+        return ""
+
+    def check(self, note: Note) -> str:
+        """Run its tests, beside PostgreSQL and Redis."""
+        found = check.check(self._folder, self._settings, on_status=note, runner=self._runner)
+        if found.failed:
+            message = f"{found.failed[0].name} failed:\n{found.failed[0].tail()}"
+            raise BuildError(message, hint=f"see the reports in {found.reports}")
         return ""
 
     def verify(self, note: Note) -> str:

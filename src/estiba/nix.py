@@ -121,7 +121,11 @@ def lock(
 
 
 def _lock_flags(lock_file: Path | None) -> list[str]:
-    return ["--reference-lock-file", str(lock_file), "--no-write-lock-file"] if lock_file else []
+    if not lock_file:
+        return []
+    # The lock is ours for one command: it may name a checkout of the library with changes that are not committed.
+    unlocked = ["--option", "allow-dirty-locks", "true"]
+    return ["--reference-lock-file", str(lock_file), "--no-write-lock-file", *unlocked]
 
 
 def _absolute(path: str) -> str:

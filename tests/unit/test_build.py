@@ -96,7 +96,7 @@ def test_build_takes_the_library_at_hand(service: Path, tmp_path: Path) -> None:
     (lock,) = (service / ".estiba").glob("flake-*.lock")
     override = ["--override-input", "estiba", LIBRARY, "--no-write-lock-file"]
     link = ["--out-link", str(service / ".estiba/image")]
-    inputs = ["--reference-lock-file", str(lock), "--no-write-lock-file"]
+    inputs = ["--reference-lock-file", str(lock), "--no-write-lock-file", "--option", "allow-dirty-locks", "true"]
     log = ["--log-format", "internal-json", "-v"]
     assert runner.calls == [
         ["nix", "flake", "metadata", str(service), "--json", *override],

@@ -33,7 +33,7 @@ def test_build_with_everything() -> None:
         runner=runner,
     )
 
-    lock = ["--reference-lock-file", "other.lock", "--no-write-lock-file"]
+    lock = ["--reference-lock-file", "other.lock", "--no-write-lock-file", "--option", "allow-dirty-locks", "true"]
     assert runner.calls == [["nix", "build", ".#image", "--json", "--out-link", "result", *lock, "--offline"]]
 
 

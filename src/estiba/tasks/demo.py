@@ -30,7 +30,7 @@ _NAME = "harbour"
     },
 )
 def demo(_: Context, *, dir: str = "", keep: bool = False, json: bool = False) -> None:
-    """Scaffold, lock, fetch, build and verify a service, and answer a request from its image."""
+    """Scaffold, lock, fetch, build, check and verify a service, and answer a request from its image."""
     with ExitStack() as stack:
         journey = Demo(_place(dir, stack, keep=keep), config.load(), keep=keep)
         try:
