@@ -49,6 +49,14 @@ def test_settings_are_taken_over(folder: Path) -> None:
     assert (found.debian, found.env) == (("gettext", "libpq5"), {"A": "b"})
 
 
+def test_tools_need_no_django(tmp_path: Path) -> None:
+    """A folder that has only programs to lock says so with an empty `manage`."""
+    write(tmp_path, 'manage = ""')
+    found = project.load(tmp_path)
+
+    assert (found.manage, found.settings, found.wsgi) == ("", "", "")
+
+
 def test_all_problems_are_listed_at_once(folder: Path) -> None:
     """Unknown keys come with the key that was probably meant, wrong types with the right one."""
     write(folder, 'platform = ["x86_64-linux"]\nstatic = "yes"\nzzz = 1')
@@ -56,7 +64,7 @@ def test_all_problems_are_listed_at_once(folder: Path) -> None:
         project.load(folder)
 
     assert caught.value.problems[0] == "unknown key 'platform', did you mean 'platforms'?"
-    assert caught.value.problems[1].startswith("unknown key 'zzz'; known: compression, debian, ")
+    assert caught.value.problems[1].startswith("unknown key 'zzz'; known: check-level, compression, ")
     assert caught.value.problems[2] == "'static' must be true or false, not 'yes'"
 
 
@@ -121,4 +129,4 @@ def test_sample_service() -> None:
 
     assert (found.name, found.version, found.debian) == ("shop", "1.4.0", ("libpq5",))
     assert found.requirements.dev == ("pytest", "pytest-cov", "pytest-django")
-    assert found.env == {"SHOP_SECRET_KEY": "only-for-building-and-testing"}
+    assert found.env == {"SHOP_SECRET_KEY": "only-for-building-and-testing-0123456789-abcdefghijklmnop"}
