@@ -2,7 +2,8 @@
 # The seed and this repository's locked tools, sourced by nixw: brought into the store by apt and pip.
 : "${root:?}" "${cache:?}" "${scratch:?}" "${tools:?}" "${system:?}" "${triplet:?}"
 
-# Print the records of a section of a lock file that are for this machine: name, version, SHA-256 and file.
+# Print the records of a section of a lock file that are for this machine: name, version, SHA-256 and file. Packages
+# that only the checks or the building of a service would need are left out.
 records() {
   awk -v section="\"$1\":" -v platform="\"$system\"" '
     function field(key) {
@@ -10,6 +11,7 @@ records() {
       return substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 5)
     }
     /^"/ { inside = ($1 == section) }
+    /"groups":\[/ && !/"(base|service|runtime|dev)"/ { next }
     inside && /^\{/ && index($0, platform) { print field("name"), field("version"), field("sha256"), field("file") }
   ' "$root/estiba.lock" "$root/nix/seed/seed.json"
 }

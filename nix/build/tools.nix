@@ -21,13 +21,32 @@ let
 
   here = builtins.filter (record: builtins.elem system record.platforms);
 
+  # What the programs depend on for work that they do not do here, or that only maintainer scripts need.
+  unneeded = [
+    "adduser"
+    "base-passwd"
+    "containernetworking-plugins"
+    "debconf"
+    "dmsetup"
+    "dpkg"
+    "gnupg"
+    "gpg"
+    "init-system-helpers"
+    "openssl"
+    "passwd"
+    "perl"
+    "perl-base"
+    "python3"
+    "tar"
+  ];
+
   /**
-    The records of some Debian packages of this platform and of all that they depend on.
+    The records of some Debian packages of this platform and of all that they need to run.
   */
   closure =
     names:
     lib.closure.of {
-      records = here lock.debs;
+      records = builtins.filter ({ name, ... }: !builtins.elem name unneeded) (here lock.debs);
       from = names;
     };
 

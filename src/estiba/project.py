@@ -66,7 +66,7 @@ class Project:
         debian_build: Debian packages that only the building of sdists needs.
         settings: The settings module.
         wsgi: The WSGI application, `module:attribute`.
-        manage: Path of manage.py in the folder.
+        manage: Path of manage.py in the folder; empty where tools are locked and no service.
         static: Whether static files are collected.
         compression: How layers are compressed.
         env: Environment of the build's manage.py commands and of the checks.
@@ -105,7 +105,12 @@ def load(folder: Path) -> Project:
     table = pyproject.get("tool", {}).get("estiba", {})
     _check(table, pyproject.get("project", {}))
     manage = table.get("manage", "manage.py")
-    layout = django.find(folder, manage, settings=table.get("settings", ""), wsgi=table.get("wsgi", ""))
+    # Tools are locked in the same way as a service, this repository's own among them; there is nothing of Django then.
+    layout = (
+        django.find(folder, manage, settings=table.get("settings", ""), wsgi=table.get("wsgi", ""))
+        if manage
+        else django.Layout(settings="", wsgi="")
+    )
     python = table.get("python", _DEFAULT_PYTHON)
     return Project(
         folder=folder,
