@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -26,10 +27,9 @@ def commands(heading: str, page: str = "README.md") -> list[str]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Return a folder like this repository's, beside which services can be made."""
-    folder = tmp_path / "estiba"
-    folder.symlink_to(ROOT)
-    return folder
+    """Return a copy of this repository, beside which services can be made."""
+    caches = shutil.ignore_patterns(".git", ".*_cache", "__pycache__", ".estiba", ".venv")
+    return shutil.copytree(ROOT, tmp_path / "estiba", ignore=caches)
 
 
 def test_use_it(checkout: Path) -> None:

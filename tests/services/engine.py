@@ -47,7 +47,7 @@ def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _LIMIT
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            Engine.connect(base_url=address)
+            Engine.connect(base_url=address).close()
         except EngineError:
             time.sleep(0.2)
         else:

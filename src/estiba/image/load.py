@@ -61,13 +61,20 @@ class Engine:
         Raises:
             EngineError: None answers.
         """
+        client: DockerClient | None = None
         try:
             client = docker.DockerClient(**options) if options else docker.from_env()
             client.ping()
         except (docker.errors.DockerException, requests.RequestException) as error:
+            if client:
+                client.close()
             message = f"no Docker engine answers: {_explain(error)}"
             raise EngineError(message, hint=_NO_ENGINE) from error
         return cls(client)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def platform(self) -> Platform:
         """Return the platform that the engine runs natively."""
