@@ -213,6 +213,27 @@ def test_prepare_gives_a_home_and_the_import_path(tmp_path: Path, monkeypatch: p
     assert sys.path == [folder]
 
 
+@pytest.mark.parametrize(
+    ("writable", "temporary", "home"),
+    [
+        pytest.param(["/tmp", "/dev/shm"], None, "/tmp", id="no home"),
+        pytest.param(["/dev/shm"], "/dev/shm", "/dev/shm", id="read-only root without /tmp"),
+        pytest.param(["/tmp", "/home/app"], None, "/home/app", id="a home"),
+    ],
+)
+def test_prepare_finds_what_is_writable(
+    writable: list[str], temporary: str | None, home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Temporary files and a home have a place in every root that has any."""
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(commands, "_is_writable", writable.__contains__)
+    env = {"HOME": "/home/app"}
+
+    commands.prepare(env)
+
+    assert (env.get("TMPDIR"), env["HOME"]) == (temporary, home)
+
+
 @pytest.mark.parametrize(("argv", "problem"), [([], "no command"), (["bash"], "unknown command: bash")])
 def test_unknown_command_lists_the_commands(
     argv: list[str], problem: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
