@@ -50,6 +50,7 @@ in
 
   mkService = import ./service.nix {
     inherit lib scopeFor;
+    supervisorFor = system: (programsFor system).supervisor;
     shellFor = system: (shellsFor system).serviceShell;
   };
 }

@@ -10,6 +10,7 @@
   - commit: `{ revision, created }`
   - system: the platform that builds
   - scope: that platform's derivations, see `build/default.nix`
+  - supervisor: that platform's programs that keep others running
   - extraContents: a function from a platform to store paths to add to its image
 */
 {
@@ -21,6 +22,7 @@
   commit,
   system,
   scope,
+  supervisor,
   extraContents,
 }:
 let
@@ -29,6 +31,7 @@ let
     check
     debian
     django
+    host
     image
     python
     ;
@@ -165,6 +168,42 @@ let
     override = service.env;
   };
 
+  server =
+    name:
+    let
+      found = builtins.filter (deb: deb.name == name) (debs lock system [ "check" ]);
+    in
+    if found == [ ] then
+      throw "estiba.lock has no ${name}, which a release for one machine needs; run: invoke lock --upgrade-debian"
+    else
+      (builtins.head found).version;
+
+  hostRelease = host.release {
+    inherit service tree frame env application supervisor;
+    inherit (commit) revision;
+    lock = "sha256:${lockHash}";
+    config = import ./image-config.nix service;
+    servers = checkTree;
+    versions = {
+      nginx = server "nginx";
+      postgresql = server (if lock.debian.suite == "bookworm" then "postgresql-15" else "postgresql-17");
+      redis = server "redis-server";
+    };
+    static = staticFiles;
+    processes = [
+      "web"
+    ]
+    ++ (
+      if builtins.any ({ name, ... }: name == "django-rq") (distributions lock system [ "runtime" ]) then
+        [
+          "worker"
+          "scheduler"
+        ]
+      else
+        [ ]
+    );
+  };
+
   annotations =
     {
       "io.estiba.lock.digest" = "sha256:${lockHash}";
@@ -205,6 +244,7 @@ in
     image = layoutOf platforms;
     inherit application env tree;
     check-results = checkResults;
+    host = hostRelease;
     check-root = checkTree;
   }
   // builtins.listToAttrs (

@@ -4,11 +4,13 @@
   # Arguments
   - lib: the library of pure functions
   - scopeFor: a build platform's derivations, see `build/default.nix`
+  - supervisorFor: a build platform's `supervisor`, see `build/programs.nix`
   - shellFor: a build platform's development shell, given what `serviceShell` of `build/shell.nix` takes
 */
 {
   lib,
   scopeFor,
+  supervisorFor,
   shellFor,
 }:
 /**
@@ -56,6 +58,7 @@ let
     lockHash = builtins.hashString "sha256" lockText;
     inherit commit extraContents;
     scope = scopeFor system;
+    supervisor = supervisorFor system;
   });
 in
 {

@@ -33,6 +33,10 @@ let
     };
     check = import ./check.nix { inherit (scope) builder; };
     django = import ./django.nix { inherit (scope) builder; };
+    host = import ./host.nix {
+      inherit (scope) builder;
+      python = tools.builderPython;
+    };
     image = import ./image.nix { inherit (scope) builder; };
   };
 in

@@ -91,6 +91,19 @@ rec {
   };
 
   /**
+    runit, which keeps the processes of a release running on one machine.
+  */
+  supervisor = relocated {
+    name = "supervisor";
+    debs = tools.closure [ "runit" ];
+    links = [
+      "runsv"
+      "runsvdir"
+      "svlogd"
+    ];
+  };
+
+  /**
     Estiba's Python tools with their interpreter.
   */
   pythonTools = venv {

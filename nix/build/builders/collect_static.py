@@ -1,7 +1,7 @@
 """Run Django's `collectstatic` into a folder of the build; runs inside the service's root, with its Python.
 
-Argument: the folder. It gets `place.json`, which says where the files belong (the service's STATIC_ROOT), and `files`,
-unless the service does not use Django's static files at all.
+Argument: the folder. It gets `place.json`, which says where the files belong (the service's STATIC_ROOT) and by which
+addresses they are asked for, and `files`, unless the service does not use Django's static files at all.
 """
 
 import json
@@ -19,12 +19,17 @@ def main(target: Path) -> None:
     from django.conf import settings  # noqa: PLC0415
     from django.core.management import call_command  # noqa: PLC0415
 
-    place = str(Path(settings.STATIC_ROOT or DEFAULT_STATIC_ROOT).absolute())
+    place = {
+        "media_root": str(settings.MEDIA_ROOT and Path(settings.MEDIA_ROOT).absolute()),
+        "media_url": settings.MEDIA_URL,
+        "static_root": str(Path(settings.STATIC_ROOT or DEFAULT_STATIC_ROOT).absolute()),
+        "static_url": settings.STATIC_URL or "",
+    }
     settings.STATIC_ROOT = str(target / "files")
     django.setup()
     if apps.is_installed("django.contrib.staticfiles"):
         call_command("collectstatic", interactive=False, verbosity=0)
-    (target / "place.json").write_text(json.dumps({"static_root": place}))
+    (target / "place.json").write_text(json.dumps(place, sort_keys=True))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Run programs in a root file system put together from store paths, inside Nix's sandbox and without privileges.
+"""Run programs in a root file system put together from store paths, without privileges, also inside Nix's sandbox.
 
 A user namespace of its own gives the right to mount; everything is bound in place, nothing is copied. The program runs
 as the image's user.
@@ -15,7 +15,7 @@ UID = 10001
 """The user that runs in the image."""
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
-_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
+_MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x1000, 0x4000, 0x40000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -26,6 +26,7 @@ class Root:
     Attributes:
         tree: An unpacked Debian root, whose top-level folders and links become those of `/`.
         binds: More places: path in the root to the file or folder that is to be seen there.
+        links: Symbolic links to make: path in the root to what it says.
         top: An empty folder of this build to put it together in.
         env: The programs' whole environment.
     """
@@ -33,6 +34,7 @@ class Root:
     tree: Path
     top: Path
     binds: dict[str, Path] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
 
     def popen(
@@ -46,14 +48,14 @@ class Root:
             env: Additions to `self.env`.
             output: A file for what it prints.
         """
-        self._prepare()
+        self.prepare()
         return subprocess.Popen(
             argv,
             env={**self.env, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT if output else None,
-            preexec_fn=lambda: self._enter(cwd),  # noqa: PLW1509 - builders have no threads
+            preexec_fn=lambda: self.enter(cwd),  # noqa: PLW1509 - builders have no threads
         )
 
     def run(
@@ -63,13 +65,27 @@ class Root:
         with self.popen(argv, cwd=cwd, env=env, output=output) as child:
             return child.wait()
 
-    def _prepare(self) -> None:
+    def become(self, cwd: str) -> None:
+        """Move this very process into the root, put together in memory, so that nothing of it stays behind.
+
+        Args:
+            cwd: Its working directory from then on.
+        """
+        self.top.mkdir(parents=True, exist_ok=True)
+        _separate()
+        _mount("tmpfs", str(self.top), _MS_NOSUID | _MS_NODEV, kind="tmpfs")
+        self.prepare()
+        self._bind(cwd)
+
+    def prepare(self) -> None:
         """Make the places to mount on."""
         self.top.mkdir(parents=True, exist_ok=True)
-        for path in self.tree.iterdir():
-            here = self.top / path.name
-            if path.is_symlink() and not here.is_symlink():
-                here.symlink_to(os.readlink(path))  # noqa: PTH115 - the text as it is
+        of_tree = {path.name: os.readlink(path) for path in self.tree.iterdir() if path.is_symlink()}  # noqa: PTH115
+        for place, target in {**of_tree, **self.links}.items():
+            here = self.top / place.lstrip("/")
+            here.parent.mkdir(parents=True, exist_ok=True)
+            if not here.is_symlink():
+                here.symlink_to(target)
         for place, source in self._places().items():
             here = self.top / place.lstrip("/")
             if source.is_dir():
@@ -87,22 +103,31 @@ class Root:
         host = {"/proc": Path("/proc"), "/dev": Path("/dev"), "/nix/store": Path("/nix/store")}
         return {**folders, **host, **self.binds}
 
-    def _enter(self, cwd: str) -> None:
+    def enter(self, cwd: str) -> None:
         """Become the program's process: new namespaces, mounts, new root. Runs between fork and exec."""
-        uid, gid = os.getuid(), os.getgid()
-        _check(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS), "unshare")
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{UID} {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"{UID} {gid} 1")
-        _mount("none", "/", _MS_REC | _MS_PRIVATE)
+        _separate()
+        self._bind(cwd)
+
+    def _bind(self, cwd: str) -> None:
         for place, source in sorted(self._places().items()):
             _mount(str(source), f"{self.top}{place}", _MS_BIND | _MS_REC)
         os.chroot(self.top)
         os.chdir(cwd)
 
 
-def _mount(source: str, target: str, flags: int) -> None:
-    _check(_libc.mount(source.encode(), target.encode(), None, flags, None), f"mount {source} on {target}")
+def _separate() -> None:
+    """Leave the namespaces of users and mounts that this process shares with others."""
+    uid, gid = os.getuid(), os.getgid()
+    _check(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS), "unshare")
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{UID} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{UID} {gid} 1")
+    _mount("none", "/", _MS_REC | _MS_PRIVATE)
+
+
+def _mount(source: str, target: str, flags: int, *, kind: str = "") -> None:
+    result = _libc.mount(source.encode(), target.encode(), kind.encode() or None, flags, None)
+    _check(result, f"mount {source} on {target}")
 
 
 def _check(result: int, what: str) -> None:

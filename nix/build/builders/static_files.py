@@ -8,6 +8,9 @@ from pathlib import Path
 import attrs
 from root import Root
 
+PLACE = "place.json"
+"""Where static files and uploads belong in the image, and their addresses."""
+
 _DRIVER = Path(__file__).with_name("collect_static.py")
 
 
@@ -37,12 +40,13 @@ def main() -> None:
             "collectstatic failed; settings must load with build-time values ([tool.estiba] env), "
             "or set [tool.estiba] static = false"
         )
-    place = json.loads((collected / "place.json").read_text())["static_root"]
+    place = json.loads((collected / PLACE).read_text())["static_root"]
     target = out / "root" / place.lstrip("/")
     target.parent.mkdir(parents=True)
     files = collected / "files"
     files.mkdir(exist_ok=True)
     shutil.move(files, target)
+    shutil.copyfile(collected / PLACE, out / PLACE)
 
 
 if __name__ == "__main__":

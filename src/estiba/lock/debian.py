@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 _BASE: Final = ("base-files", "ca-certificates", "libstdc++6", "netbase", "tzdata")
 """What every image has; the C++ runtime is there since manylinux wheels may take it for granted."""
 _TOOLCHAIN: Final = ("g++", "gcc", "libc6-dev", "make", "pkgconf")
-_SERVERS: Final = {"bookworm": ("postgresql-15", "redis-server"), "trixie": ("postgresql-17", "redis-server")}
+_SERVERS: Final = {
+    "bookworm": ("nginx", "postgresql-15", "redis-server"),
+    "trixie": ("nginx", "postgresql-17", "redis-server"),
+}
 _SERVER_NEEDS: Final = ("dash", "libc-bin")
 """What is essential in Debian and so no dependency: initdb runs its programs by a shell, with the locale C.UTF-8."""
 
@@ -45,6 +48,7 @@ _SCRIPTS_ONLY: Final[Mapping[str, str]] = {
 """Packages that maintainer scripts need, none of which runs here, and what each provides."""
 
 _SERVER_EXTRAS: Final[Mapping[str, str]] = {
+    "iproute2": "",
     "locales": "",
     "perl": "",
     "postgresql-client-common": "",
@@ -55,7 +59,7 @@ _SERVER_EXTRAS: Final[Mapping[str, str]] = {
     "libllvm14": "",
     "libllvm19": "",
 }
-"""More of them for the servers of the checks, which are started without Debian's wrappers."""
+"""More of them for the servers, which are started without Debian's wrappers."""
 
 _DEPENDENCY: Final = re.compile(r"^([a-z0-9][a-z0-9+.-]*)")
 _ANY_VERSION: Final = "999:0"

@@ -23,7 +23,7 @@ def prepared(tmp_path: Path) -> root.Root:
     made = root.Root(
         tree=tree, top=tmp_path / "top", binds={"/app": tmp_path / "app", "/opt/driver.py": tmp_path / "driver.py"}
     )
-    made._prepare()
+    made.prepare()
     return made
 
 
@@ -47,7 +47,7 @@ def test_programs_can_write_to_their_own_places(prepared: root.Root) -> None:
 
 def test_preparing_twice_is_harmless(prepared: root.Root) -> None:
     """Several programs may be started in one root."""
-    prepared._prepare()
+    prepared.prepare()
 
 
 def test_frame_of_the_environment(tmp_path: Path) -> None:

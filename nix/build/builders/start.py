@@ -1,0 +1,66 @@
+"""Start a program of a release in its root file system; run as `finish`, note how it ended.
+
+The supervisor runs this in a service's folder, which holds `program.json`. The process stays the same one from here to
+the program, so signals and exit codes need nobody in between.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+from root import Root
+
+PROGRAM = "program.json"
+EXIT = "exit.json"
+"""How the last run ended, for whoever waits for it."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Do what the name and the first argument say."""
+    if Path(sys.argv[0]).name == "finish":
+        note_end(sys.argv[1:])
+        return
+    given = Path(sys.argv[1] if len(sys.argv) > 1 else PROGRAM)
+    start(json.loads(given.read_text()), given.parent)
+
+
+def start(program: dict[str, Any], folder: Path) -> NoReturn:
+    """Become the program.
+
+    Args:
+        program: `argv` and `env`; with `tree` the rest of a `Root`, where relative sources count from the folder;
+            with `bound` it ends together with the process that started it.
+        folder: Where the program's file is.
+    """
+    Path(folder, EXIT).unlink(missing_ok=True)
+    env = program["env"]
+    if program.get("tree"):
+        Root(
+            tree=Path(program["tree"]),
+            top=folder / "root",
+            binds={place: folder / source for place, source in program["binds"].items()},
+            links=program["links"],
+        ).become(program["cwd"])
+    if program.get("bound"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    sys.stdout.flush()
+    os.execve(program["argv"][0], program["argv"], env)  # noqa: S606 - no shell is the point
+
+
+def note_end(arguments: list[str]) -> None:
+    """Write down exit code and signal, which the supervisor passes on; the code is -1 where a signal ended it."""
+    code, status = (int(word) for word in arguments[:2])
+    made = Path(f"{EXIT}.new")
+    made.write_text(json.dumps({"code": code, "signal": status & 0x7F, "time": time.time()}))
+    made.replace(EXIT)
+
+
+if __name__ == "__main__":
+    main()
