@@ -99,3 +99,12 @@ def test_adding_nothing_runs_nothing() -> None:
 
     assert nix.add_fixed([], runner=runner) == []
     assert runner.calls == []
+
+
+def test_delete_is_one_command() -> None:
+    """One path is deleted, and only if nothing refers to it."""
+    runner = RecordingRunner("")
+
+    nix.delete(Path("/nix/store/x-results"), runner=runner)
+
+    assert runner.calls == [["nix", "store", "delete", "/nix/store/x-results"]]
