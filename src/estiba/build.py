@@ -73,6 +73,7 @@ def build(
     *,
     platform: str = "",
     on_status: Callable[[str], None] | None = None,
+    log: BuildLog | None = None,
     runner: Runner = run,
 ) -> Built:
     """Build the image of the service in `folder`.
@@ -82,6 +83,7 @@ def build(
         config: The environment's settings.
         platform: One platform instead of all that the lock has.
         on_status: Called with one line at a time that says how far the build is.
+        log: Gets what the build says, for a caller that wants to read it.
         runner: Runs the commands.
 
     Raises:
@@ -95,7 +97,8 @@ def build(
     before = _digests(folder / RESULT)
     (folder / RESULT).parent.mkdir(exist_ok=True)
     attribute = f"image-{platform}" if platform else "image"
-    path = realise(folder, attribute, config, out_link=folder / RESULT, on_status=on_status, runner=runner)
+    link = folder / RESULT
+    path = realise(folder, attribute, config, out_link=link, on_status=on_status, log=log, runner=runner)
     return load(path, before)
 
 

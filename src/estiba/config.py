@@ -16,6 +16,9 @@ ENV_CACHE: Final = "ESTIBA_CACHE_DIR"
 ENV_APT_SOURCES: Final = "ESTIBA_APT_SOURCES"
 """A .sources or .list file to take Debian mirrors from instead of the machine's apt configuration."""
 
+ENV_CACHE_KEY: Final = "ESTIBA_CACHE_KEY"
+"""File with the secret key that signs what is pushed to a binary cache."""
+
 ENV_NO_COLOR: Final = "NO_COLOR"
 """Any value turns colours off (no-color.org)."""
 
@@ -32,6 +35,8 @@ class Config:
         cache_dir: Folder for downloads and apt state; disposable.
         apt_sources: File to take Debian mirrors from, or None for the machine's apt configuration.
         docker_config: Docker's configuration file, with the credentials of registries; need not exist.
+        cache_key: File with the secret key for binary caches; need not exist.
+        nix_conf: The user's own Nix configuration; need not exist.
         color: Whether output may be coloured.
         interactive: Whether a person watches standard error.
     """
@@ -40,6 +45,8 @@ class Config:
     cache_dir: Path
     apt_sources: Path | None
     docker_config: Path
+    cache_key: Path
+    nix_conf: Path
     color: bool
     interactive: bool
 
@@ -47,11 +54,14 @@ class Config:
 def load() -> Config:
     """Read the environment once."""
     home_cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    home_config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     return Config(
         flake=os.environ.get(ENV_FLAKE, ""),
         cache_dir=Path(os.environ.get(ENV_CACHE) or Path(home_cache, "estiba")),
         docker_config=Path(os.environ.get(ENV_DOCKER_CONFIG) or Path.home() / ".docker", "config.json"),
         apt_sources=Path(os.environ[ENV_APT_SOURCES]) if os.environ.get(ENV_APT_SOURCES) else None,
+        cache_key=Path(os.environ.get(ENV_CACHE_KEY) or Path(home_config, "estiba", "cache.key")),
+        nix_conf=Path(home_config, "nix", "nix.conf"),
         color=ENV_NO_COLOR not in os.environ and os.isatty(2),
         interactive=os.isatty(2),
     )

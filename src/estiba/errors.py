@@ -143,3 +143,9 @@ class ScaffoldError(EstibaError):
     """A new service cannot be made: its folder is taken, or an answer is unusable."""
 
     exit_code = 15
+
+
+class CacheError(EstibaError):
+    """A binary cache or its signing key cannot be used: missing, unreachable, refused, or in conflict."""
+
+    exit_code = 16

@@ -9,8 +9,10 @@ from typing import Any, Final
 
 _PREFIX: Final = "@nix "
 _BUILD: Final = 105
+_SUBSTITUTE: Final = 108
 _LOG_LINE: Final = 101
 _ERROR: Final = 0
+_WARNING: Final = 1
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 _DERIVATION: Final = re.compile(r"/nix/store/[0-9a-z]{32}-(.*?)\.drv")
 _FOLLOWING: Final = re.compile(r"dependencies of derivation|Reason: \d+ dependenc(?:y|ies) failed")
@@ -28,6 +30,8 @@ class BuildLog:
         running: Names of those being built, by the activity's number.
         lines: The last lines that each derivation printed, by name.
         errors: Nix's own error messages.
+        warnings: Nix's warnings.
+        substituted: Store paths that were taken from a cache, or should have been, and from which.
     """
 
     planned: int = 0
@@ -35,6 +39,8 @@ class BuildLog:
     running: dict[int, str] = field(default_factory=dict)
     lines: dict[str, list[str]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    substituted: dict[str, str] = field(default_factory=dict)
     _counting: bool = False
 
     def feed(self, line: str) -> None:
@@ -46,10 +52,10 @@ class BuildLog:
         except ValueError:
             return
         match record:
-            case {"action": "msg", "level": int(level), "msg": str(text)} if level == _ERROR:
-                self.errors.append(_error(_COLOURS.sub("", record.get("raw_msg", text)), record.get("file")))
-            case {"action": "msg", "msg": str(text)}:
-                self._plan(_COLOURS.sub("", text))
+            case {"action": "msg", "level": int(level), "msg": str(text)}:
+                self._message(level, _COLOURS.sub("", text), record)
+            case {"action": "start", "type": int(kind), "fields": [str(path), str(cache)]} if kind == _SUBSTITUTE:
+                self.substituted[path] = cache
             case {"action": "start", "type": int(kind), "id": int(number), "fields": [str(derivation), *_]} if (
                 kind == _BUILD
             ):
@@ -79,6 +85,15 @@ class BuildLog:
         failed = [name for error in own for name in _DERIVATION.findall(error)]
         tail = [line for name in dict.fromkeys(failed) for line in self.lines.get(name, [])[-limit:]]
         return "\n".join([*dict.fromkeys(own), *(f"  | {line}" for line in tail)])
+
+    def _message(self, level: int, text: str, record: dict[str, Any]) -> None:
+        if level == _ERROR:
+            raw = _COLOURS.sub("", record["raw_msg"]) if "raw_msg" in record else text
+            self.errors.append(_error(raw, record.get("file")))
+            return
+        if level == _WARNING:
+            self.warnings.append(text.removeprefix("warning: "))
+        self._plan(text)
 
     def _plan(self, text: str) -> None:
         """Count the derivations that Nix lists before it starts."""

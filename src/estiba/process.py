@@ -74,7 +74,14 @@ def run(
     _log.debug("run: %s", shlex.join(argv))
     try:
         child = subprocess.Popen(
-            argv, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            argv,
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",  # a program may quote bytes that are no text, as Nix does of a damaged archive
         )
     except FileNotFoundError as error:
         if error.filename != argv[0]:

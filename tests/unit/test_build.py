@@ -60,6 +60,8 @@ def settings(tmp_path: Path, flake: str = LIBRARY) -> config.Config:
         cache_dir=tmp_path / "cache",
         apt_sources=None,
         docker_config=tmp_path / "config.json",
+        cache_key=tmp_path / "cache.key",
+        nix_conf=tmp_path / "nix.conf",
         color=False,
         interactive=False,
     )

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from estiba import config
 from estiba.build import LOCK
 from estiba.build import build as build_image
+from estiba.cache import trouble
 from estiba.image import credentials, layout
 from estiba.image.registry import Registry
 from estiba.imageref import ImageRef, is_reference
 from estiba.lock import fetch as fetching
 from estiba.lock import model
 from estiba.lock.workshop import Workshop
+from estiba.nixlog import BuildLog
 from estiba.tasks.console import console, leave, task
 from estiba.verify import subject as subjects
 from estiba.verify.proof import rebuild, rebuild_from_source
@@ -40,8 +42,8 @@ if TYPE_CHECKING:
 )
 def build(_: Context, project: str = ".", platform: str = "", json: bool = False) -> None:
     """Build the service's image from the lock, offline, and print its digest and layers."""
-    with console.step("build") as status:
-        built = build_image(Path(project), config.load(), platform=platform, on_status=status)
+    with _warned_of_caches() as log, console.step("build") as status:
+        built = build_image(Path(project), config.load(), platform=platform, on_status=status, log=log)
     if json:
         console.json(built.to_dict())
     else:
@@ -69,6 +71,17 @@ def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = 
     else:
         _show_proof(proof)
     leave(0 if proof.is_same else 1)
+
+
+@contextmanager
+def _warned_of_caches() -> Iterator[BuildLog]:
+    """Tell which caches a build could not use, whether it succeeds without them or not."""
+    log = BuildLog()
+    try:
+        yield log
+    finally:
+        for sentence in trouble.find(log):
+            console.warn(sentence)
 
 
 def _show_proof(proof: Proof) -> None:

@@ -1,0 +1,63 @@
+"""Where a binary cache is: a folder or an HTTP server."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from estiba.errors import CacheError
+
+_SCHEMES: Final = frozenset({"http", "https", "file"})
+_SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """The address of a cache.
+
+    Attributes:
+        url: As Nix takes it, without parameters and without a slash at the end.
+        folder: Where it is on this machine, or None for a server.
+    """
+
+    url: str
+    folder: Path | None
+
+    def __str__(self) -> str:
+        """Return the URL."""
+        return self.url
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read a folder or a URL of the schemes `file`, `http` and `https`.
+
+        Raises:
+            CacheError: It is neither, or holds a password.
+        """
+        if not text.strip():
+            message = "the cache's address is empty"
+            raise CacheError(message, hint="give a folder, or a URL such as https://cache.example.org")
+        if not _SCHEME.match(text):
+            return cls._of_folder(Path(text))
+        parts = urlsplit(text)
+        if parts.scheme not in _SCHEMES or parts.query or parts.fragment:
+            message = f"not a cache's address: {text}"
+            raise CacheError(message, hint="give a folder, or a URL such as https://cache.example.org")
+        if parts.username is not None or parts.password is not None:
+            message = f"the address of the cache at {parts.hostname} holds a password, which would end up in logs"
+            raise CacheError(message, hint="put it into a netrc file, and that into nix.conf: netrc-file = FILE")
+        if parts.scheme == "file":
+            return cls._of_folder(Path(unquote(parts.path)))
+        return cls(url=text.rstrip("/"), folder=None)
+
+    @classmethod
+    def _of_folder(cls, folder: Path) -> Address:
+        absolute = folder.expanduser().resolve()
+        return cls(url=f"file://{quote(str(absolute))}", folder=absolute)
+
+    def store(self, **parameters: str) -> str:
+        """Return the URL with parameters of the store, as `nix copy --to` takes it."""
+        return f"{self.url}?{urlencode(parameters, quote_via=quote)}" if parameters else self.url

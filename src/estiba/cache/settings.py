@@ -1,0 +1,113 @@
+"""The part of a Nix configuration file that makes a machine take from binary caches: a block between two markers."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from estiba.cache.keys import PublicKey
+from estiba.errors import CacheError
+
+if TYPE_CHECKING:
+    from estiba.cache.address import Address
+
+_BEGIN: Final = "# begin of what invoke cache.use writes"
+_END: Final = "# end of what invoke cache.use writes"
+_URL: Final = "extra-substituters"
+_KEY: Final = "extra-trusted-public-keys"
+
+_BEHAVIOUR: Final = (
+    ("fallback", "true"),  # a cache that is down or damaged must not stop a build
+    ("connect-timeout", "5"),  # by default minutes
+    ("download-attempts", "3"),
+    ("narinfo-cache-negative-ttl", "60"),  # by default what was pushed is not seen for an hour by who asked before
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A configuration file: the caches of our block, URL and key, and the text around it."""
+
+    caches: tuple[tuple[str, PublicKey], ...]
+    before: str = ""
+    after: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Settings:
+        """Read a configuration file.
+
+        Raises:
+            CacheError: Our block has no end, or somebody changed it.
+        """
+        before, begin, rest = text.partition(f"{_BEGIN}\n")
+        if not begin:
+            return cls(caches=(), before=text)
+        block, end, after = rest.partition(f"{_END}\n")
+        pairs = [line.partition(" = ")[::2] for line in block.splitlines()]
+        urls = [value for name, value in pairs if name == _URL]
+        keys = [value for name, value in pairs if name == _KEY]
+        if not end or len(urls) != len(keys):
+            message = f"the lines after {_BEGIN!r} are not as they were written"
+            raise CacheError(message, hint="remove them, then run the command again")
+        caches = tuple((url, PublicKey(key)) for url, key in zip(urls, keys, strict=True))
+        return cls(caches=caches, before=before, after=after)
+
+    def add(self, address: Address, key: PublicKey) -> Settings:
+        """Return the settings with one cache more, or with another key for one that is there."""
+        kept = self.remove(address)
+        return Settings(caches=(*kept.caches, (address.url, key)), before=self.before, after=self.after)
+
+    def remove(self, address: Address) -> Settings:
+        """Return the settings without a cache."""
+        kept = tuple((url, key) for url, key in self.caches if url != address.url)
+        return Settings(caches=kept, before=self.before, after=self.after)
+
+    def block(self) -> str:
+        """Return the lines for Nix."""
+        lines = [line for url, key in self.caches for line in (f"{_URL} = {url}", f"{_KEY} = {key}")]
+        return "".join(f"{line}\n" for line in [*lines, *(f"{name} = {value}" for name, value in _BEHAVIOUR)])
+
+    def render(self) -> str:
+        """Return the whole file."""
+        if not self.caches:
+            return self.before + self.after
+        gap = "" if not self.before or self.before.endswith("\n") else "\n"
+        return f"{self.before}{gap}{_BEGIN}\n{self.block()}{_END}\n{self.after}"
+
+
+def load(file: Path) -> Settings:
+    """Read a configuration file, which need not exist.
+
+    Raises:
+        CacheError: It cannot be read, or our block in it was changed.
+    """
+    try:
+        return Settings.parse(file.read_text(encoding="utf-8") if file.exists() else "")
+    except OSError as error:
+        message = f"cannot read {file}: {error.strerror}"
+        raise CacheError(message, hint="print the lines instead: --print") from error
+
+
+def save(file: Path, settings: Settings) -> bool:
+    """Write a configuration file if it differs, keep the one before with `.before-estiba` added, and return whether.
+
+    Raises:
+        CacheError: It cannot be written.
+    """
+    text = settings.render()
+    if text == (file.read_text(encoding="utf-8") if file.exists() else ""):
+        return False
+    real = Path(file.resolve())
+    fresh = real.with_name(f"{real.name}.fresh-estiba")
+    try:
+        real.parent.mkdir(parents=True, exist_ok=True)
+        if real.exists():
+            shutil.copy2(real, real.with_name(f"{real.name}.before-estiba"))
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(real)
+    except OSError as error:
+        message = f"cannot write {real}: {error.strerror}"
+        raise CacheError(message, hint="print the lines instead: --print") from error
+    return True

@@ -1,0 +1,207 @@
+"""Share builds through a binary cache."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from estiba import config
+from estiba.build import RESULT
+from estiba.cache import contents, keys, remote, settings
+from estiba.cache import push as pushing
+from estiba.cache.address import Address
+from estiba.cache.keys import PublicKey
+from estiba.errors import CacheError
+from estiba.tasks.console import console, leave, task
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+    from estiba.cache.contents import Contents
+    from estiba.cache.push import PushPlan
+    from estiba.cache.settings import Settings
+
+_URL = "Folder, or URL of an HTTP server."
+_JSON = "Print one JSON object."
+_PROJECT = "The service's folder."
+_UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@task(
+    positional=["name"],
+    help={
+        "name": "What signatures call the key; by default the service's folder with `-1`. No two keys may share one.",
+        "file": "Where the secret key goes; by default where `cache.push` looks for it.",
+        "project": _PROJECT,
+        "json": _JSON,
+    },
+)
+def keygen(_: Context, name: str = "", *, file: str = "", project: str = ".", json: bool = False) -> None:
+    """Make a key that signs what is pushed, and print the public half, which others need."""
+    chosen = name or f"{_UNUSABLE.sub('-', Path(project).resolve().name).strip('-.') or 'estiba'}-1"
+    key = keys.generate(chosen, Path(file) if file else config.load().cache_key)
+    if json:
+        console.json({"file": str(key.file), "public_key": str(key.public)})
+        return
+    console.say(f"the secret key is in {key.file}; who has it can publish in your name")
+    console.result(str(key.public))
+
+
+@task(
+    positional=["url"],
+    help={
+        "url": _URL,
+        "key": "File with the secret key; by default $ESTIBA_CACHE_KEY, or where `cache.keygen` puts it.",
+        "path": "Store path to push; by default the last build's image.",
+        "inputs": "Also push what it was built from, so that others can change and build without fetching.",
+        "dry-run": "Say what would be sent, and send nothing.",
+        "project": _PROJECT,
+        "json": _JSON,
+    },
+)
+def push(
+    _: Context,
+    url: str,
+    *,
+    key: str = "",
+    path: str = "",
+    inputs: bool = False,
+    dry_run: bool = False,
+    project: str = ".",
+    json: bool = False,
+) -> None:
+    """Push the image, with all that it refers to, to a binary cache; only what is missing there is sent."""
+    signing = keys.load(Path(key) if key else config.load().cache_key)
+    wanted = pushing.plan(Address.parse(url), [path or _image(project)], key=signing, with_inputs=inputs)
+    if not dry_run:
+        with console.progress(f"push to {wanted.address}", total=wanted.size, unit="bytes") as advance:
+            pushing.push(wanted, advance=advance)
+    if json:
+        console.json(wanted.to_dict())
+    else:
+        _show_push(wanted, "would send" if dry_run else "sent")
+
+
+@task(
+    positional=["url"],
+    help={
+        "url": _URL,
+        "public-key": "The key to trust: the line NAME:BASE64 that `cache.keygen` prints.",
+        "remove": "Stop taking from this cache.",
+        "print": "Print the lines for nix.conf instead of writing them, for a machine whose Nix belongs to root.",
+        "dry-run": "Say what would change, and change nothing.",
+        "json": _JSON,
+    },
+)
+def use(
+    _: Context,
+    url: str,
+    *,
+    public_key: str = "",
+    remove: bool = False,
+    print: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """Let this user's Nix take from a binary cache what it would otherwise build or fetch."""
+    address, file = Address.parse(url), config.load().nix_conf
+    present = settings.load(file)
+    wanted = present.remove(address) if remove else present.add(address, _public_key(public_key))
+    if print:
+        console.result(wanted.block().rstrip("\n"))
+        return
+    _refuse_restricted()
+    changed = wanted.render() != present.render() if dry_run else settings.save(file, wanted)
+    if not remove and (reason := contents.find_absence(address)):
+        console.warn(f"the cache at {address} is not there now: {reason}; builds go on without it")
+    if json:
+        console.json({"changed": changed, "file": str(file), "settings": _describe(wanted), "url": address.url})
+    else:
+        _show_use(file, wanted, changed=changed, dry_run=dry_run)
+
+
+@task(
+    positional=["url"],
+    help={
+        "url": _URL,
+        "public-key": "The only key to trust, instead of those that this machine's Nix trusts.",
+        "verify": "Read all archives and compare them with their hashes.",
+        "project": "The service's folder, whose last image is looked for; a folder is listed whole without it.",
+        "json": _JSON,
+    },
+)
+def info(
+    _: Context, url: str, *, public_key: str = "", verify: bool = False, project: str = "", json: bool = False
+) -> None:
+    """Show what a binary cache holds, how large it is, who signed it, and what is wrong with it."""
+    address = Address.parse(url)
+    roots = [_image(project or ".")] if project or not address.folder else []
+    trusted = str(PublicKey(public_key)) if public_key else ""
+    found = contents.read(address, roots, public_key=trusted, thorough=verify)
+    if json:
+        console.json(found.to_dict())
+    else:
+        _show_info(found)
+    leave(1 if found.is_damaged or (trusted and found.untrusted) else 0)
+
+
+def _image(project: str) -> str:
+    """Return the store path of the last build's image; the link may lead into a store that is elsewhere on disk."""
+    link = Path(project) / RESULT
+    if not link.is_symlink():
+        message = f"no image has been built in {Path(project).resolve()}"
+        raise CacheError(message, hint="invoke build")
+    return str(link.readlink())
+
+
+def _public_key(text: str) -> PublicKey:
+    if not text:
+        message = "which key to trust is not said"
+        raise CacheError(message, hint="add --public-key NAME:BASE64, as `invoke cache.keygen` printed it")
+    return PublicKey(text)
+
+
+def _refuse_restricted() -> None:
+    if not remote.is_trusted_user():
+        message = "this machine's Nix lets only root choose caches"
+        raise CacheError(message, hint="add --print, and let root put the lines into /etc/nix/nix.conf")
+
+
+def _describe(wanted: Settings) -> list[dict[str, str]]:
+    return [{"public_key": str(key), "url": url} for url, key in wanted.caches]
+
+
+def _show_push(wanted: PushPlan, done: str) -> None:
+    if wanted.damaged:
+        console.warn(f"{len(wanted.damaged)} paths were damaged in the cache, and are sent again")
+    if wanted.unsigned:
+        console.say(f"{len(wanted.unsigned)} paths that were there: signed")
+    sizes = f"{wanted.size / 1e6:.1f} MB before compression"
+    console.say(f"{done} {len(wanted.wanted)} paths ({sizes}), {wanted.present} were there")
+    console.say(f"to take from it: invoke cache.use {wanted.address} --public-key {wanted.key.public}")
+    console.result(wanted.address.url)
+
+
+def _show_use(file: Path, wanted: Settings, *, changed: bool, dry_run: bool) -> None:
+    verb = "would be changed" if dry_run else "changed"
+    console.say(f"{file}: {verb if changed else 'nothing to change'}")
+    console.table(("cache", "key"), wanted.caches)
+
+
+def _show_info(found: Contents) -> None:
+    rows = [
+        (entry.path.partition("-")[2], entry.nar_size, entry.file_size, " ".join(entry.keys) or "none")
+        for entry in found.entries
+    ]
+    console.table(("path", "bytes", "compressed", "signed by"), rows)
+    total, sent = sum(entry.nar_size for entry in found.entries), sum(entry.file_size for entry in found.entries)
+    console.say(f"{len(rows)} paths, {total / 1e6:.1f} MB, {sent / 1e6:.1f} MB compressed")
+    for path in found.missing:
+        console.warn(f"{path} is not there")
+    if found.untrusted:
+        console.warn(f"{len(found.untrusted)} paths have no signature of a trusted key")
+    for path, reason in found.damaged:
+        console.fail(f"{path}: {reason}")
+    for complaint in found.complaints:
+        console.fail(complaint)
