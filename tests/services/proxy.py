@@ -22,6 +22,7 @@ class FlakyProxy:
         self._lock = threading.Lock()
         self.cuts_left = cuts
         self.carried = 0
+        self._connections: list[tuple[socket.socket, threading.Thread]] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
 
@@ -38,13 +39,25 @@ class FlakyProxy:
             except OSError:
                 return
             server = socket.create_connection(("127.0.0.1", self._target))
-            threading.Thread(target=self._upstream, args=(client, server), daemon=True).start()
-            threading.Thread(target=self._pipe, args=(server, client), daemon=True).start()
+            thread = threading.Thread(target=self._carry, args=(client, server), daemon=True)
+            self._connections.append((client, thread))
+            thread.start()
 
     def close(self) -> None:
-        """Stop accepting."""
+        """Stop accepting, and end the connections there are."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for client, thread in self._connections:
+            _end(client)
+            thread.join()
+
+    def _carry(self, client: socket.socket, server: socket.socket) -> None:
+        """Carry one connection in both directions to its end."""
+        with client, server:
+            back = threading.Thread(target=self._pipe, args=(server, client), daemon=True)
+            back.start()
+            self._upstream(client, server)
+            back.join()
 
     def _upstream(self, client: socket.socket, server: socket.socket) -> None:
         """Pass on what the client sends, up to the limit while cuts are left."""
