@@ -11,7 +11,6 @@ let
     "(.*/)?\\.DS_Store"
     "(.*/)?[^/]*\\.(pem|key)"
     "result(-.*)?"
-    "reports"
   ];
   # What builds the image is not part of it.
   buildFiles = [
@@ -19,11 +18,13 @@ let
     "flake\\.(nix|lock)"
     "estiba\\.lock"
     "tasks\\.py"
-    "requirements-dev-lock\\.txt"
+    "requirements-(dev-)?lock\\.txt"
     "(Dockerfile|docker-compose[^/]*|Makefile|Tiltfile)"
-    "helm"
     "(README|CHANGELOG|CONTRIBUTING)[^/]*"
   ];
+
+  # Folders that tasks write, unless the service has a Python package of that name.
+  unlessPackage = src: builtins.filter (name: !builtins.pathExists (src + "/${name}/__init__.py"));
 
   escaped = builtins.replaceStrings [ "." "+" "(" ")" "[" "]" "{" "}" "^" "$" "|" "\\" ] [
     "\\."
@@ -100,7 +101,14 @@ in
     - exclude: globs relative to it
   */
   application =
-    { src, exclude }: filtered (never ++ buildFiles ++ map fromGlob exclude) "application" src;
+    { src, exclude }:
+    let
+      ours = unlessPackage src [
+        "helm"
+        "reports"
+      ];
+    in
+    filtered (never ++ buildFiles ++ ours ++ map fromGlob exclude) "application" src;
 
   /**
     The files of a service that its checks see: all but leftovers and secrets.
@@ -113,5 +121,13 @@ in
     # Arguments
     - src: the service's folder
   */
-  checked = filtered (never ++ [ "flake\\.(nix|lock)" "estiba\\.lock" ]) "checked";
+  checked =
+    src:
+    let
+      patterns = [
+        "flake\\.(nix|lock)"
+        "estiba\\.lock"
+      ];
+    in
+    filtered (never ++ patterns ++ unlessPackage src [ "reports" ]) "checked" src;
 }

@@ -63,8 +63,24 @@ in
         "pyproject.toml"
       ];
     };
+    keeps-a-package-with-the-name-of-our-folders = {
+      expr = list (
+        lib.source.application {
+          src = ./services/reporting;
+          exclude = [ ];
+        }
+      );
+      expected = [ "reports/__init__.py" ];
+    };
   };
   checked = {
+    keeps-a-package-with-the-name-of-our-folders = {
+      expr = list (lib.source.checked ./services/reporting);
+      expected = [
+        "helm/Chart.yaml"
+        "reports/__init__.py"
+      ];
+    };
     keeps-what-tests-may-read = {
       expr = list (lib.source.checked ./services/plain);
       expected = [

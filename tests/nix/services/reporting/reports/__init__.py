@@ -1,0 +1,1 @@
+"""An application, not what a run of the tests left."""
