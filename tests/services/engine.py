@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-from estiba.errors import EngineError
-from estiba.image.load import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,21 +34,20 @@ def run(folder: Path) -> Iterator[str]:
     argv += ["--host", address, "--bridge", "none", "--iptables=false"]
     with (folder / "log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
         try:
-            _wait(address, process, folder / "log")
+            _wait(folder / "sock", process, folder / "log")
             yield address
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
 
 
-def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(path: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until the engine accepts connections on its socket."""
     deadline = time.monotonic() + _LIMIT
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            Engine.connect(base_url=address).close()
-        except EngineError:
-            time.sleep(0.2)
-        else:
-            return
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                return
+        time.sleep(0.1)
     message = f"dockerd did not start:\n{log.read_text()[-2000:]}"
     raise RuntimeError(message)
