@@ -1,16 +1,13 @@
-"""Debian packages that integration tests need, unpacked privately or promised by continuous integration."""
+"""Debian packages that integration tests need, unpacked privately; `.ci/packages.txt` names those to be installed."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-INSTALLED: Final = ("docker.io", "qemu-user-static", "util-linux")
-"""Packages that must be installed, as they need the machine's own paths; `.ci/run` installs them."""
 
 
 def unpack(package: str, folder: Path) -> Path:
