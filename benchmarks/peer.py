@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,9 @@ from estiba.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+CLIENT: Final = next(filter(os.path.exists, ["/usr/bin/docker"]), "docker")
+"""The distribution's own client builds with BuildKit as it is; others want a plug-in for that."""
 
 BASE: Final = "estiba-peer-base"
 IMAGE: Final = "estiba-peer"
@@ -71,7 +75,7 @@ class Peer:
         return {layer["digest"]: layer["size"] for layer in json.loads(listed)["layers"]}
 
     def _docker(self, *words: str) -> str:
-        return run(["docker", *words], env=self._environment).stdout
+        return run([CLIENT, *words], env=self._environment).stdout
 
     def _make_base(self) -> None:
         """Bootstrap Debian's smallest system, and download what the Dockerfile installs into it."""

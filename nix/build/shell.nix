@@ -51,6 +51,10 @@ rec {
         PATH = builtins.concatStringsSep ":" (map (package: "${package}/bin") (packages ++ programs.all));
         PYTHONPATH = "${flake}/src";
         ESTIBA_FLAKE = "${flake}";
+        # Root may write into the store, and Python would put its bytecode there.
+        shellHook = ''
+          export PYTHONPYCACHEPREFIX="''${XDG_CACHE_HOME:-''${HOME:-/tmp}/.cache}/estiba/pycache"
+        '';
       }
     );
 

@@ -147,7 +147,7 @@ def _unshare(uid: int | None, *, has_host: bool) -> list[str]:
 
 
 def _python() -> list[str]:
-    return [sys.executable, "-I", disguise.__file__]
+    return [sys.executable, "-I", "-B", disguise.__file__]
 
 
 def _has_host(uid: int | None, runner: Runner) -> bool:
