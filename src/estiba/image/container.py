@@ -47,8 +47,9 @@ def run(
         EngineError: No engine answers, or it cannot start the container.
     """
     container: Container | None = None
+    engine = client
     try:
-        engine = client or docker.from_env()
+        engine = engine or docker.from_env()
         container, port = _start(engine, name, environment)
         yield f"http://{_ADDRESS}:{port}"
     except (docker.errors.DockerException, requests.RequestException) as error:
@@ -61,6 +62,8 @@ def run(
     finally:
         if container and not keep:
             container.remove(force=True)
+        if engine and not client:
+            engine.close()
 
 
 def wait(url: str, *, seconds: float) -> int:
