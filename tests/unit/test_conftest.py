@@ -16,7 +16,7 @@ SKIPPING = "import pytest\n\ndef test_engine():\n    pytest.skip('no engine here
 def test_skips_are_failures_where_nothing_may_be_missing(tmp_path: Path, require: str, code: int) -> None:
     """With ESTIBA_REQUIRE=1 a skipped test fails and keeps its reason."""
     (tmp_path / "test_skipping.py").write_text(SKIPPING)
-    argv = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", "-q", str(tmp_path)]
+    argv = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", "-rs", str(tmp_path)]
     env = environment(ESTIBA_REQUIRE=require)
 
     done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
