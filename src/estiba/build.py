@@ -23,6 +23,7 @@ RESULT: Final = Path(".estiba", "image")
 """Where the link to the last image is, below the service's folder; it keeps the image from being collected."""
 
 LOCK: Final = "estiba.lock"
+_SHOWN: Final = 5
 _MISSING: Final = "artifact missing from the store: "
 
 
@@ -231,7 +232,8 @@ def _explain(log: BuildLog, error: CommandError) -> BuildError | ArtifactError:
     missing = sorted({line for lines in log.lines.values() for line in lines if line.startswith(_MISSING)})
     if missing:
         names = [line.removeprefix(_MISSING).partition(";")[0] for line in missing]
-        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        more = len(names) - _SHOWN
+        shown = ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
         return ArtifactError(f"not in the store: {shown}", hint="invoke fetch")
     failure = log.failure() or error.tail
     derivation = failed_derivation(failure)
