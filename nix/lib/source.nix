@@ -41,7 +41,15 @@ let
     "\\\\"
   ];
 
+  # All that is in a folder is the folder itself: an empty one is not worth keeping.
   fromGlob =
+    glob:
+    let
+      folder = builtins.match "(.+)/\\*\\*" glob;
+    in
+    if folder == null then plainGlob glob else "${plainGlob (builtins.head folder)}(/.*)?";
+
+  plainGlob =
     glob:
     builtins.replaceStrings [ "//star//" ] [ ".*" ] (
       builtins.replaceStrings [ "**" "*" "?" ] [ "//star//" "[^/]*" "[^/]" ] (escaped glob)
@@ -70,7 +78,8 @@ let
 in
 {
   /**
-    A glob as the regular expression of `builtins.match`: `*` and `?` stay within a folder, `**` does not.
+    A glob as the regular expression of `builtins.match`: `*` and `?` stay within a folder, `**` does not, and at the
+    end it stands for the folder too.
 
     # Example
     ```nix

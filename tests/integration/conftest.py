@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from tests.services.fixtures import docker_engine, harbour, registry_root, running_registry
+from tests.services.fixtures import (
+    docker_engine,
+    harbour,
+    registry_root,
+    running_registry,
+    shop,
+    shop_image,
+    shop_root,
+)
 
-__all__ = ["docker_engine", "harbour", "registry_root", "running_registry"]
+__all__ = ["docker_engine", "harbour", "registry_root", "running_registry", "shop", "shop_image", "shop_root"]

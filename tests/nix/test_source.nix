@@ -26,12 +26,26 @@ in
       ];
     };
     two-stars-do-not = {
+      expr = map (matches "**/docs/*.md") [
+        "docs/a.md"
+        "a/docs/b.md"
+        "a/b/docs/c.md"
+      ];
+      expected = [
+        false
+        true
+        true
+      ];
+    };
+    two-stars-at-the-end-are-the-folder = {
       expr = map (matches "docs/**") [
         "docs/a.md"
         "docs/a/b.md"
         "docs"
+        "docs2"
       ];
       expected = [
+        true
         true
         true
         false

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.services import debian, engine, registry
+from tests.services import debian, engine, registry, rootfs
 from tests.services import harbour as harbour_service
+from tests.services import shop as shop_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.services.registry import RunningRegistry
+    from tests.services.rootfs import RootFs
+
+    from estiba.build import Built
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +43,21 @@ def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def harbour(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a service made from the template, locked and fetched; who changes it copies it first."""
     return harbour_service.make(tmp_path_factory.mktemp("made") / "harbour")
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the sample service, locked and fetched; who changes it copies it first."""
+    return shop_service.make(tmp_path_factory.mktemp("made") / "shop")
+
+
+@pytest.fixture(scope="session")
+def shop_image(shop: Path) -> Built:
+    """Build the sample service for both platforms."""
+    return shop_service.built(shop)
+
+
+@pytest.fixture(scope="session")
+def shop_root(shop_image: Built, tmp_path_factory: pytest.TempPathFactory) -> RootFs:
+    """Unpack the sample service's image for x86_64."""
+    return rootfs.unpack(shop_image.path, tmp_path_factory.mktemp("amd64") / "root")
