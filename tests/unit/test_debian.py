@@ -105,6 +105,8 @@ def test_kept_versions_are_pinned_and_gone_ones_told(root: AptRoot) -> None:
     """It tells apt to prefer what is locked; what it then cannot have is reported."""
     apt = FakeApt({"libc6": "2.41-2"}, {})
     (old,) = debian.resolve(root, request("x86_64-linux"), groups=["base"], runner=FakeApt({"libc6": "2.41-1"}, {}))[0]
+    root.lists.mkdir()
+    (root.lists / "mirror_InRelease").write_text("Date: later")
     _, gone = debian.resolve(root, request("x86_64-linux"), groups=["base"], keep=[old], runner=apt)
 
     assert gone == ["libc6 2.41-1"]
@@ -140,3 +142,26 @@ def test_a_package_without_hash_is_an_error(root: AptRoot) -> None:
     apt._paragraph = lambda *_: ""  # type: ignore[method-assign]
     with pytest.raises(ResolutionError, match="have no SHA-256 for libc6"):
         debian.resolve(root, request("x86_64-linux"), groups=["base"], runner=apt)
+
+
+def test_the_same_question_is_asked_once(root: AptRoot) -> None:
+    """By the same lists the answer is the same, also when it is told to keep what it chose itself."""
+    apt = FakeApt({"libc6": "2"}, {})
+    first, _ = debian.resolve(root, request("x86_64-linux"), groups=["base"], runner=apt)
+    count = len(apt.calls)
+
+    assert debian.resolve(root, request("x86_64-linux"), groups=["base"], runner=apt) == (first, [])
+    assert debian.resolve(root, request("x86_64-linux"), groups=["base"], keep=first, runner=apt) == (first, [])
+    assert len(apt.calls) == count
+
+
+def test_new_lists_are_asked_anew(root: AptRoot) -> None:
+    """What a mirror has newly published counts."""
+    apt = FakeApt({"libc6": "2"}, {})
+    debian.resolve(root, request("x86_64-linux"), groups=["base"], runner=apt)
+    count = len(apt.calls)
+    root.lists.mkdir()
+    (root.lists / "mirror_InRelease").write_text("Date: later")
+    debian.resolve(root, request("x86_64-linux"), groups=["base"], runner=apt)
+
+    assert len(apt.calls) == 2 * count

@@ -87,7 +87,7 @@ def prepare(cache: Path, suite: str, pockets: Sequence[str], *, runner: Runner =
     Raises:
         ConfigError: The machine's apt knows no Debian mirror.
     """
-    text = sources.render(sources.load(runner=runner), suite=suite, pockets=pockets)
+    text = sources.render(sources.load(runner=runner), suite=suite, pockets=sorted(pockets))
     # The key holds the sources, so that another mirror never meets lists of the first.
     key = Digest.of_bytes(text.encode()).hex[:16]
     root = AptRoot(folder=cache / "apt" / f"{suite}-{key}", suite=suite, pockets=tuple(pockets))

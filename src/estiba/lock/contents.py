@@ -10,15 +10,15 @@ from estiba.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from estiba.lock.apt import AptRoot
     from estiba.process import Runner
 
 _TARGET: Final = {
-    "MetaKey": "$(COMPONENT)/Contents-$(ARCHITECTURE)",
-    "ShortDescription": "Contents-$(ARCHITECTURE)",
-    "Description": "$(RELEASE)/$(COMPONENT) $(ARCHITECTURE) Contents",
+    "Description": "$(RELEASE)/$(COMPONENT) Contents",
+    "KeepCompressed": "true",
+    "KeepCompressedAs": "gz",
+    "ShortDescription": "Contents",
 }
 
 
@@ -27,30 +27,24 @@ def find_packages(
 ) -> dict[str, list[str]]:
     """Return for each library the packages that have it in a folder where the loader looks; none if unreachable."""
     arch = ARCHITECTURES[platform]
-    options = [
-        *root.options(arch),
-        *(
-            word
-            for key, value in _TARGET.items()
-            for word in ("-o", f"Acquire::IndexTargets::deb::Contents-deb::{key}={value}")
-        ),
-    ]
+    lists = root.folder / "contents"
+    (lists / "partial").mkdir(parents=True, exist_ok=True)
+    # The index of packages for all architectures is left out: it is the largest, and none of them has a library.
+    target = {**_TARGET, "MetaKey": f"$(COMPONENT)/Contents-{arch}"}
+    options = [*root.options(arch), "-o", f"Dir::State::Lists={lists}"]
+    for key, value in target.items():
+        options += ["-o", f"Acquire::IndexTargets::deb::Contents-deb::{key}={value}"]
+    options += ["-o", "Acquire::IndexTargets::deb::Packages::DefaultEnabled=false"]
     # A pocket without an index, or a mirror that is just being updated, is no reason to say nothing at all.
     runner(["apt-get", *options, "-q", "update"], check=False)
-    argv = ["apt-get", *options, "indextargets", "--format", "$(FILENAME)", "Created-By: Contents-deb"]
-    files = runner(argv, check=False).stdout.split()
+    files = sorted(str(path) for path in lists.glob("*Contents*.gz"))
+    names = [word for name in libraries for word in ("-e", f"/{name} ")]
+    matches = runner(["zgrep", "-hF", *names, *files], check=False).stdout if files else ""
     found: dict[str, set[str]] = defaultdict(set)
-    for file in files:
-        _search(file, libraries, found, runner)
-    return {name: sorted(packages, key=lambda package: (len(package), package)) for name, packages in found.items()}
-
-
-def _search(file: str | Path, libraries: Sequence[str], found: dict[str, set[str]], runner: Runner) -> None:
-    """Read one index: a line holds a path and, after blanks, `section/package` separated by commas."""
-    wanted = {f"/{name}": name for name in libraries}
-    for line in runner(["/usr/lib/apt/apt-helper", "cat-file", str(file)]).stdout.splitlines():
+    for line in matches.splitlines():
+        # A line holds a path and, after blanks, "section/package" separated by commas.
         path, _, packages = line.rpartition(" ")
-        path = path.rstrip()
-        name = wanted.get(path[path.rfind("/") :])
-        if name and "linux-gnu/" in path and path[: path.rfind("/")].endswith("linux-gnu"):
+        folder, _, name = path.rstrip().rpartition("/")
+        if folder.endswith("-linux-gnu"):
             found[name].update(package.rsplit("/", 1)[-1] for package in packages.split(","))
+    return {name: sorted(packages, key=lambda package: (len(package), package)) for name, packages in found.items()}

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from estiba.digest import Digest
 from estiba.errors import ResolutionError
-from estiba.lock import apt
-from estiba.lock.model import ARCHITECTURES, Deb
+from estiba.lock import apt, memo, model
+from estiba.lock.model import ARCHITECTURES, Deb, Lock
 from estiba.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from estiba.lock.apt import AptRoot
     from estiba.process import Runner
@@ -115,20 +116,61 @@ def resolve(
     Raises:
         ResolutionError: apt found no way for some group.
     """
-    records: list[Deb] = []
+    kept = {platform: [deb for deb in keep if platform in deb.platforms] for platform in request.platforms}
+
+    def find() -> str:
+        with ThreadPoolExecutor() as pool:
+            jobs = [
+                pool.submit(
+                    _resolve_platform, root, request, platform=platform, wanted=groups, keep=held, runner=runner
+                )
+                for platform, held in kept.items()
+            ]
+            found = merge(deb for job in jobs for deb in job.result())
+        return model.render(_wrap(request, found))
+
+    # What is to be kept mostly is what apt chose by these very lists, and then it has chosen already.
+    chosen = _remembered(root, request, groups, ())
+    if chosen.exists():
+        records = list(model.parse(chosen.read_text(encoding="utf-8")).debs)
+        if not _find_gone(kept, records):
+            return records, []
+    records = list(model.parse(memo.remember(_remembered(root, request, groups, keep), find)).debs)
+    return records, _find_gone(kept, records)
+
+
+def _remembered(root: AptRoot, request: Request, groups: Sequence[str], keep: Sequence[Deb]) -> Path:
+    """Name an answer of apt by all that it depends on: its lists, what is asked, and what is to be kept."""
+    lists = sorted(f"{path.name} {Digest.of_file(path)}" for path in root.lists.glob("*InRelease"))
+    asked = [f"{group}: {request.names(group)}" for group in groups]
+    pretended = [_SCRIPTS_ONLY, _SERVER_EXTRAS]
+    kept = sorted(f"{deb.name} {deb.version} {deb.platforms}" for deb in keep)
+    key = Digest.of_bytes(repr([lists, request.platforms, asked, pretended, kept]).encode()).hex[:32]
+    return root.folder / "resolved" / f"{key}.lock"
+
+
+def _wrap(request: Request, records: Sequence[Deb]) -> Lock:
+    """Put packages into a lock of nothing else, which is how they are remembered."""
+    return Lock(
+        inputs=Digest("0" * 64),
+        python=request.python,
+        suite=request.suite,
+        pockets=(),
+        platforms=request.platforms,
+        debs=tuple(records),
+        distributions=(),
+        build_distributions=(),
+        layers=(),
+    )
+
+
+def _find_gone(kept: Mapping[str, Sequence[Deb]], records: Sequence[Deb]) -> list[str]:
+    """Return what has another version than it was to keep; a package that is simply not needed any more is not gone."""
     gone: set[str] = set()
-    kept_of = {platform: [deb for deb in keep if platform in deb.platforms] for platform in request.platforms}
-    with ThreadPoolExecutor() as pool:
-        solved = pool.map(
-            lambda one: _resolve_platform(root, request, platform=one, wanted=groups, keep=kept_of[one], runner=runner),
-            request.platforms,
-        )
-    for kept, found in zip(kept_of.values(), solved, strict=True):
-        records += found
-        # A package that is simply not needed any more is not gone.
-        names = {deb.name: deb.version for deb in found}
-        gone |= {f"{deb.name} {deb.version}" for deb in kept if names.get(deb.name, deb.version) != deb.version}
-    return merge(records), sorted(gone)
+    for platform, debs in kept.items():
+        versions = {deb.name: deb.version for deb in records if platform in deb.platforms}
+        gone |= {f"{deb.name} {deb.version}" for deb in debs if versions.get(deb.name, deb.version) != deb.version}
+    return sorted(gone)
 
 
 def _resolve_platform(

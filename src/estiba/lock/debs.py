@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from estiba.errors import ArtifactError, CommandError
-from estiba.lock import apt
+from estiba.lock import apt, memo
 from estiba.lock.model import ARCHITECTURES
 from estiba.process import run
 
@@ -126,14 +125,10 @@ def _download_batch(
 
 
 def _list_one(deb: Deb, artifacts: Artifacts, cache: Path, runner: Runner) -> list[str]:
-    remembered = cache / f"{deb.sha256.hex}.json"
-    if remembered.exists():
-        names: list[str] = json.loads(remembered.read_text(encoding="utf-8"))
-        return names
-    listing = runner(["dpkg-deb", "--contents", str(artifacts.path(deb.sha256))]).stdout
-    # A line reads: -rw-r--r-- root/root 12345 2025-01-01 00:00 ./usr/lib/libz.so.1 -> libz.so.1.3
-    paths = (line.split(maxsplit=5)[5].split(" -> ")[0] for line in listing.splitlines() if line)
-    names = sorted({match[1] for path in paths if (match := _LIBRARY.search(path))})
-    cache.mkdir(parents=True, exist_ok=True)
-    remembered.write_text(json.dumps(names), encoding="utf-8")
-    return names
+    def find() -> str:
+        listing = runner(["dpkg-deb", "--contents", str(artifacts.path(deb.sha256))]).stdout
+        # A line reads: -rw-r--r-- root/root 12345 2025-01-01 00:00 ./usr/lib/libz.so.1 -> libz.so.1.3
+        paths = (line.split(maxsplit=5)[5].split(" -> ")[0] for line in listing.splitlines() if line)
+        return "\n".join(sorted({match[1] for path in paths if (match := _LIBRARY.search(path))}))
+
+    return memo.remember(cache / deb.sha256.hex, find).splitlines()

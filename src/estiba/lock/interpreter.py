@@ -72,8 +72,15 @@ def drive(
     Raises:
         CommandError: The action failed.
     """
-    # The cache of hash-checked wheels is pip's; no prompt may wait for an answer that nobody sees being asked.
-    env = config.environment(PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1", CUSTOM_COMPILE_COMMAND="invoke lock")
+    env = config.environment(
+        CUSTOM_COMPILE_COMMAND="invoke lock",
+        PIP_DISABLE_PIP_VERSION_CHECK="1",
+        # Nobody would see a question that is asked there.
+        PIP_NO_INPUT="1",
+        PYTHONDONTWRITEBYTECODE="",
+        # Where the tools lie in a store, their bytecode cannot be written beside them.
+        PYTHONPYCACHEPREFIX=str(config.load().cache_dir / "bytecode"),
+    )
     argv = [str(interpreter), "-sP", str(_DRIVER)]
     answer = runner(argv, env=env, cwd=cwd, stdin=json.dumps(request), on_line=on_line).stdout
     return json.loads(answer) if answer.strip() else None

@@ -94,7 +94,7 @@ def lock(folder: Path, workshop: Workshop, options: Options = Options()) -> Outc
         previous = _load_previous(before, options)
         if previous and options.is_plain and previous.inputs == inputs:
             return Outcome(lock=previous, changed=False)
-        seeds = [pin for name in (RUNTIME_FILE, DEV_FILE) for pin in pins.parse(before[name], file=name)]
+        seeds = [] if options.upgrade.everything else _load_seeds(before)
         made, resolution, gone = _resolve(project, workshop, options=options, previous=previous, seeds=seeds)
         after = {
             FILE_NAME: model.render(replace(made, inputs=inputs)),
@@ -123,21 +123,22 @@ def check(folder: Path) -> Lock:
         raise StaleLockError(msg, hint="invoke lock")
     found = integrity.check(before[FILE_NAME], before[RUNTIME_FILE], before[DEV_FILE])
     if found.inputs != hash_inputs(project):
-        msg = f"{FILE_NAME} is stale: the requirements or the settings of {project.name} changed since it was written"
+        msg = f"{FILE_NAME} is stale: the requirements or settings of {project.name}, or Estiba itself, changed since"
         raise StaleLockError(msg, hint="invoke lock")
     return found
 
 
 def hash_inputs(project: Project) -> Digest:
     """Hash everything that a lock is resolved from; nothing else makes it stale."""
+    request = _request(project)
     inputs = {
         "version": model.VERSION,
+        # What Estiba itself asks for, so that an Estiba that needs more asks for a new lock.
+        "groups": {group: request.names(group) for group in ("base", "service", "build", "check")},
         "python": project.python,
         "suite": project.suite,
         "pockets": project.pockets,
         "platforms": project.platforms,
-        "debian": project.debian,
-        "debian-build": project.debian_build,
         "runtime": project.requirements.runtime,
         "dev": project.requirements.dev,
         "constraints": project.requirements.constraints,
@@ -157,6 +158,11 @@ def _load_previous(before: Mapping[str, str], options: Options) -> Lock | None:
         raise
 
 
+def _load_seeds(before: Mapping[str, str]) -> list[pins.Pin]:
+    """Read the pins to keep; also those of a project that only pip-tools has locked so far."""
+    return [pin for name in (RUNTIME_FILE, DEV_FILE) for pin in pins.parse(before[name], file=name)]
+
+
 def _resolve(
     project: Project, workshop: Workshop, *, options: Options, previous: Lock | None, seeds: Sequence[pins.Pin]
 ) -> tuple[Lock, Resolution, list[str]]:
@@ -174,7 +180,7 @@ def _resolve(
         resolution = distributions.resolve(
             bench,
             project,
-            seeds=() if options.upgrade.everything else seeds,
+            seeds=seeds,
             previous=previous,
             upgrade=options.upgrade,
         )
@@ -202,14 +208,17 @@ def _resolve(
 def _resolve_debian(
     root: AptRoot, project: Project, workshop: Workshop, keep: Sequence[Deb], *, groups: Sequence[str]
 ) -> tuple[list[Deb], list[str]]:
-    request = debian.Request(
+    return debian.resolve(root, _request(project), groups=groups, keep=keep, runner=workshop.runner)
+
+
+def _request(project: Project) -> debian.Request:
+    return debian.Request(
         python=project.python,
         suite=project.suite,
         platforms=project.platforms,
         service=project.debian,
         build=project.debian_build,
     )
-    return debian.resolve(root, request, groups=groups, keep=keep, runner=workshop.runner)
 
 
 def _prepare_bench(root: AptRoot, project: Project, workshop: Workshop, found: Sequence[Deb]) -> Bench:

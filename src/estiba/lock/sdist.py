@@ -8,14 +8,14 @@ import tarfile
 import tempfile
 import tomllib
 import zipfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba import config
 from estiba.errors import CommandError, ResolutionError
-from estiba.lock import pins, pip
+from estiba.lock import memo, pins, pip
 from estiba.lock.interpreter import drive
 
 if TYPE_CHECKING:
@@ -57,22 +57,22 @@ def inspect(bench: Bench, choice: Choice) -> Sdist:
     Raises:
         ResolutionError: Its build requirements do not resolve, or its backend fails; carries the reason.
     """
-    remembered = bench.cache / "sdists" / f"{choice.sha256.hex}-{bench.interpreter.version}.json"
-    if remembered.exists():
-        data = json.loads(remembered.read_text(encoding="utf-8"))
-        return Sdist(
-            requires=tuple(data["requires"]), build_requires=tuple(data["build_requires"]), compiles=data["compiles"]
-        )
-    try:
-        with tempfile.TemporaryDirectory(prefix="estiba-") as scratch:
-            found = _ask(bench, _unpack(bench.artifacts.path(choice.sha256), Path(scratch)), Path(scratch))
-    except CommandError as error:
-        msg = f"the build backend of {choice.file} fails:\n{error.tail}"
-        raise ResolutionError(msg, hint="choose a version that has a wheel, or one that builds") from error
-    remembered.parent.mkdir(parents=True, exist_ok=True)
-    data = {"requires": found.requires, "build_requires": found.build_requires, "compiles": found.compiles}
-    remembered.write_text(json.dumps(data, sort_keys=True), encoding="utf-8")
-    return found
+
+    def find() -> str:
+        try:
+            with tempfile.TemporaryDirectory(prefix="estiba-") as scratch:
+                found = _ask(bench, _unpack(bench.artifacts.path(choice.sha256), Path(scratch)), Path(scratch))
+        except CommandError as error:
+            msg = f"the build backend of {choice.file} fails:\n{error.tail}"
+            raise ResolutionError(msg, hint="choose a version that has a wheel, or one that builds") from error
+        return json.dumps(asdict(found), sort_keys=True)
+
+    data = json.loads(
+        memo.remember(bench.cache / "sdists" / f"{choice.sha256.hex}-{bench.interpreter.version}.json", find)
+    )
+    return Sdist(
+        requires=tuple(data["requires"]), build_requires=tuple(data["build_requires"]), compiles=data["compiles"]
+    )
 
 
 def resolve_build(bench: Bench, choice: Choice, requires: Sequence[str]) -> list[Pin]:

@@ -59,10 +59,10 @@ def refuse_missing(
     """
     lines = []
     suggested: set[str] = set()
+    names = sorted({library for libraries in missing.values() for library in libraries})
+    # Debian has the same packages for all platforms, so one index is enough.
+    packages = find_packages(min(platform for platform in missing if missing[platform]), names) if names else {}
     for platform, libraries in missing.items():
-        if not libraries:
-            continue
-        packages = find_packages(platform, sorted(libraries))
         for library, needing in libraries.items():
             having = packages.get(library, [])
             suggested.update(having[:1])
