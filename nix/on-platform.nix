@@ -7,7 +7,6 @@
   - lock: its lock
   - platform: the platform of the image, which need not be the one that builds
   - scope: the building platform's derivations
-  - commit: `{ revision, created }`
   - frame: the entry point and the frame of the Python environment
   - application: the service's own files
   - staticFiles: the collected static files, or null
@@ -21,7 +20,6 @@
   lock,
   platform,
   scope,
-  commit,
   frame,
   application,
   staticFiles,
@@ -115,7 +113,6 @@ in
     inherit (service) name version;
     inherit platform;
     inherit (lock.debian) suite;
-    inherit (commit) created;
     debs = base ++ added;
     distributions = runtime;
     descriptions = builtins.listToAttrs (

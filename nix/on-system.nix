@@ -114,7 +114,7 @@ let
   };
 
   ofPlatform = platform: import ./on-platform.nix {
-    inherit lib service lock platform scope commit frame application staticFiles;
+    inherit lib service lock platform scope frame application staticFiles;
     wheelFor = wheelFor platform;
     bytecode = stdlib;
     extraContents = extraContents platform;
@@ -207,6 +207,7 @@ let
   annotations =
     {
       "io.estiba.lock.digest" = "sha256:${lockHash}";
+      "io.estiba.version" = import ./version.nix;
       "org.opencontainers.image.created" = commit.created;
       "org.opencontainers.image.title" = service.name;
       "org.opencontainers.image.version" = service.version;

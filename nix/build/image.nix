@@ -5,7 +5,7 @@
 
     # Type
     ```
-    sbom :: { name, version, platform, suite, created, debs, distributions, descriptions } -> Derivation
+    sbom :: { name, version, platform, suite, debs, distributions, descriptions } -> Derivation
     ```
 
     # Arguments
@@ -13,7 +13,6 @@
     - version: of the service
     - platform: a Nix system
     - suite: Debian's release name
-    - created: RFC 3339, the commit's time
     - debs: records of the lock
     - distributions: records of the lock
     - descriptions: unpacked wheels by the distribution's name
@@ -24,7 +23,6 @@
       version,
       platform,
       suite,
-      created,
       debs,
       distributions,
       descriptions,
@@ -34,7 +32,6 @@
         version
         platform
         suite
-        created
         debs
         distributions
         descriptions

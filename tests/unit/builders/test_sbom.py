@@ -43,7 +43,6 @@ def given(tmp_path: Path) -> dict[str, Any]:
         "version": "1.2",
         "platform": "x86_64-linux",
         "suite": "trixie",
-        "created": "2026-03-01T10:00:00Z",
         "debs": [
             deb("libc6", "2.41-12", depends=("libgcc-s1", "debconf")),
             deb("libstdc++6", "14.2.0-19", depends=("libc6", "libc6")),
@@ -134,7 +133,7 @@ def test_spdx_is_whole(given: dict[str, Any]) -> None:
     assert len(set(identifiers)) == 7
     related = {relation["relatedSpdxElement"] for relation in document["relationships"]}
     assert related == set(identifiers)
-    assert document["creationInfo"] == {"created": "2026-03-01T10:00:00Z", "creators": ["Tool: estiba"]}
+    assert document["creationInfo"] == {"created": "1970-01-01T00:00:00Z", "creators": ["Tool: estiba"]}
     assert document["packages"][1]["checksums"] == [{"algorithm": "SHA256", "checksumValue": SHA}]
     assert document["packages"][1]["externalRefs"][0]["referenceLocator"].startswith("pkg:deb/debian/libc6@")
 
