@@ -101,7 +101,7 @@ def test_licences_are_there(shop_root: RootFs) -> None:
 
 def test_other_architecture_runs(arm_root: RootFs, shop_image: Built) -> None:
     """The image for arm64, built without emulation, runs: libraries in C, those of Debian, and the service itself."""
-    code = "import platform, psycopg, PIL.Image, lxml.etree, cryptography.fernet, gunicorn.app.wsgiapp, django_rq"
+    code = "import platform, psycopg, PIL.Image, lxml.etree, cryptography.fernet, gunicorn.app.wsgiapp, rq.worker"
 
     machine, freeze = arm_root.python(f"{code}; print(platform.machine()){FREEZE}").splitlines()
 

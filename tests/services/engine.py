@@ -9,11 +9,11 @@ import socket
 import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _LIMIT = 60.0
 
@@ -39,6 +39,14 @@ def run(folder: Path) -> Iterator[str]:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
+            _unmount(folder)
+
+
+def _unmount(folder: Path) -> None:
+    """Take away what the engine leaves mounted, which could not be removed otherwise."""
+    targets = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for target in reversed([target for target in targets if Path(target).is_relative_to(folder)]):
+        subprocess.run(["umount", target], check=True)
 
 
 def _wait(path: Path, process: subprocess.Popen[bytes], log: Path) -> None:

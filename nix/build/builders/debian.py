@@ -19,6 +19,7 @@ _UNWANTED = re.compile(
 )
 _CERTIFICATES = "usr/share/ca-certificates/mozilla/"
 _BUNDLE = "etc/ssl/certs/ca-certificates.crt"
+_DEFAULT_BUNDLE = "usr/lib/ssl/cert.pem"
 _LDCONFIG = Path(__file__).with_name("ldconfig.py")
 _SETTINGS = {
     "etc/group": b"root:x:0:\napp:x:10001:\n",
@@ -126,8 +127,12 @@ def _record(control: dict[str, bytes], root: Entries) -> None:
 
 
 def _bundle_certificates(root: Entries) -> None:
-    """Do what ca-certificates' script would do: one file with all authorities."""
+    """Do what ca-certificates' script would do: one file with all authorities, and have OpenSSL find it.
+
+    The script also makes a link named by its hash for each authority, the only thing that Debian's OpenSSL looks for.
+    """
     names = sorted(path for path in root.items if path.startswith(_CERTIFICATES) and path.endswith(".crt"))
     if names:
         content = b"".join(root.items[name].read().rstrip(b"\n") + b"\n" for name in names)
         root.add(_BUNDLE, file(content))
+        root.add(_DEFAULT_BUNDLE, link(f"/{_BUNDLE}"))

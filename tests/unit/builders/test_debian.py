@@ -118,11 +118,12 @@ def test_nameless_package_is_refused(tmp_path: Path) -> None:
 
 
 def test_certificates_are_bundled(tmp_path: Path) -> None:
-    """All authorities stand in one file, sorted by name, each ending with a newline."""
+    """All authorities stand in one file, sorted by name, each ending with a newline, where OpenSSL looks for it."""
     top = "./usr/share/ca-certificates/mozilla/"
     root = unpack(tmp_path, Member(path=f"{top}B.crt", content=b"two"), Member(path=f"{top}A.crt", content=b"one\n"))
 
     assert root.items["etc/ssl/certs/ca-certificates.crt"].read() == b"one\ntwo\n"
+    assert root.items["usr/lib/ssl/cert.pem"].target == "/etc/ssl/certs/ca-certificates.crt"
 
 
 def test_later_package_wins(tmp_path: Path) -> None:
