@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from estiba.process import Runner
 
 _SHOWN: Final = 5
+_TRIES: Final = 4
+_PAUSE: Final = 0.25
+_REFUSED: Final = re.compile(r"HTTP error 4(?!08|29)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,29 +98,70 @@ def plan(
     )
 
 
-def push(wanted: PushPlan, *, advance: Callable[[int], None], runner: Runner = run) -> None:
+def push(
+    wanted: PushPlan,
+    *,
+    advance: Callable[[int], None],
+    sleep: Callable[[float], None] = time.sleep,
+    runner: Runner = run,
+) -> None:
     """Do what a plan says; after an interruption, the next push goes on where this one ended.
 
     Args:
         wanted: The plan.
         advance: Called with the bytes of each path that has arrived, from a thread.
+        sleep: Waits before another try.
         runner: Runs Nix.
 
     Raises:
-        CacheError: The cache refused, or went away.
+        CacheError: The cache refused, or stays away.
     """
     for entry in wanted.damaged:
         archive.withdraw(wanted.address, entry)
     sizes = {entry.path: entry.nar_size for entry in wanted.wanted}
-    log = CopyLog(lambda path: advance(sizes.get(path, 0)))
     try:
         if wanted.unsigned:
             remote.sign(wanted.address, wanted.unsigned, key=wanted.key.file, runner=runner)
         if wanted.wanted:
-            remote.copy(wanted.address, wanted.roots, key=wanted.key.file, on_line=log, runner=runner)
+            # A path that fails ends too, and is counted once.
+            _copy(wanted, lambda path: advance(sizes.pop(path, 0)), sleep, runner)
     except CommandError as error:
-        message = f"cannot push to {wanted.address}: {log.failure() or error.tail}"
+        message = f"cannot push to {wanted.address}: {_last_line(error)}"
         raise CacheError(message, hint="run the command again; what has arrived is not sent twice") from error
+
+
+def _copy(wanted: PushPlan, on_path: Callable[[str], None], sleep: Callable[[float], None], runner: Runner) -> None:
+    """Copy, and copy again what is missing after a server has failed.
+
+    Nix's own retries do not help: up to 2.33 it sends an empty body the second time.
+    """
+    left, failed = len(wanted.wanted), 0
+    while True:
+        log = CopyLog(on_path)
+        try:
+            remote.copy(wanted.address, wanted.roots, key=wanted.key.file, on_line=log, runner=runner)
+        except CommandError as error:
+            told = CommandError(error.argv, error.code, log.failure() or error.tail)
+            failed += 1
+            if wanted.address.folder or failed == _TRIES or _REFUSED.search(told.tail):
+                raise told from error
+            sleep(_PAUSE * 2**failed)
+            missing = _count_missing(wanted, runner)
+            left, failed = missing, 0 if missing < left else failed
+        else:
+            return
+
+
+def _count_missing(wanted: PushPlan, runner: Runner) -> int:
+    try:
+        found = remote.query(wanted.address, [entry.path for entry in wanted.wanted], runner=runner)
+    except CommandError:
+        return len(wanted.wanted)
+    return len(wanted.wanted) - len(found)
+
+
+def _last_line(error: CommandError) -> str:
+    return error.tail.strip().split("\n")[-1].strip().removeprefix("error: ")
 
 
 def _closure(roots: Sequence[str], runner: Runner) -> list[Entry]:
@@ -142,8 +188,7 @@ def _published(address: Address, paths: Sequence[str], runner: Runner) -> dict[s
     try:
         return {entry.path: entry for entry in remote.query(address, paths, runner=runner)}
     except CommandError as error:
-        said = error.tail.split("\n")[-1].strip().removeprefix("error: ")
-        message = f"the cache at {address} cannot be used: {said}"
+        message = f"the cache at {address} cannot be used: {_last_line(error)}"
         raise CacheError(message, hint="look at the address, and whether the server runs and lets you in") from error
 
 
@@ -167,5 +212,5 @@ def _unsigned(address: Address, theirs: dict[str, Entry], key: SigningKey, runne
             f"{address} has signatures of another key that is called {key.public.name} too: "
             f"{', '.join(forged[:_SHOWN])}"
         )
-        raise CacheError(message, hint="push with that key, or make one of another name: invoke cache.keygen NAME")
+        raise CacheError(message, hint="push with that key, or make one of another name: invoke cache.keygen --name NAME")
     return tuple(sorted(verdict.untrusted))

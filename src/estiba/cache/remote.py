@@ -106,8 +106,8 @@ def copy(
         CommandError: The cache refused, or went away for longer than Nix retries.
     """
     target = address.store(**{"compression": "zstd", "secret-key": str(key)})
-    argv = ["nix", "copy", "--to", target, "--log-format", "internal-json", "--stdin"]
-    runner(argv, stdin="\n".join(roots), on_line=on_line)
+    argv = ["nix", "copy", "--to", target, "--log-format", "internal-json", "--option", "download-attempts", "1"]
+    runner([*argv, "--stdin"], stdin="\n".join(roots), on_line=on_line)
 
 
 def sign(address: Address, paths: Sequence[str], *, key: Path, runner: Runner = run) -> None:

@@ -29,7 +29,6 @@ _UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @task(
-    positional=["name"],
     help={
         "name": "What signatures call the key; by default the service's folder with `-1`. No two keys may share one.",
         "file": "Where the secret key goes; by default where `cache.push` looks for it.",
@@ -37,7 +36,7 @@ _UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")
         "json": _JSON,
     },
 )
-def keygen(_: Context, name: str = "", *, file: str = "", project: str = ".", json: bool = False) -> None:
+def keygen(_: Context, *, name: str = "", file: str = "", project: str = ".", json: bool = False) -> None:
     """Make a key that signs what is pushed, and print the public half, which others need."""
     chosen = name or f"{_UNUSABLE.sub('-', Path(project).resolve().name).strip('-.') or 'estiba'}-1"
     key = keys.generate(chosen, Path(file) if file else config.load().cache_key)

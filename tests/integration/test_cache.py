@@ -1,0 +1,445 @@
+"""Binary caches with the real Nix: second stores that are empty, folders, HTTP servers, and what can go wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from tests.services import caches, harbour, ports
+
+from estiba import config, nix
+from estiba.cache import contents, keys, push, settings, trouble
+from estiba.cache.address import Address
+from estiba.errors import CacheError
+from estiba.nixlog import BuildLog
+from estiba.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from estiba.cache.keys import SigningKey
+
+PAIR: Final = Path(__file__).parents[1] / "fixtures" / "nix" / "pair.nix"
+
+REALISE: Final = (
+    "from pathlib import Path; from estiba import build, config; "
+    "print(build.realise(Path.cwd(), 'image', config.load()))"
+)
+"""Builds as `invoke build` does, and reads nothing from the store, which is not at /nix."""
+
+OF_THE_APPLICATION: Final = {
+    "application",
+    "image",
+    "layer-application",
+    "layer-static",
+    "sbom-aarch64-linux",
+    "sbom-x86_64-linux",
+    "static-files",
+}
+"""What a changed line of a service builds anew, at most."""
+
+
+@pytest.fixture(autouse=True)
+def _own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what Nix remembers of caches apart, as each test starts with another one at a similar address."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "memory"))
+    monkeypatch.setenv("ESTIBA_CACHE_DIR", str(config.load().cache_dir))
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> SigningKey:
+    """Make a key."""
+    return keys.generate("tests-1", tmp_path / "keys" / "tests.key")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Address:
+    """Return the address of a cache in a folder that does not exist yet."""
+    return Address.parse(str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def empty_store(tmp_path: Path) -> Iterator[Path]:
+    """Return the folder of an empty store."""
+    store = tmp_path / "store"
+    yield store
+    discard(store)
+
+
+def discard(store: Path) -> None:
+    """Remove a store, whose files are read-only."""
+    subprocess.run(["chmod", "--recursive", "u+w", str(store)], check=False, stderr=subprocess.DEVNULL)
+    shutil.rmtree(store, ignore_errors=True)
+
+
+def make(attribute: str, text: str, *, options: tuple[str, ...] = (), log: BuildLog | None = None) -> str:
+    """Build a small store path."""
+    words = [attribute, "--file", str(PAIR), "--argstr", "text", text, "--log-format", "internal-json", "-v", *options]
+    return str(nix.build(words[0], options=words[1:], on_line=log.feed if log else None))
+
+
+def send(address: Address, path: str, key: SigningKey) -> push.PushPlan:
+    """Push a store path."""
+    wanted = push.plan(address, [path], key=key)
+    push.push(wanted, advance=lambda _: None)
+    return wanted
+
+
+def take(address: Address, key: SigningKey, store: Path) -> tuple[str, ...]:
+    """Return the options that make Nix build in a store of its own, and take from one cache as `cache.use` has it."""
+    lines = settings.Settings(caches=()).add(address, key.public).block().splitlines()
+    chosen = [word for line in lines for word in ("--option", *line.split(" = "))]
+    return ("--store", str(store), "--option", "substituters", "", *chosen)
+
+
+def built_in(store: Path) -> list[str]:
+    """Return the names of what was built in a store; Nix keeps a log of each."""
+    logs = (store / "nix/var/log/nix/drvs").glob("*/*")
+    return sorted(log.name.partition("-")[2].removesuffix(".bz2").removesuffix(".drv") for log in logs)
+
+
+def archives(address: Address) -> list[Path]:
+    """Return the archives of a cache in a folder, largest first."""
+    assert address.folder
+    return sorted((address.folder / "nar").iterdir(), key=lambda file: -file.stat().st_size)
+
+
+class Machine:
+    """Another machine: a home folder, an empty store, and a copy of a service's commit."""
+
+    def __init__(self, place: Path, service: Path) -> None:
+        self.store = place / "store"
+        self.service = place / service.name
+        shutil.copytree(service, self.service, ignore=shutil.ignore_patterns(".estiba"))
+        self._env = config.environment(
+            HOME=str(place / "home"),
+            XDG_CONFIG_HOME=str(place / "home/.config"),
+            XDG_CACHE_HOME=str(place / "home/.cache"),
+            NIX_REMOTE=str(self.store),
+            ESTIBA_FLAKE=harbour.FLAKE,
+            PYTHONPATH=str(harbour.ROOT / "src"),
+        )
+
+    def invoke(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a task there."""
+        argv = [sys.executable, "-m", "invoke", *words]
+        return subprocess.run(argv, cwd=self.service, env=self._env, capture_output=True, text=True, check=False)
+
+    def build(self) -> str:
+        """Build the image there and return its digest, read from that store."""
+        argv = [sys.executable, "-c", REALISE]
+        done = subprocess.run(argv, cwd=self.service, env=self._env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return self.digest(done.stdout.strip())
+
+    def digest(self, path: str) -> str:
+        """Return the digest of an image in its store."""
+        summary = json.loads((self.store / path.removeprefix("/") / "estiba.json").read_text())
+        return str(summary["digest"])
+
+    def locked_files(self) -> list[str]:
+        """Return the names of the packages that its store has."""
+        return sorted(file.name for file in (self.store / "nix/store").iterdir() if file.suffix in {".deb", ".whl"})
+
+
+@pytest.fixture
+def built(harbour: Path, tmp_path: Path) -> Path:
+    """Return a copy of the service with its image built."""
+    service = tmp_path / "here" / harbour.name
+    shutil.copytree(harbour, service)
+    invoke(service, "build")
+    return service
+
+
+def invoke(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a task that must succeed."""
+    return harbour.invoke(folder, *words)
+
+
+@pytest.fixture
+def machine(built: Path, tmp_path: Path) -> Iterator[Machine]:
+    """Return another machine with the same commit."""
+    other = Machine(tmp_path / "there", built)
+    yield other
+    discard(other.store)
+
+
+def result(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """Return the JSON object that a task printed."""
+    assert done.stdout, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_image_comes_out_of_the_cache(built: Path, machine: Machine, tmp_path: Path) -> None:
+    """With an empty store, the cache and the lock, nothing is built and nothing fetched, and the image is the same."""
+    folder, secret = tmp_path / "a cache", str(tmp_path / "team.key")
+    public = invoke(built, "cache.keygen", "--name", "team-1", "--file", secret).stdout.strip()
+    sent = result(invoke(built, "cache.push", str(folder), "--key", secret, "--json"))
+    used = machine.invoke("cache.use", str(folder), "--public-key", public, "--json")
+
+    there = machine.invoke("build", "--json")
+
+    assert result(used)["changed"] is True
+    assert there.returncode == 0, there.stderr
+    assert machine.digest(result(there)["path"]) == result(invoke(built, "build", "--json"))["digest"]
+    assert (built_in(machine.store), machine.locked_files()) == ([], [])
+    assert len(sent["paths"]) == len(list(folder.glob("*.narinfo")))
+    assert "warning" not in there.stderr
+
+
+def test_changed_line_needs_no_registry(built: Path, machine: Machine, folder: Address, tmp_path: Path) -> None:
+    """With the inputs in the cache too, another machine builds what changed and fetches nothing."""
+    secret = str(tmp_path / "team.key")
+    public = invoke(built, "cache.keygen", "--name", "team-1", "--file", secret).stdout.strip()
+    invoke(built, "cache.push", str(folder.folder), "--key", secret, "--inputs")
+    machine.invoke("cache.use", str(folder.folder), "--public-key", public)
+    script = machine.service / "manage.py"
+    script.write_text(f"{script.read_text()}\n# A changed line.\n")
+
+    digest = machine.build()
+
+    assert digest != result(invoke(built, "build", "--json"))["digest"]
+    assert set(built_in(machine.store)) <= OF_THE_APPLICATION
+
+
+def test_damaged_image_is_refused(built: Path, machine: Machine, folder: Address, tmp_path: Path) -> None:
+    """A build that needs a damaged archive says so, names the way out, and installs nothing of it."""
+    secret = str(tmp_path / "team.key")
+    public = invoke(built, "cache.keygen", "--name", "team-1", "--file", secret).stdout.strip()
+    invoke(built, "cache.push", str(folder.folder), "--key", secret)
+    machine.invoke("cache.use", str(folder.folder), "--public-key", public)
+    archives(folder)[0].write_bytes(b"\0" * 4096)
+
+    there = machine.invoke("build")
+    seen = machine.invoke("cache.info", str(folder.folder))
+    again = invoke(built, "cache.push", str(folder.folder), "--key", secret, "--json")
+
+    assert there.returncode == 6
+    assert f"the cache at {folder} is damaged; refused what it sent" in there.stderr
+    assert "invoke fetch" in there.stderr
+    assert seen.returncode == 1
+    assert "its archive has 4096 bytes instead of" in seen.stderr
+    assert len(result(again)["repaired"]) == 1
+    assert machine.invoke("build").returncode == 0
+
+
+def test_killed_push_goes_on(built: Path, folder: Address, tmp_path: Path) -> None:
+    """After SIGKILL at any moment the cache is whole as far as it goes, and the next push completes it."""
+    secret = str(tmp_path / "team.key")
+    invoke(built, "cache.keygen", "--name", "team-1", "--file", secret)
+    env = config.environment(ESTIBA_FLAKE=harbour.FLAKE, PYTHONPATH=str(harbour.ROOT / "src"))
+    argv = [sys.executable, "-m", "invoke", "cache.push", str(folder.folder), "--key", secret, "--inputs"]
+    place = Path(str(folder.folder))
+    for enough in (1, 20, 60):
+        with subprocess.Popen(argv, cwd=built, env=env, start_new_session=True, stderr=subprocess.DEVNULL) as pushing:
+            while len(list(place.glob("*.narinfo"))) < enough and pushing.poll() is None:
+                time.sleep(0.005)
+            os.killpg(pushing.pid, signal.SIGKILL)
+        assert not contents.read(folder, thorough=True).is_damaged
+
+    done = result(invoke(built, "cache.push", str(folder.folder), "--key", secret, "--inputs", "--json"))
+
+    assert done["present"] >= 60
+    found = contents.read(folder, thorough=True)
+    assert len(found.entries) == done["present"] + len(done["paths"])
+    assert not found.is_damaged
+
+
+def test_server_gets_archives_before_records(key: SigningKey, tmp_path: Path, empty_store: Path) -> None:
+    """Over HTTP each archive arrives before its record, references first, and nothing is sent twice."""
+    text = str(uuid.uuid4())
+    path = make("pair", text)
+    with caches.run(tmp_path / "served") as server:
+        address = Address.parse(server.url)
+        first = send(address, path, key)
+        sent = [name for name in server.puts() if name != "/nix-cache-info"]
+        second = send(address, path, key)
+        again = [name for name in server.puts() if name != "/nix-cache-info"][len(sent) :]
+        taken = make("pair", text, options=take(address, key, empty_store))
+
+    assert [Path(name).suffix for name in sent] == [".zst", ".narinfo", ".zst", ".narinfo"]
+    assert sent[-1] == f"/{first.wanted[-1].hash_part}.narinfo" or first.wanted[-1].path != path
+    assert (len(first.wanted), len(second.wanted), again) == (2, 0, [])
+    assert (taken, built_in(empty_store)) == (path, [])
+
+
+def test_server_that_stumbles_is_tried_again(key: SigningKey, tmp_path: Path) -> None:
+    """Uploads that fail for a moment are repeated."""
+    path = make("pair", str(uuid.uuid4()))
+    with caches.run(tmp_path / "served") as server:
+        address = Address.parse(server.url)
+        send(address, make("word", "first"), key)
+        server.failures = 2
+
+        send(address, path, key)
+
+        assert not contents.read(address, [path], public_key=str(key.public), thorough=True).missing
+
+
+def test_server_that_refuses_is_named(key: SigningKey, tmp_path: Path) -> None:
+    """A server that does not let this user write is an error with its address and answer."""
+    path = make("pair", str(uuid.uuid4()))
+    with caches.run(tmp_path / "served") as server:
+        (tmp_path / "served" / "nix-cache-info").write_text("StoreDir: /nix/store\n")
+        server.failures, server.failure = 99, HTTPStatus.FORBIDDEN
+
+        with pytest.raises(CacheError, match=rf"cannot push to {server.url}: .*403") as caught:
+            send(Address.parse(server.url), path, key)
+
+    assert "run the command again" in caught.value.hint
+
+
+def test_push_to_nobody_is_an_error(key: SigningKey) -> None:
+    """A server that is not there is named, with the reason."""
+    address = Address.parse(f"http://127.0.0.1:{ports.find_free()}")
+
+    with pytest.raises(CacheError, match=rf"the cache at {address} cannot be used: .*[Cc]onnect"):
+        send(address, make("pair", "nobody"), key)
+
+
+def test_build_goes_on_without_a_cache(key: SigningKey, empty_store: Path) -> None:
+    """A cache that is down is warned about, and what it could have given is built."""
+    text = str(uuid.uuid4())
+    address = Address.parse(f"http://127.0.0.1:{ports.find_free()}")
+    log = BuildLog()
+
+    make("pair", text, options=take(address, key, empty_store), log=log)
+
+    assert trouble.find(log) == [f"the cache at {address} does not answer; went on without it"]
+    assert built_in(empty_store) == ["pair", "word"]
+
+
+def test_build_goes_on_when_a_cache_goes_away(key: SigningKey, tmp_path: Path, empty_store: Path) -> None:
+    """A cache that Nix remembers, and that is down now, is warned about too."""
+    text = str(uuid.uuid4())
+    path = make("pair", text)
+    with caches.run(tmp_path / "served") as server:
+        address = Address.parse(server.url)
+        send(address, path, key)
+        make("word", text, options=take(address, key, empty_store))
+        contents.read(address, [path])
+    log = BuildLog()
+
+    make("pair", text, options=take(address, key, empty_store), log=log)
+
+    assert f"the cache at {address} does not answer; went on without it" in trouble.find(log)
+    assert built_in(empty_store) == ["pair"]
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "emptied", "removed", "replaced"])
+def test_damaged_archive_is_never_used(damage: str, key: SigningKey, folder: Address, empty_store: Path) -> None:
+    """Whatever happens to an archive, the store gets what was signed, and the cache is named."""
+    text = str(uuid.uuid4())
+    path = make("pair", text)
+    send(folder, path, key)
+    spoil(folder, path, damage)
+    log = BuildLog()
+
+    taken = make("pair", text, options=take(folder, key, empty_store), log=log)
+
+    assert (empty_store / taken.removeprefix("/")).read_bytes() == Path(path).read_bytes()
+    assert "pair" in built_in(empty_store)
+    (told,) = trouble.find(log)
+    assert told.startswith(f"the cache at {folder} is damaged; refused what it sent: ")
+    assert contents.read(folder, thorough=True).is_damaged
+
+
+def spoil(address: Address, path: str, damage: str) -> None:
+    """Damage the archive of a path in a cache in a folder."""
+    assert address.folder
+    (entry,) = (one for one in contents.read(address).entries if one.path == path)
+    file = address.folder / entry.url
+    match damage:
+        case "flipped":
+            whole = run(["zstd", "--decompress", "--stdout", str(file)]).stdout.replace("-word", "-WORD")
+            file.unlink()
+            file.with_suffix("").write_text(whole)
+            run(["zstd", "--quiet", "--rm", str(file.with_suffix("")), "-o", str(file)])
+        case "cut":
+            file.write_bytes(file.read_bytes()[:40])
+        case "emptied":
+            file.write_bytes(b"")
+        case "removed":
+            file.unlink()
+        case _:
+            file.write_bytes(b"not an archive\n" * 9)
+
+
+def test_unsigned_path_is_refused(key: SigningKey, folder: Address, tmp_path: Path, empty_store: Path) -> None:
+    """What another key signed is built instead, and the message says how to trust it."""
+    text = str(uuid.uuid4())
+    send(folder, make("pair", text), keys.generate("strangers-1", tmp_path / "strangers.key"))
+    log = BuildLog()
+
+    make("pair", text, options=take(folder, key, empty_store), log=log)
+
+    (told,) = trouble.find(log)
+    assert told.startswith(f"the cache at {folder} has 2 paths that no trusted key signed; refused them.")
+    assert built_in(empty_store) == ["pair", "word"]
+
+
+def test_new_key_signs_what_is_there(key: SigningKey, folder: Address, tmp_path: Path) -> None:
+    """A push with another key adds its signature, so that a cache can change keys."""
+    path = make("pair", str(uuid.uuid4()))
+    send(folder, path, key)
+    newer = keys.generate("tests-2", tmp_path / "newer.key")
+
+    again = send(folder, path, newer)
+
+    assert (len(again.wanted), len(again.unsigned)) == (0, 2)
+    assert contents.read(folder).keys == ("tests-1", "tests-2")
+    assert [contents.read(folder, public_key=str(one.public)).untrusted for one in (key, newer)] == [(), ()]
+
+
+def test_other_key_of_the_same_name_is_refused(key: SigningKey, folder: Address, tmp_path: Path) -> None:
+    """Two keys of one name would make machines refuse what the other signed."""
+    path = make("pair", str(uuid.uuid4()))
+    send(folder, path, key)
+    impostor = keys.generate("tests-1", tmp_path / "impostor.key")
+
+    with pytest.raises(CacheError, match="signatures of another key that is called tests-1 too") as caught:
+        send(folder, path, impostor)
+
+    assert "invoke cache.keygen --name NAME" in caught.value.hint
+
+
+def test_published_contents_never_change(key: SigningKey, folder: Address, empty_store: Path) -> None:
+    """A second build with other contents for the same path is refused, and the first one stays."""
+    text = str(uuid.uuid4())
+    path = make("shaken", text)
+    make("shaken", text, options=("--store", str(empty_store)))
+    copy = ["nix", "copy", "--no-check-sigs", "--from", str(empty_store), "--to", folder.url, path]
+    run(copy)
+    (before,) = contents.read(folder).entries
+
+    with pytest.raises(CacheError, match=f"has other contents for {path}; what is published never changes"):
+        send(folder, path, key)
+
+    assert contents.read(folder).entries == (before,)
+
+
+def test_dry_run_makes_no_folder(key: SigningKey, folder: Address) -> None:
+    """A plan for a cache that does not exist yet leaves it so."""
+    wanted = push.plan(folder, [make("pair", "dry")], key=key)
+
+    assert len(wanted.wanted) == 2
+    assert not Path(str(folder.folder)).exists()
+
+
+def test_no_cache_is_an_error(folder: Address) -> None:
+    """Looking into a folder without a cache does not make it one."""
+    with pytest.raises(CacheError, match=f"no cache at {folder}: the folder has no nix-cache-info"):
+        contents.read(folder)
+
+    assert not Path(str(folder.folder)).exists()
