@@ -19,6 +19,7 @@ let
     groups = { };
     env = { };
     pockets = [ ];
+    targets = { };
   };
 
   compressions = [

@@ -149,3 +149,15 @@ class CacheError(EstibaError):
     """A binary cache or its signing key cannot be used: missing, unreachable, refused, or in conflict."""
 
     exit_code = 16
+
+
+class TargetError(EstibaError):
+    """A target is not fit to be deployed to: its port is taken, its folder or its data cannot be used."""
+
+    exit_code = 17
+
+
+class DeployError(EstibaError):
+    """A release did not work and was taken back, or could not be started; says where the evidence is."""
+
+    exit_code = 18

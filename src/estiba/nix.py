@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,47 @@ def copy(paths: Sequence[str], store: Path, *, runner: Runner = run) -> None:
     runner(["nix", "copy", "--no-check-sigs", "--to", str(store), "--stdin"], stdin="\n".join(paths))
 
 
+def set_profile(profile: Path, path: Path, *, runner: Runner = run) -> int:
+    """Make a store path the current generation of a profile and return the generation's number.
+
+    Raises:
+        CommandError: The profile cannot be written.
+    """
+    runner(["nix-env", "--profile", str(profile), "--set", str(path)])
+    return current_generation(profile)
+
+
+def switch_generation(profile: Path, number: int, *, runner: Runner = run) -> None:
+    """Make an existing generation of a profile the current one.
+
+    Raises:
+        CommandError: There is no such generation.
+    """
+    runner(["nix-env", "--profile", str(profile), "--switch-generation", str(number)])
+
+
+def delete_generations(profile: Path, numbers: Sequence[int], *, runner: Runner = run) -> None:
+    """Forget generations of a profile, so that the store can drop what only they refer to."""
+    if numbers:
+        runner(["nix-env", "--profile", str(profile), "--delete-generations", *map(str, numbers)])
+
+
+def current_generation(profile: Path) -> int:
+    """Return the number of a profile's current generation, 0 where it has none."""
+    return _generation(profile, profile.readlink()) if profile.is_symlink() else 0
+
+
+def generations(profile: Path) -> dict[int, Path]:
+    """Return the store paths of a profile's generations by their numbers, the oldest first."""
+    links = {_generation(profile, link): link for link in profile.parent.glob(f"{profile.name}-*-link")}
+    return {number: link.readlink() for number, link in sorted(links.items()) if number}
+
+
+def add_root(link: Path, path: Path, *, runner: Runner = run) -> None:
+    """Keep a store path from being collected for as long as a link to it exists."""
+    runner(["nix-store", "--realise", str(path), "--add-root", str(link)])
+
+
 def find_invalid(paths: Sequence[str], *, runner: Runner = run) -> list[str]:
     """Return those of some store paths that are not in the store."""
     return runner(["nix-store", "--check-validity", "--print-invalid", *paths]).stdout.split() if paths else []
@@ -126,6 +168,11 @@ def _lock_flags(lock_file: Path | None) -> list[str]:
     # The lock is ours for one command: it may name a checkout of the library with changes that are not committed.
     unlocked = ["--option", "allow-dirty-locks", "true"]
     return ["--reference-lock-file", str(lock_file), "--no-write-lock-file", *unlocked]
+
+
+def _generation(profile: Path, link: Path) -> int:
+    found = re.fullmatch(rf"{re.escape(profile.name)}-(\d+)-link", link.name)
+    return int(found[1]) if found else 0
 
 
 def _absolute(path: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
+import signal
 import subprocess
 import sys
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 from estiba.errors import CommandError, MissingProgramError
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TAIL_LINES: Final = 20
+_GRACE: Final = 5.0
 _log = logging.getLogger(__name__)
 
 
@@ -107,6 +110,75 @@ def replace(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: P
     except FileNotFoundError as error:
         msg = f"program not found: {argv[0]}"
         raise MissingProgramError(msg, hint="enter the development shell first: ./nixw develop") from error
+
+
+def run_limited(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    output: Path,
+    limit: float,
+    user: int | None = None,
+    stdin: str = "",
+) -> int | None:
+    """Run a command with a time limit, its output appended to a file; return its exit code, None past the limit.
+
+    Args:
+        argv: The command.
+        env: Its whole environment.
+        cwd: Its working directory, which the user need not be able to reach by its path.
+        output: The file for what it prints.
+        limit: In seconds; it is asked to end then, and is made to a little later.
+        user: Id of the user, and of the group, to become before it starts.
+        stdin: Text for its standard input.
+    """
+    _log.debug("run: %s", shlex.join(argv))
+    with output.open("ab") as stream:
+        child = subprocess.Popen(
+            argv, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=stream, stderr=stream, **_identity(user)
+        )
+    with child:
+        try:
+            child.communicate(stdin.encode(), limit)
+        except subprocess.TimeoutExpired:
+            _end(child)
+            return None
+        except BaseException:
+            _end(child)
+            raise
+    return child.returncode
+
+
+def spawn(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, output: Path, user: int | None = None) -> int:
+    """Start a process that outlives this one, in a session of its own, and return its id; arguments as above."""
+    _log.debug("spawn: %s", shlex.join(argv))
+    with output.open("ab") as stream:
+        child = subprocess.Popen(
+            argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, **_identity(user)
+        )
+    # Whoever starts a process has to take note of its end.
+    threading.Thread(target=child.wait, daemon=True).start()
+    return child.pid
+
+
+def _identity(user: int | None) -> dict[str, Any]:
+    changed = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+    return {"start_new_session": True, "umask": 0o077, **changed}
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a process and all of its session: with SIGTERM, and with SIGKILL where that is ignored."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, number)
+            child.wait(_GRACE)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+        else:
+            return
 
 
 def _communicate(

@@ -45,6 +45,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "python": _TEXT,
     "settings": _TEXT,
     "static": (bool, "true or false"),
+    "targets": (dict, "a table of tables such as {local = {port = 8000}}"),
     "test-command": _NAMES,
     "wsgi": _TEXT,
 }
@@ -73,6 +74,7 @@ class Project:
         exclude: Globs of files that stay out of the image.
         test_command: What runs the tests.
         requirements: The distributions it asks for.
+        targets: What is written about the places to deploy to, by their names.
     """
 
     folder: Path
@@ -93,6 +95,7 @@ class Project:
     exclude: tuple[str, ...]
     test_command: tuple[str, ...]
     requirements: Requirements
+    targets: Mapping[str, Mapping[str, Any]]
 
 
 def load(folder: Path) -> Project:
@@ -130,6 +133,7 @@ def load(folder: Path) -> Project:
         env=dict(table.get("env", {})),
         exclude=tuple(table.get("exclude", ())),
         test_command=tuple(table.get("test-command", ("pytest",))),
+        targets=dict(table.get("targets", {})),
         requirements=requirements.load(folder, pyproject, groups=table.get("groups", {}).get("dev")),
     )
 
@@ -170,6 +174,8 @@ def _check_type(key: str, value: object) -> list[str]:
         entries = value
     elif isinstance(value, dict) and key == "env":
         entries = list(value.values())
+    elif isinstance(value, dict) and key == "targets":
+        return [f"'targets.{name}' must be a table, not {one!r}" for name, one in value.items() if type(one) is not dict]
     elif isinstance(value, dict):
         return _check_groups(value)
     if not isinstance(value, kind) or not all(isinstance(entry, str) for entry in entries):

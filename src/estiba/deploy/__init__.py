@@ -1,0 +1,1 @@
+"""Deploying a service to a target, and what a target tells about itself."""

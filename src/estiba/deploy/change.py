@@ -1,0 +1,177 @@
+"""The change from one release to another: brought up beside the old one, switched to, tried, or taken back."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from estiba.deploy import evidence, migration
+from estiba.deploy.logbook import Step
+from estiba.errors import DeployError, EstibaError, TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from estiba.deploy.logbook import Logbook, Record
+    from estiba.deploy.machine import Machine
+    from estiba.deploy.probe import Door
+    from estiba.deploy.program import Programs
+    from estiba.deploy.release import Release
+    from estiba.deploy.shelf import Entry, Shelf
+
+_PROBE_LIMIT: Final = 30.0
+_FAILURES: Final = (EstibaError, OSError, KeyboardInterrupt)
+
+
+@dataclass(slots=True, kw_only=True)
+class Change:
+    """A change under way.
+
+    Attributes:
+        machine: The processes.
+        shelf: The releases.
+        logbook: Where each step is noted before it is taken.
+        programs: Describes the programs of a release.
+        record: What is known of the change so far.
+        tell: Gets what is happening.
+    """
+
+    machine: Machine
+    shelf: Shelf
+    logbook: Logbook
+    programs: Callable[[Release], Programs]
+    record: Record
+    tell: Callable[[str], None]
+
+    def bring(self, release: Release, *, generation: int = 0, is_new: bool = True) -> Record:
+        """Serve a release instead of the one that is served, and return the finished record.
+
+        Args:
+            release: The release.
+            generation: Of the profile, where it has one.
+            is_new: Migrate, and try more than the pages; a release that is gone back to needs neither.
+
+        Raises:
+            DeployError: It does not work; what was served before is served again.
+        """
+        before = self.shelf.current()
+        entry = self.shelf.add(release, generation)
+        self.record = replace(
+            self.record,
+            number=entry.number,
+            digest=str(release.digest),
+            version=release.version,
+            revision=release.revision,
+            before=before.number if before else 0,
+        )
+        try:
+            self._prepare(entry, is_new=is_new)
+        except _FAILURES as error:
+            self._give_up(entry, error)
+        try:
+            self._replace(entry, before, is_new=is_new)
+        except _FAILURES as error:
+            self._take_back(entry, before, error)
+        return self._finish(before)
+
+    def settle(self, entry: Entry, before: Entry | None) -> Entry:
+        """Make everything agree with the release that is served: profile, workers, and nothing of another release."""
+        programs = self.programs(entry.release)
+        known = self.shelf.record(entry)
+        self.machine.start_workers(known, programs, before)
+        self.machine.start_proxy(programs)
+        if before and before.side != entry.side:
+            self.machine.end(before)
+        return known
+
+    def _prepare(self, entry: Entry, *, is_new: bool) -> None:
+        """Do all that the users do not notice."""
+        programs = self.programs(entry.release)
+        self._step(Step.SERVERS)
+        self.machine.start_servers(programs)
+        if is_new:
+            self._step(Step.MIGRATE)
+            self.record = replace(self.record, migrations=migration.apply(self.machine, programs))
+        self._step(Step.START)
+        self.machine.start(entry, programs)
+        self._try(self.machine.door_of(entry))
+
+    def _replace(self, entry: Entry, before: Entry | None, *, is_new: bool) -> None:
+        programs = self.programs(entry.release)
+        self._step(Step.SWITCH)
+        self.shelf.switch(entry)
+        self.shelf.record(entry)
+        self.machine.start_proxy(programs)
+        self._step(Step.WORKERS)
+        self.machine.start_workers(entry, programs, before)
+        self._step(Step.SMOKE)
+        self._try(self.machine.door())
+        for probe in entry.release.probes if is_new else ():
+            ran = self.machine.command(programs, ["manage", probe], limit=_PROBE_LIMIT)
+            if not ran.has_passed:
+                msg = f"manage.py {probe} failed:\n{ran.tail()}"
+                raise DeployError(msg)
+
+    def _try(self, door: Door) -> None:
+        problems = [problem for path in self.machine.settings.smoke if (problem := door.problem(path))]
+        if not door.is_ready(self.machine.settings.ready):
+            problems.append(f"{self.machine.settings.ready} says that the release is not ready")
+        if problems:
+            msg = f"the release does not work: {'; '.join(problems)}"
+            raise DeployError(msg)
+
+    def _finish(self, before: Entry | None) -> Record:
+        self._step(Step.FINISH)
+        self.machine.settle()
+        if before:
+            self.machine.end(before)
+        self.shelf.prune(self.machine.settings.keep)
+        self.record = self.record.end("rolled back" if self.record.command == "rollback" else "deployed")
+        self.logbook.close(self.record)
+        return self.record
+
+    def _give_up(self, entry: Entry, error: BaseException) -> NoReturn:
+        """End a release that was never served."""
+        place = self._keep_evidence(entry)
+        self.machine.supervisor.down(f"web-{entry.side}", also="k")
+        self.shelf.remove(entry)
+        self._fail(error, "failed", "nothing was switched", place)
+
+    def _take_back(self, entry: Entry, before: Entry | None, error: BaseException) -> NoReturn:
+        """Serve the release before again, whose web process still runs."""
+        self.tell("taking the release back")
+        if before is None:
+            place = self._keep_evidence(entry)
+            self.shelf.unserve()
+            self.machine.end(entry)
+            self._fail(error, "failed", "there was no release before it, so nothing is served", place)
+        self.shelf.switch(before)
+        place = self._keep_evidence(entry)
+        self.settle(before, entry)
+        self._fail(error, "taken back", f"release {before.number} is served again", place)
+
+    def _keep_evidence(self, entry: Entry) -> str:
+        try:
+            return str(evidence.keep(self.machine, self.programs(entry.release), self.record))
+        except (EstibaError, OSError) as error:
+            return f"none, since {error}"
+
+    def _fail(self, error: BaseException, result: str, outcome: str, place: str) -> NoReturn:
+        reason = str(error) or type(error).__name__
+        applied = ", ".join(self.record.migrations)
+        stays = f"\n  applied migrations stay: {applied}" if applied else ""
+        self.record = self.record.end(result, reason=reason)
+        with contextlib.suppress(OSError):
+            self.logbook.close(self.record)
+        if isinstance(error, KeyboardInterrupt | TargetError):
+            raise error
+        hint = error.hint if isinstance(error, EstibaError) else ""
+        message = error.message if isinstance(error, EstibaError) else reason
+        msg = f"{message}\n  {outcome}{stays}\n  evidence: {place}"
+        raise DeployError(msg, hint=hint or "invoke logs, mend the cause, and deploy again") from error
+
+    def _step(self, step: Step) -> None:
+        self.tell(step.value)
+        self.record = replace(self.record, step=step.name.lower())
+        self.logbook.open(self.record)

@@ -1,0 +1,89 @@
+"""PostgreSQL and Redis of a target: their data, and whether they answer."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from typing import TYPE_CHECKING, Final
+
+from estiba.deploy import task
+from estiba.deploy.environment import DATABASE
+from estiba.deploy.probe import dial
+from estiba.deploy.program import POSTGRESQL_DATA
+from estiba.errors import DeployError, TargetError
+
+if TYPE_CHECKING:
+    from estiba.deploy.folder import Folder
+    from estiba.deploy.program import Programs
+    from estiba.deploy.release import Release
+
+_SUPERUSER: Final = "postgres"
+_SQL: Final = f"CREATE ROLE {DATABASE} LOGIN;\n\nCREATE DATABASE {DATABASE} OWNER {DATABASE};\n\n"
+_INITDB: Final = ("--auth=trust", "--data-checksums", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions")
+_LIMIT: Final = 120.0
+_PROTOCOL: Final = (3 << 16).to_bytes(4, "big")
+
+
+def check(folder: Folder, release: Release) -> None:
+    """Refuse data that the release's PostgreSQL cannot read.
+
+    Raises:
+        TargetError: It was written by another major version.
+    """
+    file = folder.path / "data" / "postgresql" / "PG_VERSION"
+    found = file.read_text().strip() if file.exists() else release.postgresql
+    if found != release.postgresql:
+        msg = (
+            f"{file.parent} holds data of PostgreSQL {found}, and this release brings PostgreSQL {release.postgresql}, "
+            "which cannot read it; nothing was touched"
+        )
+        hint = f"go back to the Python version that brings PostgreSQL {found}, dump there, and restore in a new folder"
+        raise TargetError(msg, hint=hint)
+
+
+def initialise(folder: Folder, programs: Programs) -> None:
+    """Make the database unless it exists; it is there as a whole or not at all.
+
+    Raises:
+        DeployError: PostgreSQL's own tools failed.
+    """
+    data = folder.path / "data" / "postgresql"
+    if data.exists():
+        return
+    made = data.with_name("postgresql.new")
+    shutil.rmtree(made, ignore_errors=True)
+    folder.own(made)
+    steps = (
+        ([f"{programs.bin}/initdb", "--pgdata", POSTGRESQL_DATA, "--username", _SUPERUSER, *_INITDB], ""),
+        ([f"{programs.bin}/postgres", "--single", "-j", "-D", POSTGRESQL_DATA, _SUPERUSER], _SQL),
+    )
+    inside = str(made.relative_to(folder.path))
+    for argv, stdin in steps:
+        describe = functools.partial(programs.tool, argv=argv, data=inside)
+        ran = task.run(folder, programs.release, "initdb", describe, limit=_LIMIT, stdin=stdin)
+        if not ran.has_passed or "ERROR" in ran.output:
+            msg = f"the database cannot be made:\n{ran.tail()}"
+            raise DeployError(msg)
+    made.rename(data)
+
+
+def answers_postgresql(folder: Folder) -> bool:
+    """Tell whether PostgreSQL lets the service in; one that starts up or recovers does not yet."""
+    words = (b"user", DATABASE.encode(), b"database", DATABASE.encode())
+    packet = _PROTOCOL + b"".join(word + b"\0" for word in words) + b"\0"
+    message = (len(packet) + 4).to_bytes(4, "big") + packet
+    return _ask(folder, "run/postgresql/.s.PGSQL.5432", message, b"R")
+
+
+def answers_redis(folder: Folder) -> bool:
+    """Tell whether Redis answers, its data loaded."""
+    return _ask(folder, "run/redis/redis.sock", b"PING\r\n", b"+PONG")
+
+
+def _ask(folder: Folder, socket: str, message: bytes, answer: bytes) -> bool:
+    try:
+        with dial(folder.path / socket, timeout=2) as connection:
+            connection.sendall(message)
+            return connection.recv(64).startswith(answer)
+    except OSError:
+        return False

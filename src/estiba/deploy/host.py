@@ -1,0 +1,261 @@
+"""The target that is this machine: nginx, gunicorn, workers and databases from the store, without containers."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from estiba.build import realise
+from estiba.deploy import database, environment, lines, memory, port, turn
+from estiba.deploy import release as releases
+from estiba.deploy.change import Change
+from estiba.deploy.folder import Folder
+from estiba.deploy.logbook import Logbook, Record, Step
+from estiba.deploy.machine import PAIRED, SERVERS, SLOTS, Machine
+from estiba.deploy.program import Programs
+from estiba.deploy.shelf import Shelf
+from estiba.deploy.target import Process, Report
+from estiba.errors import DeployError, TargetError
+from estiba.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from estiba.config import Config
+    from estiba.deploy.release import Release
+    from estiba.deploy.settings import Settings
+    from estiba.deploy.shelf import Entry
+    from estiba.process import Runner
+
+_RESULT: Final = ".estiba/host"
+_SPACE: Final = 100 * 2**20
+"""Bytes without which nothing is begun."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A target on this machine; implements `estiba.deploy.target.Target`.
+
+    Attributes:
+        project: The service's folder.
+        config: What the environment says.
+        settings: The target's settings.
+        runner: Runs Nix.
+    """
+
+    project: Path
+    config: Config
+    settings: Settings
+    runner: Runner = run
+
+    def deploy(self, *, tell: Callable[[str], None]) -> Record:
+        """See `Target.deploy`."""
+        with self._turn("deploy", tell) as change:
+            tell("building")
+            link = self.project / _RESULT
+            link.parent.mkdir(exist_ok=True)
+            path = realise(self.project, releases.ATTRIBUTE, self.config, out_link=link, on_status=tell)
+            release = releases.load(path)
+            self._refuse_unfit(release)
+            current = self._shelf.current()
+            if current and current.release.path == release.path and self._is_as_wanted(current):
+                return self._confirm(change, current)
+            return change.bring(release)
+
+    def rollback(self, *, tell: Callable[[str], None]) -> Record:
+        """See `Target.rollback`."""
+        with self._turn("rollback", tell) as change:
+            current = self._shelf.current()
+            found = self._shelf.before(current) if current else None
+            if found is None:
+                msg = "there is no release to go back to"
+                raise DeployError(msg, hint="invoke status shows what is served")
+            generation, release = found
+            self._refuse_unfit(release)
+            return change.bring(release, generation=generation, is_new=False)
+
+    def down(self, *, tell: Callable[[str], None]) -> Record:
+        """See `Target.down`."""
+        with self._turn("down", tell, repair=False) as change:
+            tell("ending all processes")
+            self._machine.stop()
+            record = change.record.end("down")
+            change.logbook.close(record)
+            return record
+
+    def status(self) -> Report:
+        """See `Target.status`."""
+        current = self._shelf.current() if self._folder.path.exists() else None
+        records = self._logbook.records()
+        release = (
+            {
+                "digest": str(current.release.digest),
+                "generation": current.generation,
+                "number": current.number,
+                "path": str(current.release.path),
+                "revision": current.release.revision,
+                "version": current.release.version,
+            }
+            if current
+            else {}
+        )
+        return Report(
+            target=self.settings.name,
+            service=current.release.service if current else "",
+            is_ready=bool(current) and self._machine.door().is_ready(self.settings.ready),
+            release=release,
+            processes=tuple(self._processes(current)),
+            urls=self.urls() if current else {},
+            last=records[-1] if records else None,
+            notes=tuple(self._notes(current)),
+        )
+
+    def logs(self, *, tail: int, process: str, follow: bool) -> Iterator[str]:
+        """See `Target.logs`."""
+        folder = self._folder.path / "logs"
+        slots = [slot for slot in SLOTS if slot.startswith(process) and (folder / slot).is_dir()]
+        if not slots:
+            known = ", ".join(slot for slot in SLOTS if (folder / slot).is_dir())
+            msg = f"there are no logs of {process}; there are those of {known}" if known else "there are no logs yet"
+            raise TargetError(msg, hint="invoke deploy")
+        yield from lines.last(folder, slots, tail)
+        if follow:
+            yield from lines.follow(folder, slots)
+
+    def urls(self) -> dict[str, str]:
+        """See `Target.urls`."""
+        door = self._machine.door()
+        return {"page": f"http://{door.host}/", "ready": f"http://{door.host}{self.settings.ready}"}
+
+    @property
+    def _folder(self) -> Folder:
+        return Folder.at(self.settings.folder)
+
+    @property
+    def _shelf(self) -> Shelf:
+        return Shelf(folder=self._folder, runner=self.runner)
+
+    @property
+    def _machine(self) -> Machine:
+        return Machine(folder=self._folder, settings=self.settings, shelf=self._shelf, runner=self.runner)
+
+    @property
+    def _logbook(self) -> Logbook:
+        return Logbook(folder=self._folder)
+
+    def _programs(self, release: Release) -> Programs:
+        return Programs(
+            folder=self._folder,
+            release=release,
+            env=environment.build(self.settings, self._folder, release, self._machine.port()),
+            memory=memory.plan(self.settings.memory or memory.measure()),
+        )
+
+    @contextmanager
+    def _turn(self, command: str, tell: Callable[[str], None], *, repair: bool = True) -> Iterator[Change]:
+        """Keep others out, and first of all repair what a killed command has left."""
+        self._folder.prepare()
+        record = Record.begin(command)
+        with turn.take(self._folder, record.to_dict()):
+            change = Change(
+                machine=self._machine,
+                shelf=self._shelf,
+                logbook=self._logbook,
+                programs=self._programs,
+                record=record,
+                tell=tell,
+            )
+            if interrupted := self._logbook.interrupted():
+                self._repair(interrupted, change, tell, repair=repair)
+            yield change
+
+    def _repair(self, record: Record, change: Change, tell: Callable[[str], None], *, repair: bool) -> None:
+        """Make everything agree with the release that is served: the killed command's, or the one before it."""
+        tell(f"repairing: {explain(record, self._shelf)}")
+        current = self._shelf.current()
+        left = self._shelf.entry(record.number)
+        if repair and current:
+            self._machine.start_servers(self._programs(current.release))
+            other = self._shelf.entry(record.before) if current.number == record.number else left
+            change.settle(current, other)
+        elif left and not current:
+            self._machine.end(left)
+        if left and (not current or left.number != current.number):
+            self._shelf.remove(left)
+        self._logbook.close(record.end("interrupted", reason=explain(record, self._shelf)))
+
+    def _refuse_unfit(self, release: Release) -> None:
+        """Find out what would fail later.
+
+        Raises:
+            TargetError: The disk is full, the data is another PostgreSQL's, or the port is taken.
+        """
+        if self._folder.space() < _SPACE:
+            msg = f"the disk of {self._folder.path} has only {self._folder.space() // 2**20} MB left"
+            raise TargetError(msg, hint="free some space; nix store gc drops what no project uses")
+        database.check(self._folder, release)
+        if not self._machine.supervisor.is_up("nginx"):
+            port.check(self.settings.address, self._machine.port())
+
+    def _is_as_wanted(self, entry: Entry) -> bool:
+        """Tell whether a release runs with the environment that it would get now."""
+        slot = f"web-{entry.side}"
+        place = self._machine.supervisor.services / slot
+        wanted = self._programs(entry.release).web(place, self._shelf.run(entry.number))
+        return self._machine.supervisor.installed(slot) == wanted
+
+    def _confirm(self, change: Change, current: Entry) -> Record:
+        """Bring up whatever of the served release does not run, as after a restart of the machine."""
+        programs = self._programs(current.release)
+        change.tell(Step.SERVERS.value)
+        self._machine.start_servers(programs)
+        if not self._machine.supervisor.is_up(f"web-{current.side}"):
+            self._machine.start(current, programs)
+        change.settle(current, None)
+        release = current.release
+        record = change.record.end(
+            "unchanged", number=current.number, digest=str(release.digest), version=release.version
+        )
+        change.logbook.close(record)
+        return record
+
+    def _processes(self, current: Entry | None) -> Iterator[Process]:
+        """Yield what should run, and what else does."""
+        wanted = set(SERVERS) if current else set()
+        if current:
+            wanted |= {f"{name}-{current.side}" for name in PAIRED if name in current.release.processes}
+        for slot in SLOTS:
+            status = self._machine.supervisor.status(slot)
+            if slot in wanted or (status and status.state != "down"):
+                state = status.state if status else "down"
+                yield Process(
+                    name=slot,
+                    state=state if slot in wanted or state != "up" else "finishing",
+                    pid=status.pid if status else 0,
+                    seconds=max(0, int(time.time() - status.since)) if status else 0,
+                )
+
+    def _notes(self, current: Entry | None) -> Iterator[str]:
+        interrupted = self._logbook.interrupted()
+        if turn.is_taken(self._folder):
+            yield f"{interrupted.user} runs {interrupted.command} here" if interrupted else "a command runs here"
+        elif interrupted:
+            yield f"{explain(interrupted, self._shelf)}; the next deploy or rollback repairs what is left of it"
+        if current and (names := self._machine.outdated(current.release)):
+            yield f"{', '.join(names)} run older versions than the release brings: invoke down, then invoke deploy"
+
+
+def explain(record: Record, shelf: Shelf) -> str:
+    """Say what a killed command has left."""
+    step = Step[record.step.upper()].value if record.step else "beginning"
+    current = shelf.current()
+    if current is None:
+        outcome = "nothing is served"
+    elif current.number == record.number:
+        outcome = f"its release {current.number} is served"
+    else:
+        outcome = f"release {current.number} is served as before"
+    return f"{record.command} by {record.user} was interrupted while {step}; {outcome}"

@@ -1,0 +1,97 @@
+"""The log lines of all processes of a target, in the order of time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_PAUSE: Final = 0.2
+
+
+@dataclass(slots=True, kw_only=True)
+class _Follower:
+    """Reads what is added to a log that is put aside and begun anew when it is full."""
+
+    path: Path
+    _file: IO[str] | None = field(default=None)
+    _inode: int = 0
+
+    def skip(self) -> None:
+        """Go to the end."""
+        if self._open():
+            assert self._file is not None
+            self._file.seek(0, 2)
+
+    def read(self) -> list[str]:
+        """Return the complete lines that were added."""
+        lines = self._rest()
+        if self._open():
+            lines += self._rest()
+        return lines
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()
+
+    def _open(self) -> bool:
+        """Open the file unless the one that is open is still the same."""
+        try:
+            inode = self.path.stat().st_ino
+        except FileNotFoundError:
+            return False
+        if inode != self._inode:
+            self.close()
+            self._file = self.path.open(encoding="utf-8", errors="replace")
+            self._inode = inode
+        return True
+
+    def _rest(self) -> list[str]:
+        return [line.rstrip("\n") for line in self._file] if self._file else []
+
+
+def last(logs: Path, slots: Sequence[str], count: int) -> list[str]:
+    """Return the last lines of some processes, each with its name before it.
+
+    Args:
+        logs: The folder with one folder per process.
+        slots: The processes.
+        count: How many.
+    """
+    found = [(line, slot) for slot in slots for line in _last_of(logs / slot, count)]
+    return [_render(line, slot) for line, slot in sorted(found)[-count:]]
+
+
+def follow(logs: Path, slots: Sequence[str]) -> Iterator[str]:
+    """Yield lines as they come, until the caller has enough."""
+    followers = {slot: _Follower(path=logs / slot / "current") for slot in slots}
+    for follower in followers.values():
+        follower.skip()
+    try:
+        while True:
+            found = [(line, slot) for slot, follower in followers.items() for line in follower.read()]
+            yield from (_render(line, slot) for line, slot in sorted(found))
+            time.sleep(_PAUSE)
+    finally:
+        for follower in followers.values():
+            follower.close()
+
+
+def _last_of(folder: Path, count: int) -> list[str]:
+    """Return the last lines of a log and, where it is young, of those put aside before it."""
+    lines: list[str] = []
+    for path in [folder / "current", *sorted(folder.glob("@*"), reverse=True)]:
+        if len(lines) >= count:
+            break
+        if path.is_file():
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:] + lines
+    return lines[-count:]
+
+
+def _render(line: str, slot: str) -> str:
+    stamp, _, text = line.partition(" ")
+    return f"{stamp.replace('_', 'T')[:23]}Z {slot}: {text}"

@@ -1,0 +1,46 @@
+"""Migrations of a release: applied by one process, within a limit, before the release is served."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from estiba.errors import DeployError
+
+if TYPE_CHECKING:
+    from estiba.deploy.machine import Machine
+    from estiba.deploy.program import Programs
+
+_APPLIED: Final = re.compile(r"^ *Applying ([\w.]+)\.\.\. OK", re.MULTILINE)
+_LOCK_SECONDS: Final = 10
+"""How long a migration may keep everybody else waiting for a table that it cannot have yet."""
+
+
+def apply(machine: Machine, programs: Programs) -> tuple[str, ...]:
+    """Migrate the database and return what was applied.
+
+    Raises:
+        DeployError: A migration failed or took too long; PostgreSQL has taken back the one that it was at.
+    """
+    limit = machine.settings.migrate_limit
+    env = {
+        "MIGRATE_LOCK_TIMEOUT": str(limit),
+        "PGOPTIONS": f"-c lock_timeout={_LOCK_SECONDS}s -c statement_timeout={limit}s",
+    }
+    ran = machine.command(programs, ["migrate"], limit=limit, env=env)
+    if ran.has_passed:
+        return find_applied(ran.output)
+    reason = f"ended with {ran.code}" if ran.code is not None else f"did not end within {limit} seconds"
+    msg = f"the migrations {reason}:\n{ran.tail()}"
+    hint = "mend the migration; migrate-limit in [tool.estiba.targets] allows more time"
+    raise DeployError(msg, hint=hint)
+
+
+def describe(machine: Machine, programs: Programs) -> str:
+    """Return Django's list of migrations, each with whether it is applied."""
+    return machine.command(programs, ["manage", "showmigrations"], limit=machine.settings.ready_limit).output
+
+
+def find_applied(output: str) -> tuple[str, ...]:
+    """Return the migrations that Django says it has applied."""
+    return tuple(_APPLIED.findall(output))

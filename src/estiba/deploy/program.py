@@ -1,0 +1,125 @@
+"""What every process of a target runs: command, environment and root file system, as the starter reads them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from estiba.deploy import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from estiba.deploy.folder import Folder
+    from estiba.deploy.release import Files, Release
+
+POSTGRESQL_DATA: Final = "/srv/postgresql"
+WEB_SOCKET: Final = "web.sock"
+
+_BIN: Final = "/usr/lib/postgresql/{}/bin"
+_REDIS_DATA: Final = "/srv/redis"
+_RUN: Final = "/run/estiba"
+_SERVE: Final = "/srv/estiba"
+_SERVER_ENV: Final = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
+_OF_THE_MACHINE: Final = ("/etc/hosts", "/etc/resolv.conf")
+_SETTINGS: Final = {
+    # A migration whose client was killed must not go on alone.
+    "client_connection_check_interval": "1s",
+    "jit": "off",
+    "listen_addresses": "",
+    "log_timezone": "UTC",
+    "timezone": "UTC",
+    "unix_socket_directories": environment.POSTGRESQL_FOLDER,
+    "unix_socket_permissions": "0700",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Programs:
+    """Describes programs of one release on one target.
+
+    Attributes:
+        folder: The target's folder.
+        release: Whose files they run from.
+        env: The environment of the service's own programs.
+        memory: PostgreSQL's memory settings.
+    """
+
+    folder: Folder
+    release: Release
+    env: Mapping[str, str]
+    memory: Mapping[str, str]
+
+    def postgresql(self, place: Path) -> dict[str, Any]:
+        """Return the database server, to be started in the folder `place`."""
+        settings = {**_SETTINGS, **self.memory}
+        options = [word for name, value in sorted(settings.items()) for word in ("-c", f"{name}={value}")]
+        return self._server(place, [f"{self.bin}/postgres", "-D", POSTGRESQL_DATA, *options], self.database_binds)
+
+    def redis(self, place: Path) -> dict[str, Any]:
+        """Return Redis, which keeps its jobs over a restart."""
+        options = {
+            "appendonly": "yes",
+            "dir": _REDIS_DATA,
+            "port": "0",
+            "save": "",
+            "unixsocket": environment.REDIS_SOCKET,
+            "unixsocketperm": "700",
+        }
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        binds = {_REDIS_DATA: "data/redis", environment.REDIS_FOLDER: "run/redis"}
+        return self._server(place, ["/usr/bin/redis-server", *words], binds)
+
+    def nginx(self, place: Path) -> dict[str, Any]:
+        """Return the web server in front."""
+        argv = ["/usr/sbin/nginx", "-e", "stderr", "-p", "/tmp", "-c", f"{_SERVE}/nginx.conf"]  # noqa: S108 - its own
+        return self._server(place, argv, {_SERVE: "serve", "/srv/media": "data/media"})
+
+    def service(self, place: Path, words: Sequence[str], *, run: Path | None = None) -> dict[str, Any]:
+        """Return a command of the entry point; `run` is the folder for its socket."""
+        binds = {
+            self.release.media: "data/media",
+            environment.POSTGRESQL_FOLDER: "run/postgresql",
+            environment.REDIS_FOLDER: "run/redis",
+            **({_RUN: str(run.relative_to(self.folder.path))} if run else {}),
+        }
+        more = {f"/run/host/{Path(file).name}": file for file in _OF_THE_MACHINE if Path(file).is_file()}
+        argv = [*self.release.entrypoint, *words]
+        made = self._describe(place, argv, self.release.app, {**binds, **more, "/sys": "/sys"})
+        return {**made, "env": dict(self.env), "cwd": self.release.cwd}
+
+    def web(self, place: Path, run: Path) -> dict[str, Any]:
+        """Return gunicorn on a socket in the folder `run`."""
+        return self.service(place, ["web", "--bind", f"unix:{_RUN}/{WEB_SOCKET}"], run=run)
+
+    def tool(self, place: Path, argv: Sequence[str], data: str) -> dict[str, Any]:
+        """Return a program of the database server, working on the data in the folder `data` of the target's."""
+        return self._server(place, argv, {POSTGRESQL_DATA: data})
+
+    @property
+    def bin(self) -> str:
+        """The folder of the database server's programs."""
+        return _BIN.format(self.release.postgresql)
+
+    @property
+    def database_binds(self) -> dict[str, str]:
+        """Where the database server finds its data and makes its socket."""
+        return {POSTGRESQL_DATA: "data/postgresql", environment.POSTGRESQL_FOLDER: "run/postgresql"}
+
+    def _server(self, place: Path, argv: Sequence[str], binds: Mapping[str, str]) -> dict[str, Any]:
+        return self._describe(place, argv, self.release.servers, binds)
+
+    def _describe(self, place: Path, argv: Sequence[str], files: Files, binds: Mapping[str, str]) -> dict[str, Any]:
+        scratch = {"/tmp": f"{place}/tmp", "/var/tmp": f"{place}/tmp"}  # noqa: S108 - its own
+        own = {where: os.path.relpath(self.folder.path / what, place) for where, what in {**scratch, **binds}.items()}
+        absolute = {where: what for where, what in binds.items() if what.startswith("/")}
+        return {
+            "argv": list(argv),
+            "binds": {**files.binds, **own, **absolute},
+            "cwd": "/",
+            "env": _SERVER_ENV,
+            "links": dict(files.links),
+            "tree": files.tree,
+        }

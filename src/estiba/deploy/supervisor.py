@@ -1,0 +1,207 @@
+"""runit, which keeps processes running: one folder per service, spoken to through the pipes that `runsv` makes there.
+
+A service is wanted up or down; that is in its folder too (`down`), so a restarted supervisor brings up what ran before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from estiba.errors import DeployError
+from estiba.process import spawn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from estiba.deploy.folder import Folder
+
+LOG_BYTES: Final = 4_000_000
+LOG_FILES: Final = 10
+
+_STATUS_SIZE: Final = 20
+_TAI: Final = 4611686018427387914
+"""What a TAI64 label adds to the seconds of Unix time."""
+
+_STATES: Final = ("down", "up", "finishing")
+_PAUSE: Final = 0.02
+_START_LIMIT: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How a service is doing: `up`, `down` or `finishing`, whether it is wanted up, its process, and since when."""
+
+    state: str
+    is_wanted: bool
+    pid: int
+    since: float
+
+    @classmethod
+    def parse(cls, data: bytes) -> Status:
+        """Read runit's status file (runit's `sv.c`): a TAI64N label, the process, and flags."""
+        return cls(
+            state=_STATES[data[19]],
+            is_wanted=data[17:18] == b"u",
+            pid=int.from_bytes(data[12:16], "little"),
+            since=int.from_bytes(data[:8], "big") - _TAI + int.from_bytes(data[8:12], "big") / 1e9,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervisor:
+    """The supervisor of one target.
+
+    Attributes:
+        folder: The target's folder.
+        slots: Names of all services that there may ever be.
+    """
+
+    folder: Folder
+    slots: Sequence[str]
+
+    @property
+    def services(self) -> Path:
+        """The folder with one folder per service."""
+        return self.folder.path / "services"
+
+    def install(self, slot: str, program: Mapping[str, Any], *, starter: Path, supervisor: Path) -> None:
+        """Write down what a service runs from its next start on.
+
+        Args:
+            slot: The service.
+            program: What the starter reads.
+            starter: The program that starts it.
+            supervisor: Store path of runit, whose logger keeps the service's output.
+        """
+        log = self.folder.path / "logs" / slot
+        for place in (self.services / slot, self.services / slot / "tmp", self.services / slot / "log", log):
+            self.folder.own(place)
+        self.folder.write_text(log / "config", f"s{LOG_BYTES}\nn{LOG_FILES}\n")
+        logger = {"argv": [f"{supervisor}/bin/svlogd", "-tt", os.path.relpath(log, self.services / slot / "log")]}
+        for place, content in ((self.services / slot / "log", {**logger, "env": {}}), (self.services / slot, program)):
+            self.folder.write(place / "program.json", content)
+            self.folder.link(place / "run", starter)
+        self.folder.link(self.services / slot / "finish", starter)
+        if not (self.services / slot / "supervise").exists():
+            (self.services / slot / "down").touch()
+
+    def install_all(self, *, starter: Path, supervisor: Path) -> None:
+        """Make all folders, so that a service that is used for the first time is looked after at once."""
+        for slot in self.slots:
+            program = self.installed(slot) or {"argv": [], "env": {}}
+            place = self.services / slot / "run"
+            own = place.readlink() if place.is_symlink() and place.exists() else starter
+            self.install(slot, program, starter=own, supervisor=supervisor)
+
+    def installed(self, slot: str) -> dict[str, Any]:
+        """Return what a service is set to run, empty for one that never was."""
+        return self.folder.read(self.services / slot / "program.json")
+
+    def is_alive(self, slot: str) -> bool:
+        """Tell whether a service is looked after."""
+        try:
+            os.close(os.open(self.services / slot / "supervise" / "ok", os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:
+            return False
+        return True
+
+    def start(self, supervisor: Path) -> None:
+        """Start the supervisor unless it runs, and wait until it looks after every service.
+
+        Raises:
+            DeployError: It does not.
+        """
+        if not all(self.is_alive(slot) for slot in self.slots):
+            output = self.folder.path / "logs" / "supervisor.log"
+            argv = [f"{supervisor}/bin/runsvdir", "-P", "."]
+            env = {"PATH": f"{supervisor}/bin"}
+            pid = spawn(argv, env=env, cwd=self.services, output=output, user=self.folder.user)
+            self.folder.write(self.folder.path / "supervisor.json", {"pid": pid})
+            if not _wait(lambda: all(self.is_alive(slot) for slot in self.slots), _START_LIMIT):
+                msg = f"the supervisor does not start:\n{output.read_text(errors='replace')[-2000:]}"
+                raise DeployError(msg)
+
+    def stop(self, limit: float) -> None:
+        """End the supervisor and what still runs under it."""
+        known = self.folder.read(self.folder.path / "supervisor.json")
+        if known:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if self._is_ours(known["pid"]):
+                    os.kill(known["pid"], signal.SIGHUP)
+        for slot in self.slots:
+            self._send(slot, "x")
+        _wait(lambda: not any(self.is_alive(slot) for slot in self.slots), limit)
+
+    def up(self, slot: str) -> None:
+        """Want a service up."""
+        (self.services / slot / "down").unlink(missing_ok=True)
+        (self.services / slot / "exit.json").unlink(missing_ok=True)
+        self._send(slot, "u")
+
+    def down(self, slot: str, *, also: str = "") -> None:
+        """Want a service down; it is asked to end with SIGTERM, and with the signals that `also` names by letters."""
+        if (self.services / slot).exists():
+            (self.services / slot / "down").touch()
+            self._send(slot, f"d{also}")
+
+    def signal(self, slot: str, letter: str) -> None:
+        """Send a service one signal: `h` for SIGHUP, `k` for SIGKILL, and so on."""
+        self._send(slot, letter)
+
+    def status(self, slot: str) -> Status | None:
+        """Return how a service is doing, or None where nobody looks after it."""
+        if not self.is_alive(slot):
+            return None
+        data = (self.services / slot / "supervise" / "status").read_bytes()
+        return Status.parse(data) if len(data) == _STATUS_SIZE else None
+
+    def is_up(self, slot: str) -> bool:
+        """Tell whether a service runs."""
+        status = self.status(slot)
+        return status is not None and status.state == "up"
+
+    def has_ended(self, slot: str) -> str:
+        """Return how a service ended since it was wanted up, or an empty string while it has not."""
+        end = self.folder.read(self.services / slot / "exit.json")
+        if not end:
+            return ""
+        return f"ended with {end['code']}" if end["code"] >= 0 else f"was ended by signal {end['signal']}"
+
+    def wait_down(self, slot: str, limit: float) -> bool:
+        """Wait until a service has ended; tell whether it did within the seconds."""
+        return _wait(lambda: (status := self.status(slot)) is None or status.state == "down", limit)
+
+    def _send(self, slot: str, letters: str) -> None:
+        try:
+            pipe = os.open(self.services / slot / "supervise" / "control", os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return
+        try:
+            os.write(pipe, letters.encode())
+        finally:
+            os.close(pipe)
+
+    @staticmethod
+    def _is_ours(pid: int) -> bool:
+        """Tell whether a process is a supervisor: its number may have gone to another since."""
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123 - not a path
+            return b"runsvdir" in file.read()
+        return False
+
+
+def until(limit: float) -> Iterator[float]:
+    """Yield the seconds left again and again, with short pauses, until they are over."""
+    deadline = time.monotonic() + limit
+    while (left := deadline - time.monotonic()) > 0:
+        yield left
+        time.sleep(_PAUSE)
+
+
+def _wait(is_done: Any, limit: float) -> bool:  # noqa: ANN401 - a function without arguments
+    return any(is_done() for _ in until(limit)) or bool(is_done())

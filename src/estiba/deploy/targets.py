@@ -1,0 +1,25 @@
+"""The targets of a service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from estiba import project as projects
+from estiba.deploy import settings
+from estiba.deploy.host import Host
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from estiba.config import Config
+    from estiba.deploy.target import Target
+
+
+def find(folder: Path, name: str, config: Config) -> Target:
+    """Return a target of the service in a folder.
+
+    Raises:
+        ConfigError: There is no such target, or its settings have problems.
+    """
+    project = projects.load(folder)
+    return Host(project=folder, config=config, settings=settings.load(folder, name, project.targets))

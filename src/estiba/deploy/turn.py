@@ -1,0 +1,67 @@
+"""One command at a time works on a target; the others are told who does."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from estiba.errors import BusyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from estiba.deploy.folder import Folder
+
+_FILE = "lock"
+
+
+@contextmanager
+def take(folder: Folder, owner: Mapping[str, Any]) -> Iterator[None]:
+    """Keep other commands from changing the target as long as the block runs, or this process lives.
+
+    Args:
+        folder: The target's folder.
+        owner: Who works on it, for whoever comes next.
+
+    Raises:
+        BusyError: Another command works on it; says which and whose.
+    """
+    file = os.open(folder.path / _FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(file, 0)
+        os.pwrite(file, json.dumps(dict(owner), sort_keys=True).encode(), 0)
+        yield
+    except BlockingIOError as error:
+        held = _parse(os.pread(file, 4096, 0))
+        who = f"{held.get('user', 'somebody')} runs {held.get('command', 'a command')} here"
+        msg = f"{who} since {held.get('since', 'just now')} (process {held.get('pid', 'unknown')})"
+        raise BusyError(msg, hint="wait until it is done, then run this again") from error
+    finally:
+        os.close(file)
+
+
+def is_taken(folder: Folder) -> bool:
+    """Tell whether a command works on the target right now."""
+    try:
+        file = os.open(folder.path / _FILE, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,36 @@
+"""Deploy a service to a target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from estiba import config
+from estiba.deploy import targets
+from estiba.tasks.console import console, task
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+
+@task(
+    default=True,
+    help={
+        "target": "Where to; `local`, this machine, needs no settings.",
+        "project": "The service's folder.",
+        "json": "Print one JSON object on standard output.",
+    },
+)
+def deploy(_: Context, *, target: str = "local", project: str = ".", json: bool = False) -> None:
+    """Build the service, migrate its database, serve the release without losing a request, and try it."""
+    place = targets.find(Path(project), target, config.load())
+    with console.step(f"deploy to {target}") as tell:
+        record = place.deploy(tell=tell)
+    if json:
+        console.json({**record.to_dict(), "urls": place.urls()})
+        return
+    for name in record.migrations:
+        console.say(f"applied {name}")
+    console.say(f"release {record.number} ({record.version}, {record.digest}): {record.result}")
+    for url in place.urls().values():
+        console.result(url)

@@ -1,0 +1,30 @@
+"""Take a target down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from estiba import config
+from estiba.deploy import targets
+from estiba.tasks.console import console, task
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+
+@task(
+    default=True,
+    help={
+        "target": "Where.",
+        "project": "The service's folder.",
+        "json": "Print one JSON object on standard output.",
+    },
+)
+def down(_: Context, *, target: str = "local", project: str = ".", json: bool = False) -> None:
+    """End all processes of a target; its data and its releases stay."""
+    place = targets.find(Path(project), target, config.load())
+    with console.step(f"down on {target}") as tell:
+        record = place.down(tell=tell)
+    if json:
+        console.json(record.to_dict())

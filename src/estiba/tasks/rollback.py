@@ -1,0 +1,32 @@
+"""Go back to the release before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from estiba import config
+from estiba.deploy import targets
+from estiba.tasks.console import console, task
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+
+@task(
+    default=True,
+    help={
+        "target": "Where.",
+        "project": "The service's folder.",
+        "json": "Print one JSON object on standard output.",
+    },
+)
+def rollback(_: Context, *, target: str = "local", project: str = ".", json: bool = False) -> None:
+    """Serve the release before again, without losing a request; the database stays as it is."""
+    place = targets.find(Path(project), target, config.load())
+    with console.step(f"rollback on {target}") as tell:
+        record = place.rollback(tell=tell)
+    if json:
+        console.json({**record.to_dict(), "urls": place.urls()})
+        return
+    console.result(f"release {record.number} serves {record.version} ({record.digest}) again")

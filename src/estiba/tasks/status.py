@@ -1,0 +1,51 @@
+"""Show how a target is doing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from estiba import config
+from estiba.deploy import targets
+from estiba.tasks.console import console, leave, task
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+    from estiba.deploy.target import Report
+
+
+@task(
+    default=True,
+    help={
+        "target": "Where.",
+        "project": "The service's folder.",
+        "json": "Print one JSON object on standard output.",
+    },
+)
+def status(_: Context, *, target: str = "local", project: str = ".", json: bool = False) -> None:
+    """Show the release that is served, its processes, and what was done last; exit with 1 unless it is ready."""
+    report = targets.find(Path(project), target, config.load()).status()
+    if json:
+        console.json(report.to_dict())
+    else:
+        _show(report)
+    for note in report.notes:
+        console.warn(note)
+    leave(0 if report.is_ready else 1)
+
+
+def _show(report: Report) -> None:
+    if not report.release:
+        console.result(f"{report.target}: nothing is served")
+        return
+    release = report.release
+    ready = "ready" if report.is_ready else "not ready"
+    console.result(f"{report.target}: {report.service} {release['version']}, release {release['number']}, {ready}")
+    console.result(f"{release['digest']}  {release['path']}")
+    for url in report.urls.values():
+        console.result(url)
+    rows = [(one.name, one.state, one.pid, one.seconds) for one in report.processes]
+    console.table(("process", "state", "id", "seconds"), rows)
+    if report.last:
+        console.result(f"last: {report.last.command} by {report.last.user}, {report.last.since}: {report.last.result}")
