@@ -51,8 +51,9 @@ rec {
         PATH = builtins.concatStringsSep ":" (map (package: "${package}/bin") (packages ++ programs.all));
         PYTHONPATH = "${flake}/src";
         ESTIBA_FLAKE = "${flake}";
-        # Root may write into the store, and Python would put its bytecode there.
+        # Root may write into the store, and Python would put its bytecode there; its own folder costs no one anything.
         shellHook = ''
+          unset PYTHONDONTWRITEBYTECODE
           export PYTHONPYCACHEPREFIX="''${XDG_CACHE_HOME:-''${HOME:-/tmp}/.cache}/estiba/pycache"
         '';
       }
