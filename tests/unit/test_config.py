@@ -9,7 +9,8 @@ from estiba import config
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (config.ENV_FLAKE, config.ENV_CACHE, config.ENV_NO_COLOR, "XDG_CACHE_HOME"):
+    own = (config.ENV_FLAKE, config.ENV_CACHE, config.ENV_CACHE_KEY, config.ENV_NO_COLOR)
+    for name in (*own, "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/home/grace")
 
@@ -57,3 +58,13 @@ def test_child_environment_keeps_and_adds(monkeypatch: pytest.MonkeyPatch) -> No
     child = config.environment(LC_ALL="C")
 
     assert (child["LANG"], child["LC_ALL"]) == ("es_ES.UTF-8", "C")
+
+
+def test_keys_and_nix_settings_follow_the_desktop_standard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are in the user's configuration folder; the key may be elsewhere, for example in CI."""
+    assert config.load().cache_key == Path("/home/grace/.config/estiba/cache.key")
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/etc/grace")
+    monkeypatch.setenv(config.ENV_CACHE_KEY, "/run/secrets/key")
+
+    assert config.load().nix_conf == Path("/etc/grace/nix/nix.conf")
+    assert config.load().cache_key == Path("/run/secrets/key")

@@ -60,4 +60,4 @@ class Address:
 
     def store(self, **parameters: str) -> str:
         """Return the URL with parameters of the store, as `nix copy --to` takes it."""
-        return f"{self.url}?{urlencode(parameters, quote_via=quote)}" if parameters else self.url
+        return f"{self.url}?{urlencode(parameters, safe='/', quote_via=quote)}" if parameters else self.url

@@ -212,5 +212,7 @@ def _unsigned(address: Address, theirs: dict[str, Entry], key: SigningKey, runne
             f"{address} has signatures of another key that is called {key.public.name} too: "
             f"{', '.join(forged[:_SHOWN])}"
         )
-        raise CacheError(message, hint="push with that key, or make one of another name: invoke cache.keygen --name NAME")
+        raise CacheError(
+            message, hint="push with that key, or make one of another name: invoke cache.keygen --name NAME"
+        )
     return tuple(sorted(verdict.untrusted))
