@@ -28,6 +28,12 @@
       devShells = eachSystem (system: {
         default = (estiba.shellsFor system).mkShell { };
       });
+      checks = eachSystem (system: {
+        library = import ./tests/nix/check.nix {
+          inherit system;
+          seed = (estiba.toolsFor system).seed.folder;
+        };
+      });
       formatter = eachSystem (system: (estiba.programsFor system).formatter);
     };
 }

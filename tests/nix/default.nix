@@ -41,6 +41,13 @@ in
   ) (builtins.filter ({ value, ... }: value.expr != value.expected) holding);
 
   /**
+    Cases that must throw and do not; which message they throw with cannot be seen from inside.
+  */
+  silent = map ({ name, ... }: name) (
+    builtins.filter ({ value, ... }: (builtins.tryEval (builtins.deepSeq value.expr null)).success) throwing
+  );
+
+  /**
     Case → message, for those that must throw.
   */
   errors = builtins.listToAttrs (
