@@ -31,7 +31,7 @@ let
   settingsOf =
     src: file:
     let
-      found = builtins.match ".*DJANGO_SETTINGS_MODULE[\"'], *[\"']([A-Za-z0-9_.]+)[\"'].*" (
+      found = builtins.match ".*DJANGO_SETTINGS_MODULE[\"'],[[:space:]]*[\"']([A-Za-z0-9_.]+)[\"'].*" (
         builtins.readFile (src + "/${file}")
       );
     in
@@ -55,14 +55,19 @@ let
     else
       "${builtins.head candidates}.wsgi:application";
 
-  # PEP 503, but for runs of separators, which no name on an index has.
+  # PEP 503.
   normalised =
     name:
     let
-      letters = [ "A" "B" "C" "D" "E" "F" "G" "H" "I" "J" "K" "L" "M" "N" "O" "P" "Q" "R" "S" "T" "U" "V" "W" "X" "Y" "Z" "_" "." ];
-      lower = [ "a" "b" "c" "d" "e" "f" "g" "h" "i" "j" "k" "l" "m" "n" "o" "p" "q" "r" "s" "t" "u" "v" "w" "x" "y" "z" "-" "-" ];
+      parts = builtins.filter builtins.isString (builtins.split "[-_.]+" name);
     in
-    builtins.replaceStrings letters lower name;
+    lowercase (builtins.concatStringsSep "-" parts);
+
+  lowercase =
+    let
+      characters = text: map (at: builtins.substring at 1 text) (builtins.genList (at: at) 26);
+    in
+    builtins.replaceStrings (characters "ABCDEFGHIJKLMNOPQRSTUVWXYZ") (characters "abcdefghijklmnopqrstuvwxyz");
 
   dots = builtins.replaceStrings [ "." ] [ "/" ];
 
@@ -105,7 +110,8 @@ in
       merged
       // {
         inherit settings;
-        name = normalised (project.name or (baseNameOf (toString src)));
+        # The folder's name differs from clone to clone, and so would the image's digest.
+        name = normalised (project.name or "service");
         version = project.version or "0";
         source = project.urls.Source or project.urls.Repository or null;
         licenses = if builtins.isString (project.license or null) then project.license else null;

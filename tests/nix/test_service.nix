@@ -27,6 +27,19 @@ in
         ];
       };
     };
+    knows-the-layout-of-formatters-and-odd-names = {
+      expr = {
+        inherit (load ./services/formatted) name settings;
+      };
+      expected = {
+        name = "puerto-viejo-2";
+        settings = "harbour.settings.base";
+      };
+    };
+    has-one-name-for-the-nameless = {
+      expr = (load ./services/explicit).name;
+      expected = "service";
+    };
     takes-what-is-written = {
       expr = {
         inherit (load ./services/explicit)

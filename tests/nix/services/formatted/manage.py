@@ -1,0 +1,8 @@
+"""Django's command line."""
+
+import os
+
+os.environ.setdefault(
+    "DJANGO_SETTINGS_MODULE",
+    "harbour.settings.base",
+)
