@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
 import uuid
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
-from tests.services import caches, harbour, ports
+from tests.services import caches, ports
+from tests.services.stores import built_in, discard
 
-from estiba import config, nix
+from estiba import nix
 from estiba.cache import contents, keys, push, settings, trouble
 from estiba.cache.address import Address
 from estiba.errors import CacheError
@@ -31,29 +25,11 @@ if TYPE_CHECKING:
 
 PAIR: Final = Path(__file__).parents[1] / "fixtures" / "nix" / "pair.nix"
 
-REALISE: Final = (
-    "from pathlib import Path; from estiba import build, config; "
-    "print(build.realise(Path.cwd(), 'image', config.load()))"
-)
-"""Builds as `invoke build` does, and reads nothing from the store, which is not at /nix."""
-
-OF_THE_APPLICATION: Final = {
-    "application",
-    "image",
-    "layer-application",
-    "layer-static",
-    "sbom-aarch64-linux",
-    "sbom-x86_64-linux",
-    "static-files",
-}
-"""What a changed line of a service builds anew, at most."""
-
 
 @pytest.fixture(autouse=True)
 def _own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what Nix remembers of caches apart, as each test starts with another one at a similar address."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "memory"))
-    monkeypatch.setenv("ESTIBA_CACHE_DIR", str(config.load().cache_dir))
 
 
 @pytest.fixture
@@ -76,12 +52,6 @@ def empty_store(tmp_path: Path) -> Iterator[Path]:
     discard(store)
 
 
-def discard(store: Path) -> None:
-    """Remove a store, whose files are read-only."""
-    subprocess.run(["chmod", "--recursive", "u+w", str(store)], check=False, stderr=subprocess.DEVNULL)
-    shutil.rmtree(store, ignore_errors=True)
-
-
 def make(attribute: str, text: str, *, options: tuple[str, ...] = (), log: BuildLog | None = None) -> str:
     """Build a small store path."""
     words = [attribute, "--file", str(PAIR), "--argstr", "text", text, "--log-format", "internal-json", "-v", *options]
@@ -100,160 +70,6 @@ def take(address: Address, key: SigningKey, store: Path) -> tuple[str, ...]:
     lines = settings.Settings(caches=()).add(address, key.public).block().splitlines()
     chosen = [word for line in lines for word in ("--option", *line.split(" = "))]
     return ("--store", str(store), "--option", "substituters", "", *chosen)
-
-
-def built_in(store: Path) -> list[str]:
-    """Return the names of what was built in a store; Nix keeps a log of each."""
-    logs = (store / "nix/var/log/nix/drvs").glob("*/*")
-    return sorted(log.name.partition("-")[2].removesuffix(".bz2").removesuffix(".drv") for log in logs)
-
-
-def archives(address: Address) -> list[Path]:
-    """Return the archives of a cache in a folder, largest first."""
-    assert address.folder
-    return sorted((address.folder / "nar").iterdir(), key=lambda file: -file.stat().st_size)
-
-
-class Machine:
-    """Another machine: a home folder, an empty store, and a copy of a service's commit."""
-
-    def __init__(self, place: Path, service: Path) -> None:
-        self.store = place / "store"
-        self.service = place / service.name
-        shutil.copytree(service, self.service, ignore=shutil.ignore_patterns(".estiba"))
-        self._env = config.environment(
-            HOME=str(place / "home"),
-            XDG_CONFIG_HOME=str(place / "home/.config"),
-            XDG_CACHE_HOME=str(place / "home/.cache"),
-            NIX_REMOTE=str(self.store),
-            ESTIBA_FLAKE=harbour.FLAKE,
-            PYTHONPATH=str(harbour.ROOT / "src"),
-        )
-
-    def invoke(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a task there."""
-        argv = [sys.executable, "-m", "invoke", *words]
-        return subprocess.run(argv, cwd=self.service, env=self._env, capture_output=True, text=True, check=False)
-
-    def build(self) -> str:
-        """Build the image there and return its digest, read from that store."""
-        argv = [sys.executable, "-c", REALISE]
-        done = subprocess.run(argv, cwd=self.service, env=self._env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return self.digest(done.stdout.strip())
-
-    def digest(self, path: str) -> str:
-        """Return the digest of an image in its store."""
-        summary = json.loads((self.store / path.removeprefix("/") / "estiba.json").read_text())
-        return str(summary["digest"])
-
-    def locked_files(self) -> list[str]:
-        """Return the names of the packages that its store has."""
-        return sorted(file.name for file in (self.store / "nix/store").iterdir() if file.suffix in {".deb", ".whl"})
-
-
-@pytest.fixture
-def built(harbour: Path, tmp_path: Path) -> Path:
-    """Return a copy of the service with its image built."""
-    service = tmp_path / "here" / harbour.name
-    shutil.copytree(harbour, service)
-    invoke(service, "build")
-    return service
-
-
-def invoke(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a task that must succeed."""
-    return harbour.invoke(folder, *words)
-
-
-@pytest.fixture
-def machine(built: Path, tmp_path: Path) -> Iterator[Machine]:
-    """Return another machine with the same commit."""
-    other = Machine(tmp_path / "there", built)
-    yield other
-    discard(other.store)
-
-
-def result(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    """Return the JSON object that a task printed."""
-    assert done.stdout, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def test_image_comes_out_of_the_cache(built: Path, machine: Machine, tmp_path: Path) -> None:
-    """With an empty store, the cache and the lock, nothing is built and nothing fetched, and the image is the same."""
-    folder, secret = tmp_path / "a cache", str(tmp_path / "team.key")
-    public = invoke(built, "cache.keygen", "--name", "team-1", "--file", secret).stdout.strip()
-    sent = result(invoke(built, "cache.push", str(folder), "--key", secret, "--json"))
-    used = machine.invoke("cache.use", str(folder), "--public-key", public, "--json")
-
-    there = machine.invoke("build", "--json")
-
-    assert result(used)["changed"] is True
-    assert there.returncode == 0, there.stderr
-    assert machine.digest(result(there)["path"]) == result(invoke(built, "build", "--json"))["digest"]
-    assert (built_in(machine.store), machine.locked_files()) == ([], [])
-    assert len(sent["paths"]) == len(list(folder.glob("*.narinfo")))
-    assert "warning" not in there.stderr
-
-
-def test_changed_line_needs_no_registry(built: Path, machine: Machine, folder: Address, tmp_path: Path) -> None:
-    """With the inputs in the cache too, another machine builds what changed and fetches nothing."""
-    secret = str(tmp_path / "team.key")
-    public = invoke(built, "cache.keygen", "--name", "team-1", "--file", secret).stdout.strip()
-    invoke(built, "cache.push", str(folder.folder), "--key", secret, "--inputs")
-    machine.invoke("cache.use", str(folder.folder), "--public-key", public)
-    script = machine.service / "manage.py"
-    script.write_text(f"{script.read_text()}\n# A changed line.\n")
-
-    digest = machine.build()
-
-    assert digest != result(invoke(built, "build", "--json"))["digest"]
-    assert set(built_in(machine.store)) <= OF_THE_APPLICATION
-
-
-def test_damaged_image_is_refused(built: Path, machine: Machine, folder: Address, tmp_path: Path) -> None:
-    """A build that needs a damaged archive says so, names the way out, and installs nothing of it."""
-    secret = str(tmp_path / "team.key")
-    public = invoke(built, "cache.keygen", "--name", "team-1", "--file", secret).stdout.strip()
-    invoke(built, "cache.push", str(folder.folder), "--key", secret)
-    machine.invoke("cache.use", str(folder.folder), "--public-key", public)
-    archives(folder)[0].write_bytes(b"\0" * 4096)
-
-    there = machine.invoke("build")
-    seen = machine.invoke("cache.info", str(folder.folder))
-    again = invoke(built, "cache.push", str(folder.folder), "--key", secret, "--json")
-
-    assert there.returncode == 6
-    assert f"the cache at {folder} is damaged; refused what it sent" in there.stderr
-    assert "invoke fetch" in there.stderr
-    assert seen.returncode == 1
-    assert "its archive has 4096 bytes instead of" in seen.stderr
-    assert len(result(again)["repaired"]) == 1
-    assert machine.invoke("build").returncode == 0
-
-
-def test_killed_push_goes_on(built: Path, folder: Address, tmp_path: Path) -> None:
-    """After SIGKILL at any moment the cache is whole as far as it goes, and the next push completes it."""
-    secret = str(tmp_path / "team.key")
-    invoke(built, "cache.keygen", "--name", "team-1", "--file", secret)
-    env = config.environment(ESTIBA_FLAKE=harbour.FLAKE, PYTHONPATH=str(harbour.ROOT / "src"))
-    argv = [sys.executable, "-m", "invoke", "cache.push", str(folder.folder), "--key", secret, "--inputs"]
-    place = Path(str(folder.folder))
-    for enough in (1, 20, 60):
-        with subprocess.Popen(argv, cwd=built, env=env, start_new_session=True, stderr=subprocess.DEVNULL) as pushing:
-            while len(list(place.glob("*.narinfo"))) < enough and pushing.poll() is None:
-                time.sleep(0.005)
-            os.killpg(pushing.pid, signal.SIGKILL)
-        assert not contents.read(folder, thorough=True).is_damaged
-
-    done = result(invoke(built, "cache.push", str(folder.folder), "--key", secret, "--inputs", "--json"))
-
-    assert done["present"] >= 60
-    found = contents.read(folder, thorough=True)
-    assert len(found.entries) == done["present"] + len(done["paths"])
-    assert not found.is_damaged
 
 
 def test_server_gets_archives_before_records(key: SigningKey, tmp_path: Path, empty_store: Path) -> None:
