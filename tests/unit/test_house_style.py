@@ -69,7 +69,7 @@ def parse(file: Path) -> ast.Module:
 class WithoutTexts(ast.NodeTransformer):
     """Empties all strings."""
 
-    def visit_Constant(self, node: ast.Constant) -> ast.Constant:  # noqa: N802 - named by ast
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
         """Replace a string."""
         return ast.Constant("") if isinstance(node.value, str) else node
 
