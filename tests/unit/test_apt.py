@@ -54,6 +54,13 @@ def test_simulate_reads_what_would_be_installed(root: AptRoot) -> None:
     assert runner.calls == [["apt-get", *root.options("amd64"), "-q", "--simulate", "install", "python3.13"]]
 
 
+def test_simulate_reads_replacements(root: AptRoot) -> None:
+    """A version that is installed already stands before the new one."""
+    runner = RecordingRunner("Inst perl-base [999:0] (5.36.0-7 Debian:12.15/oldstable [arm64])\n")
+
+    assert apt.simulate(root, "arm64", ["perl"], runner=runner) == {"perl-base": "5.36.0-7"}
+
+
 def test_options_leave_the_network_to_the_machine(root: AptRoot) -> None:
     """Folders, architecture and status are the root's own; of `Acquire` only which lists to read, never how."""
     options = root.options("arm64", "amd64", status="scripts")
@@ -113,8 +120,8 @@ def test_update_that_fails_is_not_remembered(root: AptRoot) -> None:
 
 def test_pretend_does_not_touch_an_equal_file(root: AptRoot) -> None:
     """Reading everything anew takes apt a second , so the file does not change without need."""
-    apt.pretend(root, "amd64", status="scripts", text="Package: dpkg\n")
+    apt.pretend(root, "amd64", status="scripts", installed="Package: dpkg\n")
     before = (root.state("amd64", "scripts") / "status").stat().st_mtime_ns
-    apt.pretend(root, "amd64", status="scripts", text="Package: dpkg\n")
+    apt.pretend(root, "amd64", status="scripts", installed="Package: dpkg\n")
 
     assert (root.state("amd64", "scripts") / "status").stat().st_mtime_ns == before

@@ -111,7 +111,7 @@ def test_kept_versions_are_pinned_and_gone_ones_told(root: AptRoot) -> None:
 
     assert gone == ["libc6 2.41-1"]
     assert (
-        root.folder / "amd64.preferences"
+        root.state("amd64", "scripts") / "preferences"
     ).read_text() == "Package: libc6\nPin: version 2.41-1\nPin-Priority: 1001\n"
 
 
@@ -165,3 +165,14 @@ def test_new_lists_are_asked_anew(root: AptRoot) -> None:
     debian.resolve(root, request("x86_64-linux"), groups=["base"], runner=apt)
 
     assert len(apt.calls) == 2 * count
+
+
+def test_what_is_only_presented_is_not_pinned(root: AptRoot) -> None:
+    """A package that another group holds for real stays presented as installed in the groups that can do without."""
+    apt = FakeApt({"libc6": "2", "perl-base": "5"}, {})
+    found, _ = debian.resolve(root, request("x86_64-linux"), groups=["base"], runner=apt)
+    root.lists.mkdir()
+    (root.lists / "mirror_InRelease").write_text("Date: later")
+    debian.resolve(root, request("x86_64-linux"), groups=["base"], keep=found, runner=apt)
+
+    assert "perl-base" not in (root.state("amd64", "scripts") / "preferences").read_text()

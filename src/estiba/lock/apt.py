@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _FRESH_SECONDS: Final = 3600
 _UNSUITABLE: Final = ("DEP-11", "DEP-11-icons-small", "DEP-11-icons", "DEP-11-icons-hidpi", "Translations")
+_INSTALL: Final = re.compile(r"^Inst ([^ :]+)\S* (?:\[[^]]*\] )?\((\S+) ", re.MULTILINE)
+"""A line such as `Inst libc6 (2.41-12 Debian:13.0/stable [amd64])`; an installed version stands before it."""
 _ARCHITECTURES: Final = ("amd64", "arm64")
 
 
@@ -69,7 +72,7 @@ class AptRoot:
             # Container images turn these two off; reading the lists anew costs 1.5 s a command.
             "Dir::Cache::pkgcache": "pkgcache.bin",
             "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
-            "Dir::Etc::Preferences": str(self.folder / f"{native}.preferences"),
+            "Dir::Etc::Preferences": str(state / "preferences"),
             "Dir::Etc::PreferencesParts": str(self.folder / "none"),
             "Dir::Etc::SourceList": str(self.folder / "none"),
             "Dir::Etc::SourceParts": str(self.folder / "sources"),
@@ -95,18 +98,27 @@ def prepare(cache: Path, suite: str, pockets: Sequence[str], *, runner: Runner =
         (root.folder / folder).mkdir(parents=True, exist_ok=True)
     (root.folder / "sources" / "estiba.sources").write_text(text, encoding="utf-8")
     for arch in _ARCHITECTURES:
-        pretend(root, arch, status="none", text="")
+        pretend(root, arch, status="none")
     return root
 
 
-def pretend(root: AptRoot, arch: str, *, status: str, text: str) -> None:
-    """Make a named set of packages that apt shall think are installed; `text` is dpkg's status file."""
+def pretend(root: AptRoot, arch: str, *, status: str, installed: str = "", preferences: str = "") -> None:
+    """Make a named set of packages that apt shall think are installed.
+
+    Args:
+        root: The root.
+        arch: Debian architecture.
+        status: Name of the set.
+        installed: dpkg's status file.
+        preferences: apt's preferences, which hold versions.
+    """
     state = root.state(arch, status)
     (state / "cache" / "archives" / "partial").mkdir(parents=True, exist_ok=True)
+    (state / "preferences").write_text(preferences, encoding="utf-8")
     path = state / "status"
     # apt reads everything anew when this file changes, which takes a second.
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
+    if not path.exists() or path.read_text(encoding="utf-8") != installed:
+        path.write_text(installed, encoding="utf-8")
 
 
 @contextmanager
@@ -148,9 +160,7 @@ def simulate(
     if done.code != 0:
         msg = f"apt cannot resolve {', '.join(names)} in Debian {root.suite} for {arch}:\n{_reason(done)}"
         raise ResolutionError(msg, hint=f"look at the names in [tool.estiba] debian: apt-cache policy {names[-1]}")
-    # A line reads: Inst libc6 (2.41-12 Debian:13.0/stable [amd64])
-    lines = (line.split() for line in done.stdout.splitlines() if line.startswith("Inst "))
-    return {words[1].split(":")[0]: words[2].lstrip("(") for words in lines}
+    return dict(_INSTALL.findall(done.stdout))
 
 
 def show(

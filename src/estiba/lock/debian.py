@@ -177,11 +177,10 @@ def _resolve_platform(
     root: AptRoot, request: Request, *, platform: str, wanted: Sequence[str], keep: Sequence[Deb], runner: Runner
 ) -> list[Deb]:
     arch = ARCHITECTURES[platform]
-    (root.folder / f"{arch}.preferences").write_text(_render_preferences(keep), encoding="utf-8")
     groups: dict[str, set[str]] = defaultdict(set)
     versions: dict[str, str] = {}
     for group in wanted:
-        chosen = _solve(root, arch, group, request.names(group), runner=runner)
+        chosen = _solve(root, arch, request, group, keep=keep, runner=runner)
         versions.update(chosen)
         for name in chosen:
             if group != "service" or "base" not in groups[name]:
@@ -195,16 +194,22 @@ def _resolve_platform(
     return [_to_deb(paragraph, platform, groups, edges) for paragraph in paragraphs]
 
 
-def _solve(root: AptRoot, arch: str, group: str, names: Sequence[str], *, runner: Runner) -> dict[str, str]:
+def _solve(
+    root: AptRoot, arch: str, request: Request, group: str, *, keep: Sequence[Deb], runner: Runner
+) -> dict[str, str]:
     """Resolve one group, with maintainer scripts' packages presented as installed if that works."""
+    names = request.names(group)
     extras = _SERVER_EXTRAS if group == "check" else {}
     pretended = {name: provides for name, provides in {**_SCRIPTS_ONLY, **extras}.items() if name not in names}
     status = "servers" if extras else "scripts"
-    apt.pretend(root, arch, status=status, text=_render_status(pretended, arch))
+    # What is presented as installed must not be replaced by the version that another group has of it.
+    pins = _render_preferences(deb for deb in keep if deb.name not in pretended)
+    apt.pretend(root, arch, status=status, installed=_render_status(pretended, arch), preferences=pins)
     try:
         return apt.simulate(root, arch, names, status=status, runner=runner)
     except ResolutionError:
         # Something may need one of them at an exact version, as perl its perl-base: then all of them are real.
+        apt.pretend(root, arch, status="none", preferences=_render_preferences(keep))
         return apt.simulate(root, arch, names, runner=runner)
 
 

@@ -19,7 +19,7 @@ from estiba.lock import memo, pins, pip
 from estiba.lock.interpreter import drive
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from estiba.lock.pins import Pin
     from estiba.lock.pip import Bench, Choice
@@ -145,9 +145,19 @@ def _unpack(archive: Path, folder: Path) -> Path:
             packed.extractall(target)  # noqa: S202 - zipfile keeps members inside
     else:
         with tarfile.open(archive) as packed_tar:
-            packed_tar.extractall(target, filter="data")
+            packed_tar.extractall(target, _checked(packed_tar))  # noqa: S202 - see there
     (top,) = (path for path in target.iterdir() if path.is_dir())
     return top
+
+
+def _checked(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Yield what leaves no file outside the target, writable; Debian 12's Python has no filters for this yet."""
+    for member in archive:
+        if member.name.startswith("/") or ".." in Path(member.name).parts:
+            msg = f"{member.name} leads out of the sdist"
+            raise ResolutionError(msg, hint="do not use this package")
+        member.mode |= 0o700 if member.isdir() else 0o600
+        yield member
 
 
 def _load_pyproject(source: Path) -> dict[str, Any]:
