@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from estiba.build import Built
 
 PLATFORMS = ("aarch64-linux", "x86_64-linux")
+SAMPLES = shop_service.SOURCE.parent
 WHEELS = ("cffi", "pycparser", "crcmod", "docopt")
 """Whose bytecode or build is known to be hard to repeat."""
 
@@ -207,3 +208,18 @@ def test_lock_that_git_does_not_know(copied: Path) -> None:
 
     expected = "no estiba.lock beside pyproject.toml, or not known to git; run: invoke lock && git add estiba.lock"
     assert str(caught.value) == expected
+
+
+def test_committed_lock_builds_with_an_older_debian(tmp_path: Path) -> None:
+    """A lock made long ago, for Debian 12 and its Python, still fetches, builds, and runs."""
+    service = shop_service.copy(SAMPLES / "tiny", tmp_path / "tiny")
+    (service / "tasks.py").write_text(shop_service.TASKS)
+    harbour.invoke(service, "fetch")
+
+    built = build.build(service, shop_service.settings(), platform="x86_64-linux")
+
+    root = rootfs.unpack(built.path, tmp_path / "root")
+    trusted = "len(ssl.create_default_context().get_ca_certs()) > 50"
+    code = f"import sys, ssl, sqlite3, django; print(sys.version_info[:2], {trusted})"
+    assert root.python(code) == "(3, 11) True"
+    assert root.run("/opt/venv/bin/django-admin", "version").stdout.startswith("5.2")
