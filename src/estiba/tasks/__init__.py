@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 from estiba.tasks.collection import load
 
-ns = load(__name__, __path__)
+ns = load(__name__, __path__, sys.argv[1:])
 
 __all__ = ["ns"]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from invoke import Collection
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _NOT_TASKS: Final = frozenset({"collection", "console"})
 
@@ -17,14 +20,22 @@ output, everything else to standard error; `NO_COLOR` turns colours off. Shells 
 `source <(invoke --print-completion-script bash)`, and likewise with `zsh` and `fish`."""
 
 
-def load(package: str, path: list[str]) -> Collection:
-    """Compose the namespaces found in a package; adding a module there adds its tasks."""
+def load(package: str, path: list[str], words: Sequence[str] = ()) -> Collection:
+    """Compose the namespaces found in a package; adding a module there adds its tasks.
+
+    Args:
+        package: Its name.
+        path: Its folders.
+        words: The command line. Where it begins with one of the namespaces, the others that it does not name are left
+            out: importing all of them takes longer than many a task.
+    """
+    names = {module.name for module in pkgutil.iter_modules(path)} - _NOT_TASKS
+    named = [word.partition(".")[0] for word in words if not word.startswith("-")]
+    wanted = names & set(named) if named and named[0] in names else names
     collection = Collection()
-    names = sorted(module.name for module in pkgutil.iter_modules(path))
-    for name in names:
-        if name not in _NOT_TASKS:
-            module = importlib.import_module(f"{package}.{name}")
-            collection.add_collection(Collection.from_module(module), name=name)
+    for name in sorted(wanted):
+        module = importlib.import_module(f"{package}.{name}")
+        collection.add_collection(Collection.from_module(module), name=name)
     return collection
 
 
