@@ -297,7 +297,7 @@ def test_private_index_with_credentials(
 def test_private_index_with_netrc_and_fetch(
     tiny: Path, running_index: RunningIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A netrc file does as well, for locking and for fetching; a wrong hash names artifact, expected and got."""
+    """A netrc file does as well; a wrong hash is told with both; what is there in part is continued."""
     netrc = tmp_path / "netrc"
     netrc.write_text(f"machine localhost login {index.USER} password {index.PASSWORD}\n")
     netrc.chmod(0o600)
@@ -320,7 +320,10 @@ def test_private_index_with_netrc_and_fetch(
     assert f"{wheel.name}: wrong hash: expected sha256 {cargo.sha256.hex}, got " in said
 
     running_index.damage.clear()
+    partial = config.load().cache_dir / "artifacts" / "partial" / cargo.sha256.hex
+    partial.write_bytes(wheel.read_bytes()[:100])
     assert "fetched 1 artifacts" in harbour.invoke(tiny, "fetch").stdout
+    assert running_index.ranges == ["bytes=100-"]
 
 
 def forget(folder: Path) -> None:

@@ -26,12 +26,14 @@ class RunningIndex:
         folder: The wheels; what is written there later is served too.
         port: Where it listens.
         denied: How many requests came without the right credentials.
+        ranges: Which parts of files were asked for.
         damage: File names that are served with other bytes than their hash says.
     """
 
     folder: Path
     port: int = 0
     denied: int = 0
+    ranges: list[str] = field(default_factory=list)
     damage: set[str] = field(default_factory=set)
 
     @property
@@ -73,6 +75,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         kind, _, name = self.path.strip("/").partition("/")
         data = self.index.page(name) if kind == "simple" else self.index.file(name)
+        if data is not None and (part := self.headers.get("Range")):
+            self.index.ranges.append(part)
+            start = int(part.removeprefix("bytes=").removesuffix("-"))
+            self._answer(206, data[start:], {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"})
+            return
         self._answer(200 if data is not None else 404, data or b"", {"Content-Type": "text/html"})
 
     def _answer(self, code: int, data: bytes, headers: dict[str, str]) -> None:
