@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks import page
+from benchmarks.caches import Caches
 from benchmarks.ours import Ours
 from benchmarks.peer import Peer
 from benchmarks.stopwatch import measure
@@ -45,7 +46,9 @@ def main() -> None:
             theirs = measure_peer(subject, Peer(place, address), running)
             ours = measure_ours(subject, Ours(subject, settings, place / "stores"), running)
             packages = len(locked_wheels(subject.folder))
-    results = {"machine": describe_machine(), "ours": ours, "packages": packages, "peer": theirs}
+        with console.step("the binary cache, and nix copy"):
+            cache = Caches(subject, place / "caches").measure()
+    results = {"cache": cache, "machine": describe_machine(), "ours": ours, "packages": packages, "peer": theirs}
     RESULTS.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
     text = page.render(results)
     (ROOT / "docs" / "benchmarks.md").write_text(text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks import caches
+
 _HEAD = """\
 # Benchmarks
 
@@ -41,7 +43,7 @@ def render(results: dict[str, Any]) -> str:
         _megabytes("layers that a changed line moves", ours["moved"], peer["moved"]),
     ]
     again = f"An unchanged image is pushed with {ours['requests']} requests and {ours['resent']} bytes of blobs."
-    return head + "\n".join(rows) + f"\n\n{again}\n"
+    return head + "\n".join(rows) + f"\n\n{again}\n" + caches.render(results["cache"])
 
 
 def _seconds(name: str, ours: dict[str, Any], peer: dict[str, Any] | None) -> str:
