@@ -36,6 +36,7 @@ let
     host = import ./host.nix {
       inherit (scope) builder;
       python = tools.builderPython;
+      shell = tools.seed.folder;
     };
     image = import ./image.nix { inherit (scope) builder; };
   };

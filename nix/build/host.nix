@@ -1,4 +1,8 @@
-{ builder, python }:
+{
+  builder,
+  python,
+  shell,
+}:
 {
   /**
     A release of a service for one machine without containers: the image's root file system as a list of what is bound
@@ -59,6 +63,8 @@
       inherit (service) version;
       service = service.name;
       python = "${python}/usr/bin/python3.11";
+      shell = "${shell}/bin/busybox";
+      starter = ./host/start.sh;
       nginx = ./host/nginx.conf;
     };
 }

@@ -19,6 +19,9 @@ ENV_APT_SOURCES: Final = "ESTIBA_APT_SOURCES"
 ENV_CACHE_KEY: Final = "ESTIBA_CACHE_KEY"
 """File with the secret key that signs what is pushed to a binary cache."""
 
+ENV_STATE: Final = "ESTIBA_STATE_DIR"
+"""Folder for what targets on this machine keep: databases, uploads, logs."""
+
 ENV_NO_COLOR: Final = "NO_COLOR"
 """Any value turns colours off (no-color.org)."""
 
@@ -33,6 +36,7 @@ class Config:
     Attributes:
         flake: Flake reference of the library, or an empty string outside its development shell.
         cache_dir: Folder for downloads and apt state; disposable.
+        state_dir: Folder for databases, uploads and logs of targets on this machine.
         apt_sources: File to take Debian mirrors from, or None for the machine's apt configuration.
         docker_config: Docker's configuration file, with the credentials of registries; need not exist.
         cache_key: File with the secret key for binary caches; need not exist.
@@ -43,6 +47,7 @@ class Config:
 
     flake: str
     cache_dir: Path
+    state_dir: Path
     apt_sources: Path | None
     docker_config: Path
     cache_key: Path
@@ -55,9 +60,11 @@ def load() -> Config:
     """Read the environment once."""
     home_cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     home_config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    home_state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Config(
         flake=os.environ.get(ENV_FLAKE, ""),
         cache_dir=Path(os.environ.get(ENV_CACHE) or Path(home_cache, "estiba")),
+        state_dir=Path(os.environ.get(ENV_STATE) or Path(home_state, "estiba")),
         docker_config=Path(os.environ.get(ENV_DOCKER_CONFIG) or Path.home() / ".docker", "config.json"),
         apt_sources=Path(os.environ[ENV_APT_SOURCES]) if os.environ.get(ENV_APT_SOURCES) else None,
         cache_key=Path(os.environ.get(ENV_CACHE_KEY) or Path(home_config, "estiba", "cache.key")),

@@ -58,6 +58,7 @@ def settings(tmp_path: Path, flake: str = LIBRARY) -> config.Config:
     return config.Config(
         flake=flake,
         cache_dir=tmp_path / "cache",
+        state_dir=tmp_path / "state",
         apt_sources=None,
         docker_config=tmp_path / "config.json",
         cache_key=tmp_path / "cache.key",

@@ -81,15 +81,18 @@ def plan_app(given: dict[str, Any], out: Path, media: str) -> dict[str, Any]:
     }
 
 
-def add_starter(python: str, out: Path) -> None:
+def add_starter(given: dict[str, Any], out: Path) -> None:
     """Add the program that starts all others."""
     folder = out / "bin"
     folder.mkdir()
-    starter, *modules = _STARTER
-    (folder / "start").write_bytes(f"#!{python} -sSEB\n".encode() + starter.read_bytes())
-    (folder / "start").chmod(0o755)
-    for module in modules:
+    for module in _STARTER:
         shutil.copyfile(module, folder / module.name)
+    text = Path(given["starter"]).read_text()
+    names = {"program": str(folder / _STARTER[0].name), "python": given["python"], "shell": given["shell"]}
+    for name, value in names.items():
+        text = text.replace(f"@{name}@", value)
+    (folder / "start").write_text(text)
+    (folder / "start").chmod(0o755)
 
 
 def write_proxy(given: dict[str, Any], place: dict[str, str], out: Path) -> None:
@@ -119,7 +122,7 @@ def main() -> None:
     media = place["media_root"] or _MEDIA_ROOT
     files = Path(given["static"] or "/", "root", place["static_root"].lstrip("/"))
     (postgresql,) = Path(given["servers"]).glob("usr/lib/postgresql/*")
-    add_starter(given["python"], out)
+    add_starter(given, out)
     write_proxy(given, place, out)
     manifest = {
         "format": FORMAT,

@@ -23,12 +23,11 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Do what the name and the first argument say."""
-    if Path(sys.argv[0]).name == "finish":
-        note_end(sys.argv[1:])
-        return
-    given = Path(sys.argv[1] if len(sys.argv) > 1 else PROGRAM)
-    start(json.loads(given.read_text()), given.parent)
+    """Do what the name says that this was started by, which is the first argument."""
+    if Path(sys.argv[1]).name == "finish":
+        note_end(sys.argv[2:])
+    else:
+        start(json.loads(Path(PROGRAM).read_text()), Path())
 
 
 def start(program: dict[str, Any], folder: Path) -> NoReturn:

@@ -172,6 +172,6 @@ class Change:
         raise DeployError(msg, hint=hint or "invoke logs, mend the cause, and deploy again") from error
 
     def _step(self, step: Step) -> None:
-        self.tell(step.value)
         self.record = replace(self.record, step=step.name.lower())
         self.logbook.open(self.record)
+        self.tell(step.value)

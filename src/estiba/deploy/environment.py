@@ -37,6 +37,8 @@ def build(settings: Settings, folder: Folder, release: Release, port: int) -> di
         **_servers(),
         "ALLOWED_HOSTS": ",".join(settings.hosts),
         "CSRF_TRUSTED_ORIGINS": ",".join(origins),
+        # A deployment waits for the database before it starts anything; half a second less for each start.
+        "DB_WAIT_TIMEOUT": "0",
         "MEDIA_ROOT": release.media,
         "SECRET_KEY": folder.secret(),
         # nginx speaks plain HTTP here; what ends TLS in front of it redirects as well.

@@ -7,12 +7,10 @@ import os
 import secrets
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from estiba.errors import TargetError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 UID: Final = 10001
 """Who runs the processes where the superuser deploys; the image's user."""
@@ -66,6 +64,24 @@ class Folder:
             msg = f"{error.filename} cannot be written to: {error.strerror}"
             hint = "set folder in [tool.estiba.targets.local], or let this user write there"
             raise TargetError(msg, hint=hint) from error
+
+    def claim(self, project: Path) -> None:
+        """Take the folder for the service in another one, unless it is a different service's.
+
+        Raises:
+            TargetError: It is, or it lies where Nix would copy the database into the store.
+        """
+        service = project.resolve()
+        if self.path.is_relative_to(service) and not (service / ".git").exists():
+            msg = f"{self.path} lies in the service's folder, which Nix copies as a whole where it is no git repository"
+            raise TargetError(msg, hint="set folder in [tool.estiba.targets.local] to one outside, or run git init")
+        self.prepare()
+        known = self.read(self.path / "service.json").get("folder", str(service))
+        if known != str(service) and Path(known).exists():
+            msg = f"{self.path} belongs to the service in {known}, and this is {service}"
+            hint = "set folder in [tool.estiba.targets.local] to have one of its own"
+            raise TargetError(msg, hint=hint)
+        self.write(self.path / "service.json", {"folder": str(service)})
 
     def own(self, path: Path, mode: int = 0o700) -> None:
         """Make a folder that the processes write to."""

@@ -157,7 +157,7 @@ class Host:
     @contextmanager
     def _turn(self, command: str, tell: Callable[[str], None], *, repair: bool = True) -> Iterator[Change]:
         """Keep others out, and first of all repair what a killed command has left."""
-        self._folder.prepare()
+        self._folder.claim(self.project)
         record = Record.begin(command)
         with turn.take(self._folder, record.to_dict()):
             change = Change(

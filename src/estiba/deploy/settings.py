@@ -73,8 +73,14 @@ class Settings:
     smoke: tuple[str, ...]
 
 
-def load(folder: Path, name: str, targets: Mapping[str, Mapping[str, Any]]) -> Settings:
+def load(folder: Path, name: str, targets: Mapping[str, Mapping[str, Any]], *, state: Path) -> Settings:
     """Return the settings of one target of the service in a folder.
+
+    Args:
+        folder: The service's folder.
+        name: The target's.
+        targets: What is written about each.
+        state: Where the service's targets have their folders unless they say otherwise.
 
     Raises:
         ConfigError: There is no such target, or its settings have problems; all are listed.
@@ -91,7 +97,7 @@ def load(folder: Path, name: str, targets: Mapping[str, Mapping[str, Any]]) -> S
         raise ConfigError(where, problems)
     return Settings(
         name=name,
-        folder=(folder / Path(table.get("folder", f".estiba/{name}")).expanduser()).resolve(),
+        folder=(folder / Path(table.get("folder", state / name)).expanduser()).resolve(),
         address=table.get("address", "127.0.0.1"),
         port=table.get("port", 0),
         hosts=tuple(table.get("hosts", ("localhost", "127.0.0.1", "[::1]"))),

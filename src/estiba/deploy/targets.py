@@ -22,4 +22,5 @@ def find(folder: Path, name: str, config: Config) -> Target:
         ConfigError: There is no such target, or its settings have problems.
     """
     project = projects.load(folder)
-    return Host(project=folder, config=config, settings=settings.load(folder, name, project.targets))
+    found = settings.load(folder, name, project.targets, state=config.state_dir / project.name)
+    return Host(project=folder, config=config, settings=found)

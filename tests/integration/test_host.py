@@ -1,0 +1,408 @@
+"""A service on this machine: real processes, under load while releases change, and with all that can go wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import testinfra
+from tests.services import doomed, load, ports
+from tests.services.harbour import FLAKE, ROOT, invoke
+
+from estiba import config
+from estiba.deploy.folder import Folder
+from estiba.deploy.logbook import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MARK = "Nothing is written yet."
+PAGE = "harbour/templates/index.html"
+SETTINGS = """
+[tool.estiba.targets.local]
+folder = "../state"
+memory = "512MB"
+migrate-limit = 5
+port = {port}
+ready-limit = 20
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """A service that is deployed on this machine, and changed."""
+
+    folder: Path
+    port: int
+
+    @property
+    def state(self) -> Path:
+        """The target's folder."""
+        return self.folder.parent / "state"
+
+    def run(self, *arguments: str) -> dict[str, Any]:
+        """Run a task that must succeed and return what it says."""
+        found: dict[str, Any] = json.loads(invoke(self.folder, *arguments, "--json").stdout)
+        return found
+
+    def fail(self, *arguments: str) -> tuple[int, str]:
+        """Run a task that must fail; return its exit code and what it said."""
+        done = invoke(self.folder, *arguments, check=False)
+        assert done.returncode != 0, done.stdout + done.stderr
+        return done.returncode, done.stderr
+
+    def write(self, text: str) -> None:
+        """Change what the page says."""
+        page = self.folder / PAGE
+        page.write_text(re.sub(r"<li>(?!<).*</li>", f"<li>{text}</li>", page.read_text()))
+
+    def text(self) -> str:
+        """Return the page."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def status(self) -> dict[str, Any]:
+        """Return how the target is doing, ready or not."""
+        found: dict[str, Any] = json.loads(invoke(self.folder, "status", "--json", check=False).stdout)
+        return found
+
+    def logbook(self) -> list[dict[str, Any]]:
+        """Return all lines of the logbook."""
+        return [json.loads(line) for line in (self.state / "logbook.jsonl").read_text().splitlines()]
+
+    def kill(self, command: str, moment: str) -> None:
+        """Run a command that is killed at a moment."""
+        argv = [sys.executable, "-m", doomed.__name__, str(self.folder), command, moment]
+        env = config.environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=f"{ROOT / 'src'}:{ROOT}")
+        done = subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes that run, by name."""
+        return {one["name"]: one["pid"] for one in self.status()["processes"] if one["state"] == "up"}
+
+
+def copy(service: Path, target: Path) -> Site:
+    """Copy the service, to be deployed on a port of its own."""
+    folder = shutil.copytree(service, target / "harbour", symlinks=True, ignore=shutil.ignore_patterns(".estiba"))
+    site = Site(folder=folder, port=ports.find_free())
+    with (folder / "pyproject.toml").open("a") as file:
+        file.write(SETTINGS.format(port=site.port))
+    return site
+
+
+@pytest.fixture(scope="module")
+def running(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Deploy the service; take it down in the end."""
+    site = copy(harbour, tmp_path_factory.mktemp("host"))
+    try:
+        site.run("deploy")
+        yield site
+    finally:
+        invoke(site.folder, "down")
+
+
+@pytest.fixture
+def site(running: Site) -> Iterator[Site]:
+    """Return the deployed service, to be changed; what a test leaves broken is undone in the sources."""
+    backup = {path: path.read_bytes() for path in running.folder.rglob("*.py")}
+    yield running
+    for path in running.folder.rglob("*.py"):
+        if path not in backup:
+            path.unlink()
+    for path, content in backup.items():
+        path.write_bytes(content)
+
+
+def test_service_answers_with_everything_that_it_needs(running: Site) -> None:
+    """The page, its static files and the health page answer, and a job went through the queue and back."""
+    status = running.status()
+
+    assert status["ready"]
+    assert {one["name"][:-2] for one in status["processes"] if one["name"][-2] == "-"} == {"web", "worker", "scheduler"}
+    assert {one["state"] for one in status["processes"]} == {"up"}
+    assert MARK in running.text()
+    with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/static/site/site.css", timeout=10) as answer:
+        assert answer.headers["Content-Type"] == "text/css"
+    assert "0 entries" in (running.state / "logs" / "manage.log").read_text()
+
+
+def test_machine_sees_unprivileged_processes_and_one_port(running: Site) -> None:
+    """No process has privileges, only nginx listens, and secrets are not for everybody."""
+    machine = testinfra.get_host("local://")
+    expected = 10001 if os.geteuid() == 0 else os.geteuid()
+
+    for pid in running.pids.values():
+        process = machine.process.get(pid=pid)
+        assert int(process.ruid) == int(process.euid) == expected
+        capabilities = machine.file(f"/proc/{pid}/status").content_string
+        assert re.search(r"^CapEff:\s+0+$", capabilities, re.MULTILINE)
+    assert machine.socket(f"tcp://127.0.0.1:{running.port}").is_listening
+    assert not machine.socket("tcp://127.0.0.1:5432").is_listening or "harbour" not in machine.check_output("id -un")
+    assert machine.file(str(running.state / "secrets.json")).mode == 0o600
+    assert machine.file(str(running.state / "data" / "postgresql")).mode == 0o700
+
+
+def test_change_and_rollback_lose_no_request(site: Site) -> None:
+    """At fifty requests a second nobody notices a new release, nor the way back."""
+    with load.running(site.port) as seen:
+        site.write("Changed.")
+        began = time.monotonic()
+        deployed = site.run("deploy")
+        took = time.monotonic() - began
+        assert "Changed." in site.text()
+        began = time.monotonic()
+        back = site.run("rollback")
+        took_back = time.monotonic() - began
+        assert MARK in site.text()
+
+    assert seen.failed == {}
+    assert seen.count > 100
+    assert (deployed["result"], back["result"]) == ("deployed", "rolled back")
+    assert back["digest"] != deployed["digest"]
+    # Generous, for machines that do other things too; docs/host.md has what an idle one takes.
+    assert took < 30
+    assert took_back < 15
+    site.write(MARK)
+
+
+def test_what_has_not_changed_is_not_deployed_twice(site: Site) -> None:
+    """A deployment of the release that is served leaves its processes alone."""
+    site.write(MARK)
+    site.run("deploy")
+    before = site.pids
+
+    again = site.run("deploy")
+
+    assert again["result"] == "unchanged"
+    assert site.pids == before
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "reason"),
+    [
+        pytest.param("config/wsgi.py", "raise RuntimeError('listing to port')", "listing to port", id="start"),
+        pytest.param("harbour/views.py", "def index(request): raise RuntimeError", "/ answers 500", id="page"),
+        pytest.param("harbour/jobs.py", "Entry = None", "manage.py try_worker failed", id="job"),
+    ],
+)
+def test_broken_release_is_taken_back(site: Site, file: str, text: str, reason: str) -> None:
+    """A release that does not start, whose page fails, or whose jobs do: nobody sees it, and the evidence is kept."""
+    site.run("deploy")
+    with (site.folder / file).open("a") as source:
+        source.write(f"\n{text}\n")
+    with load.running(site.port) as seen:
+        code, said = site.fail("deploy")
+
+    assert code == 18
+    assert reason in said
+    assert seen.failed == {}
+    assert site.status()["ready"]
+    evidence = Path(re.findall(r"evidence: (.*)", said)[0])
+    assert {"record.json", "nginx.log", "migrations.txt"} <= {path.name for path in evidence.iterdir()}
+    assert site.logbook()[-1]["result"] in {"failed", "taken back"}
+    assert site.logbook()[-1]["reason"]
+
+
+MIGRATION = '''"""A migration."""
+
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    """Changes the table of entries."""
+
+    dependencies = [("harbour", "0001_initial")]
+    operations = [{operations}]
+'''
+
+
+@pytest.mark.parametrize(
+    ("name", "second", "reason"),
+    [
+        pytest.param("broken", "SELECT 1 / 0", "division by zero", id="fails"),
+        pytest.param("slow", "SELECT pg_sleep(600)", "did not end within 5 seconds|statement timeout", id="endless"),
+    ],
+)
+def test_migration_that_fails_half_way_leaves_nothing(site: Site, name: str, second: str, reason: str) -> None:
+    """The transaction is taken back, nothing was switched, and the next release migrates as if nothing had been."""
+    file = site.folder / "harbour" / "migrations" / f"0002_{name}.py"
+    first = f'migrations.RunSQL("CREATE TABLE {name} (id int)")'
+    file.write_text(MIGRATION.format(operations=f'{first}, migrations.RunSQL("{second}")'))
+
+    code, said = site.fail("deploy")
+
+    assert code == 18
+    assert re.search(reason, said)
+    assert site.status()["ready"]
+    evidence = Path(re.findall(r"evidence: (.*)", said)[0])
+    assert f"[ ] 0002_{name}" in (evidence / "migrations.txt").read_text()
+    file.write_text(MIGRATION.format(operations=first))
+    assert site.run("deploy")["migrations"] == [f"harbour.0002_{name}"]
+
+
+MOMENTS = [pytest.param(step.value, id=step.name.lower()) for step in Step]
+
+
+@pytest.mark.parametrize("moment", [*MOMENTS, pytest.param("--set", id="between-link-and-profile")])
+def test_killed_deployment_leaves_the_old_or_the_new(site: Site, moment: str) -> None:
+    """Whenever the deploying process dies, one whole release is served, and the next command says what happened."""
+    before = site.text()
+    site.write(f"After {moment}.")
+    with load.running(site.port) as seen:
+        site.kill("deploy", moment)
+        found = site.text()
+        notes = " ".join(site.status()["notes"])
+        record = site.run("deploy")
+
+    assert found == before or f"After {moment}." in found
+    assert ("is served as before" in notes) == (found == before)
+    assert "was interrupted while" in notes
+    assert record["result"] in {"deployed", "unchanged"}
+    assert f"After {moment}." in site.text()
+    assert seen.failed == {}
+    assert site.logbook()[-2]["result"] == "interrupted"
+    status = site.status()
+    assert status["notes"] == []
+    assert status["release"]["generation"] == int(
+        re.findall(r"\d+", str((site.state / "profile/release").readlink()))[0]
+    )
+
+
+def test_killed_rollback_is_repaired_too(site: Site) -> None:
+    """The way back survives the same."""
+    site.write("Newest.")
+    site.run("deploy")
+    site.kill("rollback", Step.WORKERS.value)
+    site.write("Newer still.")
+
+    site.run("deploy")
+
+    assert "Newer still." in site.text()
+    assert site.status()["notes"] == []
+
+
+def test_second_command_is_told_who_is_at_work(site: Site) -> None:
+    """Two deployments at once: one goes on, the other one says whose it is."""
+    site.write("One of two.")
+    answers: list[subprocess.CompletedProcess[str]] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(invoke(site.folder, "deploy", check=False))) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    refused, done = sorted(answers, key=lambda answer: answer.returncode, reverse=True)
+    assert (done.returncode, refused.returncode) == (0, 10)
+    assert re.search(r"error: \S+ runs deploy here since \S+ \(process \d+\)", refused.stderr)
+
+
+def test_dead_database_comes_back(site: Site) -> None:
+    """The supervisor starts PostgreSQL again, and what was written is still there; the next deployment works."""
+    site.write("After a crash.")
+    os.kill(site.pids["postgresql"], signal.SIGKILL)
+    done = invoke(site.folder, "deploy", "--json", check=False)
+
+    assert done.returncode in {0, 18}, done.stderr
+    assert site.run("deploy")["result"] in {"deployed", "unchanged"}
+    assert site.status()["ready"]
+
+
+def test_data_survives_going_down(site: Site) -> None:
+    """After `down` nothing runs; after `deploy` the same release and the same data are there."""
+    site.run("deploy")
+    before, pids = site.status(), site.pids
+    key = (site.state / "secrets.json").read_text()
+    tables = count_tables(site)
+    site.run("down")
+
+    assert site.status()["processes"] == [] or {one["state"] for one in site.status()["processes"]} == {"down"}
+    assert not [pid for pid in pids.values() if Path(f"/proc/{pid}").exists()]
+    assert site.run("deploy")["result"] == "unchanged"
+    after = site.status()
+    assert after["ready"]
+    assert after["release"] == before["release"]
+    assert count_tables(site) == tables > 5
+    assert (site.state / "secrets.json").read_text() == key
+
+
+def count_tables(site: Site) -> int:
+    """Return the number of files that PostgreSQL keeps for the service's database."""
+    return max(len(list(folder.iterdir())) for folder in (site.state / "data/postgresql/base").iterdir())
+
+
+def test_logs_of_all_processes_are_in_the_order_of_time(site: Site) -> None:
+    """Every process's lines are there, each with its time and name."""
+    site.text()
+    lines = site.run("logs", "--tail", "200")["lines"]
+
+    assert lines == sorted(lines, key=lambda line: line[:23])
+    assert len({line.split()[1].rstrip(":") for line in lines}) > 1
+    (request,) = site.run("logs", "--process", "nginx", "--tail", "1")["lines"]
+    assert json.loads(request.partition(": ")[2])["status"] == 200
+
+
+def test_taken_port_is_named_with_its_holder(harbour: Path, tmp_path: Path) -> None:
+    """A port that another program listens on is an error before anything is started."""
+    site = copy(harbour, tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", site.port))
+        taken.listen()
+        code, said = site.fail("deploy")
+
+    assert code == 17
+    assert f"port {site.port} of 127.0.0.1 is taken by" in said
+    assert f"process {os.getpid()}" in said
+    assert site.status()["processes"] == []
+
+
+def test_data_of_another_postgresql_is_refused(harbour: Path, tmp_path: Path) -> None:
+    """A data folder that this PostgreSQL cannot read is left alone, and the message says why."""
+    site = copy(harbour, tmp_path)
+    data = site.state / "data" / "postgresql"
+    data.mkdir(parents=True)
+    (data / "PG_VERSION").write_text("9\n")
+
+    code, said = site.fail("deploy")
+
+    assert code == 17
+    assert "holds data of PostgreSQL 9, and this release brings PostgreSQL 17" in said
+    assert [path.name for path in data.iterdir()] == ["PG_VERSION"]
+
+
+def test_folder_that_cannot_be_written_is_an_error(harbour: Path, tmp_path: Path) -> None:
+    """Where the target's folder cannot be, the message names it and the setting."""
+    site = copy(harbour, tmp_path)
+    site.state.parent.mkdir(exist_ok=True)
+    site.state.write_text("in the way")
+
+    code, said = site.fail("deploy")
+
+    assert code == 17
+    assert f"{site.state} cannot be written to" in said
+    assert "set folder in [tool.estiba.targets.local]" in said
+
+
+def test_folders_belong_to_the_processes_only_where_they_must(running: Site) -> None:
+    """What the processes have no need to write stays the deploying user's."""
+    owner = Folder.at(running.state)
+
+    assert (running.state / "data" / "media").stat().st_uid == owner.uid
+    assert (running.state / "profile").stat().st_uid == os.geteuid()
+    assert (running.state / "serve").stat().st_uid == os.geteuid()
