@@ -134,7 +134,7 @@ def load(folder: Path) -> Project:
         exclude=tuple(table.get("exclude", ())),
         test_command=tuple(table.get("test-command", ("pytest",))),
         targets=dict(table.get("targets", {})),
-        requirements=requirements.load(folder, pyproject, groups=table.get("groups", {}).get("dev")),
+        requirements=_load_requirements(folder, pyproject, table.get("groups", {})),
     )
 
 
@@ -149,6 +149,10 @@ def _load_pyproject(folder: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         where = "pyproject.toml"
         raise ConfigError(where, [str(error)]) from error
+
+
+def _load_requirements(folder: Path, pyproject: Mapping[str, Any], groups: Mapping[str, Any]) -> Requirements:
+    return requirements.load(folder, pyproject, groups=groups.get("dev"), runtime_groups=groups.get("runtime", ()))
 
 
 def _check(table: Mapping[str, Any], project: Mapping[str, Any]) -> None:
@@ -175,7 +179,9 @@ def _check_type(key: str, value: object) -> list[str]:
     elif isinstance(value, dict) and key == "env":
         entries = list(value.values())
     elif isinstance(value, dict) and key == "targets":
-        return [f"'targets.{name}' must be a table, not {one!r}" for name, one in value.items() if type(one) is not dict]
+        return [
+            f"'targets.{name}' must be a table, not {one!r}" for name, one in value.items() if type(one) is not dict
+        ]
     elif isinstance(value, dict):
         return _check_groups(value)
     if not isinstance(value, kind) or not all(isinstance(entry, str) for entry in entries):
@@ -184,10 +190,13 @@ def _check_type(key: str, value: object) -> list[str]:
 
 
 def _check_groups(value: Mapping[str, object]) -> list[str]:
-    problems = [f"unknown group {key!r} in 'groups', only 'dev' is locked" for key in value if key != "dev"]
-    names = value.get("dev", [])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        problems.append(f"'groups.dev' must be a list of names of [dependency-groups], not {names!r}")
+    known = {key: names for key, names in value.items() if key in {"dev", "runtime"}}
+    problems = [
+        f"unknown group {key!r} in 'groups', only 'dev' and 'runtime' are locked" for key in value if key not in known
+    ]
+    for key, names in known.items():
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            problems.append(f"'groups.{key}' must be a list of names of [dependency-groups], not {names!r}")
     return problems
 
 

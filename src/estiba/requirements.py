@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_SOURCES: Final = ("requirements.in", "requirements.txt")
+_PYPROJECT: Final = "pyproject.toml"
+
+SOURCES: Final = ("requirements.in", "requirements.txt")
+"""Where runtime requirements stand without `[project] dependencies`, the first that exists."""
+
 _DEV_SOURCES: Final = ("requirements-dev.in", "requirements-dev.txt")
 _DEFAULT_GROUPS: Final = ("dev", "test")
 _COMMENT: Final = re.compile(r"(^|\s)#.*$")
@@ -43,13 +47,20 @@ class Requirements:
     constraints: tuple[str, ...] = ()
 
 
-def load(folder: Path, pyproject: Mapping[str, Any], *, groups: Sequence[str] | None = None) -> Requirements:
+def load(
+    folder: Path,
+    pyproject: Mapping[str, Any],
+    *,
+    groups: Sequence[str] | None = None,
+    runtime_groups: Sequence[str] = (),
+) -> Requirements:
     """Read a service's requirements from its pyproject.toml table, or from requirements files where that has none.
 
     Args:
         folder: The service's folder.
         pyproject: Its parsed pyproject.toml, empty without one.
         groups: Names of the dependency groups to lock as dev; by default `dev` and `test` where they exist.
+        runtime_groups: Names of the dependency groups that the running service needs beside its dependencies.
 
     Raises:
         ConfigError: A requirement is malformed, or of a kind that cannot be locked; lists all of them.
@@ -57,17 +68,17 @@ def load(folder: Path, pyproject: Mapping[str, Any], *, groups: Sequence[str] | 
     problems: list[str] = []
     declared = pyproject.get("project", {}).get("dependencies")
     constraints: list[str] = []
-    if declared is not None:
-        source, runtime = "pyproject.toml", _check_all(declared, "[project] dependencies", problems)
+    if declared is not None or runtime_groups:
+        source, runtime = _PYPROJECT, _load_declared(pyproject, runtime_groups, problems)
     else:
-        source, runtime = _load_first(folder, _SOURCES, constraints, problems)
+        source, runtime = _load_first(folder, SOURCES, constraints, problems)
     if "dependency-groups" in pyproject:
         dev = _load_groups(pyproject["dependency-groups"], groups, problems)
     else:
         dev = _load_first(folder, _DEV_SOURCES, constraints, problems)[1]
     if not source:
         problems.append(
-            f"no requirements: neither [project] dependencies in pyproject.toml nor {' nor '.join(_SOURCES)}"
+            f"no requirements: neither [project] dependencies in pyproject.toml nor {' nor '.join(SOURCES)}"
         )
     if problems:
         raise ConfigError(str(folder.name), problems)
@@ -77,6 +88,31 @@ def load(folder: Path, pyproject: Mapping[str, Any], *, groups: Sequence[str] | 
         dev=tuple(sorted(set(dev))),
         constraints=tuple(sorted(set(constraints))),
     )
+
+
+def read(
+    folder: Path, pyproject: Mapping[str, Any], source: str, *, runtime_groups: Sequence[str] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the runtime requirements of a source, and what about them cannot be locked.
+
+    Args:
+        folder: The service's folder.
+        pyproject: Its parsed pyproject.toml, empty without one.
+        source: `pyproject.toml`, or the name of a requirements file.
+        runtime_groups: As for `load`.
+    """
+    problems: list[str] = []
+    if source == _PYPROJECT:
+        lines = _load_declared(pyproject, runtime_groups, problems)
+    else:
+        lines = _load_file(folder, source, [], problems)
+    return tuple(sorted(set(lines))), tuple(problems)
+
+
+def _load_declared(pyproject: Mapping[str, Any], groups: Sequence[str], problems: list[str]) -> list[str]:
+    """Read `[project] dependencies`, and the dependency groups that go with them."""
+    lines = _check_all(pyproject.get("project", {}).get("dependencies", []), "[project] dependencies", problems)
+    return lines + (_load_groups(pyproject.get("dependency-groups", {}), groups, problems) if groups else [])
 
 
 def _load_groups(table: Mapping[str, Any], groups: Sequence[str] | None, problems: list[str]) -> list[str]:

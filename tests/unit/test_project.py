@@ -79,7 +79,7 @@ def test_all_problems_are_listed_at_once(folder: Path) -> None:
         ("platforms = []", "'platforms' must name at least one"),
         ('pockets = ["security"]', "'pockets' must contain 'main'"),
         ('compression = "xz"', "'compression' cannot be 'xz', only 'zstd' or 'gzip'"),
-        ("groups = {docs = []}", "unknown group 'docs' in 'groups', only 'dev' is locked"),
+        ("groups = {docs = []}", "unknown group 'docs' in 'groups', only 'dev' and 'runtime' are locked"),
         ("debian = [1]", "'debian' must be a list of strings, not [1]"),
     ],
 )

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from estiba import requirements
 from estiba.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_pyproject_goes_first(tmp_path: Path) -> None:
@@ -100,3 +97,19 @@ def test_no_requirements_at_all(tmp_path: Path) -> None:
     """A project that says nowhere what it needs is told where it could."""
     with pytest.raises(ConfigError, match="no requirements: neither"):
         requirements.load(tmp_path, {})
+
+
+def test_runtime_groups_join_the_dependencies() -> None:
+    """Groups that are named for the image belong to the running service, with or without other dependencies."""
+    table = {"dependency-groups": {"prod": ["gunicorn"], "dev": ["pytest"]}}
+    declared = {**table, "project": {"dependencies": ["django"]}}
+    folder = Path("harbour")
+
+    assert requirements.load(folder, declared, runtime_groups=["prod"]).runtime == ("django", "gunicorn")
+    assert requirements.load(folder, table, runtime_groups=["prod"]).runtime == ("gunicorn",)
+
+
+def test_unknown_runtime_group_is_an_error() -> None:
+    """A group that is not there is named."""
+    with pytest.raises(ConfigError, match="prod"):
+        requirements.load(Path("harbour"), {"project": {"dependencies": []}}, runtime_groups=["prod"])
