@@ -42,12 +42,17 @@ def find(folder: Path, manage: str, *, settings: str = "", wsgi: str = "") -> La
             [f"no such file in {folder.resolve().name}, so this is not a Django project's folder"],
             hint="run this in the folder that holds manage.py, or set manage in [tool.estiba]",
         )
-    module = settings or _find_settings(path, manage)
+    module = settings or find_settings(path, manage)
     return Layout(settings=module, wsgi=_normalise(wsgi) or _find_wsgi(path.parent, module))
 
 
-def _find_settings(path: Path, manage: str) -> str:
-    for node in ast.walk(_parse(path, manage)):
+def find_settings(path: Path, shown: str) -> str:
+    """Return the settings module that a file such as manage.py puts into the environment.
+
+    Raises:
+        ConfigError: It names none, or is no Python.
+    """
+    for node in ast.walk(_parse(path, shown)):
         match node:
             case ast.Call(args=[ast.Constant(value=str(key)), ast.Constant(value=str(value))]) if key == _SETTINGS:
                 return value
@@ -56,7 +61,7 @@ def _find_settings(path: Path, manage: str) -> str:
             ) if key == _SETTINGS:
                 return value
     raise ConfigError(
-        manage,
+        shown,
         [f"does not set {_SETTINGS} to a constant"],
         hint='set settings = "package.settings" in [tool.estiba]',
     )

@@ -1,0 +1,216 @@
+"""An existing Django project that becomes a service: what is decided for it, what is left open, and its new files."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from packaging.utils import canonicalize_name, is_normalized_name
+
+from estiba.errors import ConfigError, ScaffoldError
+from estiba.scaffold import evidence, packages, service
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from estiba.scaffold.evidence import Study
+    from estiba.scaffold.survey import Survey, Variable
+
+PROVIDED: Final = frozenset({"ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "SECRET_KEY"})
+"""Variables that every build and check sets by itself."""
+
+_PYPROJECT: Final = "pyproject.toml"
+# What a variable is set to while building, by what it is read as and what it is called.
+_VALUES: Final = (
+    (r"\bbool:", "false"),
+    (r"\b(int|float):|_PORT$", "1"),
+    (r"\b(dict|json):", "{}"),
+    (r"\bdb(_url)?:|DATABASE_UR[LI]$", "sqlite://:memory:"),
+    (r"\bcache(_url)?:|REDIS|BROKER", "redis://localhost/0"),
+    (r"\bemail(_url)?:", "consolemail://"),
+    (r"ENGINE$", "django.db.backends.sqlite3"),
+    (r"EMAIL|MAIL_FROM$", "build@localhost"),
+    (r"SECRET|KEY|TOKEN|PASSWORD", "only-for-the-build-and-never-in-an-image-0123456789-abcdefghij"),
+    (r"UR[LI]$", "http://localhost"),
+    (r"HOST|DOMAIN", "localhost"),
+    (r"", "build"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoption:
+    """What becomes of a project.
+
+    Attributes:
+        folder: The project's folder.
+        settings: What belongs into `[tool.estiba]`.
+        files: What to write, by the files' names; for pyproject.toml, what to add at its end.
+        kept: Files that were there and stay as they are.
+        decided: What was chosen, and why.
+        undecided: What somebody has to look at.
+    """
+
+    folder: Path
+    settings: Mapping[str, Any]
+    files: Mapping[str, str]
+    kept: tuple[str, ...]
+    decided: tuple[str, ...]
+    undecided: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `invoke adopt --json` prints."""
+        names = ("settings", "kept", "decided", "undecided")
+        return {
+            "folder": str(self.folder),
+            "files": sorted(self.files),
+            **{name: getattr(self, name) for name in names},
+        }
+
+
+def plan(folder: Path, *, flake: str = "") -> Adoption:
+    """Find out how a Django project is built; nothing of it is run, and nothing is written.
+
+    Args:
+        folder: The project's folder.
+        flake: Flake reference of Estiba for `flake.nix`; by default the template's own.
+
+    Raises:
+        ConfigError: The folder holds no Django project, or a file that cannot be read.
+    """
+    study = evidence.Study(folder=folder, pyproject=_load(folder))
+    seen = evidence.find_modules(study)
+    wanted = evidence.find_requirements(study)
+    python = evidence.choose_python(study, wanted)
+    for name, needs in packages.find(wanted, python=python, geography="django.contrib.gis" in seen.words).items():
+        study.decided.append(
+            f"Debian packages for {name}: {', '.join(name for names in needs.values() for name in names)}"
+        )
+        for key, names in needs.items():
+            study.settings[key] = sorted({*study.settings.get(key, []), *names})
+    _find_variables(study, seen)
+    _find_gaps(study, seen)
+    files = _take_from_template(flake) | study.files | _extend(study)
+    kept = _find_kept(study, files)
+    return Adoption(
+        folder=folder,
+        settings={key: value for key, value in study.settings.items() if value},
+        files={name: text for name, text in files.items() if name not in kept},
+        kept=kept,
+        decided=tuple(study.decided),
+        undecided=tuple(study.undecided),
+    )
+
+
+def apply(adoption: Adoption) -> None:
+    """Write the files; pyproject.toml grows, and no other is touched.
+
+    Raises:
+        ScaffoldError: A file appeared since the plan was made.
+    """
+    for name, text in sorted(adoption.files.items()):
+        try:
+            with (adoption.folder / name).open("a" if name == _PYPROJECT else "x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError as error:
+            msg = f"{name} exists already"
+            raise ScaffoldError(msg, hint="run the command again, it keeps what is there") from error
+
+
+def _load(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise ConfigError(str(folder), ["no such folder"], hint="name the folder of a Django project")
+    path = folder / _PYPROJECT
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(_PYPROJECT, [str(error)]) from error
+
+
+def _find_variables(study: Study, seen: Survey) -> None:
+    """Give each variable that the settings need a value for the build, and name those that only some need."""
+    needed = [one for one in seen.variables if not one.conditional]
+    missing = [one for one in needed if one.name not in PROVIDED]
+    study.settings["env"] = {one.name: _build_value(one) for one in missing}
+    if needed:
+        listed = ", ".join(f"{one.name} ({one.place})" for one in needed)
+        study.undecided.append(f"the running service needs these variables, which have no default: {listed}")
+    if missing:
+        study.decided.append(f"env: values for the build alone, for {', '.join(one.name for one in missing)}")
+    if some := [one.name for one in seen.variables if one.conditional and one.name not in PROVIDED]:
+        study.undecided.append(f"read under a condition, add to [tool.estiba.env] if the build asks: {', '.join(some)}")
+
+
+def _build_value(variable: Variable) -> str:
+    subject = f"{variable.kind}:{variable.name}"
+    return next(value for pattern, value in _VALUES if re.search(pattern, subject))
+
+
+def _find_gaps(study: Study, seen: Survey) -> None:
+    """Tell what the settings lack, and what the build cannot do by itself."""
+    shown = seen.sources[-1].shown
+    if not seen.names & {"SECRET_KEY"}:
+        study.undecided.append(f'no SECRET_KEY in {shown}: write SECRET_KEY = os.environ["SECRET_KEY"]')
+    if not seen.names & {"STATIC_ROOT"}:
+        study.undecided.append(f"no STATIC_ROOT in {shown}: static files are collected into /app/staticfiles")
+    if "configurations" in seen.words:
+        study.undecided.append(
+            "django-configurations: add DJANGO_CONFIGURATION to [tool.estiba.env], and set it where the image runs"
+        )
+
+
+def _take_from_template(flake: str) -> dict[str, str]:
+    """Return the files that are the same for every service, as a new one gets them."""
+    with tempfile.TemporaryDirectory(prefix="estiba-adopt-") as scratch:
+        made = service.create(Path(scratch) / "harbour", flake=flake)
+        return {name: (made / name).read_text(encoding="utf-8") for name in ("flake.nix", "tasks.py")}
+
+
+def _extend(study: Study) -> dict[str, str]:
+    """Return what to add to pyproject.toml, after a look at whether it still reads the same."""
+    settings = study.settings
+    tables = {key: settings[key] for key in ("env", "groups") if settings.get(key)}
+    path = study.folder / _PYPROJECT
+    lines = [] if path.exists() else ["[project]", *_assign({"name": _name(study), "version": "0"}), ""]
+    lines += ["[tool.estiba]", *_assign({key: value for key, value in settings.items() if value and key not in tables})]
+    for key, table in tables.items():
+        lines += ["", f"[tool.estiba.{key}]", *_assign(table)]
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    added = ("\n" if before.endswith("\n") else "\n\n" if before else "") + "\n".join([*lines, ""])
+    if "estiba" not in study.pyproject.get("tool", {}):
+        try:
+            tomllib.loads(before + added)
+        except tomllib.TOMLDecodeError as error:
+            msg = "pyproject.toml takes no table [tool.estiba] at its end"
+            raise ScaffoldError(msg, hint=f"add this to it by hand:\n{added}") from error
+    return {_PYPROJECT: added}
+
+
+def _name(study: Study) -> str:
+    """Name the service after its folder, or after its settings where that is no name."""
+    name = canonicalize_name(study.folder.resolve().name)
+    return name if is_normalized_name(name) else study.settings["settings"].split(".")[0]
+
+
+def _assign(table: Mapping[str, Any]) -> list[str]:
+    # What JSON writes for strings and lists of strings is TOML, too.
+    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in sorted(table.items())]
+
+
+def _find_kept(study: Study, files: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the files that are there, and tell what has to go into them."""
+    merged = {
+        "flake.nix": ("mkService", "add `estiba.lib.mkService { src = self; }` to its outputs"),
+        "tasks.py": ("estiba.tasks", "add `from estiba.tasks import ns`, and its own tasks with `ns.add_task`"),
+    }
+    kept = [name for name in files if name != _PYPROJECT and (study.folder / name).exists()]
+    for name in kept:
+        needle, advice = merged.get(name, ("", ""))
+        if needle not in (study.folder / name).read_text(encoding="utf-8", errors="replace"):
+            study.undecided.append(f"{name} is there already: {advice}")
+    adopted = "estiba" in study.pyproject.get("tool", {})
+    return tuple(sorted([*kept, *([_PYPROJECT] if adopted else [])]))

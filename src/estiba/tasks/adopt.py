@@ -1,0 +1,40 @@
+"""`invoke adopt`: a service from a Django project that is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from estiba.scaffold import adoption, service
+from estiba.tasks.console import console, task
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+
+@task(
+    default=True,
+    help={
+        "folder": "Folder of the Django project.",
+        "estiba-url": "Flake reference of Estiba for flake.nix; by default the checkout around the current folder.",
+        "dry-run": "Say what would be written, and write nothing.",
+        "json": "Print the result as JSON.",
+    },
+)
+def adopt(_: Context, folder: str, estiba_url: str = "", dry_run: bool = False, json: bool = False) -> None:
+    """Make a service of an existing Django project; its own files are read, never run or overwritten."""
+    found = adoption.plan(Path(folder), flake=estiba_url or service.locate_flake(Path.cwd()))
+    if not dry_run:
+        adoption.apply(found)
+    if json:
+        console.json(found.to_dict())
+        return
+    for sentence in found.decided:
+        console.say(sentence)
+    for sentence in found.undecided:
+        console.warn(sentence)
+    for name in found.kept:
+        console.say(f"{name} is left as it is")
+    said = "would write" if dry_run else "wrote"
+    console.result(f"{said} {', '.join(sorted(found.files))}" if found.files else "nothing to write")
+    console.say(f"next: cd {folder}, see to the warnings, git add the new files, then invoke lock && invoke build")
