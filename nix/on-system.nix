@@ -41,10 +41,9 @@ let
     inherit (lock) python;
   };
   compiler = interpreter // {
-    tree = debian.tree {
-      name = "compiler";
+    tree = debian.interpreter {
+      inherit interpreter;
       debs = lib.lock.compilerDebs lock system;
-      compiler = interpreter;
     };
   };
 
@@ -53,7 +52,7 @@ let
     inherit compiler;
     source = lib.source.application {
       inherit src;
-      inherit (service) exclude;
+      inherit (service) exclude include;
     };
   };
 
@@ -102,7 +101,7 @@ let
   toolchain = debian.tree {
     name = "toolchain";
     debs = debs lock system [ "build" ];
-    bytecode = stdlib;
+    bytecode = compiler.tree;
   };
   tree = debian.tree {
     name = "root";
@@ -110,21 +109,14 @@ let
       "base"
       "service"
     ];
-    bytecode = stdlib;
+    bytecode = compiler.tree;
   };
 
   ofPlatform = platform: import ./on-platform.nix {
     inherit lib service lock platform scope frame application staticFiles;
     wheelFor = wheelFor platform;
-    bytecode = stdlib;
+    bytecode = compiler.tree;
     extraContents = extraContents platform;
-  };
-
-  stdlib = debian.stdlibBytecode {
-    inherit compiler;
-    debs = builtins.filter (
-      deb: builtins.match "lib${builtins.replaceStrings [ "." ] [ "\\." ] "python${lock.python}"}-(minimal|stdlib)" deb.name != null
-    ) (debs lock system [ "base" ]);
   };
 
   unpacked = groups: map (wheelFor system) (distributions lock system groups);
@@ -153,7 +145,7 @@ let
       "check"
       "service"
     ];
-    bytecode = stdlib;
+    bytecode = compiler.tree;
   };
 
   checkResults = check.results {

@@ -8,24 +8,22 @@ in
 
     # Type
     ```
-    tree :: { name, debs, bytecode, compiler } -> Derivation
+    tree :: { name, debs, bytecode } -> Derivation
     ```
 
     # Arguments
     - name: of the derivation
     - debs: records of a lock
-    - bytecode: of the standard library, or null
-    - compiler: where the tree itself is to be the compiler: `{ loader, triplet, python }`, else null
+    - bytecode: an `interpreter` whose bytecode to add, or null
   */
   tree =
     {
       name,
       debs,
       bytecode ? null,
-      compiler ? null,
     }:
     builder "debian_tree" name {
-      inherit bytecode compiler;
+      inherit bytecode;
       debs = paths debs;
     };
 
@@ -40,7 +38,7 @@ in
     # Arguments
     - debs: records of a lock
     - base: whether it is the lowest layer
-    - bytecode: of the standard library, or null
+    - bytecode: an `interpreter` whose bytecode to add, or null
     - layer: the layer's description, see `layer.nix`
   */
   layer =
@@ -56,21 +54,21 @@ in
     };
 
   /**
-    Bytecode of the standard library in some packages.
+    The locked Python alone, with its standard library compiled and an index of the bytecode.
 
     # Type
     ```
-    stdlibBytecode :: { compiler, debs } -> Derivation
+    interpreter :: { interpreter, debs } -> Derivation
     ```
 
     # Arguments
-    - compiler: the interpreter, see `python.nix`
-    - debs: the packages that hold the library
+    - interpreter: `{ loader, triplet, python }`
+    - debs: records of a lock, see `lib.lock.compilerDebs`
   */
-  stdlibBytecode =
-    { compiler, debs }:
-    builder "stdlib_bytecode" "stdlib-bytecode" {
-      inherit compiler;
+  interpreter =
+    { interpreter, debs }:
+    builder "interpreter" "python-${interpreter.python}" {
+      inherit interpreter;
       debs = paths debs;
     };
 }

@@ -63,8 +63,8 @@ rec {
   distributions = lock: select lock.distributions;
 
   /**
-    The few Debian packages that run the locked Python's compiler, so that an update of any other package leaves
-    bytecode alone.
+    The few Debian packages that run the locked Python's compiler, and its standard library, so that an update of any
+    other package leaves bytecode alone.
 
     # Type
     ```
@@ -77,10 +77,16 @@ rec {
   */
   compilerDebs =
     lock: platform:
-    closure.of {
+    let
       records = debs lock platform [ "base" ];
+      # Its own dependencies are those of modules that the compiler does without.
+      library = builtins.filter (deb: deb.name == "libpython${lock.python}-stdlib") records;
+    in
+    closure.of {
+      inherit records;
       from = [ "python${lock.python}-minimal" ];
-    };
+    }
+    ++ library;
 
   /**
     The wheels of one sdist's build environment.

@@ -24,6 +24,6 @@ def compile_tree(compiler: dict[str, Any], top: Path, prefix: str) -> None:
     Raises:
         subprocess.CalledProcessError: The interpreter failed.
     """
-    flags = ["-sSP", "-W", "ignore"]
+    flags = ["-sSBP", "-W", "ignore"]
     command = [*argv(compiler), *flags, str(_SCRIPT), str(top), prefix]
     subprocess.run(command, check=True, env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"})

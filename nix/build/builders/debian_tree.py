@@ -1,12 +1,8 @@
-"""Builder: an unpacked root of Debian packages, for programs to run from during the build.
-
-With a `compiler` that is this very tree, it compiles its own standard library, so that each later start is quick.
-"""
+"""Builder: an unpacked root of Debian packages, for programs to run from during the build."""
 
 from pathlib import Path
 
 import attrs
-import compiler
 import debian
 
 
@@ -20,11 +16,6 @@ def main() -> None:
     if given.get("bytecode"):
         debian.add_bytecode(root, Path(given["bytecode"]))
     root.write_tree(out)
-    if given.get("compiler"):
-        library = f"usr/lib/python{given['compiler']['python']}"
-        for path in [out / library, *(out / library).rglob("*/")]:
-            path.chmod(0o755)
-        compiler.compile_tree({**given["compiler"], "tree": str(out)}, out / library, f"/{library}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 
 import bytecode
 import compiler
-import stdlib_bytecode
+import interpreter
 
 UNCHECKED_HASH = 0b01
 TAG = sys.implementation.cache_tag
@@ -102,7 +102,7 @@ def test_index_of_compiled_sources(package: Path) -> None:
     (package / "bad.py").write_text("print 'two'\n")
     compile_folder(package)
 
-    assert stdlib_bytecode.index(package, str(TAG)) == {
+    assert interpreter.index(package, str(TAG)) == {
         source: (hashlib.sha256((package / source).read_bytes()).hexdigest(), compiled)
         for source, compiled in (
             ("a.py", f"__pycache__/a.{TAG}.pyc"),

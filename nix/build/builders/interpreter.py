@@ -1,8 +1,10 @@
-"""Builder: bytecode of the locked Python's standard library, which Debian compiles when it installs the packages."""
+"""Builder: the locked Python alone, with its standard library compiled, as Debian does when it installs the packages.
+
+It compiles all other bytecode; images and roots take that of the standard library from here, by `index.json`.
+"""
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 
 import attrs
@@ -30,16 +32,12 @@ def main() -> None:
     """Build the derivation."""
     given = attrs.load()
     out = attrs.output(given)
-    python = given["compiler"]["python"]
-    library = f"usr/lib/python{python}"
-    work = Path.cwd() / "unpacked"
-    work.mkdir()
-    debian.entries([Path(path) for path in given["debs"]]).write_tree(work)
-    compiler.compile_tree(given["compiler"], work / library, f"/{library}")
-    found = index(work, f"cpython-{python.replace('.', '')}")
-    for _, bytecode in found.values():
-        (out / bytecode).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(work / bytecode, out / bytecode)
+    out.mkdir()
+    itself = {**given["interpreter"], "tree": str(out)}
+    library = f"usr/lib/python{itself['python']}"
+    debian.entries([Path(path) for path in given["debs"]]).write_tree(out)
+    compiler.compile_tree(itself, out / library, f"/{library}")
+    found = index(out, f"cpython-{itself['python'].replace('.', '')}")
     (out / "index.json").write_text(json.dumps(found, indent=0, sort_keys=True) + "\n")
 
 
