@@ -16,6 +16,7 @@ let
     test-command = [ "pytest" ];
     check-level = "WARNING";
     exclude = [ ];
+    include = [ ];
     groups = { };
     env = { };
     pockets = [ ];

@@ -58,7 +58,7 @@ let
   matchesAny = patterns: relative: builtins.any (pattern: builtins.match pattern relative != null) patterns;
 
   filtered =
-    patterns: name: src:
+    isLeftOut: name: src:
     let
       root = builtins.unsafeDiscardStringContext (toString src) + "/";
       start = builtins.stringLength root;
@@ -73,7 +73,7 @@ let
     builtins.path {
       inherit name;
       path = src;
-      filter = path: _: !matchesAny patterns (builtins.substring (skip path) (-1) path);
+      filter = path: _: !isLeftOut (builtins.substring (skip path) (-1) path);
     };
 in
 {
@@ -102,22 +102,31 @@ in
 
     # Type
     ```
-    application :: { src :: Path, exclude :: [String] } -> Path
+    application :: { src :: Path, exclude :: [String], include :: [String] } -> Path
     ```
 
     # Arguments
     - src: the service's folder
     - exclude: globs relative to it
+    - include: globs of what belongs to the service in spite of its name, such as a change log that settings read
   */
   application =
-    { src, exclude }:
+    {
+      src,
+      exclude,
+      include,
+    }:
     let
       ours = unlessPackage src [
         "helm"
         "reports"
       ];
     in
-    filtered (never ++ buildFiles ++ ours ++ map fromGlob exclude) "application" src;
+    filtered (
+      relative:
+      matchesAny (never ++ map fromGlob exclude) relative
+      || matchesAny (buildFiles ++ ours) relative && !matchesAny (map fromGlob include) relative
+    ) "application" src;
 
   /**
     The files of a service that its checks see: all but leftovers and secrets.
@@ -138,5 +147,5 @@ in
         "estiba\\.lock"
       ];
     in
-    filtered (never ++ patterns ++ unlessPackage src [ "reports" ]) "checked" src;
+    filtered (matchesAny (never ++ patterns ++ unlessPackage src [ "reports" ])) "checked" src;
 }

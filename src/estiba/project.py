@@ -39,6 +39,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "env": (dict, "a table of strings"),
     "exclude": _NAMES,
     "groups": (dict, "a table such as {dev = ['dev', 'test']}"),
+    "include": _NAMES,
     "manage": _TEXT,
     "platforms": _NAMES,
     "pockets": _NAMES,
@@ -72,6 +73,7 @@ class Project:
         compression: How layers are compressed.
         env: Environment of the build's manage.py commands and of the checks.
         exclude: Globs of files that stay out of the image.
+        include: Globs of files that belong to the image in spite of their names.
         test_command: What runs the tests.
         requirements: The distributions it asks for.
         targets: What is written about the places to deploy to, by their names.
@@ -93,6 +95,7 @@ class Project:
     compression: str
     env: Mapping[str, str]
     exclude: tuple[str, ...]
+    include: tuple[str, ...]
     test_command: tuple[str, ...]
     requirements: Requirements
     targets: Mapping[str, Mapping[str, Any]]
@@ -132,6 +135,7 @@ def load(folder: Path) -> Project:
         compression=table.get("compression", "zstd"),
         env=dict(table.get("env", {})),
         exclude=tuple(table.get("exclude", ())),
+        include=tuple(table.get("include", ())),
         test_command=tuple(table.get("test-command", ("pytest",))),
         targets=dict(table.get("targets", {})),
         requirements=_load_requirements(folder, pyproject, table.get("groups", {})),

@@ -68,6 +68,7 @@ in
         lib.source.application {
           src = ./services/plain;
           exclude = [ "docs/**" ];
+          include = [ ];
         }
       );
       expected = [
@@ -77,11 +78,32 @@ in
         "pyproject.toml"
       ];
     };
+    keeps-what-is-asked-for = {
+      expr = list (
+        lib.source.application {
+          src = ./services/plain;
+          exclude = [
+            "docs/**"
+            "harbour/**"
+          ];
+          include = [
+            "README.*"
+            "harbour/*"
+          ];
+        }
+      );
+      expected = [
+        "README.md"
+        "manage.py"
+        "pyproject.toml"
+      ];
+    };
     keeps-a-package-with-the-name-of-our-folders = {
       expr = list (
         lib.source.application {
           src = ./services/reporting;
           exclude = [ ];
+          include = [ ];
         }
       );
       expected = [ "reports/__init__.py" ];

@@ -281,6 +281,14 @@ def test_variables_get_values_for_the_build(tmp_path: Path) -> None:
     assert "DATABASE_URL (site/settings.py:" in made.undecided[0]
 
 
+def test_files_that_settings_read_are_included(tmp_path: Path) -> None:
+    """A change log that gives the version belongs to the service."""
+    text = SETTINGS + 'A = open("CHANGELOG.md").read()\nB = "README.md"\n'
+    made = adoption.plan(site(tmp_path, **{"site/settings.py": text, "CHANGELOG.md": "1.0\n"}))
+
+    assert made.settings["include"] == ["CHANGELOG.md"]
+
+
 def test_provided_variables_are_those_of_the_build() -> None:
     """The variables that get no value here are set by the build itself."""
     text = (ROOT / "nix" / "on-system.nix").read_text()

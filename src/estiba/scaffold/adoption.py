@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PROVIDED: Final = frozenset({"ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "SECRET_KEY"})
 """Variables that every build and check sets by itself."""
 
+# Left out of images unless a service asks for it, see nix/lib/source.nix.
+_LEFT_OUT: Final = re.compile(r"(README|CHANGELOG|CONTRIBUTING)[^/]*|Makefile|Dockerfile")
 _PYPROJECT: Final = "pyproject.toml"
 # What a variable is set to while building, by what it is read as and what it is called.
 _VALUES: Final = (
@@ -93,6 +95,11 @@ def plan(folder: Path, *, flake: str = "") -> Adoption:
         for key, names in needs.items():
             study.settings[key] = sorted({*study.settings.get(key, []), *names})
     _find_variables(study, seen)
+    study.settings["include"] = sorted(
+        word for word in seen.words if _LEFT_OUT.fullmatch(word) and (folder / word).is_file()
+    )
+    if study.settings["include"]:
+        study.decided.append(f"include = {', '.join(study.settings['include'])}: the settings name it")
     _find_gaps(study, seen)
     files = _take_from_template(flake) | study.files | _extend(study)
     kept = _find_kept(study, files)
