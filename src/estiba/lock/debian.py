@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from estiba.lock.apt import AptRoot
     from estiba.process import Runner
 
-_BASE: Final = ("base-files", "ca-certificates", "libstdc++6", "netbase", "tzdata")
-"""What every image has; the C++ runtime is there since manylinux wheels may take it for granted."""
+_BASE: Final = ("base-files", "ca-certificates", "libc-bin", "libstdc++6", "netbase", "tzdata")
+"""What every image has; manylinux wheels may take the C++ runtime for granted, and libc-bin has the locale C.UTF-8."""
 _TOOLCHAIN: Final = ("g++", "gcc", "libc6-dev", "make", "pkgconf")
 _SERVERS: Final = {
     "bookworm": ("nginx", "postgresql-15", "redis-server"),
     "trixie": ("nginx", "postgresql-17", "redis-server"),
 }
-_SERVER_NEEDS: Final = ("dash", "libc-bin")
-"""What is essential in Debian and so no dependency: initdb runs its programs by a shell, with the locale C.UTF-8."""
+_SERVER_NEEDS: Final = ("dash",)
+"""What is essential in Debian and so no dependency: initdb runs its programs by a shell."""
 
 _SCRIPTS_ONLY: Final[Mapping[str, str]] = {
     "adduser": "",

@@ -94,6 +94,8 @@ def _unpack(root: Path, debs: Sequence[Path], python: str, runner: Runner) -> No
     binaries = root / "usr" / "bin"
     libraries = [*root.glob("lib/*-linux-gnu"), *root.glob("usr/lib/*-linux-gnu")]
     loader = next(path for folder in libraries for path in folder.glob("ld-linux-*.so.*"))
+    # libc-bin has one of this name already, for its own place.
+    (binaries / "ld.so").unlink(missing_ok=True)
     (binaries / "ld.so").symlink_to(Path("../..") / loader.relative_to(root))
     real = binaries / f"python{python}"
     real.rename(binaries / f"{real.name}.real")
