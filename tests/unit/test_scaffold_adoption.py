@@ -253,6 +253,7 @@ def test_debian_packages_are_known(tmp_path: Path) -> None:
 
     assert made.settings["debian"] == ["libmagic1", "libmariadb3", "libpq5"]
     assert made.settings["debian-build"] == ["libmariadb-dev", "pkgconf"]
+    assert made.undecided[0].startswith("mysqlclient is built from its sources")
 
 
 def test_binary_brings_its_library(tmp_path: Path) -> None:

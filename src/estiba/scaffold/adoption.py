@@ -92,6 +92,11 @@ def plan(folder: Path, *, flake: str = "") -> Adoption:
         study.decided.append(
             f"Debian packages for {name}: {', '.join(name for names in needs.values() for name in names)}"
         )
+        if built_with := needs["debian-build"]:
+            study.undecided.append(
+                f"{name} is built from its sources: if `invoke lock` cannot ask it what it needs,"
+                f" install {', '.join(built_with)} on this machine, or choose a version with a wheel"
+            )
         for key, names in needs.items():
             study.settings[key] = sorted({*study.settings.get(key, []), *names})
     _find_variables(study, seen)
