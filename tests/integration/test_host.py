@@ -354,6 +354,9 @@ def test_logs_of_all_processes_are_in_the_order_of_time(site: Site) -> None:
 
     assert lines == sorted(lines, key=lambda line: line[:23])
     assert len({line.split()[1].rstrip(":") for line in lines}) > 1
+    assert any(
+        "ready to accept" in line for line in site.run("logs", "--process", "postgresql", "--tail", "999")["lines"]
+    )
     (request,) = site.run("logs", "--process", "nginx", "--tail", "1")["lines"]
     assert json.loads(request.partition(": ")[2])["status"] == 200
 

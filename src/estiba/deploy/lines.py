@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import IO, TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -79,6 +80,11 @@ def follow(logs: Path, slots: Sequence[str]) -> Iterator[str]:
     finally:
         for follower in followers.values():
             follower.close()
+
+
+def stamp() -> str:
+    """Return the time as it stands before a line of a process that is just being started."""
+    return (datetime.now(tz=UTC) - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _last_of(folder: Path, count: int) -> list[str]:

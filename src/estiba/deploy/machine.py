@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba import nix
-from estiba.deploy import database, port, task
+from estiba.deploy import database, lines, port, task
 from estiba.deploy.probe import Door
 from estiba.deploy.supervisor import Supervisor, until
 from estiba.errors import DeployError
@@ -31,6 +31,7 @@ SLOTS: Final = (*SERVERS, *(f"{name}-{side}" for name in PAIRED for side in "ab"
 
 _SERVER_LIMIT: Final = 60.0
 _END_LIMIT: Final = 40.0
+_LINES: Final = 30
 _SETTLE: Final = 0.2
 """Seconds for requests that were on their way to the old release when the switch came."""
 
@@ -216,15 +217,19 @@ class Machine:
         self.supervisor.up(slot)
 
     def _await(self, slot: str, is_ready: Callable[[], bool], limit: float) -> None:
+        began = lines.stamp()
         for _ in until(limit):
             if is_ready():
                 return
             if ended := self.supervisor.has_ended(slot):
-                msg = f"{slot} {ended} instead of starting:\n{self._tail(slot)}"
+                # The logger may still be at the last words.
+                self.settle()
+                msg = f"{slot} {ended} instead of starting:\n{self._words(slot, began)}"
                 raise DeployError(msg)
-        msg = f"{slot} is not ready after {limit:g} seconds:\n{self._tail(slot)}"
+        msg = f"{slot} is not ready after {limit:g} seconds:\n{self._words(slot, began)}"
         raise DeployError(msg)
 
-    def _tail(self, slot: str) -> str:
-        path = self.folder.path / "logs" / slot / "current"
-        return "\n".join(path.read_text(errors="replace").splitlines()[-20:]) if path.exists() else ""
+    def _words(self, slot: str, began: str) -> str:
+        """Return the last lines that a service has logged since it was started."""
+        found = lines.last(self.folder.path / "logs", [slot], _LINES)
+        return "\n".join(line for line in found if line >= began)
