@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from estiba.deploy import lines
+from estiba.deploy.supervisor import Status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write(folder: Path, name: str, *seconds: int) -> None:
+    """Write a log with one line for each second."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text("".join(f"2026-11-22_10:00:{second:02}.00000 line {second}\n" for second in seconds))
+
+
+def test_last_lines_of_all_in_the_order_of_time(tmp_path: Path) -> None:
+    """Lines of several processes are mixed by their times, and carry the process's name."""
+    write(tmp_path / "web", "current", 1, 4)
+    write(tmp_path / "nginx", "current", 2, 3)
+
+    assert lines.last(tmp_path, ["nginx", "web"], 3) == [
+        "2026-11-22T10:00:02.000Z nginx: line 2",
+        "2026-11-22T10:00:03.000Z nginx: line 3",
+        "2026-11-22T10:00:04.000Z web: line 4",
+    ]
+
+
+def test_young_log_is_continued_in_the_one_before(tmp_path: Path) -> None:
+    """What was put aside counts where the current file has too few lines."""
+    write(tmp_path / "web", "@400000006921.s", 1, 2)
+    write(tmp_path / "web", "current", 3)
+
+    assert [line[-1] for line in lines.last(tmp_path, ["web"], 2)] == ["2", "3"]
+
+
+def test_following_goes_on_in_a_new_file(tmp_path: Path) -> None:
+    """A log that is put aside while somebody reads it is followed by the new one; nothing is lost."""
+    log = tmp_path / "web"
+    write(log, "current", 1)
+    reader = lines._Follower(path=log / "current")
+    reader.skip()
+    with (log / "current").open("a") as file:
+        file.write("2026-11-22_10:00:02.00000 line 2\n")
+    (log / "current").rename(log / "@old.s")
+    write(log, "current", 3)
+
+    assert [line[-1] for line in reader.read()] == ["2", "3"]
+    reader.close()
+
+
+def test_status_of_runit() -> None:
+    """A recording of `supervise/status` of a service that runs: `xxd -p supervise/status`."""
+    status = Status.parse(bytes.fromhex("400000006b0240d1193aa8045d29000000750001"))
+
+    assert (status.state, status.is_wanted, status.pid) == ("up", True, 10589)
+    assert datetime.fromtimestamp(status.since, tz=UTC).isoformat(timespec="seconds") == "2026-11-22T01:09:27+00:00"

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from estiba.deploy import migration, turn
+from estiba.deploy.folder import Folder
+from estiba.deploy.logbook import Logbook, Record
+from estiba.errors import BusyError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OUTPUT = """\
+Operations to perform:
+  Apply all migrations: shop
+Running migrations:
+  Applying shop.0001_initial... OK
+  Applying shop.0002_price... OK
+  Applying shop.0003_stock...Traceback
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """Return a target's folder."""
+    made = Folder.at(tmp_path)
+    made.prepare()
+    return made
+
+
+def test_journal_is_open_until_the_logbook_has_the_line(folder: Folder) -> None:
+    """What is under way is in the journal, what is over is in the logbook."""
+    logbook, record = Logbook(folder=folder), Record.begin("deploy")
+    logbook.open(record)
+    assert logbook.interrupted() == record
+
+    ended = record.end("deployed", migrations=("shop.0001_initial",))
+    logbook.close(ended)
+
+    assert logbook.interrupted() is None
+    assert logbook.records() == [ended]
+
+
+def test_line_that_was_cut_short_is_left_out(folder: Folder) -> None:
+    """A disk that was full for a while does not cost the whole logbook."""
+    logbook, record = Logbook(folder=folder), Record.begin("down").end("down")
+    logbook.close(record)
+    with (folder.path / "logbook.jsonl").open("a") as file:
+        file.write('{"command": "dep')
+
+    assert logbook.records() == [record]
+
+
+def test_second_one_is_told_who_works(folder: Folder) -> None:
+    """The one who holds the lock is named with his command and process."""
+    owner = Record.begin("deploy").to_dict()
+    with turn.take(folder, {**owner, "user": "grace", "pid": 7}):
+        assert turn.is_taken(folder)
+        with pytest.raises(BusyError) as caught:
+            turn.take(folder, owner).__enter__()
+
+    assert str(caught.value).startswith("grace runs deploy here since 2")
+    assert "(process 7)" in str(caught.value)
+    assert not turn.is_taken(folder)
+
+
+def test_applied_migrations_are_those_that_were_finished() -> None:
+    """The one that failed is not among them."""
+    assert migration.find_applied(OUTPUT) == ("shop.0001_initial", "shop.0002_price")

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.recording import RecordingRunner
+
+from estiba.deploy import release as releases
+from estiba.deploy.folder import Folder
+from estiba.deploy.shelf import Shelf
+from estiba.errors import DeployError, TargetError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from estiba.deploy.release import Release
+
+ROOT = {"tree": "/nix/store/t", "binds": {}, "links": {}}
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    """Return an empty shelf."""
+    folder = Folder.at(tmp_path / "state")
+    folder.prepare()
+    return Shelf(folder=folder, runner=RecordingRunner())
+
+
+def make(path: Path, *, version: str = "1.0", layout: int = 1) -> Release:
+    """Write a release and read it."""
+    path.mkdir()
+    described = {
+        "format": layout,
+        "service": "shop",
+        "version": version,
+        "revision": "",
+        "lock": "sha256:0",
+        "app": {**ROOT, "env": {}, "cwd": "/app", "entrypoint": ["/opt/venv/bin/python"]},
+        "media": "/app/media",
+        "static": {"url": "/static/", "files": "/nix/store/s"},
+        "processes": ["web"],
+        "probes": [],
+        "servers": {"tree": "/nix/store/t", "postgresql": "17", "versions": {"nginx": "1"}},
+        "supervisor": "/nix/store/r",
+    }
+    (path / "host.json").write_text(json.dumps(described))
+    return releases.load(path)
+
+
+def test_release_of_another_format_is_refused(tmp_path: Path) -> None:
+    """A release from a newer library is not half understood."""
+    with pytest.raises(DeployError, match="has format 2, this Estiba reads 1"):
+        make(tmp_path / "one", layout=2)
+
+
+def test_switch_serves_one_whole_release(shelf: Shelf, tmp_path: Path) -> None:
+    """Nothing is served before the switch; after it the files of both releases can be found."""
+    first, second = (shelf.add(make(tmp_path / name)) for name in ("one", "two"))
+    assert shelf.current() is None
+
+    shelf.switch(first)
+    shelf.switch(second)
+
+    assert shelf.current() == second
+    assert (shelf.serve / "previous" / "files" / "static").readlink().name == "s"
+
+
+def test_next_release_starts_on_the_other_side(shelf: Shelf, tmp_path: Path) -> None:
+    """What is brought up never takes the services of what is served, also after one that was taken back."""
+    release = make(tmp_path / "one")
+    current = shelf.add(release)
+    shelf.switch(current)
+    failed = shelf.add(release)
+    after = shelf.add(release)
+
+    assert failed.side != current.side
+    assert after.side != current.side
+    assert after.number > failed.number
+
+
+def test_profile_gets_a_generation_once(shelf: Shelf, tmp_path: Path) -> None:
+    """A release that has its generation is switched back to, another one becomes a new generation."""
+    release = make(tmp_path / "one")
+    (shelf.profile.parent / "release-1-link").symlink_to(release.path)
+    (shelf.profile.parent / "release-2-link").symlink_to(make(tmp_path / "two").path)
+    shelf.profile.symlink_to("release-2-link")
+
+    shelf.record(shelf.add(release, 1))
+    shelf.record(shelf.add(release))
+
+    runner = shelf.runner
+    assert isinstance(runner, RecordingRunner)
+    assert [call[3:] for call in runner.calls] == [["--switch-generation", "1"], ["--set", str(release.path)]]
+
+
+def test_way_back_leads_to_another_release(shelf: Shelf, tmp_path: Path) -> None:
+    """The release before is an older generation of other content that the store still has."""
+    old, new = make(tmp_path / "one"), make(tmp_path / "two")
+    for number, path in {1: tmp_path / "gone", 2: old.path, 3: new.path, 4: new.path}.items():
+        (shelf.profile.parent / f"release-{number}-link").symlink_to(path)
+
+    assert shelf.before(shelf.add(new, 4)) == (2, old)
+    assert shelf.before(shelf.add(old, 2)) is None
+
+
+def test_folder_of_another_service_is_refused(tmp_path: Path) -> None:
+    """Two services of one name do not share a database."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    folder = Folder.at(tmp_path / "state")
+    folder.claim(one)
+
+    with pytest.raises(TargetError, match=f"belongs to the service in {one}, and this is {two}"):
+        folder.claim(two)
+
+
+def test_folder_in_what_nix_copies_is_refused(tmp_path: Path) -> None:
+    """A database beside the sources would be copied into the store, for everybody to read."""
+    with pytest.raises(TargetError, match="which Nix copies as a whole"):
+        Folder.at(tmp_path / "state").claim(tmp_path)
