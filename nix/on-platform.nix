@@ -11,7 +11,7 @@
   - application: the service's own files
   - staticFiles: the collected static files, or null
   - wheelFor: unpacks a distribution for this platform
-  - bytecode: of the standard library
+  - bytecode: the interpreter with the bytecode of the standard library
   - extraContents: store paths to add with all that they refer to
 */
 {
@@ -57,7 +57,6 @@ in
     (debian.layer {
       debs = base;
       base = true;
-      inherit bytecode;
       layer = describe "debian" (titles base);
     })
   ]
@@ -74,6 +73,11 @@ in
       ]
   )
   ++ [
+    (debian.bytecodeLayer {
+      debs = lib.lock.libraryDebs lock platform;
+      inherit bytecode;
+      layer = describe "bytecode" [ "bytecode of Python ${lock.python}'s standard library" ];
+    })
     (layer.ofTrees {
       sources = [ frame ];
       layer = describe "runtime" [ "entry point" ];

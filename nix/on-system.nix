@@ -101,7 +101,6 @@ let
   toolchain = debian.tree {
     name = "toolchain";
     debs = debs lock system [ "build" ];
-    bytecode = compiler.tree;
   };
   tree = debian.tree {
     name = "root";

@@ -32,24 +32,46 @@ in
 
     # Type
     ```
-    layer :: { debs, base, bytecode, layer } -> Derivation
+    layer :: { debs, base, layer } -> Derivation
     ```
 
     # Arguments
     - debs: records of a lock
     - base: whether it is the lowest layer
-    - bytecode: an `interpreter` whose bytecode to add, or null
     - layer: the layer's description, see `layer.nix`
   */
   layer =
     {
       debs,
       base,
-      bytecode ? null,
       layer,
     }:
     builder "debian_layer" "layer-${layer.name}" {
-      inherit base bytecode layer;
+      inherit base layer;
+      debs = paths debs;
+    };
+
+  /**
+    A layer of bytecode for the standard library in some packages.
+
+    # Type
+    ```
+    bytecodeLayer :: { debs, bytecode, layer } -> Derivation
+    ```
+
+    # Arguments
+    - debs: records of a lock, see `lib.lock.libraryDebs`
+    - bytecode: an `interpreter`
+    - layer: the layer's description, see `layer.nix`
+  */
+  bytecodeLayer =
+    {
+      debs,
+      bytecode,
+      layer,
+    }:
+    builder "bytecode_layer" "layer-${layer.name}" {
+      inherit bytecode layer;
       debs = paths debs;
     };
 

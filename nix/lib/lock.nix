@@ -78,15 +78,35 @@ rec {
   compilerDebs =
     lock: platform:
     let
-      records = debs lock platform [ "base" ];
-      # Its own dependencies are those of modules that the compiler does without.
-      library = builtins.filter (deb: deb.name == "libpython${lock.python}-stdlib") records;
+      minimal = closure.of {
+        records = debs lock platform [ "base" ];
+        from = [ "python${lock.python}-minimal" ];
+      };
     in
-    closure.of {
-      inherit records;
-      from = [ "python${lock.python}-minimal" ];
-    }
-    ++ library;
+    # The rest of the library is compiled with it; what that depends on, no compiler needs.
+    minimal ++ builtins.filter (deb: !builtins.elem deb minimal) (libraryDebs lock platform);
+
+  /**
+    The Debian packages that hold the locked Python's standard library.
+
+    # Type
+    ```
+    libraryDebs :: Lock -> String -> [Deb]
+    ```
+
+    # Arguments
+    - lock: as `parse` returns it
+    - platform: a Nix system
+  */
+  libraryDebs =
+    lock: platform:
+    let
+      names = map (part: "libpython${lock.python}-${part}") [
+        "minimal"
+        "stdlib"
+      ];
+    in
+    builtins.filter (deb: builtins.elem deb.name names) (debs lock platform [ "base" ]);
 
   /**
     The wheels of one sdist's build environment.

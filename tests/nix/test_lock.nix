@@ -28,6 +28,7 @@ in
       expr = files (lib.lock.debs lock "aarch64-linux" [ "base" ]);
       expected = [
         "libc6_2.41-12_arm64.deb"
+        "libpython3.13-stdlib_3.13.5-2_arm64.deb"
         "python3.13-minimal_3.13.5-2_arm64.deb"
         "tzdata_2025b-4_all.deb"
       ];
@@ -60,12 +61,19 @@ in
     };
   };
   compilerDebs = {
-    is-the-closure-of-the-interpreter = {
+    is-the-interpreter-and-its-library-alone = {
       expr = files (lib.lock.compilerDebs lock "x86_64-linux");
       expected = [
         "libc6_2.41-12_amd64.deb"
         "python3.13-minimal_3.13.5-2_amd64.deb"
+        "libpython3.13-stdlib_3.13.5-2_amd64.deb"
       ];
+    };
+  };
+  libraryDebs = {
+    takes-those-of-the-platform = {
+      expr = files (lib.lock.libraryDebs lock "aarch64-linux");
+      expected = [ "libpython3.13-stdlib_3.13.5-2_arm64.deb" ];
     };
   };
   buildRequirements = {

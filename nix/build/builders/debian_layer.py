@@ -8,26 +8,22 @@ import layer
 from entries import Entries
 
 
-def entries(packages: list[Path], *, base: bool, bytecode: Path | None) -> Entries:
+def entries(packages: list[Path], *, base: bool) -> Entries:
     """Return the files of a Debian layer.
 
     Args:
         packages: The `.deb` files.
         base: Whether this is the lowest layer, which has the skeleton too.
-        bytecode: The standard library's bytecode, or None.
     """
     root = debian.skeleton() if base else Entries()
     root.items.update(debian.entries(packages).items)
-    if bytecode:
-        debian.add_bytecode(root, bytecode)
     return root
 
 
 def main() -> None:
     """Build the derivation."""
     given = attrs.load()
-    bytecode = Path(given["bytecode"]) if given.get("bytecode") else None
-    files = entries([Path(path) for path in given["debs"]], base=given["base"], bytecode=bytecode)
+    files = entries([Path(path) for path in given["debs"]], base=given["base"])
     layer.write(files, attrs.output(given), **given["layer"])
 
 

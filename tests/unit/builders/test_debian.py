@@ -8,6 +8,7 @@ import pytest
 from tests import debfile
 from tests.debfile import Member, folder, hardlink, symlink
 
+import bytecode_layer
 import debian
 import debian_layer
 
@@ -152,7 +153,7 @@ def test_skeleton_of_a_base_system() -> None:
 def test_only_the_lowest_layer_has_the_skeleton(tmp_path: Path, *, base: bool, has_user: bool) -> None:
     """A layer above the base adds its packages and nothing else."""
     package = debfile.write(tmp_path / "hello_1.0_amd64.deb", [Member(path="./usr/bin/hello")])
-    root = debian_layer.entries([package], base=base, bytecode=None)
+    root = debian_layer.entries([package], base=base)
 
     assert ("etc/passwd" in root.items) is has_user
     assert "usr/bin/hello" in root.items
@@ -172,3 +173,22 @@ def test_bytecode_belongs_to_its_source(tmp_path: Path, compiled_from: bytes, *,
     debian.add_bytecode(root, tmp_path)
 
     assert ("a.pyc" in root.items) is expected
+
+
+def test_a_layer_of_bytecode_leaves_the_sources_to_the_packages(tmp_path: Path) -> None:
+    """No path is in two layers."""
+    source = b"x = 1\n"
+    package = debfile.write(
+        tmp_path / "library_1.0_amd64.deb", [Member(path="./usr/lib/python3.13/a.py", content=source)]
+    )
+    digest = hashlib.sha256(source).hexdigest()
+    bytecode = "usr/lib/python3.13/__pycache__/a.cpython-313.pyc"
+    index = {"usr/lib/python3.13/a.py": (digest, bytecode)}
+    compiled = tmp_path / "compiled"
+    (compiled / bytecode).parent.mkdir(parents=True)
+    (compiled / bytecode).write_bytes(b"code")
+    (compiled / "index.json").write_text(json.dumps(index))
+
+    assert set(bytecode_layer.entries([package], compiled).items) == {
+        "usr/lib/python3.13/__pycache__/a.cpython-313.pyc"
+    }
