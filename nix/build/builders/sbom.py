@@ -26,6 +26,7 @@ class Component:
     purl: str
     file: str
     sha256: str
+    expression: str = ""
     license: str = ""
     summary: str = ""
     depends: tuple[str, ...] = ()
@@ -122,11 +123,12 @@ def main() -> None:
 def _component(
     record: dict[str, Any], purl: str, depends: tuple[str, ...], description: dict[str, Any] | None = None
 ) -> Component:
-    more = description or {"bundled": [], "license": "", "summary": ""}
+    more = description or {"bundled": [], "expression": "", "license": "", "summary": ""}
     return Component(
         ref=purl,
         purl=purl,
         depends=depends,
+        expression=more["expression"],
         license=more["license"],
         summary=more["summary"],
         bundled=tuple(more["bundled"]),
@@ -150,7 +152,9 @@ def _cyclonedx_component(part: Component) -> dict[str, Any]:
     }
     if part.summary:
         document["description"] = part.summary
-    if part.license:
+    if part.expression:
+        document["licenses"] = [{"expression": part.expression}]
+    elif part.license:
         document["licenses"] = [{"license": {"name": part.license}}]
     if part.bundled:
         # References inside a bundled bill would clash between wheels, so they are made unique per wheel.
@@ -170,9 +174,9 @@ def _spdx_package(part: Component, identifier: str) -> dict[str, Any]:
             {"referenceCategory": "PACKAGE-MANAGER", "referenceLocator": part.purl, "referenceType": "purl"}
         ],
         "filesAnalyzed": False,
-        "licenseComments": part.license or "not stated",
+        "licenseComments": part.license or part.expression or "not stated",
         "licenseConcluded": "NOASSERTION",
-        "licenseDeclared": "NOASSERTION",
+        "licenseDeclared": part.expression or "NOASSERTION",
         "name": part.name,
         "packageFileName": part.file,
         "versionInfo": part.version,

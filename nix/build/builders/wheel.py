@@ -56,15 +56,14 @@ def describe(root: Path) -> dict[str, Any]:
     documents = [json.loads(path.read_text()) for path in sorted(metadata_file.parent.glob("sboms/*.json"))]
     return {
         "bundled": [part for document in documents for part in document.get("components", [])],
+        "expression": metadata.get("License-Expression", ""),
         "license": _license(metadata),
         "summary": metadata.get("Summary", ""),
     }
 
 
 def _license(metadata: Message) -> str:
-    """Return an SPDX expression where the package has one (PEP 639), else its free text if that is short."""
-    if expression := metadata.get("License-Expression"):
-        return expression
+    """Return the licence's free text if that is short, else its classifier; for packages from before PEP 639."""
     text = (metadata.get("License") or "").strip()
     # Old versions of setuptools write UNKNOWN for what was not given.
     if text and "\n" not in text and text != "UNKNOWN":

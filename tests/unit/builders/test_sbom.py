@@ -33,7 +33,8 @@ def given(tmp_path: Path) -> dict[str, Any]:
     for name in ("django", "asgiref", "pillow"):
         description = {
             "bundled": bundled.get(name, []),
-            "license": "BSD-3-Clause" if name == "django" else "",
+            "expression": "BSD-3-Clause" if name == "django" else "",
+            "license": "MIT License" if name == "pillow" else "",
             "summary": "",
         }
         (tmp_path / name).mkdir()
@@ -120,7 +121,8 @@ def test_cyclonedx_names_licence_and_contents(given: dict[str, Any]) -> None:
     """Licences and what a wheel bundles are there where they are known."""
     components = {each["name"]: each for each in sbom.cyclonedx(given, sbom.components(given))["components"]}
 
-    assert components["django"]["licenses"] == [{"license": {"name": "BSD-3-Clause"}}]
+    assert components["django"]["licenses"] == [{"expression": "BSD-3-Clause"}]
+    assert components["pillow"]["licenses"] == [{"license": {"name": "MIT License"}}]
     assert "licenses" not in components["asgiref"]
     assert [inner["name"] for inner in components["pillow"]["components"]] == ["libjpeg", "zlib"]
 
@@ -134,6 +136,8 @@ def test_spdx_is_whole(given: dict[str, Any]) -> None:
     related = {relation["relatedSpdxElement"] for relation in document["relationships"]}
     assert related == set(identifiers)
     assert document["creationInfo"] == {"created": "1970-01-01T00:00:00Z", "creators": ["Tool: estiba"]}
+    declared = {package["name"]: package.get("licenseDeclared") for package in document["packages"]}
+    assert (declared["django"], declared["pillow"]) == ("BSD-3-Clause", "NOASSERTION")
     assert document["packages"][1]["checksums"] == [{"algorithm": "SHA256", "checksumValue": SHA}]
     assert document["packages"][1]["externalRefs"][0]["referenceLocator"].startswith("pkg:deb/debian/libc6@")
 

@@ -88,7 +88,6 @@ def test_the_same_wheel_gives_the_same_tree(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("metadata", "expected"),
     [
-        pytest.param("License-Expression: MIT OR Apache-2.0\nLicense: old\n", "MIT OR Apache-2.0", id="expression"),
         pytest.param("License: BSD 3-Clause\n", "BSD 3-Clause", id="text"),
         pytest.param(
             "License: UNKNOWN\nClassifier: License :: OSI Approved :: ISC License\n", "ISC License", id="unknown"
@@ -102,8 +101,15 @@ def test_the_same_wheel_gives_the_same_tree(tmp_path: Path) -> None:
     ],
 )
 def test_licence_is_the_most_exact_one(tmp_path: Path, metadata: str, expected: str) -> None:
-    """An SPDX expression beats a short text, which beats the classifier."""
+    """A short text beats the classifier."""
     assert wheel.describe(install(tmp_path, {}, metadata))["license"] == expected
+
+
+def test_licence_expression_is_told_apart(tmp_path: Path) -> None:
+    """What is an SPDX expression (PEP 639) may go where only such is allowed."""
+    described = wheel.describe(install(tmp_path, {}, "License-Expression: MIT OR Apache-2.0\n"))
+
+    assert (described["expression"], described["license"]) == ("MIT OR Apache-2.0", "")
 
 
 def test_summary_in_any_language(tmp_path: Path) -> None:
