@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from benchmarks import page
 from benchmarks.caches import Caches
 from benchmarks.ours import Ours
-from benchmarks.peer import Peer
+from benchmarks.peer import VARIANTS, Peer
 from benchmarks.stopwatch import measure
 from benchmarks.subject import Subject
 from tests.services import debian, engine, registry
@@ -30,6 +30,7 @@ ROOT: Final = Path(__file__).parents[1]
 RESULTS: Final = Path(__file__).with_name("results.json")
 HERE: Final = f"{platform.machine()}-linux"
 COLD_RUNS: Final = 3
+PEER_COLD_RUNS: Final = 2
 WARM_RUNS: Final = 5
 
 
@@ -43,25 +44,25 @@ def main() -> None:
             subject.make()
         registry_root = debian.unpack("docker-registry", place / "docker-registry")
         with registry.run(registry_root, place / "registry") as running, engine.run(place / "docker") as address:
-            theirs = measure_peer(subject, Peer(place, address), running)
+            peers = {one.name: Peer(place / one.name, address, one) for one in VARIANTS}
+            theirs = {name: measure_peer(subject, peer, running, name) for name, peer in peers.items()}
             ours = measure_ours(subject, Ours(subject, settings, place / "stores"), running)
             packages = len(locked_wheels(subject.folder))
         with console.step("the binary cache, and nix copy"):
             cache = Caches(subject, place / "caches").measure()
-    results = {"cache": cache, "machine": describe_machine(), "ours": ours, "packages": packages, "peer": theirs}
+    results = {"cache": cache, "machine": describe_machine(), "ours": ours, "packages": packages, "peers": theirs}
     RESULTS.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
     text = page.render(results)
     (ROOT / "docs" / "benchmarks.md").write_text(text)
     console.result(text)
 
 
-def measure_peer(subject: Subject, peer: Peer, running: RunningRegistry) -> dict[str, Any]:
+def measure_peer(subject: Subject, peer: Peer, running: RunningRegistry, name: str) -> dict[str, Any]:
     """Measure `docker build` of the service."""
-    with console.step("prepare docker build"):
+    with console.step(f"prepare docker build, {name}"):
         peer.prepare(subject.folder, locked_wheels(subject.folder))
-        peer.build()
-    with console.step("docker build"):
-        cold = measure(lambda: peer.build("--no-cache"), runs=COLD_RUNS)
+    with console.step(f"docker build, {name}"):
+        cold = measure(lambda: peer.build("--no-cache"), runs=PEER_COLD_RUNS)
         before = peer.push(running.host)
 
         def change() -> None:
@@ -84,29 +85,35 @@ def measure_ours(subject: Subject, ours: Ours, running: RunningRegistry) -> dict
         ours.discard()
     with console.step("estiba, this store"):
         evaluated = measure(ours.evaluate, runs=WARM_RUNS)
-        built = ours.build()
+        ours.build()
         changed = measure(ours.build, runs=WARM_RUNS, prepare=subject.change)
         unchanged = measure(ours.build, runs=WARM_RUNS)
     with console.step("estiba, push"):
         ours.push(ref)
         moved = measure_push(subject, ours, ref)
-    size = sum(layer["size"] for layer in built["layers"] if layer["platform"] == HERE)
     seconds = times(cold=cold, both=both, evaluated=evaluated, changed=changed, unchanged=unchanged)
-    return {**seconds, **moved, "size": size}
+    return {**seconds, **moved}
 
 
 def measure_push(subject: Subject, ours: Ours, ref: str) -> dict[str, Any]:
     """Measure what a push sends: of a changed line, from the change to the registry, and of nothing new."""
+    built: list[dict[str, Any]] = []
     sent: list[dict[str, Any]] = []
 
     def build_and_push() -> None:
-        ours.build()
+        built.append(ours.build())
         sent.append(ours.push(ref))
 
     seconds = measure(build_and_push, runs=WARM_RUNS, prepare=subject.change)
     again = ours.push(ref)
-    blobs = {"blobs": len(sent[-1]["sent"]), "moved": sent[-1]["size"]}
-    return {**times(pushed=seconds), **blobs, "requests": again["requests"], "resent": again["size"]}
+    layers = {layer["digest"]: layer["size"] for layer in built[-1]["layers"]}
+    blobs = set(sent[-1]["sent"])
+    known = blobs & layers.keys()
+    counts = {"layers": len(known), "others": len(blobs - known), "manifests": len(sent[-1]["manifests"])}
+    size = sum(layer["size"] for layer in built[-1]["layers"] if layer["platform"] == HERE)
+    repeated = {"requests": again["requests"], "resent": again["size"]}
+    moved = sum(layers[digest] for digest in known)
+    return {**times(pushed=seconds), **repeated, "sent": counts, "moved": moved, "size": size}
 
 
 def times(**measured: Times) -> dict[str, Any]:

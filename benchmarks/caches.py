@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from benchmarks.subject import Subject
 
-RUNS: Final = 7
+RUNS: Final = 5
 
 _HEAD: Final = """
 ## The binary cache

@@ -4,53 +4,72 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks import caches
+from benchmarks import caches, targets
 
 _HEAD = """\
 # Benchmarks
 
-`invoke bench` compares Estiba with `docker build` on one machine, in one run, with the same wheels at hand for both. It
-writes this page and `benchmarks/results.json`. The service is the template's with {packages} distributions. The peer's
-[Dockerfile](../benchmarks/peer/Dockerfile) starts from Debian's smallest system, installs apt's Python and the wheels,
-copies the application and collects static files; dependencies come before the application. Both start with what they
-need on disk: the peer with its base image, we with our builders. Medians of {cold} cold and {warm} other runs.
+`invoke bench` compares Estiba with `docker build` on one machine, in one run, with the same wheels at hand for all. It
+writes this page and `benchmarks/results.json`. The service is the template's with {packages} distributions, for one
+platform unless a row says otherwise. It is built in three ways with Docker; in all, dependencies come before the
+application, and static files are collected:
 
-On {machine}:
+- as most write it: a [plain](../benchmarks/peer/Dockerfile.plain) Debian base, `apt-get install python3 python3-pip
+  python3-venv` with all that apt recommends, a compiler among it, and the wheels copied into the image;
+- without recommends: the same, with `--no-install-recommends`;
+- as a [careful](../benchmarks/peer/Dockerfile.careful) team writes it: a slim base, no recommends, no pip from apt, and
+  the wheels mounted for the installation alone.
 
-| | Estiba | `docker build` | ratio |
-| --- | ---: | ---: | ---: |
+All start with what they need on disk: the peers with base image and Debian packages, we with the locked files and our
+builders. A cold build is one with `--no-cache`, or in a store that has nothing of the service. Sizes are those of a
+platform's layers in a registry. Medians of {cold} cold builds ({peer_cold} of each peer) and {warm} other runs.
+
+On {machine}; in brackets, ours divided by theirs:
+
+| | Estiba | as most write it | without recommends | careful |
+| --- | ---: | ---: | ---: | ---: |
+"""
+
+_PUSH = """
+
+After a changed line a push sends {layers} layer, {others} configs (one for each platform) and {manifests} manifests and
+indexes. An unchanged image is pushed with {requests} requests and {resent} bytes of blobs.
 """
 
 
 def render(results: dict[str, Any]) -> str:
     """Return the page as Markdown."""
-    ours, peer, machine = results["ours"], results["peer"], results["machine"]
-    shown = f"{machine['system']}, {machine['cores']} cores, {machine['memory_gb']} GB"
+    ours, machine = results["ours"], results["machine"]
+    peers = [results["peers"][name] for name in targets.PEERS]
     head = _HEAD.format(
         packages=results["packages"],
         cold=len(ours["cold"]["runs"]),
+        peer_cold=len(peers[0]["cold"]["runs"]),
         warm=len(ours["changed"]["runs"]),
-        machine=shown,
+        machine=f"{machine['system']}, {machine['cores']} cores, {machine['memory_gb']} GB",
     )
     rows = [
-        _seconds("cold build", ours["cold"], peer["cold"]),
-        _seconds("after a changed line", ours["changed"], peer["changed"]),
-        _seconds("nothing changed", ours["unchanged"], peer["unchanged"]),
-        _seconds("cold build for both platforms", ours["both"], None),
-        _seconds("evaluation without cache", ours["evaluated"], None),
-        _seconds("changed line to pushed", ours["pushed"], None),
-        _megabytes("image, compressed", ours["size"], peer["size"]),
-        _megabytes("layers that a changed line moves", ours["moved"], peer["moved"]),
+        _seconds("cold build", "cold", ours, peers),
+        _seconds("after a changed line", "changed", ours, peers),
+        _seconds("nothing changed", "unchanged", ours, peers),
+        _seconds("cold build for both platforms", "both", ours, []),
+        _seconds("evaluation without cache", "evaluated", ours, []),
+        _seconds("changed line to pushed", "pushed", ours, []),
+        _megabytes("image, compressed", "size", ours, peers),
+        _megabytes("layers that a changed line moves", "moved", ours, peers),
     ]
-    again = f"An unchanged image is pushed with {ours['requests']} requests and {ours['resent']} bytes of blobs."
-    return head + "\n".join(rows) + f"\n\n{again}\n" + caches.render(results["cache"])
+    push = _PUSH.format(requests=ours["requests"], resent=ours["resent"], **ours["sent"])
+    return head + "\n".join(rows) + push + targets.render(results) + caches.render(results["cache"])
 
 
-def _seconds(name: str, ours: dict[str, Any], peer: dict[str, Any] | None) -> str:
-    if peer is None:
-        return f"| {name} | {ours['median']:.2f} s | | |"
-    return f"| {name} | {ours['median']:.2f} s | {peer['median']:.2f} s | {ours['median'] / peer['median']:.2f} |"
+def _seconds(name: str, key: str, ours: dict[str, Any], peers: list[dict[str, Any]]) -> str:
+    return _row(name, "s", ours[key]["median"], [peer[key]["median"] for peer in peers])
 
 
-def _megabytes(name: str, ours: int, peer: int) -> str:
-    return f"| {name} | {ours / 1e6:.2f} MB | {peer / 1e6:.2f} MB | {ours / peer:.2f} |"
+def _megabytes(name: str, key: str, ours: dict[str, Any], peers: list[dict[str, Any]]) -> str:
+    return _row(name, "MB", ours[key] / 1e6, [peer[key] / 1e6 for peer in peers])
+
+
+def _row(name: str, unit: str, ours: float, theirs: list[float]) -> str:
+    cells = [f"{figure:.2f} {unit} ({ours / figure:.2f})" for figure in theirs] or [""] * len(targets.PEERS)
+    return f"| {' | '.join([name, f'{ours:.2f} {unit}', *cells])} |"

@@ -1,10 +1,11 @@
-"""The other side: `docker build` from a Debian base, with the same wheels at hand."""
+"""The other side: `docker build` from a Debian base, by careful people and by most, with the same wheels at hand."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
 CLIENT: Final = next(filter(os.path.exists, ["/usr/bin/docker"]), "docker")
 """The distribution's own client builds with BuildKit as it is; others want a plug-in for that."""
 
-BASE: Final = "estiba-peer-base"
-IMAGE: Final = "estiba-peer"
 _SUITE: Final = "trixie"
-_PACKAGES: Final = ("python3", "python3-venv")
 # What Debian's own slim images leave out.
 _SLIM: Final = (
     "path-exclude=/usr/share/doc/*",
@@ -33,12 +31,41 @@ _SLIM: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One way of writing a Dockerfile.
+
+    Attributes:
+        name: What the page calls it.
+        file: The ending of its Dockerfile.
+        packages: What apt installs.
+        apt: Options of the installation.
+        dpkg: Options of dpkg in the base image.
+    """
+
+    name: str
+    file: str
+    packages: tuple[str, ...]
+    apt: tuple[str, ...] = ("--no-install-recommends",)
+    dpkg: tuple[str, ...] = ()
+
+
+_PLAIN: Final = ("python3", "python3-pip", "python3-venv")
+VARIANTS: Final = (
+    Variant(name="recommended", file="plain", packages=_PLAIN, apt=("--install-recommends",)),
+    Variant(name="plain", file="plain", packages=_PLAIN),
+    Variant(name="careful", file="careful", packages=("python3", "python3-venv"), dpkg=_SLIM),
+)
+
+
 class Peer:
     """A build context and the engine that builds it."""
 
-    def __init__(self, folder: Path, engine: str) -> None:
+    def __init__(self, folder: Path, engine: str, variant: Variant) -> None:
         self._folder = folder
         self._context = folder / "context"
+        self._variant = variant
+        self._image = f"estiba-peer-{variant.name}"
         self._environment: Mapping[str, str] = environment(DOCKER_HOST=engine, DOCKER_BUILDKIT="1")
 
     def prepare(self, app: Path, wheels: Mapping[str, Path]) -> None:
@@ -51,10 +78,11 @@ class Peer:
         (self._context / "wheels").mkdir(parents=True)
         for name, path in wheels.items():
             shutil.copy(path, self._context / "wheels" / name)
-        shutil.copy(Path(__file__).parent / "peer" / "Dockerfile", self._context)
+        dockerfile = Path(__file__).parent / "peer" / f"Dockerfile.{self._variant.file}"
+        shutil.copy(dockerfile, self._context / "Dockerfile")
         shutil.copy(app / "requirements-lock.txt", self._context)
         self._make_base()
-        self._docker("import", str(self._folder / "base.tar"), BASE)
+        self._docker("import", str(self._folder / "base.tar"), f"{self._image}-base")
         self.take(app)
 
     def take(self, app: Path) -> None:
@@ -64,12 +92,13 @@ class Peer:
 
     def build(self, *options: str) -> None:
         """Build the image; containers have no network here, and need none."""
-        self._docker("build", "--network", "none", "--quiet", "--tag", IMAGE, *options, str(self._context))
+        words = ["--network", "none", "--quiet", "--build-arg", f"BASE={self._image}-base", "--tag", self._image]
+        self._docker("build", *words, *options, str(self._context))
 
     def push(self, host: str) -> dict[str, int]:
         """Push the image and return the compressed sizes of its layers by digest."""
-        name = f"{host}/{IMAGE}:latest"
-        self._docker("tag", IMAGE, name)
+        name = f"{host}/{self._image}:latest"
+        self._docker("tag", self._image, name)
         self._docker("push", "--quiet", name)
         listed = run(["skopeo", "inspect", "--tls-verify=false", "--raw", f"docker://{name}"]).stdout
         return {layer["digest"]: layer["size"] for layer in json.loads(listed)["layers"]}
@@ -78,19 +107,22 @@ class Peer:
         return run([CLIENT, *words], env=self._environment).stdout
 
     def _make_base(self) -> None:
-        """Bootstrap Debian's smallest system, and download what the Dockerfile installs into it."""
+        """Bootstrap the base image, and download what the Dockerfile installs into it."""
         root = debian.unpack("mmdebstrap", self._folder / "mmdebstrap")
         listed = self._folder / "debian.sources"
         listed.write_text(sources.render(sources.load(), suite=_SUITE, pockets=("main", "updates", "security")))
         debs = self._context / "debs"
         debs.mkdir()
-        install = ["apt-get", "install", "--yes", "--no-install-recommends", "--download-only", *_PACKAGES]
+        install = ["apt-get", "install", "--yes", "--download-only", *self._variant.apt, *self._variant.packages]
         hooks = (
             'chroot "$1" apt-get clean',
             f'chroot "$1" {" ".join(install)}',
             f"copy-out /var/cache/apt/archives {debs}",
         )
-        words = [*(f"--dpkgopt={option}" for option in _SLIM), *(f"--customize-hook={hook}" for hook in hooks)]
+        words = [
+            *(f"--dpkgopt={option}" for option in self._variant.dpkg),
+            *(f"--customize-hook={hook}" for hook in hooks),
+        ]
         variant = ["--variant=minbase", "--mode=root", "--include=ca-certificates"]
         path = f"{root / 'usr/bin'}:{environment()['PATH']}"
         target = [_SUITE, str(self._folder / "base.tar"), str(listed)]

@@ -1,0 +1,22 @@
+"""The page of the benchmarks says what the figures say."""
+
+from __future__ import annotations
+
+from benchmarks import targets
+
+
+def test_targets_are_judged_against_each_peer() -> None:
+    """A target that depends on the peer can be met against one and missed against the other."""
+    seconds = {"median": 1.0}
+    timed = dict.fromkeys(("both", "changed", "cold", "evaluated", "pushed", "unchanged"), seconds)
+    ours = {**timed, "requests": 4, "resent": 0, "sent": {"layers": 1}, "size": 50_000_000}
+    plain = {"changed": seconds, "cold": {"median": 2.0}, "size": 200_000_000}
+    careful = {"changed": {"median": 0.9}, "cold": {"median": 1.9}, "size": 100_000_000}
+
+    page = targets.render({"ours": ours, "peers": {"careful": careful, "plain": plain, "recommended": plain}})
+
+    assert "| cold build: half the peer's time | met, 0.50 times | met, 0.50 times | **missed**, 0.53 times |" in page
+    assert "| changed line: the peer's time | met, 1.00 times | met, 1.00 times | **missed**, 1.11 times |" in page
+    assert "| image, compressed: 40 % of the peer's | met, 25 % | met, 25 % | **missed**, 50 % |" in page
+    assert "| evaluation without cache: 0.15 s | **missed**, 1.00 s |  |  |" in page
+    assert "| push of the same image: no bytes | met, 0 |  |  |" in page
