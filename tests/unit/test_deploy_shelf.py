@@ -104,6 +104,40 @@ def test_way_back_leads_to_another_release(shelf: Shelf, tmp_path: Path) -> None
     assert shelf.before(shelf.add(old, 2)) is None
 
 
+@pytest.mark.parametrize(
+    ("generation", "forgotten"),
+    [
+        pytest.param(2, [["--delete-generations", "2"]], id="its-own"),
+        pytest.param(1, [], id="served"),
+        pytest.param(0, [], id="none"),
+    ],
+)
+def test_taken_back_release_is_forgotten(
+    shelf: Shelf, tmp_path: Path, generation: int, forgotten: list[list[str]]
+) -> None:
+    """A release that was taken back loses its generation, unless that is the one that is served again."""
+    shelf.profile.symlink_to("release-1-link")
+
+    shelf.retract(shelf.add(make(tmp_path / "one"), generation))
+
+    runner = shelf.runner
+    assert isinstance(runner, RecordingRunner)
+    assert [call[3:] for call in runner.calls] == forgotten
+
+
+def test_first_release_that_failed_is_forgotten(shelf: Shelf, tmp_path: Path) -> None:
+    """Where nothing is served after a failure, the profile is empty too."""
+    entry = shelf.add(make(tmp_path / "one"))
+    shelf.profile.with_name("release-1-link").symlink_to(entry.release.path)
+    shelf.profile.symlink_to("release-1-link")
+    shelf.switch(entry)
+
+    shelf.unserve()
+
+    assert shelf.current() is None
+    assert list(shelf.profile.parent.iterdir()) == []
+
+
 def test_folder_of_another_service_is_refused(tmp_path: Path) -> None:
     """Two services of one name do not share a database."""
     one, two = tmp_path / "one", tmp_path / "two"

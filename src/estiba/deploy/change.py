@@ -149,6 +149,8 @@ class Change:
         self.shelf.switch(before)
         place = self._keep_evidence(entry)
         self.settle(before, entry)
+        if not entry.generation:
+            self.shelf.retract(entry)
         self._fail(error, "taken back", f"release {before.number} is served again", place)
 
     def _keep_evidence(self, entry: Entry) -> str:

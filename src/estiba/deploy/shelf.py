@@ -137,14 +137,24 @@ class Shelf:
             if number not in served and number < max(served):
                 shutil.rmtree(self.place(number), ignore_errors=True)
 
+    def retract(self, entry: Entry) -> None:
+        """Forget the generation of a release that was taken back, so that no rollback leads to it."""
+        known = self.entry(entry.number) or entry
+        if known.generation and known.generation != nix.current_generation(self.profile):
+            nix.delete_generations(self.profile, [known.generation], runner=self.runner)
+
     def remove(self, entry: Entry) -> None:
         """Forget a release that did not come to be served."""
         if entry.number != self._number("current"):
             shutil.rmtree(self.place(entry.number), ignore_errors=True)
 
     def unserve(self) -> None:
-        """Serve nothing, as before the first switch."""
+        """Serve nothing, as before the first switch; no rollback leads to what did not work."""
         (self.serve / "current").unlink(missing_ok=True)
+        # Nix itself does not forget the current generation.
+        number = nix.current_generation(self.profile)
+        self.profile.unlink(missing_ok=True)
+        self.profile.with_name(f"{self.profile.name}-{number}-link").unlink(missing_ok=True)
 
     def _add_static(self, number: int, url: str, files: str) -> None:
         inside = self.place(number) / "files" / url.strip("/")
