@@ -5,110 +5,34 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import testinfra
-from tests.services import doomed, load, ports
-from tests.services.harbour import FLAKE, ROOT, invoke
+from tests.services import sites
+from tests.services.harbour import invoke
+from tests.services.sites import MARK
 
-from estiba import config
+from estiba.demo import traffic
 from estiba.deploy.folder import Folder
 from estiba.deploy.logbook import Step
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
-MARK = "Nothing is written yet."
-PAGE = "harbour/templates/index.html"
-SETTINGS = """
-[tool.estiba.targets.local]
-folder = "../state"
-memory = "512MB"
-migrate-limit = 5
-port = {port}
-ready-limit = 20
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Site:
-    """A service that is deployed on this machine, and changed."""
-
-    folder: Path
-    port: int
-
-    @property
-    def state(self) -> Path:
-        """The target's folder."""
-        return self.folder.parent / "state"
-
-    def run(self, *arguments: str) -> dict[str, Any]:
-        """Run a task that must succeed and return what it says."""
-        found: dict[str, Any] = json.loads(invoke(self.folder, *arguments, "--json").stdout)
-        return found
-
-    def fail(self, *arguments: str) -> tuple[int, str]:
-        """Run a task that must fail; return its exit code and what it said."""
-        done = invoke(self.folder, *arguments, check=False)
-        assert done.returncode != 0, done.stdout + done.stderr
-        return done.returncode, done.stderr
-
-    def write(self, text: str) -> None:
-        """Change what the page says."""
-        page = self.folder / PAGE
-        page.write_text(re.sub(r"<li>(?!<).*</li>", f"<li>{text}</li>", page.read_text()))
-
-    def text(self) -> str:
-        """Return the page."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=10) as answer:
-            return str(answer.read().decode())
-
-    def status(self) -> dict[str, Any]:
-        """Return how the target is doing, ready or not."""
-        found: dict[str, Any] = json.loads(invoke(self.folder, "status", "--json", check=False).stdout)
-        return found
-
-    def logbook(self) -> list[dict[str, Any]]:
-        """Return all lines of the logbook."""
-        return [json.loads(line) for line in (self.state / "logbook.jsonl").read_text().splitlines()]
-
-    def kill(self, command: str, moment: str) -> None:
-        """Run a command that is killed at a moment."""
-        argv = [sys.executable, "-m", doomed.__name__, str(self.folder), command, moment]
-        env = config.environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=f"{ROOT / 'src'}:{ROOT}")
-        done = subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == -signal.SIGKILL, done.stderr
-
-    @property
-    def pids(self) -> dict[str, int]:
-        """The processes that run, by name."""
-        return {one["name"]: one["pid"] for one in self.status()["processes"] if one["state"] == "up"}
-
-
-def copy(service: Path, target: Path) -> Site:
-    """Copy the service, to be deployed on a port of its own."""
-    folder = shutil.copytree(service, target / "harbour", symlinks=True, ignore=shutil.ignore_patterns(".estiba"))
-    site = Site(folder=folder, port=ports.find_free())
-    with (folder / "pyproject.toml").open("a") as file:
-        file.write(SETTINGS.format(port=site.port))
-    return site
+    from tests.services.sites import Site
 
 
 @pytest.fixture(scope="module")
 def running(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Deploy the service; take it down in the end."""
-    site = copy(harbour, tmp_path_factory.mktemp("host"))
+    site = sites.copy(harbour, tmp_path_factory.mktemp("host"))
     try:
         site.run("deploy")
         yield site
@@ -159,7 +83,7 @@ def test_machine_sees_unprivileged_processes_and_one_port(running: Site) -> None
 
 def test_change_and_rollback_lose_no_request(site: Site) -> None:
     """At fifty requests a second nobody notices a new release, nor the way back."""
-    with load.running(site.port) as seen:
+    with traffic.running(site.port) as seen:
         site.write("Changed.")
         began = time.monotonic()
         deployed = site.run("deploy")
@@ -177,6 +101,24 @@ def test_change_and_rollback_lose_no_request(site: Site) -> None:
     # Generous, for machines that do other things too; docs/host.md has what an idle one takes.
     assert took < 30
     assert took_back < 15
+    site.write(MARK)
+
+
+def test_rollback_passes_over_what_was_taken_back(site: Site) -> None:
+    """A release that was tried and taken back is no way back."""
+    site.write("Good.")
+    good = site.run("deploy")
+    jobs = site.folder / "harbour" / "jobs.py"
+    works = jobs.read_text()
+    jobs.write_text(f"{works}\nEntry = None\n")
+    site.fail("deploy")
+    assert site.logbook()[-1]["result"] == "taken back"
+    jobs.write_text(works)
+    site.write("Better.")
+    site.run("deploy")
+
+    assert site.run("rollback")["digest"] == good["digest"]
+    assert "Good." in site.text()
     site.write(MARK)
 
 
@@ -205,7 +147,7 @@ def test_broken_release_is_taken_back(site: Site, file: str, text: str, reason: 
     site.run("deploy")
     with (site.folder / file).open("a") as source:
         source.write(f"\n{text}\n")
-    with load.running(site.port) as seen:
+    with traffic.running(site.port) as seen:
         code, said = site.fail("deploy")
 
     assert code == 18
@@ -263,7 +205,7 @@ def test_killed_deployment_leaves_the_old_or_the_new(site: Site, moment: str) ->
     """Whenever the deploying process dies, one whole release is served, and the next command says what happened."""
     before = site.text()
     site.write(f"After {moment}.")
-    with load.running(site.port) as seen:
+    with traffic.running(site.port) as seen:
         site.kill("deploy", moment)
         found = site.text()
         notes = " ".join(site.status()["notes"])
@@ -359,47 +301,6 @@ def test_logs_of_all_processes_are_in_the_order_of_time(site: Site) -> None:
     )
     (request,) = site.run("logs", "--process", "nginx", "--tail", "1")["lines"]
     assert json.loads(request.partition(": ")[2])["status"] == 200
-
-
-def test_taken_port_is_named_with_its_holder(harbour: Path, tmp_path: Path) -> None:
-    """A port that another program listens on is an error before anything is started."""
-    site = copy(harbour, tmp_path)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", site.port))
-        taken.listen()
-        code, said = site.fail("deploy")
-
-    assert code == 17
-    assert f"port {site.port} of 127.0.0.1 is taken by" in said
-    assert f"process {os.getpid()}" in said
-    assert site.status()["processes"] == []
-
-
-def test_data_of_another_postgresql_is_refused(harbour: Path, tmp_path: Path) -> None:
-    """A data folder that this PostgreSQL cannot read is left alone, and the message says why."""
-    site = copy(harbour, tmp_path)
-    data = site.state / "data" / "postgresql"
-    data.mkdir(parents=True)
-    (data / "PG_VERSION").write_text("9\n")
-
-    code, said = site.fail("deploy")
-
-    assert code == 17
-    assert "holds data of PostgreSQL 9, and this release brings PostgreSQL 17" in said
-    assert [path.name for path in data.iterdir()] == ["PG_VERSION"]
-
-
-def test_folder_that_cannot_be_written_is_an_error(harbour: Path, tmp_path: Path) -> None:
-    """Where the target's folder cannot be, the message names it and the setting."""
-    site = copy(harbour, tmp_path)
-    site.state.parent.mkdir(exist_ok=True)
-    site.state.write_text("in the way")
-
-    code, said = site.fail("deploy")
-
-    assert code == 17
-    assert f"{site.state} cannot be written to" in said
-    assert "set folder in [tool.estiba.targets.local]" in said
 
 
 def test_folders_belong_to_the_processes_only_where_they_must(running: Site) -> None:

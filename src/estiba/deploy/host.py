@@ -21,16 +21,20 @@ from estiba.errors import DeployError, TargetError
 from estiba.process import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from estiba.config import Config
     from estiba.deploy.release import Release
     from estiba.deploy.settings import Settings
     from estiba.deploy.shelf import Entry
+    from estiba.deploy.task import Ran
     from estiba.process import Runner
 
 _RESULT: Final = ".estiba/host"
+_COMMAND_LIMIT: Final = 60.0
+"""Seconds that a management command may take."""
+
 _SPACE: Final = 100 * 2**20
 """Bytes without which nothing is begun."""
 
@@ -85,6 +89,17 @@ class Host:
             record = change.record.end("down")
             change.logbook.close(record)
             return record
+
+    def manage(self, words: Sequence[str]) -> Ran:
+        """See `Target.manage`."""
+        self._folder.claim(self.project)
+        with turn.take(self._folder, Record.begin("manage").to_dict()):
+            current = self._shelf.current()
+            if current is None:
+                msg = "nothing is served"
+                raise DeployError(msg, hint="invoke deploy")
+            programs = self._programs(current.release)
+            return self._machine.command(programs, ["manage", *words], limit=_COMMAND_LIMIT)
 
     def status(self) -> Report:
         """See `Target.status`."""
@@ -184,6 +199,8 @@ class Host:
         elif left and not current:
             self._machine.end(left)
         if left and (not current or left.number != current.number):
+            if record.command == "deploy":
+                self._shelf.retract(left)
             self._shelf.remove(left)
         self._logbook.close(record.end("interrupted", reason=explain(record, self._shelf)))
 

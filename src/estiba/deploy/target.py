@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from estiba.deploy.logbook import Record
+    from estiba.deploy.task import Ran
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,18 @@ class Target(Protocol):
 
         Raises:
             BusyError: Another command works on the target.
+        """
+        ...
+
+    def manage(self, words: Sequence[str]) -> Ran:
+        """Run a management command of the release that is served, to its end.
+
+        Args:
+            words: The command with its arguments.
+
+        Raises:
+            BusyError: Another command works on the target.
+            DeployError: Nothing is served.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""`invoke demo`: the whole way, from the template to an answered request."""
+"""`invoke demo`: the whole way, from the template over an answered request to a rollback."""
 
 from __future__ import annotations
 
@@ -10,37 +10,48 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba import config
-from estiba.demo import Demo
+from estiba.demo.journey import plan
+from estiba.errors import EstibaError
 from estiba.tasks.console import console, task
 
 if TYPE_CHECKING:
     from invoke import Context
 
-    from estiba.demo import Report
+    from estiba.demo.report import Report
 
 _NAME = "harbour"
+_DOWNLOADS = ("lock", "fetch")
+"""The steps that a first time spends with downloads."""
 
 
 @task(
     default=True,
     help={
         "dir": "Folder for the service, which must not exist yet; by default a temporary one.",
-        "keep": "Leave the service and its container in place.",
+        "keep": "Leave the service in its folder, and running; `invoke down` there ends it.",
+        "verify": "Also build the image again in an empty store, and compare.",
         "json": "Print the summary as one JSON object.",
     },
 )
-def demo(_: Context, *, dir: str = "", keep: bool = False, json: bool = False) -> None:
-    """Scaffold, lock, fetch, build, check and verify a service, and answer a request from its image."""
+def demo(_: Context, *, dir: str = "", keep: bool = False, verify: bool = False, json: bool = False) -> None:
+    """Scaffold, build, check and deploy a service, change it under load, break it, and roll it back."""
     with ExitStack() as stack:
-        journey = Demo(_place(dir, stack, keep=keep), config.load(), keep=keep)
+        folder = _place(dir, stack, keep=keep)
+        journey = plan(folder, config.load(), keep=keep, verify=verify)
         try:
             journey.run(console.step)
+        except EstibaError:
+            stack.pop_all()
+            console.say(f"for a closer look, the service stays in {folder}")
+            raise
         finally:
             _show(journey.report, as_json=json)
+    if keep:
+        console.say(f"it goes on running; to end it: invoke down --project {folder}")
 
 
 def _place(folder: str, stack: ExitStack, *, keep: bool) -> Path:
-    """Return the folder of the service; a temporary one goes when the demo ends, unless it is kept."""
+    """Return the folder of the service; a temporary one goes when the demo ends well, unless it is kept."""
     if folder:
         return Path(folder)
     scratch = Path(tempfile.mkdtemp(prefix="estiba-demo-"))
@@ -56,8 +67,17 @@ def _show(report: Report, *, as_json: bool) -> None:
     if as_json:
         console.json(summary)
         return
-    rows = [(step.name, f"{step.seconds:.1f} s", step.skipped and f"skipped: {step.skipped}") for step in report.steps]
+    rows = [
+        (
+            step.name if step.ok else f"{step.name} (failed)",
+            f"{step.seconds:.1f} s",
+            f"skipped: {step.outcome.skipped}" if step.outcome.skipped else step.outcome.note,
+        )
+        for step in report.steps
+    ]
     console.table(("step", "time", ""), rows)
+    times = f"{report.seconds():.0f} s, of these {report.seconds(*_DOWNLOADS):.0f} s for {' and '.join(_DOWNLOADS)}"
+    console.result(f"all steps took {times}, which download what is not there yet")
     if report.built:
         console.result(f"image {summary['digest']}, {summary['image']['size'] / 1e6:.1f} MB compressed")
     if report.url:

@@ -1,4 +1,4 @@
-"""A load generator: a steady number of requests a second, and what became of each."""
+"""Visitors: a steady number of requests a second, and what became of each."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from estiba.errors import DeployError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CLIENTS = 5
-_TIMEOUT = 10.0
-_REFUSAL = 400
+_ADDRESS: Final = "127.0.0.1"
+_HEADERS: Final = {"Host": "localhost"}
+_CLIENTS: Final = 5
+_TIMEOUT: Final = 10.0
+_REFUSAL: Final = 400
 
 
-@dataclass
-class Load:
+@dataclass(slots=True)
+class Traffic:
     """What became of the requests.
 
     Attributes:
@@ -44,7 +48,7 @@ class Load:
 
 
 @contextmanager
-def running(port: int, path: str = "/", *, rate: int = 50) -> Iterator[Load]:
+def running(port: int, path: str = "/", *, rate: int = 50) -> Iterator[Traffic]:
     """Send requests for as long as the block runs, half of the clients over connections that stay open.
 
     Args:
@@ -52,13 +56,13 @@ def running(port: int, path: str = "/", *, rate: int = 50) -> Iterator[Load]:
         path: What to ask for.
         rate: Requests a second.
     """
-    load = Load()
+    traffic = Traffic()
     stop, lock = threading.Event(), threading.Lock()
     interval = _CLIENTS / rate
 
     def client(number: int) -> None:
         keep = number % 2 == 0
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
+        connection = http.client.HTTPConnection(_ADDRESS, port, timeout=_TIMEOUT)
         due = time.monotonic() + interval * number / _CLIENTS
         while not stop.wait(max(0.0, due - time.monotonic())):
             due += interval
@@ -67,24 +71,46 @@ def running(port: int, path: str = "/", *, rate: int = 50) -> Iterator[Load]:
             if not keep:
                 connection.close()
             with lock:
-                load.answers[answer] += 1
-                load.slowest = max(load.slowest, time.monotonic() - began)
+                traffic.answers[answer] += 1
+                traffic.slowest = max(traffic.slowest, time.monotonic() - began)
         connection.close()
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(_CLIENTS)]
     for thread in threads:
         thread.start()
     try:
-        yield load
+        yield traffic
     finally:
         stop.set()
         for thread in threads:
             thread.join()
 
 
+def visit(port: int, path: str = "/") -> str:
+    """Return the text of a page on the loopback address.
+
+    Raises:
+        DeployError: There is none.
+    """
+    connection = http.client.HTTPConnection(_ADDRESS, port, timeout=_TIMEOUT)
+    try:
+        connection.request("GET", path, headers=_HEADERS)
+        response = connection.getresponse()
+        text = response.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        msg = f"{path} does not answer: {error}"
+        raise DeployError(msg, hint="invoke logs") from error
+    finally:
+        connection.close()
+    if response.status >= _REFUSAL:
+        msg = f"{path} answers {response.status}"
+        raise DeployError(msg, hint="invoke logs")
+    return text
+
+
 def _ask(connection: http.client.HTTPConnection, path: str) -> str:
     try:
-        connection.request("GET", path, headers={"Host": "localhost"})
+        connection.request("GET", path, headers=_HEADERS)
         response = connection.getresponse()
         response.read()
     except (OSError, http.client.HTTPException) as error:

@@ -1,0 +1,96 @@
+"""A service that is deployed on this machine by its own tasks, to be changed and asked."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.services import doomed, ports
+from tests.services.harbour import FLAKE, ROOT, invoke
+
+from estiba import config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MARK = "Nothing is written yet."
+PAGE = "harbour/templates/index.html"
+SETTINGS = """
+[tool.estiba.targets.local]
+folder = "../state"
+memory = "512MB"
+migrate-limit = 5
+port = {port}
+ready-limit = 20
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """A service that is deployed on this machine, and changed."""
+
+    folder: Path
+    port: int
+
+    @property
+    def state(self) -> Path:
+        """The target's folder."""
+        return self.folder.parent / "state"
+
+    def run(self, *arguments: str) -> dict[str, Any]:
+        """Run a task that must succeed and return what it says."""
+        found: dict[str, Any] = json.loads(invoke(self.folder, *arguments, "--json").stdout)
+        return found
+
+    def fail(self, *arguments: str) -> tuple[int, str]:
+        """Run a task that must fail; return its exit code and what it said."""
+        done = invoke(self.folder, *arguments, check=False)
+        assert done.returncode != 0, done.stdout + done.stderr
+        return done.returncode, done.stderr
+
+    def write(self, text: str) -> None:
+        """Change what the page says."""
+        page = self.folder / PAGE
+        page.write_text(re.sub(r"<li>(?!<).*</li>", f"<li>{text}</li>", page.read_text()))
+
+    def text(self) -> str:
+        """Return the page."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def status(self) -> dict[str, Any]:
+        """Return how the target is doing, ready or not."""
+        found: dict[str, Any] = json.loads(invoke(self.folder, "status", "--json", check=False).stdout)
+        return found
+
+    def logbook(self) -> list[dict[str, Any]]:
+        """Return all lines of the logbook."""
+        return [json.loads(line) for line in (self.state / "logbook.jsonl").read_text().splitlines()]
+
+    def kill(self, command: str, moment: str) -> None:
+        """Run a command that is killed at a moment."""
+        argv = [sys.executable, "-m", doomed.__name__, str(self.folder), command, moment]
+        env = config.environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=f"{ROOT / 'src'}:{ROOT}")
+        done = subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes that run, by name."""
+        return {one["name"]: one["pid"] for one in self.status()["processes"] if one["state"] == "up"}
+
+
+def copy(service: Path, target: Path) -> Site:
+    """Copy the service, to be deployed on a port of its own."""
+    folder = shutil.copytree(service, target / "harbour", symlinks=True, ignore=shutil.ignore_patterns(".estiba"))
+    site = Site(folder=folder, port=ports.find_free())
+    with (folder / "pyproject.toml").open("a") as file:
+        file.write(SETTINGS.format(port=site.port))
+    return site
