@@ -32,8 +32,9 @@ On {machine}; in brackets, ours divided by theirs:
 
 _PUSH = """
 
-After a changed line a push sends {layers} layer, {others} configs (one for each platform) and {manifests} manifests and
-indexes. An unchanged image is pushed with {requests} requests and {resent} bytes of blobs.
+After a changed line a push of both platforms sends {layers} layer, which they share, {others} configs, and {manifests}
+manifests and indexes, of the image and of its bills of materials. An unchanged image is pushed with {requests} requests
+and {resent} bytes of blobs.
 """
 
 

@@ -61,7 +61,7 @@ TARGETS: Final[Sequence[Target]] = (
         name="image, compressed: 40 % of the peer's",
         figure=lambda ours, peer: 100 * ours["size"] / peer["size"],
         limit=40,
-        form="{:.0f} %",
+        form="{:.1f} %",
         is_relative=True,
     ),
     Target(name="image, compressed: 60 MB", figure=lambda ours, _: ours["size"] / 1e6, limit=60, form="{:.1f} MB"),
@@ -82,8 +82,8 @@ PEERS: Final = ("recommended", "plain", "careful")
 _HEAD: Final = """
 ## Targets
 
-Each is "at most". They were set when a `docker build` from a plain base took 24.3 s and weighed 156 MB compressed; the
-first two columns are of that kind, the third is stricter.
+Each is "at most". They were set when a `docker build` from a plain base took 24.3 s and weighed 156 MB compressed: the
+first column is near to that in time, the second in size, and the third is stricter than both.
 
 | | as most write it | without recommends | careful |
 | --- | --- | --- | --- |

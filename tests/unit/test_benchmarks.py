@@ -17,6 +17,6 @@ def test_targets_are_judged_against_each_peer() -> None:
 
     assert "| cold build: half the peer's time | met, 0.50 times | met, 0.50 times | **missed**, 0.53 times |" in page
     assert "| changed line: the peer's time | met, 1.00 times | met, 1.00 times | **missed**, 1.11 times |" in page
-    assert "| image, compressed: 40 % of the peer's | met, 25 % | met, 25 % | **missed**, 50 % |" in page
+    assert "| image, compressed: 40 % of the peer's | met, 25.0 % | met, 25.0 % | **missed**, 50.0 % |" in page
     assert "| evaluation without cache: 0.15 s | **missed**, 1.00 s |  |  |" in page
     assert "| push of the same image: no bytes | met, 0 |  |  |" in page
