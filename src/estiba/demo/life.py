@@ -124,7 +124,7 @@ class Life:
             last = self._target.status().last
             if last is None or last.result != "taken back":
                 raise
-            note(error.message)
+            note(error.message.splitlines()[0])
             return
         msg = "a release whose job fails was kept"
         raise DeployError(msg, hint="invoke status")
