@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,6 +27,19 @@ def test_nothing_else_is_left(tmp_path: Path) -> None:
     service.create(tmp_path / "harbour")
 
     assert [entry.name for entry in tmp_path.iterdir()] == ["harbour"]
+
+
+def test_template_from_a_store_makes_files_to_edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever makes a service can write to its files, also where the template is read-only."""
+    template = shutil.copytree(service.locate_template(), tmp_path / "template")
+    for path in template.rglob("*"):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    monkeypatch.setattr(service, "_IN_REPOSITORY", template)
+    made = service.create(tmp_path / "harbour")
+    for path in template.rglob("*"):
+        path.chmod(0o755)
+
+    assert [path for path in made.rglob("*") if not path.stat().st_mode & 0o200] == []
 
 
 def test_flake_reference_goes_into_the_flake(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -80,4 +81,11 @@ def _render(work: Path, answers: Mapping[str, str], *, ask: bool) -> Path:
     except CookiecutterException as error:
         msg = f"the template refused: {error}"
         raise ScaffoldError(msg, hint="choose other answers, and see what the template printed above") from error
+    _unlock(Path(made))
     return Path(made)
+
+
+def _unlock(folder: Path) -> None:
+    """Let the owner write to all files: cookiecutter keeps the modes of a template, which are read-only in a store."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(path.stat().st_mode | stat.S_IWUSR)
