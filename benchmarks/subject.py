@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -33,7 +34,8 @@ class Subject:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._changes = 0
+        # Another number in every run, or the store would remember the last run's builds.
+        self._changes = time.time_ns()
 
     def make(self) -> None:
         """Scaffold it, then lock and fetch."""
