@@ -56,14 +56,18 @@ let
     };
   };
 
-  # Where a build stands in for production: settings load, and nothing is reached or signed with these.
-  buildEnvironment = {
-    DJANGO_SETTINGS_MODULE = service.settings;
-    ESTIBA_BUILD = "1";
+  # Of every program that runs in a root of the build.
+  rootEnvironment = {
     HOME = "/tmp";
     LANG = "C.UTF-8";
     PATH = "/opt/venv/bin:/usr/bin:/bin";
     PYTHONHASHSEED = "0";
+  };
+
+  # Where a build stands in for production: settings load, and nothing is reached or signed with these.
+  buildEnvironment = rootEnvironment // {
+    DJANGO_SETTINGS_MODULE = service.settings;
+    ESTIBA_BUILD = "1";
     SECRET_KEY = "only-for-the-build-and-never-in-an-image-0123456789-abcdefghij";
     ALLOWED_HOSTS = "localhost";
     DATABASE_URL = "postgresql://build@localhost/build";
@@ -87,11 +91,7 @@ let
         map (wheelFor system) (lib.lock.buildRequirements lock system record) ++ [ frame ]
       );
       foreign = if platform == system then "" else platform;
-      environment = {
-        HOME = "/tmp";
-        LANG = "C.UTF-8";
-        PATH = "/opt/venv/bin:/usr/bin:/bin";
-        PYTHONHASHSEED = "0";
+      environment = rootEnvironment // {
         SOURCE_DATE_EPOCH = "315532800";
         CFLAGS = "-g0 -O2";
         ZERO_AR_DATE = "1";
