@@ -217,16 +217,22 @@ def test_edited_lock_is_refused(tiny: Path) -> None:
     assert "requirements-lock.txt lacks djangoo==" in said
 
 
-def test_interruption_leaves_the_files_as_before(tiny: Path) -> None:
+def test_interruption_leaves_the_files_as_before(tiny: Path, running_index: RunningIndex) -> None:
     """Ctrl-C in the middle of resolving changes nothing and leaves nothing behind."""
     require(tiny, "django~=5.1.0")
     before = snapshot(tiny)
-    env = config.environment(ESTIBA_FLAKE=harbour.FLAKE, PYTHONPATH=str(harbour.ROOT / "src"))
+    env = config.environment(
+        ESTIBA_FLAKE=harbour.FLAKE,
+        PYTHONPATH=str(harbour.ROOT / "src"),
+        PIP_EXTRA_INDEX_URL=running_index.url_with_credentials,
+    )
+    # However fast the resolver is: it waits here until it is interrupted.
+    running_index.answering.clear()
     argv = [sys.executable, "-m", "invoke", "lock"]
     with subprocess.Popen(argv, cwd=tiny, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True) as child:
         assert child.stderr is not None
         assert child.stderr.readline().startswith("lock ...")
-        time.sleep(1.5)
+        assert running_index.asked.wait(timeout=60)
         os.killpg(child.pid, signal.SIGINT)
         said = child.stderr.read()
 

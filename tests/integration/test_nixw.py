@@ -125,7 +125,7 @@ def machine(bare: Machine) -> Machine:
             line = killed.stderr.readline()
             assert line, heard
             heard += line
-        time.sleep(2)
+        time.sleep(0.5)
         os.killpg(killed.pid, signal.SIGKILL)
     assert not list((bare.home / ".cache/estiba").glob("tools-*/paths"))
 

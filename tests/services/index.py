@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import http.server
 import threading
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +28,8 @@ class RunningIndex:
         denied: How many requests came without the right credentials.
         ranges: Which parts of files were asked for.
         damage: File names that are served with other bytes than their hash says.
+        asked: Set by the first request.
+        answering: While it is cleared, requests get no answer.
     """
 
     folder: Path
@@ -35,6 +37,12 @@ class RunningIndex:
     denied: int = 0
     ranges: list[str] = field(default_factory=list)
     damage: set[str] = field(default_factory=set)
+    asked: threading.Event = field(default_factory=threading.Event)
+    answering: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        """Answer from the start."""
+        self.answering.set()
 
     @property
     def url(self) -> str:
@@ -68,6 +76,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     index: RunningIndex
 
     def do_GET(self) -> None:
+        self.index.asked.set()
+        self.index.answering.wait()
         expected = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         if self.headers.get("Authorization") != expected:
             self.index.denied += 1
@@ -83,17 +93,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._answer(200 if data is not None else 404, data or b"", {"Content-Type": "text/html"})
 
     def _answer(self, code: int, data: bytes, headers: dict[str, str]) -> None:
-        self.send_response(code)
-        for key, value in {**headers, "Content-Length": str(len(data))}.items():
-            self.send_header(key, value)
-        self.end_headers()
-        self.wfile.write(data)
+        # Whoever was left without an answer may be gone.
+        with contextlib.suppress(ConnectionError):
+            self.send_response(code)
+            for key, value in {**headers, "Content-Length": str(len(data))}.items():
+                self.send_header(key, value)
+            self.end_headers()
+            self.wfile.write(data)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name it has there
         """Say nothing."""
 
 
-@contextmanager
+@contextlib.contextmanager
 def run(folder: Path) -> Iterator[RunningIndex]:
     """Serve a folder until the end of the block."""
     running = RunningIndex(folder=folder)
@@ -105,6 +117,7 @@ def run(folder: Path) -> Iterator[RunningIndex]:
     try:
         yield running
     finally:
+        running.answering.set()
         server.shutdown()
         server.server_close()
         thread.join()
