@@ -122,6 +122,25 @@ def test_rollback_passes_over_what_was_taken_back(site: Site) -> None:
     site.write(MARK)
 
 
+def test_rollbacks_go_on_back_along_what_was_served(site: Site) -> None:
+    """After A, B, A again and C the way back is A, then B, also where the first attempt was killed half way."""
+    for text in ("A.", "B.", "A.", "C."):
+        site.write(text)
+        site.run("deploy")
+    site.kill("rollback", "--switch-generation")
+
+    assert "A." in site.text()
+    assert site.run("rollback")["result"] == "rolled back"
+    assert "B." in site.text()
+    site.write("D.")
+    site.run("deploy")
+    site.run("rollback")
+    assert "B." in site.text()
+    site.run("rollback")
+    assert "A." in site.text()
+    site.write(MARK)
+
+
 def test_what_has_not_changed_is_not_deployed_twice(site: Site) -> None:
     """A deployment of the release that is served leaves its processes alone."""
     site.write(MARK)

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.recording import RecordingRunner
 
+from estiba import nix
 from estiba.deploy import release as releases
 from estiba.deploy.folder import Folder
 from estiba.deploy.shelf import Shelf
 from estiba.errors import DeployError, TargetError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from estiba.deploy.release import Release
+    from estiba.process import Completed
 
 ROOT = {"tree": "/nix/store/t", "binds": {}, "links": {}}
 
@@ -94,14 +98,97 @@ def test_profile_gets_a_generation_once(shelf: Shelf, tmp_path: Path) -> None:
     assert [call[3:] for call in runner.calls] == [["--switch-generation", "1"], ["--set", str(release.path)]]
 
 
-def test_way_back_leads_to_another_release(shelf: Shelf, tmp_path: Path) -> None:
-    """The release before is an older generation of other content that the store still has."""
-    old, new = make(tmp_path / "one"), make(tmp_path / "two")
-    for number, path in {1: tmp_path / "gone", 2: old.path, 3: new.path, 4: new.path}.items():
-        (shelf.profile.parent / f"release-{number}-link").symlink_to(path)
+class Profile(RecordingRunner):
+    """Stands in for Nix's profiles: numbers generations as Nix does."""
 
-    assert shelf.before(shelf.add(new, 4)) == (2, old)
-    assert shelf.before(shelf.add(old, 2)) is None
+    def __call__(self, argv: Sequence[str], **options: Any) -> Completed:  # noqa: ANN401 - as `run` takes them
+        """Do what `nix-env` does with links."""
+        profile, (command, *words) = Path(argv[2]), argv[3:]
+        known = nix.generations(profile)
+        number = max(known, default=0)
+        if command == "--delete-generations":
+            for word in words:
+                profile.with_name(f"release-{word}-link").unlink()
+            return super().__call__(argv, **options)
+        if command == "--switch-generation":
+            number = int(words[0])
+        elif not known or known[number] != Path(words[0]):
+            number += 1
+            profile.with_name(f"release-{number}-link").symlink_to(words[0])
+        profile.unlink(missing_ok=True)
+        profile.symlink_to(f"release-{number}-link")
+        return super().__call__(argv, **options)
+
+
+def serve(shelf: Shelf, release: Release, generation: int = 0, keep: int = 9) -> None:
+    """Serve a release as a deployment does, or as a rollback does to a generation."""
+    entry = shelf.add(release, generation)
+    shelf.switch(entry)
+    shelf.record(entry)
+    shelf.prune(keep)
+
+
+def go_back(shelf: Shelf) -> str:
+    """Go back once, and return the name of the release, or an empty string where there is no way back."""
+    current = shelf.current()
+    assert current is not None
+    found = shelf.before(current)
+    if found is None:
+        return ""
+    number, release = found
+    serve(shelf, release, number)
+    return release.path.name
+
+
+@pytest.mark.parametrize(
+    ("served", "ways"),
+    [
+        pytest.param("abc", ["b", "a", ""], id="one-after-the-other"),
+        pytest.param("abac", ["a", "b", "a", ""], id="the-same-again"),
+        pytest.param("ab<c", ["a", ""], id="not-to-what-was-gone-back-from"),
+        pytest.param("ab<b", ["a", ""], id="what-was-gone-back-from-again"),
+        pytest.param("abc<<c", ["a", ""], id="far-back-and-the-newest-again"),
+        pytest.param("abc<<bd", ["b", "a", ""], id="another-order"),
+        pytest.param("abb", ["a", ""], id="twice-the-same"),
+        pytest.param("a", [""], id="first"),
+    ],
+)
+def test_way_back_is_what_was_served_before(shelf: Shelf, tmp_path: Path, served: str, ways: list[str]) -> None:
+    """Each rollback goes on along what was served, never to a release that was gone back from."""
+    shelf = replace(shelf, runner=Profile())
+    known = {name: make(tmp_path / name) for name in sorted(set(served) - {"<"})}
+    for name in served:
+        if name == "<":
+            go_back(shelf)
+        else:
+            serve(shelf, known[name])
+
+    assert [go_back(shelf) for _ in ways] == ways
+
+
+def test_way_back_passes_over_what_the_store_has_lost(shelf: Shelf, tmp_path: Path) -> None:
+    """A generation that was forgotten by hand, or whose files are gone, is no way back."""
+    shelf = replace(shelf, runner=Profile())
+    for name in "abcd":
+        serve(shelf, make(tmp_path / name))
+    (tmp_path / "c").rename(tmp_path / "gone")
+    shelf.profile.with_name("release-2-link").unlink()
+
+    assert go_back(shelf) == "a"
+
+
+def test_end_of_the_way_back_is_kept(shelf: Shelf, tmp_path: Path) -> None:
+    """So many releases are kept as were asked for; one that was gone back from is not among them for long."""
+    shelf = replace(shelf, runner=Profile())
+    known = {name: make(tmp_path / name) for name in "abcdx"}
+    for name in "abcx":
+        serve(shelf, known[name], keep=3)
+    go_back(shelf)
+    assert {path.name for path in nix.generations(shelf.profile).values()} == set("bcx")
+
+    serve(shelf, known["d"], keep=3)
+
+    assert {path.name for path in nix.generations(shelf.profile).values()} == set("bcd")
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """The releases of a target: which one is served, and the few that are kept for a way back.
 
 `serve/current` is a link to a numbered folder, and nginx follows it for each request. Changing that link is the switch:
-before it the old release is the state, after it the new one.
+before it the old release is the state, after it the new one. The folder also says which generations were served before,
+so the way back changes at the same moment.
 """
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,13 @@ class Entry:
         number: Counts what was brought up on this target, forwards and backwards.
         release: What runs.
         generation: Of the target's Nix profile; 0 until it is known.
+        trail: The generations that were served before it, the oldest first; what was gone back from is not among them.
     """
 
     number: int
     release: Release
     generation: int
+    trail: tuple[int, ...] = ()
 
     @property
     def side(self) -> str:
@@ -81,7 +84,8 @@ class Shelf:
         number = max([0, *self._numbers()]) + 1
         # It starts beside what is served, so never on the same side.
         number += (number - self._number("current")) % 2 == 0
-        entry = Entry(number=number, release=release, generation=generation)
+        trail = self._trail(release, generation)
+        entry = Entry(number=number, release=release, generation=generation, trail=trail)
         self.place(number).mkdir()
         self.folder.own(self.run(number))
         (self.place(number) / "files").mkdir()
@@ -95,7 +99,12 @@ class Shelf:
         known = self.folder.read(self.place(number) / "release.json")
         if not known or not Path(known["path"]).exists():
             return None
-        return Entry(number=number, release=releases.load(Path(known["path"])), generation=known["generation"])
+        return Entry(
+            number=number,
+            release=releases.load(Path(known["path"])),
+            generation=known["generation"],
+            trail=tuple(known.get("trail", ())),
+        )
 
     def current(self) -> Entry | None:
         """Return what is served, or None before the first switch."""
@@ -115,24 +124,29 @@ class Shelf:
                 nix.switch_generation(self.profile, entry.generation, runner=self.runner)
             return entry
         number = nix.set_profile(self.profile, entry.release.path, runner=self.runner)
-        known = Entry(number=entry.number, release=entry.release, generation=number)
+        known = replace(entry, generation=number)
         self._note(known)
         return known
 
     def before(self, entry: Entry) -> tuple[int, Release] | None:
-        """Return the generation before an entry's and its release, or None where there is none."""
-        older = {number: path for number, path in nix.generations(self.profile).items() if number < entry.generation}
-        older = {number: path for number, path in older.items() if path.exists() and path != entry.release.path}
-        return (max(older), releases.load(older[max(older)])) if older else None
+        """Return the generation that was served before an entry, and its release, or None where none is left."""
+        known = nix.generations(self.profile)
+        for number in reversed(entry.trail):
+            path = known.get(number)
+            if path and path.exists() and path != entry.release.path:
+                return number, releases.load(path)
+        return None
 
     def prune(self, keep: int) -> None:
-        """Forget generations beyond the newest few and the current one, and folders that nothing is served from."""
-        known = list(nix.generations(self.profile))
-        current = nix.current_generation(self.profile)
-        nix.delete_generations(
-            self.profile, [number for number in known[:-keep] if number != current], runner=self.runner
-        )
-        served = {self._number("current"), self._number("previous")}
+        """Forget older generations but for the end of the way back, and folders that nothing is served from."""
+        current = self.current()
+        if current is None:
+            return
+        wanted = (*current.trail, current.generation)[-keep:]
+        # What was gone back from is newer, and stays until the next release takes its place.
+        known = [number for number in nix.generations(self.profile) if number < current.generation]
+        nix.delete_generations(self.profile, [number for number in known if number not in wanted], runner=self.runner)
+        served = {current.number, self._number("previous")}
         for number in self._numbers():
             if number not in served and number < max(served):
                 shutil.rmtree(self.place(number), ignore_errors=True)
@@ -156,6 +170,17 @@ class Shelf:
         self.profile.unlink(missing_ok=True)
         self.profile.with_name(f"{self.profile.name}-{number}-link").unlink(missing_ok=True)
 
+    def _trail(self, release: Release, generation: int) -> tuple[int, ...]:
+        """Return the way back from a release that is served next; going back to a generation takes its end away."""
+        current = self.current()
+        if current is None:
+            return ()
+        known = nix.generations(self.profile)
+        served = tuple(number for number in (*current.trail, current.generation) if number in known)
+        if generation in served:
+            return served[: served.index(generation)]
+        return current.trail if current.release.path == release.path else served
+
     def _add_static(self, number: int, url: str, files: str) -> None:
         inside = self.place(number) / "files" / url.strip("/")
         if url.startswith("/") and url.strip("/"):
@@ -163,7 +188,11 @@ class Shelf:
             inside.symlink_to(files)
 
     def _note(self, entry: Entry) -> None:
-        known: dict[str, Any] = {"generation": entry.generation, "path": str(entry.release.path)}
+        known: dict[str, Any] = {
+            "generation": entry.generation,
+            "path": str(entry.release.path),
+            "trail": list(entry.trail),
+        }
         self.folder.write(self.place(entry.number) / "release.json", known)
 
     def _linked(self, name: str) -> Entry | None:

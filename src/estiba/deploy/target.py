@@ -77,7 +77,7 @@ class Target(Protocol):
         ...
 
     def rollback(self, *, tell: Callable[[str], None]) -> Record:
-        """Serve the release before again.
+        """Serve again what was served before.
 
         Raises:
             BusyError: Another command works on the target.
