@@ -1,4 +1,4 @@
-"""A deployment that is killed at a certain step; run as a program of its own, since it does not survive that."""
+"""A deployment that is killed at a certain step, or whose disk is full then; run as a program of its own."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from tests.services.disk import fill
+
 from estiba import config
 from estiba.deploy.host import Host
 from estiba.deploy.targets import find
+from estiba.errors import EstibaError
 from estiba.process import run
 
 if TYPE_CHECKING:
@@ -27,22 +30,32 @@ def die() -> NoReturn:
     raise AssertionError
 
 
-def main(folder: Path, command: str, moment: str) -> None:
-    """Run a command until its talk, or a command that it runs, says the moment."""
+def main(folder: Path, command: str, moment: str, filling: str = "") -> None:
+    """Run a command until its talk, or a command that it runs, says the moment; fill a file's disk then, or die."""
+
+    def happen() -> None:
+        if filling:
+            fill(Path(filling))
+        else:
+            die()
 
     def tell(line: str) -> None:
         if line == moment:
-            die()
+            happen()
 
     def runner(argv: Sequence[str], **options: Any) -> Completed:  # noqa: ANN401 - as `run` takes them
         if moment in argv:
-            die()
+            happen()
         return run(argv, **options)
 
     target = find(folder, "local", config.load())
     assert isinstance(target, Host)
-    getattr(replace(target, runner=runner), command)(tell=tell)
+    try:
+        getattr(replace(target, runner=runner), command)(tell=tell)
+    except EstibaError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(Path(sys.argv[1]), *sys.argv[2:])

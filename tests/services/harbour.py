@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from estiba import config
 from estiba.build import realise
 from estiba.scaffold.service import create
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT: Final = Path(__file__).parents[2]
 FLAKE: Final = f"path:{ROOT}"
@@ -24,10 +27,19 @@ def make(folder: Path) -> Path:
     return folder
 
 
-def invoke(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a task in the service's folder, with the library of this repository."""
+def invoke(
+    folder: Path, *arguments: str, check: bool = True, inside: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run a task in the service's folder, with the library of this repository.
+
+    Args:
+        folder: The service's.
+        arguments: The task and its arguments.
+        check: Whether it must succeed.
+        inside: Words before the command, which make it run elsewhere.
+    """
     env = config.environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"))
-    argv = [sys.executable, "-m", "invoke", *arguments]
+    argv = [*inside, sys.executable, "-m", "invoke", *arguments]
     done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
     if check and done.returncode:
         message = f"{' '.join(arguments)} exited with {done.returncode}\n{done.stdout}{done.stderr}"

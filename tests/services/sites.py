@@ -20,6 +20,8 @@ from estiba import config
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.services.disk import Disk
+
 MARK = "Nothing is written yet."
 PAGE = "harbour/templates/index.html"
 SETTINGS = """
@@ -34,24 +36,35 @@ ready-limit = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """A service that is deployed on this machine, and changed."""
+    """A service that is deployed on this machine, and changed.
+
+    Attributes:
+        folder: The service's.
+        port: Where nginx listens.
+        disk: What the target's folder is on, where that is a disk of its own.
+    """
 
     folder: Path
     port: int
+    disk: Disk | None = None
 
     @property
     def state(self) -> Path:
         """The target's folder."""
-        return self.folder.parent / "state"
+        return self.disk.path if self.disk else self.folder.parent / "state"
+
+    def invoke(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a task."""
+        return invoke(self.folder, *arguments, check=check, inside=self.disk.inside(self.folder) if self.disk else ())
 
     def run(self, *arguments: str) -> dict[str, Any]:
         """Run a task that must succeed and return what it says."""
-        found: dict[str, Any] = json.loads(invoke(self.folder, *arguments, "--json").stdout)
+        found: dict[str, Any] = json.loads(self.invoke(*arguments, "--json").stdout)
         return found
 
     def fail(self, *arguments: str) -> tuple[int, str]:
         """Run a task that must fail; return its exit code and what it said."""
-        done = invoke(self.folder, *arguments, check=False)
+        done = self.invoke(*arguments, check=False)
         assert done.returncode != 0, done.stdout + done.stderr
         return done.returncode, done.stderr
 
@@ -67,7 +80,7 @@ class Site:
 
     def status(self) -> dict[str, Any]:
         """Return how the target is doing, ready or not."""
-        found: dict[str, Any] = json.loads(invoke(self.folder, "status", "--json", check=False).stdout)
+        found: dict[str, Any] = json.loads(self.invoke("status", "--json", check=False).stdout)
         return found
 
     def logbook(self) -> list[dict[str, Any]]:
@@ -76,10 +89,23 @@ class Site:
 
     def kill(self, command: str, moment: str) -> None:
         """Run a command that is killed at a moment."""
-        argv = [sys.executable, "-m", doomed.__name__, str(self.folder), command, moment]
-        env = config.environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=f"{ROOT / 'src'}:{ROOT}")
-        done = subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = self._doom(command, moment)
         assert done.returncode == -signal.SIGKILL, done.stderr
+
+    def choke(self, command: str, moment: str) -> tuple[int, str]:
+        """Run a command whose disk is full from a moment on; return its exit code and what it said."""
+        file = (self.disk.place if self.disk else self.state) / "filling"
+        try:
+            done = self._doom(command, moment, str(file))
+        finally:
+            (self.state / file.name).unlink()
+        return done.returncode, done.stderr
+
+    def _doom(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        inside = self.disk.inside(ROOT) if self.disk else ()
+        argv = [*inside, sys.executable, "-m", doomed.__name__, str(self.folder), *arguments]
+        env = config.environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=f"{ROOT / 'src'}:{ROOT}")
+        return subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
 
     @property
     def pids(self) -> dict[str, int]:

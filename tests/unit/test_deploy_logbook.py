@@ -49,8 +49,11 @@ def test_line_that_was_cut_short_is_left_out(folder: Folder) -> None:
     logbook.close(record)
     with (folder.path / "logbook.jsonl").open("a") as file:
         file.write('{"command": "dep')
-
     assert logbook.records() == [record]
+
+    logbook.close(record)
+
+    assert logbook.records() == [record, record]
 
 
 def test_second_one_is_told_who_works(folder: Folder) -> None:

@@ -73,7 +73,11 @@ class Change:
             self._replace(entry, before, is_new=is_new)
         except _FAILURES as error:
             self._take_back(entry, before, error)
-        return self._finish(before)
+        try:
+            return self._finish(before)
+        except (EstibaError, OSError) as error:
+            msg = f"release {entry.number} is served, but what is left of the one before could not be cleared: {error}"
+            raise DeployError(msg, hint="mend the cause; the next deploy or rollback clears it") from error
 
     def settle(self, entry: Entry, before: Entry | None) -> Entry:
         """Make everything agree with the release that is served: profile, workers, and nothing of another release."""

@@ -100,10 +100,14 @@ class Folder:
             return
         made = path.with_name(f".{path.name}.new")
         made.unlink(missing_ok=True)
-        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            made.unlink(missing_ok=True)
+            raise
         if self.user is not None:
             os.chown(made, self.uid, self.gid)
         made.replace(path)
@@ -135,5 +139,6 @@ class Folder:
         return str(known["SECRET_KEY"])
 
     def space(self) -> int:
-        """Return how many bytes the disk of the folder has left."""
-        return shutil.disk_usage(self.path).free
+        """Return how many bytes the folder's disk has left, or the database's where that has one of its own."""
+        places = (self.path, self.path / "data" / "postgresql")
+        return min(shutil.disk_usage(place).free for place in places if place.exists())

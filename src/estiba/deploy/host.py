@@ -36,7 +36,7 @@ _COMMAND_LIMIT: Final = 60.0
 """Seconds that a management command may take."""
 
 _SPACE: Final = 100 * 2**20
-"""Bytes without which nothing is begun."""
+"""Bytes without which no deployment is begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,7 @@ class Host:
     def deploy(self, *, tell: Callable[[str], None]) -> Record:
         """See `Target.deploy`."""
         with self._turn("deploy", tell) as change:
+            self._refuse_full()
             tell("building")
             link = self.project / _RESULT
             link.parent.mkdir(exist_ok=True)
@@ -204,15 +205,22 @@ class Host:
             self._shelf.remove(left)
         self._logbook.close(record.end("interrupted", reason=explain(record, self._shelf)))
 
+    def _refuse_full(self) -> None:
+        """Begin nothing new on a full disk; a way back needs next to nothing, and may be what frees it.
+
+        Raises:
+            TargetError: The disk is full.
+        """
+        if (left := self._folder.space()) < _SPACE:
+            msg = f"the disk of {self._folder.path} has only {left // 2**20} MB left, {_SPACE // 2**20} MB are needed"
+            raise TargetError(msg, hint="free some space; nix store gc drops what no project uses")
+
     def _refuse_unfit(self, release: Release) -> None:
         """Find out what would fail later.
 
         Raises:
-            TargetError: The disk is full, the data is another PostgreSQL's, or the port is taken.
+            TargetError: The data is another PostgreSQL's, or the port is taken.
         """
-        if self._folder.space() < _SPACE:
-            msg = f"the disk of {self._folder.path} has only {self._folder.space() // 2**20} MB left"
-            raise TargetError(msg, hint="free some space; nix store gc drops what no project uses")
         database.check(self._folder, release)
         if not self._machine.supervisor.is_up("nginx"):
             port.check(self.settings.address, self._machine.port())

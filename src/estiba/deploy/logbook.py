@@ -103,8 +103,11 @@ class Logbook:
     def close(self, record: Record) -> None:
         """Add a line to the logbook and clear the journal."""
         line = json.dumps(record.to_dict(), sort_keys=True, ensure_ascii=False)
-        with (self.folder.path / _LOGBOOK).open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
+        path = self.folder.path / _LOGBOOK
+        # A line that a full disk cut short must not swallow this one.
+        is_cut = path.exists() and not path.read_bytes().endswith(b"\n")
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"\n{line}\n" if is_cut else f"{line}\n")
             file.flush()
             os.fsync(file.fileno())
         (self.folder.path / _JOURNAL).unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from estiba.errors import BusyError
@@ -33,7 +33,9 @@ def take(folder: Folder, owner: Mapping[str, Any]) -> Iterator[None]:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.ftruncate(file, 0)
-        os.pwrite(file, json.dumps(dict(owner), sort_keys=True).encode(), 0)
+        # On a full disk nobody is told who works here, but a command can be run.
+        with suppress(OSError):
+            os.pwrite(file, json.dumps(dict(owner), sort_keys=True).encode(), 0)
         yield
     except BlockingIOError as error:
         held = _parse(os.pread(file, 4096, 0))
