@@ -87,6 +87,7 @@ let
     python.fromSdist {
       inherit record;
       tree = toolchain;
+      runtime = tree;
       frame = python.env "build-env-${record.name}" (
         map (wheelFor system) (lib.lock.buildRequirements lock system record) ++ [ frame ]
       );

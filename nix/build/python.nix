@@ -34,12 +34,13 @@
 
     # Type
     ```
-    fromSdist :: { record, tree, frame, environment, foreign } -> Derivation
+    fromSdist :: { record, tree, runtime, frame, environment, foreign } -> Derivation
     ```
 
     # Arguments
     - record: the distribution in the lock
     - tree: an unpacked root with the toolchain
+    - runtime: the root that the wheel will run in
     - frame: the environment of the build requirements
     - environment: the build's environment variables
     - foreign: the platform it is for where that is not the one that builds, else an empty string
@@ -48,6 +49,7 @@
     {
       record,
       tree,
+      runtime,
       frame,
       environment,
       foreign,
@@ -55,6 +57,7 @@
     builder "sdist" "${record.name}-${record.version}-built" {
       inherit
         tree
+        runtime
         frame
         environment
         foreign

@@ -8,6 +8,7 @@ import os
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 
 def backend_of(source: Path) -> tuple[str, list[str]]:
@@ -17,15 +18,20 @@ def backend_of(source: Path) -> tuple[str, list[str]]:
     return system.get("build-backend", "setuptools.build_meta:__legacy__"), system.get("backend-path", [])
 
 
+def load_backend(source: Path, reference: str, paths: list[str]) -> Any:  # noqa: ANN401 - backends share no type
+    """Import a backend, from folders of the sdist where there are any, and return the object that has the hooks."""
+    sys.path[:0] = [str(source / path) for path in paths]
+    module, _, attribute = reference.partition(":")
+    backend: Any = importlib.import_module(module)
+    for name in filter(None, attribute.split(".")):
+        backend = getattr(backend, name)
+    return backend
+
+
 def main(target: str) -> None:
     """Build the wheel."""
     source = Path.cwd()
-    reference, paths = backend_of(source)
-    sys.path[:0] = [str(source / path) for path in paths]
-    module, _, attribute = reference.partition(":")
-    backend = importlib.import_module(module)
-    for name in filter(None, attribute.split(".")):
-        backend = getattr(backend, name)
+    backend = load_backend(source, *backend_of(source))
     # Zip files cannot hold an earlier year.
     os.environ.setdefault("SOURCE_DATE_EPOCH", "315532800")
     backend.build_wheel(target)

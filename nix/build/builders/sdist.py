@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
+import needed
 from root import Root
 
 _DRIVER = Path(__file__).with_name("build_wheel.py")
@@ -44,6 +45,24 @@ def _checked(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         yield member
 
 
+def refuse_missing(root: Root, wheel: Path, work: Path, *, runtime: Path, name: str) -> None:
+    """Stop with the setting to change if a wheel was linked with libraries that the image would not have."""
+    libraries = [
+        f"/build/libraries/{path.relative_to(work / 'libraries')}" for path in needed.unpack(wheel, work / "libraries")
+    ]
+    if not libraries:
+        return
+    with (work / "needed.txt").open("w+b") as output:
+        if root.run(["/usr/bin/readelf", "--dynamic", "--wide", *libraries], output=output) != 0:
+            sys.exit(f"{name}: readelf cannot read what was built: {libraries}")
+    names = needed.parse((work / "needed.txt").read_text(errors="replace"))
+    missing = needed.find_missing(names, toolchain=root.tree, runtime=runtime)
+    if missing:
+        listed = ", ".join(f"{library} of Debian's {package}" for library, package in missing.items())
+        wanted = ", ".join(f'"{package}"' for package in sorted(set(missing.values())))
+        sys.exit(f"{name} needs {listed}, which the image would not have; add to [tool.estiba]: debian = [{wanted}]")
+
+
 def main() -> None:
     """Build the derivation."""
     given = attrs.load()
@@ -63,6 +82,7 @@ def main() -> None:
             f"{given['file']} could not be built; a missing header or library goes into [tool.estiba] debian-build"
         )
     (wheel,) = (work / "wheels").iterdir()
+    refuse_missing(root, wheel, work, runtime=Path(given["runtime"]), name=given["file"])
     if given["foreign"] and not wheel.name.endswith("-any.whl"):
         sys.exit(
             f"{given['file']} holds compiled code and has no wheel for {given['foreign']}; "

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 _BASE: Final = ("base-files", "ca-certificates", "libc-bin", "libstdc++6", "netbase", "tzdata")
 """What every image has; manylinux wheels may take the C++ runtime for granted, and libc-bin has the locale C.UTF-8."""
-_TOOLCHAIN: Final = ("g++", "gcc", "libc6-dev", "make", "pkgconf")
+_TOOLCHAIN: Final = ("coreutils", "dash", "g++", "gcc", "grep", "libc6-dev", "make", "pkgconf", "sed")
+"""What Debian calls build-essential, with what is essential in Debian and what build scripts and configure take for
+granted."""
 _SERVERS: Final = {
     "bookworm": ("nginx", "postgresql-15", "redis-server"),
     "trixie": ("nginx", "postgresql-17", "redis-server"),

@@ -125,7 +125,7 @@ def _compile(job: _Job, platform: str, *, seeds: Sequence[Pin], upgrade: Upgrade
     }
     # pip-compile would take a file of one of these names for something else than a list of requirements.
     files = {name.replace("pyproject.toml", "dependencies of pyproject.toml"): lines for name, lines in wanted.items()}
-    return pip.compile_pins(
+    return sdist.compile_pins(
         job.bench, platform, wanted=files, constraints=project.requirements.constraints, seeds=seeds, upgrade=upgrade
     )
 

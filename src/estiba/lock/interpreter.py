@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _TOOLS: Final = ("build", "click", "packaging", "pip", "pip-tools", "pyproject-hooks", "setuptools", "wheel")
 _HERE: Final = Path(__file__).parent
 _DRIVER: Final = _HERE / "pip_driver.py"
+_LAUNCHER: Final = _HERE / "python.sh"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,8 @@ def prepare(
     cache: Path, debs: Sequence[Deb], artifacts: Artifacts, *, python: str, runner: Runner = run
 ) -> Interpreter:
     """Unpack the interpreter into the cache folder, unless it is there; its packages must be among the artifacts."""
-    key = Digest.of_bytes(" ".join(sorted(deb.sha256.hex for deb in debs)).encode()).hex[:16]
+    made_of = [*sorted(deb.sha256.hex for deb in debs), Digest.of_file(_LAUNCHER).hex]
+    key = Digest.of_bytes(" ".join(made_of).encode()).hex[:16]
     root = cache / "python" / key
     if not root.exists():
         root.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +101,7 @@ def _unpack(root: Path, debs: Sequence[Path], python: str, runner: Runner) -> No
     (binaries / "ld.so").symlink_to(Path("../..") / loader.relative_to(root))
     real = binaries / f"python{python}"
     real.rename(binaries / f"{real.name}.real")
-    shutil.copy(_HERE / "python.sh", real)
+    shutil.copy(_LAUNCHER, real)
     real.chmod(0o755)
 
 

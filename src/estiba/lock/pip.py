@@ -6,9 +6,10 @@ import platform as this_machine
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from packaging.markers import Marker
+from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 
 from estiba.digest import Digest
 from estiba.errors import CommandError, ResolutionError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from estiba.lock.artifacts import Artifacts
+    from estiba.lock.backend import Question
     from estiba.lock.interpreter import Interpreter
     from estiba.lock.pins import Pin
     from estiba.process import Runner
@@ -42,11 +44,20 @@ _PINNED: Final = "pinned.txt"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """Where distributions are resolved: an interpreter, the caches, and a way to run commands."""
+    """Where distributions are resolved.
+
+    Attributes:
+        interpreter: The service's own Python.
+        sdists: The folder of what sdists have been found to say; see `sdist.inspect`.
+        artifacts: The cache of downloaded files.
+        ask: Asks the build backend of an sdist where the locked toolchain is.
+        runner: Runs commands.
+    """
 
     interpreter: Interpreter
-    cache: Path
+    sdists: Path
     artifacts: Artifacts
+    ask: Callable[[Choice, Question], Mapping[str, Any]]
     runner: Runner = run
 
     def environment(self, platform: str) -> dict[str, str]:
@@ -91,8 +102,8 @@ def compile_pins(
     constraints: Sequence[str] = (),
     seeds: Sequence[Pin] = (),
     upgrade: Upgrade = Upgrade(),
-) -> list[Pin]:
-    """Resolve requirements with pip-compile, as on a platform.
+) -> list[Pin] | Choice:
+    """Resolve requirements with pip-compile, as on a platform; or return the sdist that has to be inspected before.
 
     Args:
         bench: Where to do it.
@@ -115,7 +126,9 @@ def compile_pins(
         (folder / _PINNED).write_text(pins.render(kept, python=""), encoding="utf-8")
         arguments = [*_OPTIONS, "--output-file", _PINNED, *_upgrade_options(upgrade), *wanted]
         arguments += ["--constraint", _CONSTRAINTS] if constraints else []
-        _drive(bench, platform, {"action": "compile", "arguments": arguments}, cwd=folder)
+        unknown = _drive(bench, platform, arguments, cwd=folder)
+        if unknown:
+            return Choice(**{**unknown, "version": _version(unknown["file"]), "sha256": Digest(unknown["sha256"])})
         return pins.parse((folder / _PINNED).read_text(encoding="utf-8"))
 
 
@@ -154,19 +167,31 @@ def _machine(platform: str) -> str:
     return "" if platform == host_platform() else graph.MACHINES[platform]
 
 
-def _drive(bench: Bench, platform: str, request: Mapping[str, object], *, cwd: Path) -> None:
-    lines: list[str] = []
+def _version(file: str) -> str:
+    """Return the version in an sdist's name, which old ones write in their own ways."""
     try:
-        drive(
-            bench.interpreter.tools,
-            {**request, "machine": _machine(platform)},
-            cwd=cwd,
-            on_line=lines.append,
-            runner=bench.runner,
+        return str(parse_sdist_filename(file)[1])
+    except InvalidSdistFilename:
+        return "0"
+
+
+def _drive(bench: Bench, platform: str, arguments: Sequence[str], *, cwd: Path) -> dict[str, Any] | None:
+    lines: list[str] = []
+    request = {
+        "action": "compile",
+        "arguments": arguments,
+        "cache": str(bench.artifacts.folder),
+        "machine": _machine(platform),
+        "sdists": str(bench.sdists),
+    }
+    try:
+        answer: dict[str, Any] | None = drive(
+            bench.interpreter.tools, request, cwd=cwd, on_line=lines.append, runner=bench.runner
         )
     except CommandError as error:
         msg = f"pip finds no versions that fit together for {platform}:\n{_reason(lines, cwd)}"
         raise ResolutionError(msg, hint="change the requirements that pip names, then run invoke lock") from error
+    return answer
 
 
 def _reason(lines: Sequence[str], folder: Path) -> str:

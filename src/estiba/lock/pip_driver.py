@@ -38,14 +38,58 @@ def emulate(machine: str) -> None:
     sysconfig.get_platform = lambda: f"linux-{machine}"
 
 
-def compile_pins(request: Mapping[str, Any]) -> int:
-    """Run pip-compile with `arguments`; its own exit code tells what happened."""
+def compile_pins(request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Run pip-compile with `arguments`; its own exit code tells what happened.
+
+    An answer is an sdist that its build backend told nothing of, with `name`, `file`, `sha256` and `size`; it is in the
+    cache then, and what it says of itself belongs into the file `<sha256>.json` in `sdists`.
+    """
     from piptools.repositories.pypi import PyPIRepository  # noqa: PLC0415 - the emulation comes first
     from piptools.scripts.compile import cli  # noqa: PLC0415
 
     _trust_hashes(PyPIRepository)
-    cli(list(request["arguments"]), prog_name="pip-compile")
-    return 0
+    _know_sdists(Path(request["sdists"]), Path(request["cache"]))
+    try:
+        cli(list(request["arguments"]), prog_name="pip-compile", standalone_mode=False)
+    except _UnknownSdistError as unknown:
+        return unknown.sdist
+    return None
+
+
+class _UnknownSdistError(Exception):
+    """The build backend of an sdist fails; it has to be asked where it finds what it needs."""
+
+    def __init__(self, sdist: dict[str, Any]) -> None:
+        super().__init__(sdist["file"])
+        self.sdist = sdist
+
+
+def _know_sdists(known: Path, cache: Path) -> None:
+    """Make pip take the metadata of an sdist from a file where it has been found before."""
+    from pip._internal.exceptions import InstallationSubprocessError  # noqa: PLC0415 - the emulation comes first
+    from pip._internal.metadata import get_metadata_distribution  # noqa: PLC0415
+    from pip._internal.operations import prepare  # noqa: PLC0415
+    from pip._vendor.packaging.utils import canonicalize_name  # noqa: PLC0415
+
+    original = prepare._get_prepared_distribution  # noqa: SLF001 - pip has no public interface
+
+    def get(req: Any, *rest: Any, **options: Any) -> Any:  # noqa: ANN401
+        archive = Path(req.local_file_path or "")
+        if not req.link or req.link.is_wheel or not archive.is_file():
+            return original(req, *rest, **options)
+        name, file, sha256 = canonicalize_name(req.name or ""), req.link.filename, _hash(archive)
+        answer = known / f"{sha256}.json"
+        if answer.exists():
+            text = json.loads(answer.read_text(encoding="utf-8"))["metadata"]
+            return get_metadata_distribution(text.encode(), file, name)
+        try:
+            return original(req, *rest, **options)
+        except InstallationSubprocessError as error:
+            shutil.copyfile(archive, cache / sha256)
+            size = archive.stat().st_size
+            raise _UnknownSdistError({"name": name, "file": file, "sha256": sha256, "size": size}) from error
+
+    prepare._get_prepared_distribution = get  # noqa: SLF001
 
 
 def _trust_hashes(repository: Any) -> None:  # noqa: ANN401 - pip-tools has no interface for this

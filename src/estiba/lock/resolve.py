@@ -27,6 +27,7 @@ from estiba.lock.files import exclusive, read, write
 from estiba.lock.model import FILE_NAME, Lock
 from estiba.lock.pins import DEV_FILE, RUNTIME_FILE
 from estiba.lock.pip import Bench, Upgrade
+from estiba.lock.toolchain import Toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -175,7 +176,7 @@ def _resolve(
         workshop.tell("fetching the Debian packages of the image")
         wanted = [deb for deb in found if {"base", "service"} & set(deb.groups)]
         debs.download(root, wanted, workshop.artifacts, runner=workshop.runner)
-        bench = _prepare_bench(root, project, workshop, found)
+        bench = _prepare_bench(root, project, workshop, found=found, keep=keep)
         workshop.tell("resolving the Python requirements")
         resolution = distributions.resolve(
             bench,
@@ -221,18 +222,36 @@ def _request(project: Project) -> debian.Request:
     )
 
 
-def _prepare_bench(root: AptRoot, project: Project, workshop: Workshop, found: Sequence[Deb]) -> Bench:
+def _prepare_bench(
+    root: AptRoot, project: Project, workshop: Workshop, *, found: Sequence[Deb], keep: Sequence[Deb]
+) -> Bench:
     """Unpack the locked Python for this machine, also where the service is not locked for machines of its kind."""
     host = pip.host_platform()
+    request = _request(project)
     if host not in project.platforms:
-        request = debian.Request(python=project.python, suite=project.suite, platforms=(host,), service=())
+        request = replace(request, platforms=(host,))
         found, _ = debian.resolve(root, request, groups=("base",), runner=workshop.runner)
         debs.download(root, found, workshop.artifacts, runner=workshop.runner)
     base = [deb for deb in found if "base" in deb.groups and host in deb.platforms]
     python = interpreter.prepare(
         workshop.cache, base, workshop.artifacts, python=project.python, runner=workshop.runner
     )
-    return Bench(interpreter=python, cache=workshop.cache, artifacts=workshop.artifacts, runner=workshop.runner)
+    toolchain = Toolchain(
+        root=root,
+        platform=host,
+        python=project.python,
+        resolve=lambda: debian.resolve(root, request, groups=("build",), keep=keep, runner=workshop.runner)[0],
+        workshop=workshop,
+    )
+    # What a backend answers may depend on what it finds.
+    key = Digest.of_bytes(repr([python.version, request.names("build")]).encode()).hex[:16]
+    return Bench(
+        interpreter=python,
+        sdists=workshop.cache / "sdists" / key,
+        artifacts=workshop.artifacts,
+        ask=toolchain.ask,
+        runner=workshop.runner,
+    )
 
 
 def _check_libraries(

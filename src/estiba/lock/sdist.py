@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import tarfile
 import tempfile
 import tomllib
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba import config
 from estiba.errors import CommandError, ResolutionError
-from estiba.lock import memo, pins, pip
-from estiba.lock.interpreter import drive
+from estiba.lock import backend, memo, pins, pip
+from estiba.lock.backend import Question
+from estiba.lock.pip import Choice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from estiba.lock.pins import Pin
-    from estiba.lock.pip import Bench, Choice
+    from estiba.lock.pip import Bench
 
 _DEFAULT: Final = {"requires": ["setuptools>=40.8.0"], "build-backend": "setuptools.build_meta:__legacy__"}
 _COMPILED_BACKENDS: Final = ("maturin", "mesonpy", "scikit_build_core.build", "scikit_build_core.setuptools.build_meta")
@@ -34,14 +36,19 @@ class Sdist:
     """What one sdist says.
 
     Attributes:
-        requires: Its `Requires-Dist` lines.
+        metadata: Its core metadata.
         build_requires: What its build environment must hold, as PEP 508 lines.
         compiles: Whether it has extension modules that a compiler builds.
     """
 
-    requires: tuple[str, ...]
+    metadata: str
     build_requires: tuple[str, ...]
     compiles: bool
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Its `Requires-Dist` lines."""
+        return _parse_metadata(self.metadata)
 
 
 def read_wheel(path: Path) -> tuple[str, ...]:
@@ -54,56 +61,74 @@ def read_wheel(path: Path) -> tuple[str, ...]:
 def inspect(bench: Bench, choice: Choice) -> Sdist:
     """Ask an sdist's build backend; the answer is remembered in the cache folder.
 
+    Most backends need nothing but Python. One that fails, perhaps for want of a program or a header, is asked again in
+    the sandbox, where it has the locked toolchain.
+
     Raises:
         ResolutionError: Its build requirements do not resolve, or its backend fails; carries the reason.
     """
 
     def find() -> str:
         try:
-            with tempfile.TemporaryDirectory(prefix="estiba-") as scratch:
-                found = _ask(bench, _unpack(bench.artifacts.path(choice.sha256), Path(scratch)), Path(scratch))
-        except CommandError as error:
-            msg = f"the build backend of {choice.file} fails:\n{error.tail}"
-            raise ResolutionError(msg, hint="choose a version that has a wheel, or one that builds") from error
+            found = _ask(bench, choice, functools.partial(backend.ask, bench.interpreter, runner=bench.runner))
+        except CommandError:
+            found = _ask(bench, choice, functools.partial(bench.ask, choice))
         return json.dumps(asdict(found), sort_keys=True)
 
-    data = json.loads(
-        memo.remember(bench.cache / "sdists" / f"{choice.sha256.hex}-{bench.interpreter.version}.json", find)
-    )
-    return Sdist(
-        requires=tuple(data["requires"]), build_requires=tuple(data["build_requires"]), compiles=data["compiles"]
-    )
+    data = json.loads(memo.remember(bench.sdists / f"{choice.sha256.hex}.json", find))
+    return Sdist(metadata=data["metadata"], build_requires=tuple(data["build_requires"]), compiles=data["compiles"])
+
+
+def compile_pins(bench: Bench, platform: str, *, wanted: Mapping[str, Sequence[str]], **options: Any) -> list[Pin]:  # noqa: ANN401 - those of pip.compile_pins
+    """Resolve requirements as `pip.compile_pins` does, and inspect the sdists that pip can learn nothing of.
+
+    Raises:
+        ResolutionError: No set of versions fits, or a build backend fails; carries the reason.
+    """
+    while isinstance(found := pip.compile_pins(bench, platform, wanted=wanted, **options), Choice):
+        inspect(bench, found)
+    return found
 
 
 def resolve_build(bench: Bench, choice: Choice, requires: Sequence[str]) -> list[Pin]:
     """Pin the build requirements of an sdist."""
     if not requires:
         return []
-    return pip.compile_pins(bench, pip.host_platform(), wanted={f"build-requirements-of-{choice.name}.txt": requires})
+    return compile_pins(bench, pip.host_platform(), wanted={f"build-requirements-of-{choice.name}.txt": requires})
 
 
-def _ask(bench: Bench, source: Path, scratch: Path) -> Sdist:
+def _ask(bench: Bench, choice: Choice, ask: Callable[[Question], Mapping[str, Any]]) -> Sdist:
     """Install what pyproject.toml names, ask what more is needed, install that too, and ask for the metadata."""
-    system = {**_DEFAULT, **_load_pyproject(source).get("build-system", {})}
-    requires = [str(line) for line in system["requires"]]
-    env = _install(bench, requires, scratch / "env-1")
-    more = _call(bench, source, system, hook="requires", env=env)["requires"]
-    if more:
-        requires = sorted({*requires, *more})
-        env = _install(bench, requires, scratch / "env-2")
-    (scratch / "metadata").mkdir()
-    answer = _call(bench, source, system, hook="metadata", env=env, target=scratch / "metadata")
-    text = answer["metadata"] or (source / "PKG-INFO").read_text(encoding="utf-8")
-    return Sdist(
-        requires=_parse_metadata(text), build_requires=tuple(sorted(set(requires))), compiles=_compiles(source, system)
-    )
+    with tempfile.TemporaryDirectory(prefix="estiba-") as scratch:
+        source = _unpack(bench.artifacts.path(choice.sha256), Path(scratch))
+        system = {**_DEFAULT, **_load_pyproject(source).get("build-system", {})}
+        requires = [str(line) for line in system["requires"]]
+        question = Question(
+            hook="requires",
+            backend=system["build-backend"],
+            backend_path=tuple(system["backend-path"]) if "backend-path" in system else None,
+            source=source,
+            packages=_install(bench, choice, requires, Path(scratch, "env-1")),
+            target=Path(scratch, "metadata"),
+        )
+        question.target.mkdir()
+        more = ask(question)["requires"]
+        if more:
+            requires = sorted({*requires, *more})
+            question = replace(question, packages=_install(bench, choice, requires, Path(scratch, "env-2")))
+        text = ask(replace(question, hook="metadata"))["metadata"]
+        return Sdist(
+            metadata=text or (source / "PKG-INFO").read_text(encoding="utf-8"),
+            build_requires=tuple(sorted(set(requires))),
+            compiles=_compiles(source, system),
+        )
 
 
-def _install(bench: Bench, requires: Sequence[str], folder: Path) -> Path:
+def _install(bench: Bench, choice: Choice, requires: Sequence[str], folder: Path) -> Path:
     """Install pinned build requirements into a folder of their own."""
     folder.mkdir()
     if requires:
-        locked = pip.compile_pins(bench, pip.host_platform(), wanted={"build-requirements.txt": requires})
+        locked = compile_pins(bench, pip.host_platform(), wanted={"build-requirements.txt": requires})
         listing = folder.with_suffix(".txt")
         listing.write_text(pins.render(locked, python=""), encoding="utf-8")
         argv = [str(bench.interpreter.tools), "-sP", "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
@@ -115,25 +140,12 @@ def _install(bench: Bench, requires: Sequence[str], folder: Path) -> Path:
             "--requirement",
             str(listing),
         ]
-        bench.runner(argv, env=config.environment(PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1"))
+        try:
+            bench.runner(argv, env=config.environment(PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1"))
+        except CommandError as error:
+            msg = f"pip cannot install what builds {choice.file}:\n{error.tail}"
+            raise ResolutionError(msg, hint="choose a version that has a wheel, or one that builds") from error
     return folder
-
-
-def _call(
-    bench: Bench, source: Path, system: dict[str, Any], *, hook: str, env: Path, target: Path | None = None
-) -> dict[str, Any]:
-    request = {
-        "action": "call_backend",
-        "backend": system["build-backend"],
-        "backend_path": system.get("backend-path"),
-        "env": {"PYTHONPATH": str(env), "PATH": f"{env / 'bin'}:{config.environment().get('PATH', '')}"},
-        "hook": hook,
-        "python": str(bench.interpreter.python),
-        "source": str(source),
-        "target": str(target or ""),
-    }
-    answer: dict[str, Any] = drive(bench.interpreter.tools, request, runner=bench.runner)
-    return answer
 
 
 def _unpack(archive: Path, folder: Path) -> Path:

@@ -1,0 +1,122 @@
+"""The locked Debian packages that build sdists, and build backends asked among them in Nix's sandbox."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from estiba import config, nix
+from estiba.digest import Digest
+from estiba.errors import CommandError, ResolutionError
+from estiba.lock import debs, fetch, model
+from estiba.lock.model import Distribution, Lock
+from estiba.nixlog import BuildLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from estiba.lock.apt import AptRoot
+    from estiba.lock.backend import Question
+    from estiba.lock.model import Deb
+    from estiba.lock.pip import Choice
+    from estiba.lock.workshop import Workshop
+
+_SHOWN: Final = 20
+_HINT: Final = (
+    "name the Debian packages that have the headers or programs it misses in [tool.estiba]: "
+    'debian-build = ["lib…-dev"]; or take a version that has a wheel'
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolchain:
+    """What builds sdists on this machine; resolved and fetched when the first of them asks.
+
+    Attributes:
+        root: The apt root, held by this process.
+        platform: This machine's.
+        python: The service's minor version of Python.
+        resolve: Resolves the packages, for this platform or more.
+        workshop: Where downloads are kept.
+    """
+
+    root: AptRoot
+    platform: str
+    python: str
+    resolve: Callable[[], Sequence[Deb]]
+    workshop: Workshop
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+
+    def ask(self, choice: Choice, question: Question) -> Mapping[str, Any]:
+        """Call a hook of an sdist's backend in the root that the sdist will be built in.
+
+        Raises:
+            ResolutionError: The hook failed; carries its last lines.
+        """
+        with self._one_at_a_time, tempfile.TemporaryDirectory(prefix="estiba-") as scratch:
+            self.workshop.tell(f"asking the build backend of {choice.file} in the sandbox")
+            lock = self._fetch(choice)
+            (Path(scratch) / model.FILE_NAME).write_text(model.render(lock), encoding="utf-8")
+            request = {
+                "backend": question.backend,
+                "backendPath": question.backend_path or (),
+                "hook": question.hook,
+                "lock": str(Path(scratch) / model.FILE_NAME),
+                "packages": str(question.packages),
+            }
+            path = Path(scratch, "request.json")
+            path.write_text(json.dumps(request, sort_keys=True), encoding="utf-8")
+            answer: dict[str, Any] = json.loads(self._build(choice, path).read_text(encoding="utf-8"))
+        return answer
+
+    def _fetch(self, choice: Choice) -> Lock:
+        """Bring the packages and the sdist into the store and return a lock of nothing else."""
+        found = [deb for deb in self.resolve() if "build" in deb.groups and self.platform in deb.platforms]
+        debs.download(self.root, found, self.workshop.artifacts, runner=self.workshop.runner)
+        sdist = Distribution(
+            name=choice.name,
+            version=choice.version,
+            file=choice.file,
+            kind=choice.kind,
+            sha256=choice.sha256,
+            size=choice.size,
+            groups=("build",),
+            platforms=(self.platform,),
+            requires=(),
+            build=(),
+        )
+        lock = Lock(
+            inputs=Digest("0" * 64),
+            python=self.python,
+            suite=self.root.suite,
+            pockets=self.root.pockets,
+            platforms=(self.platform,),
+            debs=tuple(found),
+            distributions=(sdist,),
+            build_distributions=(),
+            layers=(),
+        )
+        plan = fetch.plan(lock, runner=self.workshop.runner)
+        fetch.apply(lock, plan, self.workshop, advance=lambda _: None)
+        return lock
+
+    def _build(self, choice: Choice, request: Path) -> Path:
+        library = config.load().flake.removeprefix("path:")
+        words = ("answer", "--impure", "--file", f"{library}/nix/backend.nix", "--argstr", "request", str(request))
+        log = BuildLog()
+        try:
+            return nix.build(
+                *words,
+                options=("--log-format", "internal-json", "-v", "--offline"),
+                on_line=log.feed,
+                runner=self.workshop.runner,
+            )
+        except CommandError as error:
+            said = log.lines.get(f"backend-of-{choice.name}", [])
+            tail = "\n".join(said[-_SHOWN:]) or log.failure() or error.tail
+            msg = f"the build backend of {choice.file} fails:\n{tail}"
+            raise ResolutionError(msg, hint=_HINT) from error
