@@ -1,4 +1,5 @@
 {
+  busybox,
   loader,
   python,
   system,
@@ -46,31 +47,77 @@ let
   ) filesOf;
 in
 /**
-  A derivation that one of the Python files in `builders/` makes. Its arguments reach the builder as JSON.
+  How derivations are made by the Python files in `builders/`. Their arguments reach the builder as JSON.
 
   # Type
   ```
-  builder :: String -> String -> AttrSet -> Derivation
+  { builder, compilerBuilder } :: String -> String -> AttrSet -> Derivation
   ```
-
-  # Arguments
-  - script: the file's name without `.py`
-  - name: of the derivation
-  - attributes: what the builder reads
 */
-script: name: attributes:
-derivation (
-  attributes
-  // {
-    inherit name system;
-    # Nix starts a builder with its bare file name, from which Python cannot find its library; the loader passes the
-    # path on as it is written here.
-    builder = "${python}/${loader}";
-    args = [
-      "${python}/usr/bin/python3.11"
-      "-sSEB"
-      "${folderOf.${script}}/${script}.py"
-    ];
-    __structuredAttrs = true;
-  }
-)
+{
+  /**
+    A derivation that the builders' own Python makes.
+
+    # Type
+    ```
+    builder :: String -> String -> AttrSet -> Derivation
+    ```
+
+    # Arguments
+    - script: the file's name without `.py`
+    - name: of the derivation
+    - attributes: what the builder reads
+  */
+  builder =
+    script: name: attributes:
+    derivation (
+      attributes
+      // {
+        inherit name system;
+        # Nix starts a builder with its bare file name, from which Python cannot find its library; the loader passes the
+        # path on as it is written here.
+        builder = "${python}/${loader}";
+        args = [
+          "${python}/usr/bin/python3.11"
+          "-sSEB"
+          "${folderOf.${script}}/${script}.py"
+        ];
+        __structuredAttrs = true;
+      }
+    );
+
+  /**
+    A derivation that the image's own Python makes, the same way every time; see `builders/bytecode.py`.
+
+    # Type
+    ```
+    compilerBuilder :: Compiler -> String -> String -> AttrSet -> Derivation
+    ```
+
+    # Arguments
+    - compiler: `{ tree, loader, triplet, python }`, the interpreter
+    - script, name, attributes: as above
+  */
+  compilerBuilder =
+    compiler: script: name: attributes:
+    derivation (
+      attributes
+      // {
+        inherit name system;
+        builder = busybox;
+        args = [
+          "env"
+          "LC_ALL=C.UTF-8"
+          "PYTHONHASHSEED=0"
+          "${compiler.tree}/${compiler.loader}"
+          "--library-path"
+          "${compiler.tree}/usr/lib/${compiler.triplet}"
+          "${compiler.tree}/usr/bin/python${compiler.python}"
+          "-sSB"
+          "-Wignore"
+          "${folderOf.${script}}/${script}.py"
+        ];
+        __structuredAttrs = true;
+      }
+    );
+}

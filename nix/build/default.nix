@@ -17,19 +17,24 @@ let
       inherit system;
       inherit (lib) storeName;
     };
-    builder = import ./builder.nix {
-      inherit system;
-      inherit (lib.platform.of system) loader;
-      python = tools.builderPython;
-    };
+    inherit
+      (import ./builder.nix {
+        inherit system;
+        inherit (lib.platform.of system) loader;
+        python = tools.builderPython;
+        busybox = "${tools.seed.folder}/bin/busybox";
+      })
+      builder
+      compilerBuilder
+      ;
     debian = import ./debian.nix { inherit (scope) artifact builder; };
     layer = import ./layer.nix {
       inherit (scope) builder;
       zstd = "${tools.builderPython}/usr/bin/zstd";
     };
     python = import ./python.nix {
-      inherit (scope) artifact builder;
-      installer = scope.builder "library" "installer" { wheel = scope.artifact tools.installer; };
+      inherit (scope) artifact builder compilerBuilder;
+      installer = scope.artifact tools.installer;
     };
     check = import ./check.nix { inherit (scope) builder; };
     django = import ./django.nix { inherit (scope) builder; };

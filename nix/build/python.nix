@@ -1,6 +1,7 @@
 {
   artifact,
   builder,
+  compilerBuilder,
   installer,
 }:
 {
@@ -23,8 +24,9 @@
       record,
       file ? artifact record,
     }:
-    builder "wheel" "${record.name}-${record.version}" {
-      inherit compiler installer;
+    compilerBuilder compiler "distribution" "${record.name}-${record.version}" {
+      installer = compilerBuilder compiler "library" "installer" { wheel = installer; };
+      inherit (compiler) python;
       inherit (record) file;
       wheel = file;
     };

@@ -70,7 +70,7 @@ def _write_zstd(entries: Entries, file: BinaryIO, zstd: str) -> tuple[str, int]:
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=file) as compressor:
         assert compressor.stdin is not None
         stream = _Hashing(compressor.stdin)
-        entries.write_tar(stream)  # type: ignore[arg-type]  # the stream mode of tarfile only writes
+        entries.write_tar(stream)  # type: ignore[arg-type]  # all it does is write
         compressor.stdin.close()
         if compressor.wait() != 0:
             raise subprocess.CalledProcessError(compressor.returncode, argv)
@@ -80,5 +80,5 @@ def _write_zstd(entries: Entries, file: BinaryIO, zstd: str) -> tuple[str, int]:
 def _write_gzip(entries: Entries, file: BinaryIO, _zstd: str) -> tuple[str, int]:
     with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as compressor:
         stream = _Hashing(compressor)  # type: ignore[arg-type]  # GzipFile writes bytes like any other
-        entries.write_tar(stream)  # type: ignore[arg-type]  # the stream mode of tarfile only writes
+        entries.write_tar(stream)  # type: ignore[arg-type]  # all it does is write
     return stream.digest, stream.size

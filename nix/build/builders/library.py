@@ -1,4 +1,4 @@
-"""Builder: a pure Python wheel as a folder to import from, with bytecode for the interpreter that runs the builders.
+"""Builder: a pure Python wheel as a folder to import from, with bytecode for the interpreter that runs this.
 
 The wheel that installs wheels cannot install itself; importing it from the archive would compile it for every wheel.
 """

@@ -1,4 +1,4 @@
-"""Builder: unpack one wheel into the image's environment, compile it, and note what it says of itself."""
+"""One wheel, unpacked into the image's environment, and what it says of itself."""
 
 import json
 import sys
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import compiler
 
 VENV = "/opt/venv"
 """Where the environment is in the image."""
@@ -72,8 +71,8 @@ def _license(metadata: Message) -> str:
     return classifiers[0].rpartition(" :: ")[2] if classifiers else ""
 
 
-def main() -> None:
-    """Build the derivation."""
+def build() -> tuple[Path, str] | None:
+    """Build the derivation but for its bytecode; return the folder of modules and its place in the image, if any."""
     given = attrs.load()
     out = attrs.output(given)
     root = out / "root"
@@ -86,12 +85,8 @@ def main() -> None:
         named = Path.cwd() / given["file"]
         named.symlink_to(wheel)
         wheel = named
-    install(wheel, root, python=given["compiler"]["python"])
-    packages = f"{VENV}/lib/python{given['compiler']['python']}/site-packages"
-    if (top := root / packages[1:]).is_dir():
-        compiler.compile_tree(given["compiler"], top, packages)
+    install(wheel, root, python=given["python"])
     (out / "description.json").write_text(json.dumps(describe(root), indent=1, sort_keys=True) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    packages = f"{VENV}/lib/python{given['python']}/site-packages"
+    top = root / packages[1:]
+    return (top, packages) if top.is_dir() else None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import marshal
+import os
 import shutil
 import subprocess
 import sys
@@ -83,6 +84,30 @@ def test_what_does_not_parse_is_left_alone(package: Path, content: bytes) -> Non
 
     assert f"__pycache__/b.{TAG}.pyc" not in compiled
     assert f"__pycache__/a.{TAG}.pyc" in compiled
+
+
+def test_a_process_set_aside_compiles_the_same(package: Path, tmp_path: Path) -> None:
+    """What the builder itself does in the meantime leaves no trace in the bytecode."""
+    again = shutil.copytree(package, tmp_path / "again")
+    script = "import sys, bytecode; finish = bytecode.aside(); import ast, package.tables; finish(*sys.argv[1:])"
+    path = os.pathsep.join([str(Path(bytecode.__file__).parent), str(tmp_path)])
+    argv = [sys.executable, "-sS", "-c", script, str(again), "/opt/x"]
+    subprocess.run(argv, check=True, env={"PYTHONHASHSEED": "0", "PYTHONPATH": path})
+
+    assert {str(path.relative_to(again)): path.read_bytes() for path in again.rglob("*.pyc")} == compile_folder(package)
+
+
+def test_a_failure_aside_is_the_builders_own(tmp_path: Path) -> None:
+    """Where bytecode cannot be written, the builder fails."""
+    (tmp_path / "a.py").write_text("x = 1\n")
+    (tmp_path / "__pycache__").write_text("in the way")
+    script = "import sys, bytecode; bytecode.aside()(sys.argv[1], '/opt/x')"
+    argv = [sys.executable, "-sS", "-c", script, str(tmp_path)]
+    env = {"PYTHONPATH": str(Path(bytecode.__file__).parent)}
+    done = subprocess.run(argv, check=False, stderr=subprocess.PIPE, env=env)
+
+    assert done.returncode == 1
+    assert b"__pycache__" in done.stderr
 
 
 def test_interpreter_runs_through_its_own_loader() -> None:
