@@ -19,6 +19,9 @@ PROGRAM = "program.json"
 EXIT = "exit.json"
 """How the last run ended, for whoever waits for it."""
 
+STARTED = "started.json"
+"""What runs, for whoever wants to know whether `program.json` has changed since."""
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -27,7 +30,9 @@ def main() -> None:
     if Path(sys.argv[1]).name == "finish":
         note_end(sys.argv[2:])
     else:
-        start(json.loads(Path(PROGRAM).read_text()), Path())
+        text = Path(PROGRAM).read_text()
+        note_start(text)
+        start(json.loads(text), Path())
 
 
 def start(program: dict[str, Any], folder: Path) -> NoReturn:
@@ -51,6 +56,16 @@ def start(program: dict[str, Any], folder: Path) -> NoReturn:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
     sys.stdout.flush()
     os.execve(program["argv"][0], program["argv"], env)  # noqa: S606 - no shell is the point
+
+
+def note_start(text: str) -> None:
+    """Write down what is about to run; on a full disk it runs all the same, and nothing is known of it."""
+    made = Path(f"{STARTED}.new")
+    try:
+        made.write_text(text)
+        made.replace(STARTED)
+    except OSError:
+        Path(STARTED).unlink(missing_ok=True)
 
 
 def note_end(arguments: list[str]) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from estiba.deploy import evidence, migration
 from estiba.deploy.logbook import Step
+from estiba.deploy.servers import DATABASES, PROXY
 from estiba.errors import DeployError, EstibaError, TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from estiba.deploy.logbook import Logbook, Record
     from estiba.deploy.machine import Machine
@@ -79,12 +80,24 @@ class Change:
             msg = f"release {entry.number} is served, but what is left of the one before could not be cleared: {error}"
             raise DeployError(msg, hint="mend the cause; the next deploy or rollback clears it") from error
 
+    def start_servers(self, release: Release) -> None:
+        """Have PostgreSQL and Redis of a release run; nginx follows with the switch.
+
+        Raises:
+            DeployError: They do not.
+        """
+        programs = self.programs(release)
+        self._tell_of(self.machine.servers.changed(programs, DATABASES))
+        self._note(release, self.machine.servers.start(programs))
+
     def settle(self, entry: Entry, before: Entry | None) -> Entry:
-        """Make everything agree with the release that is served: profile, workers, and nothing of another release."""
+        """Make everything agree with the release that is served: profile, servers, workers, nothing of another one."""
         programs = self.programs(entry.release)
         known = self.shelf.record(entry)
+        if not self.machine.servers.are_of(programs):
+            self.start_servers(entry.release)
         self.machine.start_workers(known, programs, before)
-        self.machine.start_proxy(programs)
+        self._start_proxy(programs)
         if before and before.side != entry.side:
             self.machine.end(before)
         return known
@@ -93,7 +106,7 @@ class Change:
         """Do all that the users do not notice."""
         programs = self.programs(entry.release)
         self._step(Step.SERVERS)
-        self.machine.start_servers(programs)
+        self.start_servers(entry.release)
         if is_new:
             self._step(Step.MIGRATE)
             self.record = replace(self.record, migrations=migration.apply(self.machine, programs))
@@ -106,7 +119,7 @@ class Change:
         self._step(Step.SWITCH)
         self.shelf.switch(entry)
         self.shelf.record(entry)
-        self.machine.start_proxy(programs)
+        self._start_proxy(programs)
         self._step(Step.WORKERS)
         self.machine.start_workers(entry, programs, before)
         self._step(Step.SMOKE)
@@ -116,6 +129,20 @@ class Change:
             if not ran.has_passed:
                 msg = f"manage.py {probe} failed:\n{ran.tail()}"
                 raise DeployError(msg)
+
+    def _start_proxy(self, programs: Programs) -> None:
+        self._tell_of(self.machine.servers.changed(programs, PROXY))
+        if self.machine.start_proxy(programs):
+            self._note(programs.release, PROXY)
+
+    def _tell_of(self, servers: Sequence[str]) -> None:
+        if servers:
+            self.tell(f"restarting {', '.join(servers)}")
+
+    def _note(self, release: Release, servers: Sequence[str]) -> None:
+        """Note which servers were started anew, and with which version."""
+        names = tuple(f"{name} {release.versions[name]}" for name in servers)
+        self.record = replace(self.record, restarted=(*self.record.restarted, *names))
 
     def _try(self, door: Door) -> None:
         problems = [problem for path in self.machine.settings.smoke if (problem := door.problem(path))]
@@ -139,6 +166,9 @@ class Change:
         """End a release that was never served."""
         place = self._keep_evidence(entry)
         self.machine.supervisor.down(f"web-{entry.side}", also="k")
+        current = self.shelf.current()
+        if current and not self.machine.servers.are_of(self.programs(current.release)):
+            self.start_servers(current.release)
         self.shelf.remove(entry)
         self._fail(error, "failed", "nothing was switched", place)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from estiba.build import realise
@@ -13,8 +13,9 @@ from estiba.deploy import release as releases
 from estiba.deploy.change import Change
 from estiba.deploy.folder import Folder
 from estiba.deploy.logbook import Logbook, Record, Step
-from estiba.deploy.machine import PAIRED, SERVERS, SLOTS, Machine
+from estiba.deploy.machine import PAIRED, SLOTS, Machine
 from estiba.deploy.program import Programs
+from estiba.deploy.servers import SERVERS
 from estiba.deploy.shelf import Shelf
 from estiba.deploy.target import Process, Report
 from estiba.errors import DeployError, TargetError
@@ -163,12 +164,13 @@ class Host:
         return Logbook(folder=self._folder)
 
     def _programs(self, release: Release) -> Programs:
-        return Programs(
-            folder=self._folder,
-            release=release,
-            env=environment.build(self.settings, self._folder, release, self._machine.port()),
-            memory=memory.plan(self.settings.memory or memory.measure()),
-        )
+        env = environment.build(self.settings, self._folder, release, self._machine.port())
+        return replace(self._server_programs(release), env=env)
+
+    def _server_programs(self, release: Release) -> Programs:
+        """Describe the servers alone, which know nothing of the service's environment."""
+        plan = memory.plan(self.settings.memory or memory.measure())
+        return Programs(folder=self._folder, release=release, env={}, memory=plan)
 
     @contextmanager
     def _turn(self, command: str, tell: Callable[[str], None], *, repair: bool = True) -> Iterator[Change]:
@@ -194,7 +196,7 @@ class Host:
         current = self._shelf.current()
         left = self._shelf.entry(record.number)
         if repair and current:
-            self._machine.start_servers(self._programs(current.release))
+            change.start_servers(current.release)
             other = self._shelf.entry(record.before) if current.number == record.number else left
             change.settle(current, other)
         elif left and not current:
@@ -236,7 +238,7 @@ class Host:
         """Bring up whatever of the served release does not run, as after a restart of the machine."""
         programs = self._programs(current.release)
         change.tell(Step.SERVERS.value)
-        self._machine.start_servers(programs)
+        change.start_servers(current.release)
         if not self._machine.supervisor.is_up(f"web-{current.side}"):
             self._machine.start(current, programs)
         change.settle(current, None)
@@ -269,8 +271,8 @@ class Host:
             yield f"{interrupted.user} runs {interrupted.command} here" if interrupted else "a command runs here"
         elif interrupted:
             yield f"{explain(interrupted, self._shelf)}; the next deploy or rollback repairs what is left of it"
-        if current and (names := self._machine.outdated(current.release)):
-            yield f"{', '.join(names)} run older versions than the release brings: invoke down, then invoke deploy"
+        if current and (names := self._machine.servers.changed(self._server_programs(current.release))):
+            yield f"{', '.join(names)} run as another release's; the next deploy restarts them"
 
 
 def explain(record: Record, shelf: Shelf) -> str:

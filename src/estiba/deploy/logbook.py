@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _JOURNAL: Final = "journal.json"
 _LOGBOOK: Final = "logbook.jsonl"
+_LISTS: Final = ("migrations", "restarted")
 
 
 class Step(Enum):
@@ -47,6 +48,7 @@ class Record:
         result: `deployed`, `unchanged`, `rolled back`, `failed` and so on; empty while it is under way.
         reason: Why it failed, and where the evidence is.
         migrations: What was applied to the database.
+        restarted: Servers that were started anew, since the release brings others, with their versions.
         seconds: How long it took.
     """
 
@@ -63,6 +65,7 @@ class Record:
     result: str = ""
     reason: str = ""
     migrations: tuple[str, ...] = field(default_factory=tuple)
+    restarted: tuple[str, ...] = field(default_factory=tuple)
     seconds: float = 0.0
 
     @classmethod
@@ -73,11 +76,11 @@ class Record:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Record:
         """Read a record as `to_dict` writes it."""
-        return cls(**{**data, "migrations": tuple(data.get("migrations", ()))})
+        return cls(**{**data, **{name: tuple(data.get(name, ())) for name in _LISTS}})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON has it."""
-        return {**asdict(self), "migrations": list(self.migrations)}
+        return {**asdict(self), **{name: list(getattr(self, name)) for name in _LISTS}}
 
     def end(self, result: str, **changes: Any) -> Record:  # noqa: ANN401 - fields of this class
         """Return the record of a command that is over."""

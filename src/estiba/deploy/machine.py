@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from estiba import nix
-from estiba.deploy import database, lines, port, task
+from estiba.deploy import port, servers, task
 from estiba.deploy.probe import Door
+from estiba.deploy.servers import SERVERS, Servers
 from estiba.deploy.supervisor import Supervisor, until
-from estiba.errors import DeployError
 from estiba.process import run
 
 if TYPE_CHECKING:
@@ -24,14 +23,11 @@ if TYPE_CHECKING:
     from estiba.deploy.task import Ran
     from estiba.process import Runner
 
-SERVERS: Final = ("postgresql", "redis", "nginx")
 PAIRED: Final = ("web", "worker", "scheduler")
 SLOTS: Final = (*SERVERS, *(f"{name}-{side}" for name in PAIRED for side in "ab"))
 """All services that there may be: the servers once, a release's own processes on one of two sides."""
 
-_SERVER_LIMIT: Final = 60.0
 _END_LIMIT: Final = 40.0
-_LINES: Final = 30
 _SETTLE: Final = 0.2
 """Seconds for requests that were on their way to the old release when the switch came."""
 
@@ -57,27 +53,16 @@ class Machine:
         """What keeps them running."""
         return Supervisor(folder=self.folder, slots=SLOTS)
 
-    def start_servers(self, programs: Programs) -> None:
-        """Start PostgreSQL and Redis unless they run, and wait until they answer.
+    @property
+    def servers(self) -> Servers:
+        """PostgreSQL, Redis and nginx."""
+        return Servers(folder=self.folder, supervisor=self.supervisor, runner=self.runner)
 
-        Raises:
-            DeployError: One of them does not.
-        """
-        release = programs.release
-        database.initialise(self.folder, programs)
-        self.supervisor.install_all(starter=release.starter, supervisor=release.supervisor)
-        self._install("postgresql", programs.release, programs.postgresql)
-        self._install("redis", programs.release, programs.redis)
-        if not self.supervisor.is_alive("postgresql"):
-            nix.add_root(self.folder.path / "roots" / "supervisor", release.supervisor, runner=self.runner)
-        self.supervisor.start(release.supervisor)
-        for slot in ("postgresql", "redis"):
-            self._up(slot, release)
-        self._await("postgresql", lambda: database.answers_postgresql(self.folder), _SERVER_LIMIT)
-        self._await("redis", lambda: database.answers_redis(self.folder), _SERVER_LIMIT)
-
-    def start_proxy(self, programs: Programs) -> None:
+    def start_proxy(self, programs: Programs) -> bool:
         """Start nginx unless it runs, or make it read its configuration again where that has changed.
+
+        Returns:
+            Whether it ran as another release's and was started anew.
 
         Raises:
             DeployError: It does not start.
@@ -91,15 +76,19 @@ class Machine:
         is_new = (
             is_new or not settings.is_symlink() or settings.read_bytes() != programs.release.proxy_settings.read_bytes()
         )
-        self._install("nginx", programs.release, programs.nginx)
         self.folder.write_text(listen, text)
         self.folder.link(settings, programs.release.proxy_settings)
+        changed, since = self.servers.changed(programs, ["nginx"]), 0.0
+        self.servers.install("nginx", programs)
         if not self.supervisor.is_up("nginx"):
             port.check(self.settings.address, number)
-            self._up("nginx", programs.release)
+            self.servers.up("nginx", programs)
+        elif changed:
+            since = self.servers.restart(changed, programs)["nginx"]
         elif is_new:
             self.supervisor.signal("nginx", "h")
-        self._await("nginx", lambda: self.door().get("/.estiba") != 0, _SERVER_LIMIT)
+        self.supervisor.wait_ready("nginx", lambda: self.door().get("/.estiba") != 0, servers.LIMIT, since=since)
+        return bool(changed)
 
     def start(self, entry: Entry, programs: Programs) -> None:
         """Start a release's web process beside the one that is served, and wait until it is ready.
@@ -108,11 +97,11 @@ class Machine:
             DeployError: It ended, or it is not ready in time.
         """
         slot = f"web-{entry.side}"
-        self.free(slot)
+        self.supervisor.free(slot, _END_LIMIT)
         self._install(slot, entry.release, lambda place: programs.web(place, self.shelf.run(entry.number)))
         self.supervisor.up(slot)
         door = self.door_of(entry)
-        self._await(slot, lambda: door.is_ready(self.settings.ready), self.settings.ready_limit)
+        self.supervisor.wait_ready(slot, lambda: door.is_ready(self.settings.ready), self.settings.ready_limit)
 
     def door_of(self, entry: Entry) -> Door:
         """Return where a release is asked that is not served yet."""
@@ -141,7 +130,7 @@ class Machine:
         program = programs.service(self.supervisor.services / slot, [name])
         # One that ends after its last job, and is wanted again, starts anew by itself.
         if self.supervisor.installed(slot) != program:
-            self.free(slot)
+            self.supervisor.free(slot, _END_LIMIT)
             self._install(slot, entry.release, lambda _place: program)
         self.supervisor.up(slot)
 
@@ -154,13 +143,6 @@ class Machine:
         """Let requests arrive that were on their way."""
         for _ in until(_SETTLE):
             continue
-
-    def free(self, slot: str) -> None:
-        """Wait until a service has ended that was asked to; end it for good where it takes too long."""
-        self.supervisor.down(slot)
-        if not self.supervisor.wait_down(slot, _END_LIMIT):
-            self.supervisor.signal(slot, "k")
-            self.supervisor.wait_down(slot, _END_LIMIT)
 
     def stop(self) -> None:
         """End everything: first what asks, then what answers."""
@@ -198,38 +180,6 @@ class Machine:
             self.folder.write(file, known)
         return int(known["port"])
 
-    def outdated(self, release: Release) -> list[str]:
-        """Return the servers that run another version than a release brings."""
-        known = self.folder.read(self.folder.path / "servers.json")
-        return [name for name in SERVERS if known.get(name, release.versions[name]) != release.versions[name]]
-
     def _install(self, slot: str, release: Release, describe: Callable[[Path], Mapping[str, Any]]) -> None:
         place = self.supervisor.services / slot
         self.supervisor.install(slot, describe(place), starter=release.starter, supervisor=release.supervisor)
-
-    def _up(self, slot: str, release: Release) -> None:
-        """Start a server unless it runs; what it runs from is kept for as long as it does."""
-        if self.supervisor.is_up(slot):
-            return
-        nix.add_root(self.folder.path / "roots" / slot, release.path, runner=self.runner)
-        file = self.folder.path / "servers.json"
-        self.folder.write(file, {**self.folder.read(file), slot: release.versions[slot]})
-        self.supervisor.up(slot)
-
-    def _await(self, slot: str, is_ready: Callable[[], bool], limit: float) -> None:
-        began = lines.stamp()
-        for _ in until(limit):
-            if is_ready():
-                return
-            if ended := self.supervisor.has_ended(slot):
-                # The logger may still be at the last words.
-                self.settle()
-                msg = f"{slot} {ended} instead of starting:\n{self._words(slot, began)}"
-                raise DeployError(msg)
-        msg = f"{slot} is not ready after {limit:g} seconds:\n{self._words(slot, began)}"
-        raise DeployError(msg)
-
-    def _words(self, slot: str, began: str) -> str:
-        """Return the last lines that a service has logged since it was started."""
-        found = lines.last(self.folder.path / "logs", [slot], _LINES)
-        return "\n".join(line for line in found if line >= began)

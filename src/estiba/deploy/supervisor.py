@@ -12,11 +12,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from estiba.deploy import lines
 from estiba.errors import DeployError
 from estiba.process import spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from estiba.deploy.folder import Folder
@@ -31,6 +32,8 @@ _TAI: Final = 4611686018427387914
 _STATES: Final = ("down", "up", "finishing")
 _PAUSE: Final = 0.02
 _START_LIMIT: Final = 10.0
+_LINES: Final = 30
+_LAST_WORDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,10 @@ class Supervisor:
         """Return what a service is set to run, empty for one that never was."""
         return self.folder.read(self.services / slot / "program.json")
 
+    def running(self, slot: str) -> dict[str, Any]:
+        """Return what a service was started with, which may have changed since; empty where that is not known."""
+        return self.folder.read(self.services / slot / "started.json")
+
     def is_alive(self, slot: str) -> bool:
         """Tell whether a service is looked after."""
         try:
@@ -154,6 +161,22 @@ class Supervisor:
         """Send a service one signal: `h` for SIGHUP, `k` for SIGKILL, and so on."""
         self._send(slot, letter)
 
+    def restart(self, endings: Mapping[str, Sequence[tuple[str, float]]]) -> dict[str, float]:
+        """Make services that run end, all at once, and return when each was started again.
+
+        They are wanted up all the time, so they start again even if nobody waits for it.
+
+        Args:
+            endings: For each service the signals to send it, as for `signal`, each with the seconds that it may take.
+
+        Raises:
+            DeployError: One of them does not end.
+        """
+        pids = {slot: status.pid for slot in endings if (status := self.status(slot))}
+        for slot, ((letter, _), *_) in endings.items():
+            self._send(slot, letter)
+        return {slot: self._await_next(slot, pids.get(slot, 0), ending) for slot, ending in endings.items()}
+
     def status(self, slot: str) -> Status | None:
         """Return how a service is doing, or None where nobody looks after it."""
         if not self.is_alive(slot):
@@ -166,16 +189,68 @@ class Supervisor:
         status = self.status(slot)
         return status is not None and status.state == "up"
 
-    def has_ended(self, slot: str) -> str:
-        """Return how a service ended since it was wanted up, or an empty string while it has not."""
+    def has_ended(self, slot: str, since: float = 0.0) -> str:
+        """Return how a service ended since it was wanted up, or since a time, or an empty string while it has not."""
         end = self.folder.read(self.services / slot / "exit.json")
-        if not end:
+        if not end or end["time"] < since:
             return ""
         return f"ended with {end['code']}" if end["code"] >= 0 else f"was ended by signal {end['signal']}"
 
     def wait_down(self, slot: str, limit: float) -> bool:
         """Wait until a service has ended; tell whether it did within the seconds."""
         return _wait(lambda: (status := self.status(slot)) is None or status.state == "down", limit)
+
+    def is_wanted(self, slot: str) -> bool:
+        """Tell whether a service is looked after and wanted up."""
+        status = self.status(slot)
+        return status is not None and status.is_wanted
+
+    def free(self, slot: str, limit: float) -> None:
+        """Wait until a service has ended that was asked to; end it for good where it takes longer than the seconds."""
+        self.down(slot)
+        if not self.wait_down(slot, limit):
+            self.signal(slot, "k")
+            self.wait_down(slot, limit)
+
+    def wait_ready(self, slot: str, is_ready: Callable[[], bool], limit: float, *, since: float = 0.0) -> None:
+        """Wait until a service that was started is ready.
+
+        Args:
+            slot: The service.
+            is_ready: Tells whether it is.
+            limit: Seconds that it may take.
+            since: When it was started; an earlier end is another run's.
+
+        Raises:
+            DeployError: It ended, or it is not ready in time; with what it logged.
+        """
+        began = lines.stamp()
+        for _ in until(limit):
+            if is_ready():
+                return
+            if ended := self.has_ended(slot, since):
+                # The logger may still be at the last words.
+                time.sleep(_LAST_WORDS)
+                msg = f"{slot} {ended} instead of starting:\n{self._words(slot, began)}"
+                raise DeployError(msg)
+        msg = f"{slot} is not ready after {limit:g} seconds:\n{self._words(slot, began)}"
+        raise DeployError(msg)
+
+    def _words(self, slot: str, began: str) -> str:
+        """Return the last lines that a service has logged since it was started."""
+        found = lines.last(self.folder.path / "logs", [slot], _LINES)
+        return "\n".join(line for line in found if line >= began)
+
+    def _await_next(self, slot: str, pid: int, ending: Sequence[tuple[str, float]]) -> float:
+        for number, (letter, limit) in enumerate(ending):
+            if number:
+                self._send(slot, letter)
+            for _ in until(limit):
+                status = self.status(slot)
+                if status and status.state == "up" and status.pid != pid:
+                    return status.since
+        msg = f"{slot} (process {pid}) does not end"
+        raise DeployError(msg)
 
     def _send(self, slot: str, letters: str) -> None:
         try:

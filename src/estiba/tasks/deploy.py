@@ -29,6 +29,8 @@ def deploy(_: Context, *, target: str = "local", project: str = ".", json: bool 
     if json:
         console.json({**record.to_dict(), "urls": place.urls()})
         return
+    for name in record.restarted:
+        console.say(f"restarted {name}")
     for name in record.migrations:
         console.say(f"applied {name}")
     console.say(f"release {record.number} ({record.version}, {record.digest}): {record.result}")

@@ -29,4 +29,6 @@ def rollback(_: Context, *, target: str = "local", project: str = ".", json: boo
     if json:
         console.json({**record.to_dict(), "urls": place.urls()})
         return
+    for name in record.restarted:
+        console.say(f"restarted {name}")
     console.result(f"release {record.number} serves {record.version} ({record.digest}) again")

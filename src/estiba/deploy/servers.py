@@ -1,0 +1,143 @@
+"""PostgreSQL, Redis and nginx of a target: which release's they are, and changed for another one's.
+
+A server that has to change ends, and the supervisor starts it again, which needs nobody for that: where the deploying
+process is killed, the server still comes back.
+"""
+
+from __future__ import annotations
+
+import functools
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from estiba import nix
+from estiba.deploy import database
+from estiba.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from estiba.deploy.folder import Folder
+    from estiba.deploy.program import Programs
+    from estiba.deploy.supervisor import Supervisor
+    from estiba.process import Runner
+
+DATABASES: Final = ("postgresql", "redis")
+PROXY: Final = ("nginx",)
+SERVERS: Final = (*DATABASES, *PROXY)
+
+LIMIT: Final = 60.0
+"""Seconds until a server has to answer."""
+
+_ENDINGS: Final[Mapping[str, tuple[tuple[str, float], ...]]] = {
+    # Its fast end: transactions are taken back, all that was committed is written.
+    "postgresql": (("i", 60.0), ("q", 10.0)),
+    # Writes its log of changes to the disk first.
+    "redis": (("t", 60.0), ("k", 10.0)),
+    # Answers what it was asked; nobody listens meanwhile, so not for long.
+    "nginx": (("q", 1.0), ("t", 10.0)),
+}
+_JOBS: Final = ("worker-", "scheduler-")
+_JOB_LIMIT: Final = 40.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Servers:
+    """The servers in a target's folder.
+
+    Attributes:
+        folder: The target's folder.
+        supervisor: What keeps them running.
+        runner: Runs Nix.
+    """
+
+    folder: Folder
+    supervisor: Supervisor
+    runner: Runner = run
+
+    def changed(self, programs: Programs, slots: Sequence[str] = SERVERS) -> list[str]:
+        """Return those servers that run, but not as a release describes them."""
+        up = [slot for slot in slots if self.supervisor.is_up(slot)]
+        return [slot for slot in up if self.supervisor.running(slot) != self._describe(slot, programs)]
+
+    def are_of(self, programs: Programs) -> bool:
+        """Tell whether all servers are set to be those of a release, and none runs as another one's."""
+        installed = all(self.supervisor.installed(slot) == self._describe(slot, programs) for slot in SERVERS)
+        return installed and not self.changed(programs)
+
+    def start(self, programs: Programs) -> list[str]:
+        """Start PostgreSQL and Redis, wait until they answer, and return those that were another release's before.
+
+        Raises:
+            DeployError: One of them does not.
+        """
+        release = programs.release
+        database.initialise(self.folder, programs)
+        self.supervisor.install_all(starter=release.starter, supervisor=release.supervisor)
+        if not self.supervisor.is_alive(DATABASES[0]):
+            nix.add_root(self.folder.path / "roots" / "supervisor", release.supervisor, runner=self.runner)
+        self.supervisor.start(release.supervisor)
+        changed = self.changed(programs, DATABASES)
+        for slot in DATABASES:
+            self.install(slot, programs)
+        if changed:
+            with self._without_jobs():
+                database.checkpoint(self.folder)
+                since = self.restart(changed, programs)
+                self._await(since)
+        for slot in DATABASES:
+            self.up(slot, programs)
+        self._await({})
+        return changed
+
+    def install(self, slot: str, programs: Programs) -> None:
+        """Set what a server runs from its next start on."""
+        release = programs.release
+        described = self._describe(slot, programs)
+        self.supervisor.install(slot, described, starter=release.starter, supervisor=release.supervisor)
+
+    def up(self, slot: str, programs: Programs) -> None:
+        """Start a server unless it runs."""
+        if not self.supervisor.is_up(slot):
+            self._keep(slot, programs)
+            self.supervisor.up(slot)
+
+    def restart(self, slots: Sequence[str], programs: Programs) -> dict[str, float]:
+        """Change servers that run for what they are set to, and return when each was started.
+
+        Raises:
+            DeployError: One of them does not end.
+        """
+        since = self.supervisor.restart({slot: _ENDINGS[slot] for slot in slots})
+        for slot in slots:
+            self._keep(slot, programs)
+        return since
+
+    def _describe(self, slot: str, programs: Programs) -> dict[str, Any]:
+        place = self.supervisor.services / slot
+        described = {"postgresql": programs.postgresql, "redis": programs.redis, "nginx": programs.nginx}
+        return described[slot](place)
+
+    def _keep(self, slot: str, programs: Programs) -> None:
+        """Keep what a server runs from, for as long as it does."""
+        nix.add_root(self.folder.path / "roots" / slot, programs.release.path, runner=self.runner)
+
+    def _await(self, since: Mapping[str, float]) -> None:
+        for slot, answers in (("postgresql", database.answers_postgresql), ("redis", database.answers_redis)):
+            is_ready = functools.partial(answers, self.folder)
+            self.supervisor.wait_ready(slot, is_ready, LIMIT, since=since.get(slot, 0.0))
+
+    @contextmanager
+    def _without_jobs(self) -> Iterator[None]:
+        """Let the workers end after the job that each is at, and start them again afterwards."""
+        slots = [slot for slot in self.supervisor.slots if slot.startswith(_JOBS) and self.supervisor.is_wanted(slot)]
+        for slot in slots:
+            self.supervisor.down(slot)
+        for slot in slots:
+            self.supervisor.free(slot, _JOB_LIMIT)
+        try:
+            yield
+        finally:
+            for slot in slots:
+                self.supervisor.up(slot)

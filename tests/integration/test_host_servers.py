@@ -1,0 +1,165 @@
+"""A release that brings other servers, on this machine: those that run are changed for them, and back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.services import sites
+from tests.services.harbour import invoke
+
+from estiba import config
+from estiba.demo import traffic
+from estiba.deploy import targets
+from estiba.deploy.logbook import Step
+from estiba.deploy.supervisor import until
+from estiba.lock import model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from tests.services.sites import Site
+
+PROGRAMS = {
+    "nginx": "usr/sbin/nginx",
+    "postgresql": "usr/lib/postgresql/17/bin/postgres",
+    "redis": "usr/bin/redis-server",
+}
+JOB = '''
+
+@django_rq.job
+def write(seconds: float, text: str) -> None:
+    """Work for so long."""
+    import time
+
+    Entry.objects.create(text=f"{text} begun")
+    time.sleep(seconds)
+    Entry.objects.create(text=f"{text} ended")
+'''
+NAMES = ["postgresql", "redis", "nginx"]
+
+
+@pytest.fixture(scope="module")
+def running(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Deploy the service; take it down in the end."""
+    site = sites.copy(harbour, tmp_path_factory.mktemp("host"))
+    try:
+        site.run("deploy")
+        yield site
+    finally:
+        invoke(site.folder, "down")
+
+
+@pytest.fixture
+def other(running: Site) -> Iterator[Site]:
+    """Change the lock so that the servers are others by their store paths; in the end it is as before."""
+    file = running.folder / "estiba.lock"
+    before = file.read_text()
+    lock = json.loads(before)
+    needed = {name for deb in lock["debs"] for name in deb["depends"]} | {"nginx", "postgresql-17", "redis-server"}
+    spare = next(deb for deb in lock["debs"] if deb["groups"] == ["check"] and deb["name"] not in needed)
+    file.write_text(before.replace(f"{json.dumps(spare, separators=(',', ':'), sort_keys=True)},\n", ""))
+    assert model.parse(file.read_text()) != model.parse(before)
+    yield running
+    file.write_text(before)
+    running.run("deploy")
+
+
+def names(record: dict[str, Any]) -> list[str]:
+    """Return which servers were restarted, without their versions."""
+    return [one.split()[0] for one in record["restarted"]]
+
+
+def trees(site: Site) -> set[str]:
+    """Return the store paths that the servers run from, by the files that their processes see."""
+    found = set()
+    pids = site.pids
+    for name, program in PROGRAMS.items():
+        tree = json.loads((site.state / "services" / name / "program.json").read_text())["tree"]
+        assert Path(f"/proc/{pids[name]}/root", program).samefile(Path(tree, program)), name
+        found.add(tree)
+    return found
+
+
+def test_servers_are_changed_and_changed_back(other: Site) -> None:
+    """All three are started anew, within a second; a rollback does the same; both say so."""
+    first, pids = trees(other), other.pids
+    other.write("With other servers.")
+    with traffic.running(other.port) as seen:
+        said = other.invoke("deploy").stderr
+    deployed, second = other.logbook()[-1], trees(other)
+    with traffic.running(other.port) as seen_back:
+        back = other.run("rollback")
+
+    assert names(deployed) == names(back) == NAMES
+    assert all(f"restarted {one}" in said for one in deployed["restarted"])
+    assert len(first | second) == 2
+    assert trees(other) == first
+    assert not {other.pids[name] for name in NAMES} & set(pids.values())
+    # Fifty requests a second: a second of the databases, half a second of nginx. An idle machine needs a third of it.
+    assert sum(seen.failed.values()) < 75, seen
+    assert sum(seen_back.failed.values()) < 75, seen_back
+
+
+def test_release_that_does_not_work_takes_its_servers_with_it(other: Site) -> None:
+    """What is served again is the old release with the old servers."""
+    first = trees(other)
+    jobs = other.folder / "harbour" / "jobs.py"
+    works = jobs.read_text()
+    jobs.write_text(f"{works}\nEntry = None\n")
+    other.fail("deploy")
+    jobs.write_text(works)
+
+    record = other.logbook()[-1]
+    assert record["result"] == "taken back"
+    assert names(record) == [*NAMES, *NAMES]
+    assert trees(other) == first
+    assert other.status()["ready"]
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param("restarting postgresql, redis", id="before"),
+        pytest.param("--add-root", id="before-the-workers"),
+        pytest.param(Step.MIGRATE.value, id="after"),
+        pytest.param("restarting nginx", id="before-nginx"),
+    ],
+)
+def test_killed_deployment_leaves_servers_that_run(other: Site, moment: str) -> None:
+    """Whenever the deploying process dies, pages are served, and the next command makes the servers one release's."""
+    other.write(f"Killed while {moment}.")
+    other.kill("deploy", moment)
+    assert other.status()["ready"]
+    assert other.text()
+
+    record = other.run("deploy")
+
+    assert record["result"] in {"deployed", "unchanged"}
+    assert len(trees(other)) == 1
+    status = other.status()
+    assert status["ready"]
+    assert status["notes"] == []
+    # What belongs to the release before may still be at its last request.
+    assert {one["state"] for one in status["processes"]} <= {"up", "finishing"}
+
+
+def test_jobs_and_data_outlast_the_change(other: Site) -> None:
+    """The job that a worker is at comes to its end, the one behind it is not forgotten, and the data is the same."""
+    with (other.folder / "harbour" / "jobs.py").open("a") as file:
+        file.write(JOB)
+    assert names(other.run("deploy")) == NAMES
+    target = targets.find(other.folder, "local", config.load())
+    ran = target.manage(
+        ["shell", "-c", "from harbour.jobs import write; write.delay(9, 'long'); write.delay(0, 'next')"]
+    )
+    assert ran.has_passed, ran.output
+    assert "long begun" in other.text()
+
+    assert names(other.run("rollback")) == NAMES
+
+    assert "long ended" in other.text()
+    assert any("next ended" in other.text() for _ in until(20))

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from estiba.deploy.folder import Folder
+from estiba.deploy.supervisor import Status, Supervisor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("end", "since", "expected"),
+    [
+        pytest.param({"code": 3, "signal": 0, "time": 20.0}, 0.0, "ended with 3", id="code"),
+        pytest.param({"code": -1, "signal": 9, "time": 20.0}, 0.0, "was ended by signal 9", id="signal"),
+        pytest.param({"code": 3, "signal": 0, "time": 20.0}, 30.0, "", id="of-the-run-before"),
+        pytest.param({}, 0.0, "", id="not-ended"),
+    ],
+)
+def test_end_is_that_of_the_run_that_is_waited_for(
+    tmp_path: Path, end: dict[str, float], since: float, expected: str
+) -> None:
+    """A service that is started again has ended once before, which says nothing about its new run."""
+    supervisor = Supervisor(folder=Folder.at(tmp_path), slots=["web"])
+    (supervisor.services / "web").mkdir(parents=True)
+    (supervisor.services / "web" / "exit.json").write_text(json.dumps(end))
+
+    assert supervisor.has_ended("web", since) == expected
+
+
+def test_nobody_looks_after_a_service_without_its_pipe(tmp_path: Path) -> None:
+    """Where no supervisor runs, a service is neither up nor wanted."""
+    supervisor = Supervisor(folder=Folder.at(tmp_path), slots=["web"])
+
+    assert not supervisor.is_alive("web")
+    assert not supervisor.is_up("web")
+    assert not supervisor.is_wanted("web")
+
+
+def test_status_is_read_as_the_supervisor_writes_it() -> None:
+    """The time counts from the epoch of atomic time, the process is in the other byte order."""
+    data = (4611686018427387914 + 1000).to_bytes(8, "big") + (500_000_000).to_bytes(4, "big")
+    data += (77).to_bytes(4, "little") + b"\0u\0\1"
+
+    assert Status.parse(data) == Status(state="up", is_wanted=True, pid=77, since=1000.5)
