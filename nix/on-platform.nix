@@ -6,10 +6,11 @@
   - service: its settings
   - lock: its lock
   - platform: the platform of the image, which need not be the one that builds
+  - native: whether it is
   - scope: the building platform's derivations
+  - describe: a layer's description from its name and contents
   - frame: the entry point and the frame of the Python environment
-  - application: the service's own files
-  - staticFiles: the collected static files, or null
+  - application: the service's own files, and its static files
   - wheelFor: unpacks a distribution for this platform
   - bytecode: the interpreter with the bytecode of the standard library
   - extraContents: store paths to add with all that they refer to
@@ -19,10 +20,11 @@
   service,
   lock,
   platform,
+  native,
   scope,
+  describe,
   frame,
   application,
-  staticFiles,
   wheelFor,
   bytecode,
   extraContents,
@@ -35,12 +37,6 @@ let
   added = builtins.filter (deb: !builtins.elem "base" deb.groups) (debs lock platform [ "service" ]);
   runtime = distributions lock platform [ "runtime" ];
 
-  describe =
-    name: contents:
-    layer.describe {
-      inherit name contents;
-      inherit (service) compression;
-    };
   titles = map (record: "${record.name} ${record.version}");
 
   pythonLayer =
@@ -49,32 +45,39 @@ let
       sources = map wheelFor members;
       layer = describe "python-${name}" (titles members);
     };
+
+  root = debian.root {
+    tree = native;
+    layers = {
+      base = {
+        debs = base;
+        base = true;
+        layer = describe "debian" (titles base);
+      };
+    }
+    // (
+      if added == [ ] then
+        { }
+      else
+        {
+          service = {
+            debs = added;
+            base = false;
+            layer = describe "debian-service" (titles added);
+          };
+        }
+    );
+  };
 in
 {
   name = platform;
   inherit (lib.platform.of platform) oci;
-  layers = [
-    (debian.layer {
-      debs = base;
-      base = true;
-      layer = describe "debian" (titles base);
-    })
-  ]
-  ++ (
-    if added == [ ] then
-      [ ]
-    else
-      [
-        (debian.layer {
-          debs = added;
-          base = false;
-          layer = describe "debian-service" (titles added);
-        })
-      ]
-  )
+  inherit root;
+  layers = [ root.base ]
+  ++ (if added == [ ] then [ ] else [ root.service ])
   ++ [
     (debian.bytecodeLayer {
-      debs = lib.lock.libraryDebs lock platform;
+      inherit (root) sources;
       inherit bytecode;
       layer = describe "bytecode" [ "bytecode of Python ${lock.python}'s standard library" ];
     })
@@ -95,23 +98,8 @@ in
       ]
   )
   ++ map pythonLayer (lib.layers.assign lock.layers runtime)
-  ++ (
-    if staticFiles == null then
-      [ ]
-    else
-      [
-        (layer.ofTrees {
-          sources = [ staticFiles ];
-          layer = describe "static" [ "collected static files" ];
-        })
-      ]
-  )
-  ++ [
-    (layer.ofTrees {
-      sources = [ application ];
-      layer = describe "application" [ "${service.name} ${service.version}" ];
-    })
-  ];
+  ++ (if service.static then [ application.static_layer ] else [ ])
+  ++ [ application.layer ];
 
   sbom = image.sbom {
     inherit (service) name version;

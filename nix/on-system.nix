@@ -33,6 +33,7 @@ let
     django
     host
     image
+    layer
     python
     ;
 
@@ -48,13 +49,32 @@ let
   };
 
   frame = django.runtimeFiles compiler;
+  describe =
+    name: contents:
+    layer.describe {
+      inherit name contents;
+      inherit (service) compression;
+    };
+
   application = django.application {
     inherit compiler;
     source = lib.source.application {
       inherit src;
       inherit (service) exclude include;
     };
+    layer = describe "application" [ "${service.name} ${service.version}" ];
+    static =
+      if service.static then
+        {
+          inherit tree;
+          frame = env;
+          environment = buildEnvironment;
+          layer = describe "static" [ "collected static files" ];
+        }
+      else
+        null;
   };
+  static = if service.static then application.static else null;
 
   # Of every program that runs in a root of the build.
   rootEnvironment = {
@@ -103,17 +123,11 @@ let
     name = "toolchain";
     debs = debs lock system [ "build" ];
   };
-  tree = debian.tree {
-    name = "root";
-    debs = debs lock system [
-      "base"
-      "service"
-    ];
-    bytecode = compiler.tree;
-  };
+  inherit ((ofPlatform system).root) tree;
 
   ofPlatform = platform: import ./on-platform.nix {
-    inherit lib service lock platform scope frame application staticFiles;
+    inherit lib service lock platform scope describe frame application;
+    native = platform == system;
     wheelFor = wheelFor platform;
     bytecode = compiler.tree;
     extraContents = extraContents platform;
@@ -128,15 +142,6 @@ let
     ]
     ++ [ frame ]
   );
-
-  staticFiles =
-    if service.static then
-      django.staticFiles {
-        inherit tree env application;
-        environment = buildEnvironment;
-      }
-    else
-      null;
 
   checkTree = debian.tree {
     name = "check-root";
@@ -153,7 +158,7 @@ let
     tree = checkTree;
     env = devEnv;
     source = lib.source.checked src;
-    static = staticFiles;
+    inherit static;
     test = service.test-command;
     level = service.check-level;
     environment = removeAttrs buildEnvironment [ "ESTIBA_BUILD" ];
@@ -171,7 +176,7 @@ let
       (builtins.head found).version;
 
   hostRelease = host.release {
-    inherit service tree frame env application supervisor;
+    inherit service compiler tree frame env application static supervisor;
     inherit (commit) revision;
     lock = "sha256:${lockHash}";
     config = import ./image-config.nix service;
@@ -181,7 +186,6 @@ let
       postgresql = server (if lock.debian.suite == "bookworm" then "postgresql-15" else "postgresql-17");
       redis = server "redis-server";
     };
-    static = staticFiles;
     processes = [
       "web"
     ]
@@ -235,7 +239,10 @@ in
   packages = {
     default = layoutOf platforms;
     image = layoutOf platforms;
-    inherit application env tree;
+    inherit application env;
+    tree = tree // {
+      outputSpecified = true;
+    };
     check-results = checkResults;
     host = hostRelease;
     check-root = checkTree;

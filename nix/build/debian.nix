@@ -28,51 +28,47 @@ in
     };
 
   /**
-    A layer straight from Debian packages.
+    The Debian packages of an image. Each layer is an output with its name; `sources` lists Python's sources in them, for
+    `bytecodeLayer`; `tree` is an unpacked root of them all, for programs to run from during the build.
 
     # Type
     ```
-    layer :: { debs, base, layer } -> Derivation
+    root :: { layers, tree } -> Derivation
     ```
 
     # Arguments
-    - debs: records of a lock
-    - base: whether it is the lowest layer
-    - layer: the layer's description, see `layer.nix`
+    - layers: `{ debs, base, layer }` by name: records of a lock, whether it is the lowest layer, and the layer's
+      description, see `layer.nix`
+    - tree: whether to unpack them too
   */
-  layer =
-    {
-      debs,
-      base,
-      layer,
-    }:
-    builder "debian_layer" "layer-${layer.name}" {
-      inherit base layer;
-      debs = paths debs;
+  root =
+    { layers, tree }:
+    builder "debian_root" "debian" {
+      layers = builtins.mapAttrs (_: one: one // { debs = paths one.debs; }) layers;
+      outputs = builtins.attrNames layers ++ [ "sources" ] ++ (if tree then [ "tree" ] else [ ]);
     };
 
   /**
-    A layer of bytecode for the standard library in some packages.
+    A layer of bytecode for the standard library.
 
     # Type
     ```
-    bytecodeLayer :: { debs, bytecode, layer } -> Derivation
+    bytecodeLayer :: { sources, bytecode, layer } -> Derivation
     ```
 
     # Arguments
-    - debs: records of a lock, see `lib.lock.libraryDebs`
+    - sources: of a `root`
     - bytecode: an `interpreter`
     - layer: the layer's description, see `layer.nix`
   */
   bytecodeLayer =
     {
-      debs,
+      sources,
       bytecode,
       layer,
     }:
     builder "bytecode_layer" "layer-${layer.name}" {
-      inherit bytecode layer;
-      debs = paths debs;
+      inherit sources bytecode layer;
     };
 
   /**

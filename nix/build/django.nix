@@ -1,48 +1,46 @@
 { builder }:
 {
   /**
-    The service's own files with their bytecode, at their place in the image.
+    The service's own files with their bytecode, at their place in the image, and its collected static files.
+
+    Outputs are `out` and its `layer`; with static files also `static`, which has them at the service's STATIC_ROOT, and
+    `static_layer`.
 
     # Type
     ```
-    application :: { compiler, source } -> Derivation
+    application :: { compiler, source, layer, static } -> Derivation
     ```
 
     # Arguments
     - compiler: see `python.nix`
     - source: the filtered source, see `lib.source.application`
+    - layer: the layer's description, see `layer.nix`
+    - static: null, or what `collectstatic` runs in and with: `tree` (the unpacked Debian root), `frame` (the Python
+      environment), `environment` (the variables that the settings see), and its layer's description `layer`
   */
   application =
-    { compiler, source }:
-    builder "application" "application" {
-      inherit compiler;
-      application = source;
-    };
-
-  /**
-    The collected static files, at the service's STATIC_ROOT.
-
-    # Type
-    ```
-    staticFiles :: { tree, env, application, environment } -> Derivation
-    ```
-
-    # Arguments
-    - tree: the unpacked Debian root
-    - env: the Python environment
-    - application: as above
-    - environment: the environment variables that the settings see
-  */
-  staticFiles =
     {
-      tree,
-      env,
-      application,
-      environment,
+      compiler,
+      source,
+      layer,
+      static,
     }:
-    builder "static_files" "static-files" {
-      inherit tree application environment;
-      frame = env;
+    builder "application" "application" {
+      inherit compiler layer static;
+      application = source;
+      outputs = [
+        "out"
+        "layer"
+      ]
+      ++ (
+        if static == null then
+          [ ]
+        else
+          [
+            "static"
+            "static_layer"
+          ]
+      );
     };
 
   /**

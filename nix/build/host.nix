@@ -10,8 +10,8 @@
 
     # Type
     ```
-    release :: { service, lock, revision, config, tree, servers, versions, frame, env, application, static, processes,
-      supervisor } -> Derivation
+    release :: { service, lock, revision, config, compiler, tree, servers, versions, frame, env, application, static,
+      processes, supervisor } -> Derivation
     ```
 
     # Arguments
@@ -19,6 +19,7 @@
     - lock: the digest of its lock
     - revision: the commit, or an empty string
     - config: the image's configuration, see `image-config.nix`
+    - compiler: see `python.nix`; its standard library has bytecode
     - tree: an unpacked Debian root for the service's own programs
     - servers: one with nginx, PostgreSQL and Redis
     - versions: of those three, by name
@@ -35,6 +36,7 @@
       lock,
       revision,
       config,
+      compiler,
       tree,
       servers,
       versions,
@@ -50,6 +52,7 @@
         lock
         revision
         config
+        compiler
         tree
         servers
         versions

@@ -23,7 +23,7 @@ def build(
     on_line: Callable[[str], None] | None = None,
     runner: Runner = run,
 ) -> Path:
-    """Build one installable and return its `out` path.
+    """Build one output of a derivation and return its path.
 
     Args:
         installable: A flake output, such as `.#image`, or the words that name one in a file.
@@ -39,7 +39,8 @@ def build(
     link = ["--out-link", str(out_link)] if out_link else ["--no-link"]
     argv = ["nix", "build", *installable, "--json", *link, *_lock_flags(lock_file), *options]
     (built,) = json.loads(runner(argv, on_line=on_line).stdout)
-    return Path(built["outputs"]["out"])
+    (path,) = built["outputs"].values()
+    return Path(path)
 
 
 def evaluate(

@@ -27,11 +27,8 @@ if TYPE_CHECKING:
 OF_THE_APPLICATION: Final = {
     "application",
     "image",
-    "layer-application",
-    "layer-static",
     "sbom-aarch64-linux",
     "sbom-x86_64-linux",
-    "static-files",
 }
 """What a changed line of a service builds anew, at most."""
 

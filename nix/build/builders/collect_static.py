@@ -4,7 +4,9 @@ Argument: the folder. It gets `place.json`, which says where the files belong (t
 addresses they are asked for, and `files`, unless the service does not use Django's static files at all.
 """
 
+import gc
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -33,4 +35,10 @@ def main(target: Path) -> None:
 
 
 if __name__ == "__main__":
+    # All that is loaded here stays until the end, and nothing of it is wanted then: without the search for garbage and
+    # without the interpreter's own end this takes a quarter less.
+    gc.disable()
     main(Path(sys.argv[1]))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

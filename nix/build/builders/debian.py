@@ -66,18 +66,25 @@ def skeleton() -> Entries:
     return root
 
 
-def add_bytecode(root: Entries, compiled: Path) -> None:
-    """Add the bytecode of those files that are the same as the ones that were compiled.
+def digests(root: Entries) -> dict[str, str]:
+    """Map Python's sources in a root to their SHA-256, in hexadecimal."""
+    return {
+        path: hashlib.sha256(entry.read()).hexdigest()
+        for path, entry in root.items.items()
+        if path.endswith(".py") and entry.content is not None
+    }
+
+
+def bytecode(sources: dict[str, str], compiled: Path) -> Entries:
+    """Return the bytecode of those files that are the same as the ones that were compiled.
 
     Args:
-        root: Where the sources are and the bytecode goes.
+        sources: The files and their hashes, see `digests`.
         compiled: A folder with `index.json` (source path to `[sha256, bytecode path]`) and the bytecode.
     """
     index: dict[str, tuple[str, str]] = json.loads((compiled / "index.json").read_text())
-    for source, (digest, bytecode) in index.items():
-        entry = root.items.get(source)
-        if entry is not None and hashlib.sha256(entry.read()).hexdigest() == digest:
-            root.add(bytecode, file(compiled / bytecode))
+    same = (path for source, (digest, path) in index.items() if sources.get(source) == digest)
+    return Entries({path: file(compiled / path) for path in same})
 
 
 def _unpack(data: tarfile.TarFile, root: Entries) -> None:

@@ -14,7 +14,7 @@ def main() -> None:
     root = debian.skeleton()
     root.items.update(debian.entries([Path(path) for path in given["debs"]]).items)
     if given.get("bytecode"):
-        debian.add_bytecode(root, Path(given["bytecode"]))
+        root.items.update(debian.bytecode(debian.digests(root), Path(given["bytecode"])).items)
     root.write_tree(out)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import standard_library
 from static_files import PLACE
 
 MANIFEST = "host.json"
@@ -67,7 +68,10 @@ def plan_app(given: dict[str, Any], out: Path, media: str) -> dict[str, Any]:
     plan = Plan()
     sources = [given["application"], given["static"]]
     plan.add([placeholder, *(Path(source, "root") for source in sources if source)])
-    plan.binds["/etc"] = str(make_etc(Path(given["tree"]), out))
+    tree = Path(given["tree"])
+    for place, source in standard_library.binds(tree, given["compiler"]).items():
+        plan.binds[place] = str(source)
+    plan.binds["/etc"] = str(make_etc(tree, out))
     plan.binds["/opt/estiba"] = f"{given['frame']}/root/opt/estiba"
     plan.binds["/opt/venv"] = f"{given['env']}/root/opt/venv"
     config = given["config"]

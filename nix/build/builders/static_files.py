@@ -1,11 +1,11 @@
-"""Builder: the service's collected static files, made by its own `collectstatic` in its own root."""
+"""The service's collected static files, made by its own `collectstatic` in its own root."""
 
 import json
-import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
-import attrs
+import standard_library
 from root import Root
 
 PLACE = "place.json"
@@ -14,40 +14,53 @@ PLACE = "place.json"
 _DRIVER = Path(__file__).with_name("collect_static.py")
 
 
-def main() -> None:
-    """Build the derivation."""
-    given = attrs.load()
-    out = attrs.output(given)
-    collected = Path.cwd() / "collected"
-    collected.mkdir()
-    root = Root(
-        tree=Path(given["tree"]),
-        top=Path.cwd() / "root",
-        binds={
-            "/opt": Path(given["frame"], "root/opt"),
-            "/app": Path(given["application"], "root/app"),
-            "/collected": collected,
-            "/collect_static.py": _DRIVER,
-        },
-        env=given["environment"],
-    )
-    log = Path.cwd() / "log"
-    with log.open("wb") as output:
-        code = root.run(["/opt/venv/bin/python", "-B", "/collect_static.py", "/collected"], cwd="/app", output=output)
-    if code != 0:
-        sys.stderr.write(log.read_text(errors="replace"))
-        sys.exit(
-            "collectstatic failed; settings must load with build-time values ([tool.estiba] env), "
-            "or set [tool.estiba] static = false"
+class Collecting:
+    """A running `collectstatic`."""
+
+    def __init__(self, out: Path, given: dict[str, Any], *, application: Path, compiler: dict[str, Any]) -> None:
+        """Start it.
+
+        Args:
+            out: A store path to make.
+            given: `tree` (the unpacked Debian root), `frame` (the Python environment) and `environment` (variables).
+            application: The service's files.
+            compiler: The interpreter, see `compiler.argv`.
+        """
+        self._out = out
+        self._folder = out / "collected"
+        self._folder.mkdir(parents=True)
+        self._log = Path.cwd() / "log"
+        tree = Path(given["tree"])
+        root = Root(
+            tree=tree,
+            top=Path.cwd() / "root",
+            binds={
+                **standard_library.binds(tree, compiler),
+                "/opt": Path(given["frame"], "root/opt"),
+                "/app": application,
+                "/collected": self._folder,
+                "/collect_static.py": _DRIVER,
+            },
+            env=given["environment"],
         )
-    place = json.loads((collected / PLACE).read_text())["static_root"]
-    target = out / "root" / place.lstrip("/")
-    target.parent.mkdir(parents=True)
-    files = collected / "files"
-    files.mkdir(exist_ok=True)
-    shutil.move(files, target)
-    shutil.copyfile(collected / PLACE, out / PLACE)
+        command = ["/opt/venv/bin/python", "-B", "/collect_static.py", "/collected"]
+        with self._log.open("wb") as output:
+            self._child = root.popen(command, cwd="/app", output=output)
 
-
-if __name__ == "__main__":
-    main()
+    def finish(self) -> Path:
+        """Wait for its end, put the files at their place below `root` and return `out`; leave where it failed."""
+        if self._child.wait() != 0:
+            sys.stderr.write(self._log.read_text(errors="replace"))
+            sys.exit(
+                "collectstatic failed; settings must load with build-time values ([tool.estiba] env), "
+                "or set [tool.estiba] static = false"
+            )
+        (self._folder / PLACE).rename(self._out / PLACE)
+        place = json.loads((self._out / PLACE).read_text())["static_root"]
+        target = self._out / "root" / place.lstrip("/")
+        target.parent.mkdir(parents=True)
+        files = self._folder / "files"
+        files.mkdir(exist_ok=True)
+        files.rename(target)
+        self._folder.rmdir()
+        return self._out

@@ -8,9 +8,9 @@ import pytest
 from tests import debfile
 from tests.debfile import Member, folder, hardlink, symlink
 
-import bytecode_layer
 import debian
-import debian_layer
+import debian_root
+import standard_library
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -149,46 +149,50 @@ def test_skeleton_of_a_base_system() -> None:
     assert {name for name, entry in root.items.items() if entry.mode == 0o1777} == {"tmp", "var/tmp"}
 
 
-@pytest.mark.parametrize(("base", "has_user"), [(True, True), (False, False)])
-def test_only_the_lowest_layer_has_the_skeleton(tmp_path: Path, *, base: bool, has_user: bool) -> None:
+def test_only_the_lowest_layer_has_the_skeleton(tmp_path: Path) -> None:
     """A layer above the base adds its packages and nothing else."""
-    package = debfile.write(tmp_path / "hello_1.0_amd64.deb", [Member(path="./usr/bin/hello")])
-    root = debian_layer.entries([package], base=base)
+    lower = debfile.write(tmp_path / "hello_1.0_amd64.deb", [Member(path="./usr/bin/hello")])
+    upper = debfile.write(tmp_path / "world_1.0_amd64.deb", [Member(path="./usr/bin/world")])
+    layers = {"base": {"debs": [str(lower)], "base": True}, "service": {"debs": [str(upper)], "base": False}}
+    found = debian_root.entries(layers)
 
-    assert ("etc/passwd" in root.items) is has_user
-    assert "usr/bin/hello" in root.items
-
-
-@pytest.mark.parametrize(
-    ("compiled_from", "expected"), [(b"x = 1\n", True), (b"x = 2\n", False)], ids=["same", "other"]
-)
-def test_bytecode_belongs_to_its_source(tmp_path: Path, compiled_from: bytes, *, expected: bool) -> None:
-    """Bytecode is added where the source is the one that it was compiled from, and only there."""
-    digest = hashlib.sha256(compiled_from).hexdigest()
-    index = {"usr/lib/python3.13/a.py": (digest, "a.pyc"), "usr/lib/python3.13/absent.py": (digest, "a.pyc")}
-    (tmp_path / "index.json").write_text(json.dumps(index))
-    (tmp_path / "a.pyc").write_bytes(b"code")
-    root = unpack(tmp_path, Member(path="./usr/lib/python3.13/a.py", content=b"x = 1\n"))
-
-    debian.add_bytecode(root, tmp_path)
-
-    assert ("a.pyc" in root.items) is expected
+    assert {"etc/passwd", "usr/bin/hello"} <= found["base"].items.keys()
+    assert {path for path in found["service"].items if "dpkg" not in path} == {"usr/bin/world"}
 
 
-def test_a_layer_of_bytecode_leaves_the_sources_to_the_packages(tmp_path: Path) -> None:
-    """No path is in two layers."""
-    source = b"x = 1\n"
-    package = debfile.write(
-        tmp_path / "library_1.0_amd64.deb", [Member(path="./usr/lib/python3.13/a.py", content=source)]
-    )
-    digest = hashlib.sha256(source).hexdigest()
-    bytecode = "usr/lib/python3.13/__pycache__/a.cpython-313.pyc"
-    index = {"usr/lib/python3.13/a.py": (digest, bytecode)}
-    compiled = tmp_path / "compiled"
-    (compiled / bytecode).parent.mkdir(parents=True)
-    (compiled / bytecode).write_bytes(b"code")
-    (compiled / "index.json").write_text(json.dumps(index))
+@pytest.fixture
+def compiled(tmp_path: Path) -> Path:
+    """Make an interpreter's tree whose library has two modules."""
+    top = tmp_path / "compiled"
+    library = top / "usr/lib/python3.13"
+    (library / "__pycache__").mkdir(parents=True)
+    index = {}
+    for name in ("a", "absent"):
+        (library / f"{name}.py").write_bytes(b"x = 1\n")
+        bytecode = f"usr/lib/python3.13/__pycache__/{name}.cpython-313.pyc"
+        (top / bytecode).write_bytes(b"code")
+        index[f"usr/lib/python3.13/{name}.py"] = (hashlib.sha256(b"x = 1\n").hexdigest(), bytecode)
+    (top / "index.json").write_text(json.dumps(index))
+    return top
 
-    assert set(bytecode_layer.entries([package], compiled).items) == {
-        "usr/lib/python3.13/__pycache__/a.cpython-313.pyc"
-    }
+
+@pytest.mark.parametrize(("content", "expected"), [(b"x = 1\n", True), (b"x = 2\n", False)], ids=["same", "other"])
+def test_bytecode_belongs_to_its_source(tmp_path: Path, compiled: Path, content: bytes, *, expected: bool) -> None:
+    """Bytecode is there where the source is the one that it was compiled from, and only there."""
+    sources = debian.digests(unpack(tmp_path, Member(path="./usr/lib/python3.13/a.py", content=content)))
+    found = debian.bytecode(sources, compiled)
+
+    assert list(sources) == ["usr/lib/python3.13/a.py"]
+    assert ("usr/lib/python3.13/__pycache__/a.cpython-313.pyc" in found.items) is expected
+    assert len(found.items) == expected
+
+
+@pytest.mark.parametrize(("more", "expected"), [("a.py", True), ("tkinter/__init__.py", False)])
+def test_compiled_library_hides_nothing(tmp_path: Path, compiled: Path, more: str, *, expected: bool) -> None:
+    """It takes the place of the root's own one, unless that has files which the compiled one lacks."""
+    library = tmp_path / "tree/usr/lib/python3.13"
+    (library / more).parent.mkdir(parents=True)
+    (library / more).write_text("")
+    found = standard_library.binds(tmp_path / "tree", {"tree": str(compiled), "python": "3.13"})
+
+    assert found == ({"/usr/lib/python3.13": compiled / "usr/lib/python3.13"} if expected else {})
