@@ -1,7 +1,7 @@
 """Compile a folder's Python sources with the interpreter that runs this file, the same way every time.
 
-Arguments: the folder, and the path that it will have in the image. Works with every Python from 3.11 on; the standard
-library's minimal part is enough.
+Arguments: the folder, the path that it will have in the image, and files and folders in it to leave alone. Works with
+every Python from 3.11 on; the standard library's minimal part is enough.
 
 Bytecode depends on what the same process compiled before, through the reference flags of marshal (CPython issue
 78274): so there is one process per folder, with a fixed order and PYTHONHASHSEED=0. Its validity is a hash of the
@@ -27,9 +27,11 @@ def sources(top: str) -> list[str]:
     return sorted(found)
 
 
-def compile_all(top: str, prefix: str) -> None:
-    """Compile every file; templates and files for other Pythons do not parse, and are left as they are."""
+def compile_all(top: str, prefix: str, *left: str) -> None:
+    """Compile every file but those in `left`; templates and files for other Pythons do not parse, and stay sources."""
     for relative in sources(top):
+        if relative.startswith(left):
+            continue
         try:
             py_compile.compile(
                 join(top, relative),
@@ -69,4 +71,4 @@ def aside() -> Callable[[str, str], None]:
 
 
 if __name__ == "__main__":
-    compile_all(sys.argv[1], sys.argv[2])
+    compile_all(*sys.argv[1:])

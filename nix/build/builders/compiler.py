@@ -18,12 +18,12 @@ def argv(compiler: dict[str, Any]) -> list[str]:
     return [f"{tree}/{compiler['loader']}", "--library-path", libraries, f"{tree}/usr/bin/python{compiler['python']}"]
 
 
-def compile_tree(compiler: dict[str, Any], top: Path, prefix: str) -> None:
-    """Compile all sources below `top`, as if they were at `prefix`.
+def compile_tree(compiler: dict[str, Any], top: Path, prefix: str, *left: str) -> None:
+    """Compile all sources below `top`, as if they were at `prefix`, but for files and folders in `left`.
 
     Raises:
         subprocess.CalledProcessError: The interpreter failed.
     """
     flags = ["-sSBP", "-W", "ignore"]
-    command = [*argv(compiler), *flags, str(_SCRIPT), str(top), prefix]
+    command = [*argv(compiler), *flags, str(_SCRIPT), str(top), prefix, *left]
     subprocess.run(command, check=True, env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"})

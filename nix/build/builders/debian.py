@@ -12,10 +12,13 @@ from entries import Entries, Entry, file, folder, link
 
 _MERGED = re.compile(r"^(bin|sbin|lib|lib32|lib64|libx32)(/|$)")
 # What Debian's own slim images leave out; licences stay. libc-bin's ldconfig reads a cache that no image has, and the
-# skeleton's own does without.
+# skeleton's own does without. Of iconv's character sets those stay that Fedora's base package has, since Python brings
+# its own; and as in Docker's image of Python, the library's own tests go.
 _UNWANTED = re.compile(
     r"^usr/share/(doc/(?!.*copyright$)|doc-base/|man/|info/|locale/|lintian/|bug/|menu/|bash-completion/|linda/)"
     r"|^usr/sbin/ldconfig$"
+    r"|^usr/lib/[^/]+/gconv/(?!(ANSI_X3\.110|CP1252|ISO8859-1|ISO8859-15|UNICODE|UTF-7|UTF-16|UTF-32)\.so$|gconv-modules)"
+    r"|^usr/lib/python3\.\d+/test/"
 )
 _CERTIFICATES = "usr/share/ca-certificates/mozilla/"
 _BUNDLE = "etc/ssl/certs/ca-certificates.crt"

@@ -11,6 +11,18 @@ import attrs
 import compiler
 import debian
 
+_WITHOUT = (
+    # What stands in for extension modules where there are none.
+    "_pydatetime.py",
+    "_pydecimal.py",
+    "_pyio.py",
+    # What no service imports: pip's installer, help pages, and a drawing toy.
+    "ensurepip/",
+    "pydoc_data/",
+    "turtle.py",
+)
+"""Parts of the library that stay sources, a sixth of its bytecode."""
+
 
 def index(top: Path, tag: str) -> dict[str, tuple[str, str]]:
     """Map each source to its hash and its bytecode, both relative to `top`.
@@ -36,7 +48,7 @@ def main() -> None:
     itself = {**given["interpreter"], "tree": str(out)}
     library = f"usr/lib/python{itself['python']}"
     debian.entries([Path(path) for path in given["debs"]]).write_tree(out)
-    compiler.compile_tree(itself, out / library, f"/{library}")
+    compiler.compile_tree(itself, out / library, f"/{library}", *_WITHOUT)
     found = index(out, f"cpython-{itself['python'].replace('.', '')}")
     (out / "index.json").write_text(json.dumps(found, indent=0, sort_keys=True) + "\n")
 

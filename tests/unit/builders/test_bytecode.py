@@ -20,10 +20,10 @@ UNCHECKED_HASH = 0b01
 TAG = sys.implementation.cache_tag
 
 
-def compile_folder(top: Path, prefix: str = "/opt/x") -> dict[str, bytes]:
+def compile_folder(top: Path, *left: str) -> dict[str, bytes]:
     """Compile a folder in a process of its own and return the bytecode by path."""
     script = str(Path(bytecode.__file__))
-    subprocess.run([sys.executable, "-sSP", script, str(top), prefix], check=True, env={"PYTHONHASHSEED": "0"})
+    subprocess.run([sys.executable, "-sSP", script, str(top), "/opt/x", *left], check=True, env={"PYTHONHASHSEED": "0"})
     return {str(path.relative_to(top)): path.read_bytes() for path in sorted(top.rglob("*.pyc"))}
 
 
@@ -84,6 +84,11 @@ def test_what_does_not_parse_is_left_alone(package: Path, content: bytes) -> Non
 
     assert f"__pycache__/b.{TAG}.pyc" not in compiled
     assert f"__pycache__/a.{TAG}.pyc" in compiled
+
+
+def test_what_is_to_be_left_alone(package: Path) -> None:
+    """Files and folders by the beginning of their paths."""
+    assert list(compile_folder(package, "a.py", "sub/")) == [f"__pycache__/tables.{TAG}.pyc"]
 
 
 def test_a_process_set_aside_compiles_the_same(package: Path, tmp_path: Path) -> None:

@@ -99,6 +99,17 @@ def test_documentation_stays_out_and_licences_in(tmp_path: Path) -> None:
     ]
 
 
+def test_character_sets_that_nobody_converts_are_left_out(tmp_path: Path) -> None:
+    """Of iconv's modules the common ones and their lists stay; the library's tests go, and no other folder `test`."""
+    gconv = "usr/lib/x86_64-linux-gnu/gconv"
+    kept = [f"{gconv}/UTF-16.so", f"{gconv}/ISO8859-15.so", f"{gconv}/gconv-modules.cache", f"{gconv}-more/x"]
+    kept += ["usr/lib/python3.13/testing.py", "usr/share/test/x"]
+    left = [f"{gconv}/EUC-JP.so", f"{gconv}/ISO8859-1.so.old", f"{gconv}/libJIS.so", "usr/lib/python3.13/test/x.py"]
+    root = unpack(tmp_path, *(Member(path=f"./{path}", content=b"x") for path in kept + left))
+
+    assert [path for path in root.items if "dpkg" not in path] == kept
+
+
 def test_packages_leave_their_records(tmp_path: Path) -> None:
     """Scanners find each package's control file and checksums."""
     sums = b"0cc175b9c0f1b6a831c399e269772661  usr/bin/hello\n"
