@@ -24,7 +24,8 @@
       record,
       file ? artifact record,
     }:
-    compilerBuilder compiler "distribution" "${record.name}-${record.version}" {
+    # Nix builds what is ready in the order of the names, and everything waits for these: they come before the layers.
+    compilerBuilder compiler "distribution" "dist-${record.name}-${record.version}" {
       installer = compilerBuilder compiler "library" "installer" { wheel = installer; };
       inherit (compiler) python;
       inherit (record) file;

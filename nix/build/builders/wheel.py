@@ -24,13 +24,15 @@ def install(wheel: Path, root: Path, *, python: str) -> None:
     Raises:
         installer.exceptions.InstallerError: The wheel breaks the specification.
     """
-    from installer import install as install_wheel  # noqa: PLC0415 - on sys.path only after main has put it there
-    from installer.destinations import SchemeDictionaryDestination  # noqa: PLC0415
+    # The library is on sys.path only after `build` has put it there.
+    from installer import install as install_wheel  # noqa: PLC0415
     from installer.sources import WheelFile  # noqa: PLC0415
+
+    from destination import Destination  # noqa: PLC0415
 
     packages = f"{VENV}/lib/python{python}/site-packages"
     with WheelFile.open(wheel) as source:
-        destination = SchemeDictionaryDestination(
+        destination = Destination(
             {
                 "purelib": packages,
                 "platlib": packages,

@@ -127,3 +127,14 @@ def test_bundled_components_are_read(tmp_path: Path) -> None:
     described = wheel.describe(install(tmp_path, {"DIST/sboms/a.cdx.json": bill, "DIST/sboms/b.spdx.json": other}))
 
     assert described["bundled"] == [{"name": "libjpeg", "type": "library"}]
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [("DATA/data/../../../../etc/passwd", ValueError), ("DATA/purelib/hola/__init__.py", FileExistsError)],
+    ids=["outside", "twice"],
+)
+def test_a_file_has_its_own_place_in_the_environment(tmp_path: Path, path: str, error: type[Exception]) -> None:
+    """What leads out of the environment, or to the place of another file, is refused."""
+    with pytest.raises(error):
+        install(tmp_path, {"hola/__init__.py": "", path: ""})
