@@ -10,16 +10,8 @@ from estiba import config
 from estiba.build import LOCK
 from estiba.build import build as build_image
 from estiba.cache import trouble
-from estiba.image import credentials, layout
-from estiba.image.registry import Registry
-from estiba.imageref import ImageRef, is_reference
-from estiba.lock import fetch as fetching
-from estiba.lock import model
-from estiba.lock.workshop import Workshop
 from estiba.nixlog import BuildLog
 from estiba.tasks.console import console, leave, task
-from estiba.verify import subject as subjects
-from estiba.verify.proof import rebuild, rebuild_from_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +52,8 @@ def build(_: Context, project: str = ".", platform: str = "", json: bool = False
 )
 def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = False, json: bool = False) -> None:
     """Build the image again elsewhere, and compare: the same digest, or what differs and why."""
+    from estiba.verify.proof import rebuild, rebuild_from_source  # noqa: PLC0415 - see _subject
+
     settings = config.load()
     with console.step("verify") as status, _subject(image, settings, insecure=insecure) as subject:
         if subject is None:
@@ -98,6 +92,12 @@ def _show_proof(proof: Proof) -> None:
 @contextmanager
 def _subject(image: str, settings: Config, *, insecure: bool) -> Iterator[Subject | None]:
     """Find the image to verify; None stands for the project's own."""
+    # What verifies, and speaks with registries, takes longer to import than a build with no changes takes.
+    from estiba.image import credentials, layout  # noqa: PLC0415
+    from estiba.image.registry import Registry  # noqa: PLC0415
+    from estiba.imageref import ImageRef, is_reference  # noqa: PLC0415
+    from estiba.verify import subject as subjects  # noqa: PLC0415
+
     if not image:
         yield None
     elif Path(image).exists() or not is_reference(image):
@@ -111,6 +111,10 @@ def _subject(image: str, settings: Config, *, insecure: bool) -> Iterator[Subjec
 
 def _fetch(folder: Path) -> None:
     """Bring what the lock of another commit names into the store."""
+    from estiba.lock import fetch as fetching  # noqa: PLC0415 - see _subject
+    from estiba.lock import model  # noqa: PLC0415
+    from estiba.lock.workshop import Workshop  # noqa: PLC0415
+
     lock = model.parse((folder / LOCK).read_text(encoding="utf-8"))
     wanted = fetching.plan(lock)
     if wanted.files:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar, overl
 
 import invoke
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from estiba import config
 from estiba.errors import EstibaError
@@ -106,6 +105,16 @@ class Console:
         if not self._live:
             yield _PlainProgress(label, total=total, unit=unit, say=self.say)
             return
+        # Most commands show none, and all would wait for it.
+        from rich.progress import (  # noqa: PLC0415
+            BarColumn,
+            DownloadColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+        )
+
         amount = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
         columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeElapsedColumn())
         with Progress(*columns, console=self._err, transient=True) as bar:
