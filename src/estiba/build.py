@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba import nix
+from estiba.cache import trouble
 from estiba.digest import Digest
 from estiba.errors import ArtifactError, BuildError, CommandError, ConfigError, StaleLockError
 from estiba.nixlog import BuildLog, failed_derivation
@@ -24,6 +26,7 @@ RESULT: Final = Path(".estiba", "image")
 
 LOCK: Final = "estiba.lock"
 _SHOWN: Final = 5
+_log = logging.getLogger(__name__)
 _MISSING: Final = "artifact missing from the store: "
 
 
@@ -74,7 +77,6 @@ def build(
     *,
     platform: str = "",
     on_status: Callable[[str], None] | None = None,
-    log: BuildLog | None = None,
     runner: Runner = run,
 ) -> Built:
     """Build the image of the service in `folder`.
@@ -84,7 +86,6 @@ def build(
         config: The environment's settings.
         platform: One platform instead of all that the lock has.
         on_status: Called with one line at a time that says how far the build is.
-        log: Gets what the build says, for a caller that wants to read it.
         runner: Runs the commands.
 
     Raises:
@@ -99,7 +100,7 @@ def build(
     (folder / RESULT).parent.mkdir(exist_ok=True)
     attribute = f"image-{platform}" if platform else "image"
     link = folder / RESULT
-    path = realise(folder, attribute, config, out_link=link, on_status=on_status, log=log, runner=runner)
+    path = realise(folder, attribute, config, out_link=link, on_status=on_status, runner=runner)
     return load(path, before)
 
 
@@ -138,6 +139,8 @@ def realise(
 ) -> Path:
     """Build one output of a service's flake, or of its folder where it has none, and return its store path.
 
+    A binary cache that is of no use stops nothing; it is logged as a warning.
+
     Args:
         folder: The service's folder.
         attribute: The output.
@@ -171,6 +174,9 @@ def realise(
         )
     except CommandError as error:
         raise _explain(said, error) from error
+    finally:
+        for sentence in trouble.find(said):
+            _log.warning(sentence)
 
 
 def source_words(folder: Path, attribute: str, config: Config) -> tuple[str, ...]:

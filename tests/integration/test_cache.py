@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import socket
+import time
 import uuid
 from http import HTTPStatus
 from pathlib import Path
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from estiba.cache.keys import SigningKey
+
+SILENCE: Final = 15
+"""How many seconds a cache that says nothing may cost a build."""
 
 PAIR: Final = Path(__file__).parents[1] / "fixtures" / "nix" / "pair.nix"
 
@@ -151,6 +158,47 @@ def test_build_goes_on_when_a_cache_goes_away(key: SigningKey, tmp_path: Path, e
 
     assert f"the cache at {address} does not answer; went on without it" in trouble.find(log)
     assert built_in(empty_store) == ["pair"]
+
+
+@pytest.mark.parametrize("silent", ["nix-cache-info", "/nar/"], ids=["from the start", "inside archives"])
+def test_build_waits_a_little_for_a_silent_cache(
+    silent: str, key: SigningKey, tmp_path: Path, empty_store: Path
+) -> None:
+    """A cache that takes a request and sends nothing costs at most 15 s; it is warned about, and the build goes on."""
+    text = str(uuid.uuid4())
+    path = make("pair", text)
+    log = BuildLog()
+    with caches.run(tmp_path / "served") as server:
+        address = Address.parse(server.url)
+        send(address, path, key)
+        server.silent, server.half = silent, silent == "/nar/"
+        shutil.rmtree(tmp_path / "memory")
+        options = take(address, key, empty_store)
+        started = time.monotonic()
+        make("pair", text, options=options, log=log)
+        took = time.monotonic() - started
+
+    assert trouble.find(log) == [f"the cache at {address} does not answer; went on without it"]
+    assert "pair" in built_in(empty_store)
+    assert took < SILENCE
+
+
+def test_build_waits_a_little_for_a_cache_that_cannot_be_reached(key: SigningKey, empty_store: Path) -> None:
+    """Where packets get lost, as behind a firewall, the wait is as short."""
+    log = BuildLog()
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf, contextlib.ExitStack() as queue:
+        # The queue of those who want to be accepted is full: the kernel drops what others send.
+        for _ in range(2):
+            waiting = queue.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(deaf.getsockname())
+        address = Address.parse(f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        started = time.monotonic()
+        make("pair", str(uuid.uuid4()), options=take(address, key, empty_store), log=log)
+        took = time.monotonic() - started
+
+    assert trouble.find(log) == [f"the cache at {address} does not answer; went on without it"]
+    assert took < SILENCE
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "emptied", "removed", "replaced"])

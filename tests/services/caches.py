@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -21,6 +22,8 @@ class CacheServer(ThreadingHTTPServer):
         requests: Method and path of every request so far.
         failures: How many of the next uploads to answer with `failure`, after reading them.
         failure: The status of those.
+        silent: Pattern of the paths at which it takes a request and then sends nothing more; empty for none.
+        half: Whether it sends the head and the first half of an answer before it falls silent.
     """
 
     daemon_threads = True
@@ -31,6 +34,9 @@ class CacheServer(ThreadingHTTPServer):
         self.requests: list[str] = []
         self.failures = 0
         self.failure = HTTPStatus.SERVICE_UNAVAILABLE
+        self.silent = ""
+        self.half = False
+        self.is_over = threading.Event()
 
     @property
     def url(self) -> str:
@@ -52,6 +58,7 @@ def run(folder: Path, port: int = 0) -> Iterator[CacheServer]:
         try:
             yield server
         finally:
+            server.is_over.set()
             server.shutdown()
             thread.join()
 
@@ -62,6 +69,20 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def translate_path(self, path: str) -> str:
         return str(self.server.folder / path.partition("?")[0].lstrip("/"))
+
+    def do_GET(self) -> None:
+        if not self.server.silent or not re.search(self.server.silent, self.path):
+            super().do_GET()
+            return
+        self.log_request()
+        if self.server.half:
+            body = (self.server.folder / self.path.lstrip("/")).read_bytes()
+            self.send_response_only(HTTPStatus.OK)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[: len(body) // 2])
+        self.server.is_over.wait()
+        self.close_connection = True
 
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -24,7 +24,8 @@ max-jobs = 4
 extra-substituters = file:///srv/cache
 extra-trusted-public-keys = team-1:9tmfUiytADPurhDpm7wwN7hux8pNJCWLlSgYBo9B1go=
 fallback = true
-connect-timeout = 5
+connect-timeout = 4
+stalled-download-timeout = 4
 download-attempts = 3
 narinfo-cache-negative-ttl = 60
 # end of what invoke cache.use writes

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import io
 import json
+import logging
 from typing import Never
 
 import invoke
@@ -11,7 +12,7 @@ import pytest
 
 from estiba import config
 from estiba.errors import StaleLockError
-from estiba.tasks.console import Console, task
+from estiba.tasks.console import Console, Warnings, task
 
 SETTINGS = dataclasses.replace(config.load(), color=False, interactive=False)
 
@@ -41,6 +42,17 @@ def test_known_error_is_a_message_and_a_code(capsys: pytest.CaptureFixture[str])
 
     assert code == StaleLockError.exit_code
     assert capsys.readouterr() == ("", "error: estiba.lock is stale\n  hint: run `invoke lock`\n")
+
+
+def test_warnings_of_the_library_are_shown_once(console: Console, capsys: pytest.CaptureFixture[str]) -> None:
+    """A command that builds three times tells once that a cache is down."""
+    logger = logging.getLogger("of-this-test")
+    logger.addHandler(Warnings(console.warn))
+    for _ in range(3):
+        logger.warning("the cache does not answer")
+    logger.debug("run: nix build")
+
+    assert capsys.readouterr().err.count("warning: the cache does not answer\n") == 1
 
 
 def test_interrupt_says_that_nothing_changed(capsys: pytest.CaptureFixture[str]) -> None:

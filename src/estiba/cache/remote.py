@@ -151,7 +151,8 @@ def verify(
 def probe(address: Address, *, runner: Runner = run) -> str:
     """Return why a cache does not answer, or an empty string."""
     argv = ["nix", "store", "info", "--refresh", "--store", address.url]
-    quick = ["--option", "download-attempts", "1", "--option", "connect-timeout", "5"]
+    limits = {"download-attempts": "1", "connect-timeout": "5", "stalled-download-timeout": "5"}
+    quick = [word for name, value in limits.items() for word in ("--option", name, value)]
     done = runner([*argv, *quick], check=False)
     return "" if done.code == 0 else done.tail.strip().split("\n")[-1].removeprefix("error: ")
 

@@ -20,7 +20,9 @@ _KEY: Final = "extra-trusted-public-keys"
 
 _BEHAVIOUR: Final = (
     ("fallback", "true"),  # a cache that is down or damaged must not stop a build
-    ("connect-timeout", "5"),  # by default minutes
+    # A cache that does not answer costs a build these seconds, once for each attempt; by default they are minutes.
+    ("connect-timeout", "4"),
+    ("stalled-download-timeout", "4"),
     ("download-attempts", "3"),
     ("narinfo-cache-negative-ttl", "60"),  # by default what was pushed is not seen for an hour by who asked before
 )

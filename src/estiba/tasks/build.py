@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from estiba import config
 from estiba.build import LOCK
 from estiba.build import build as build_image
-from estiba.cache import trouble
-from estiba.nixlog import BuildLog
 from estiba.tasks.console import console, leave, task
 
 if TYPE_CHECKING:
@@ -34,8 +32,8 @@ if TYPE_CHECKING:
 )
 def build(_: Context, project: str = ".", platform: str = "", json: bool = False) -> None:
     """Build the service's image from the lock, offline, and print its digest and layers."""
-    with _warned_of_caches() as log, console.step("build") as status:
-        built = build_image(Path(project), config.load(), platform=platform, on_status=status, log=log)
+    with console.step("build") as status:
+        built = build_image(Path(project), config.load(), platform=platform, on_status=status)
     if json:
         console.json(built.to_dict())
     else:
@@ -65,17 +63,6 @@ def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = 
     else:
         _show_proof(proof)
     leave(0 if proof.is_same else 1)
-
-
-@contextmanager
-def _warned_of_caches() -> Iterator[BuildLog]:
-    """Tell which caches a build could not use, whether it succeeds without them or not."""
-    log = BuildLog()
-    try:
-        yield log
-    finally:
-        for sentence in trouble.find(log):
-            console.warn(sentence)
 
 
 def _show_proof(proof: Proof) -> None:

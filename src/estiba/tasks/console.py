@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import json
+import logging
 import sys
 import threading
 import time
@@ -122,6 +123,22 @@ class Console:
             yield lambda done: bar.advance(job, done)
 
 
+class Warnings(logging.Handler):
+    """Shows the warnings that the library logs, each once."""
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._warn = warn
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show a warning."""
+        text = record.getMessage()
+        if text not in self._said:
+            self._said.add(text)
+            self._warn(text)
+
+
 class _Paced:
     """Passes on at most one line in every interval."""
 
@@ -165,6 +182,8 @@ def _shorten(line: str, limit: int = 100) -> str:
 
 console: Final = Console(config.load())
 """The console of this process."""
+
+logging.getLogger("estiba").addHandler(Warnings(console.warn))
 
 
 @overload
