@@ -97,6 +97,7 @@ rec {
     name = "supervisor";
     debs = tools.closure [ "runit" ];
     links = [
+      "chpst"
       "runsv"
       "runsvdir"
       "svlogd"

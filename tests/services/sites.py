@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.services.disk import Disk
+    from tests.services.machine import Machine
 
 MARK = "Nothing is written yet."
 PAGE = "harbour/templates/index.html"
@@ -42,11 +43,13 @@ class Site:
         folder: The service's.
         port: Where nginx listens.
         disk: What the target's folder is on, where that is a disk of its own.
+        machine: What its commands run on, where that is not this machine.
     """
 
     folder: Path
     port: int
     disk: Disk | None = None
+    machine: Machine | None = None
 
     @property
     def state(self) -> Path:
@@ -55,7 +58,8 @@ class Site:
 
     def invoke(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a task."""
-        return invoke(self.folder, *arguments, check=check, inside=self.disk.inside(self.folder) if self.disk else ())
+        place = self.disk or self.machine
+        return invoke(self.folder, *arguments, check=check, inside=place.inside(self.folder) if place else ())
 
     def run(self, *arguments: str) -> dict[str, Any]:
         """Run a task that must succeed and return what it says."""

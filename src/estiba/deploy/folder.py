@@ -58,6 +58,7 @@ class Folder:
             self.path.chmod(0o711)
             for name in ("data", "evidence", "profile", "roots", "serve/releases"):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
+            (self.path / "roots").chmod(0o755)
             for name in _OWNED:
                 self.own(self.path / name)
         except (PermissionError, FileExistsError, NotADirectoryError) as error:

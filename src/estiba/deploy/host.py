@@ -68,8 +68,12 @@ class Host:
             self._refuse_unfit(release)
             current = self._shelf.current()
             if current and current.release.path == release.path and self._is_as_wanted(current):
-                return self._confirm(change, current)
-            return change.bring(release)
+                record = self._confirm(change, current)
+            else:
+                record = change.bring(release)
+        if advice := self._machine.unit.advice():
+            tell(advice)
+        return record
 
     def rollback(self, *, tell: Callable[[str], None]) -> Record:
         """See `Target.rollback`."""

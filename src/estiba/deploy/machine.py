@@ -9,6 +9,7 @@ from estiba.deploy import port, servers, task
 from estiba.deploy.probe import Door
 from estiba.deploy.servers import SERVERS, Servers
 from estiba.deploy.supervisor import Supervisor, until
+from estiba.deploy.unit import Unit
 from estiba.process import run
 
 if TYPE_CHECKING:
@@ -51,7 +52,12 @@ class Machine:
     @property
     def supervisor(self) -> Supervisor:
         """What keeps them running."""
-        return Supervisor(folder=self.folder, slots=SLOTS)
+        return Supervisor(folder=self.folder, slots=SLOTS, unit=self.unit)
+
+    @property
+    def unit(self) -> Unit:
+        """What starts the supervisor where systemd can."""
+        return Unit(folder=self.folder, is_system=self.folder.user is not None, runner=self.runner)
 
     @property
     def servers(self) -> Servers:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from estiba.deploy.folder import Folder
+    from estiba.deploy.unit import Unit
 
 LOG_BYTES: Final = 4_000_000
 LOG_FILES: Final = 10
@@ -63,10 +64,12 @@ class Supervisor:
     Attributes:
         folder: The target's folder.
         slots: Names of all services that there may ever be.
+        unit: What starts it where systemd can, or None.
     """
 
     folder: Folder
     slots: Sequence[str]
+    unit: Unit | None = None
 
     @property
     def services(self) -> Path:
@@ -124,18 +127,25 @@ class Supervisor:
         Raises:
             DeployError: It does not.
         """
-        if not all(self.is_alive(slot) for slot in self.slots):
-            output = self.folder.path / "logs" / "supervisor.log"
-            argv = [f"{supervisor}/bin/runsvdir", "-P", "."]
-            env = {"PATH": f"{supervisor}/bin"}
-            pid = spawn(argv, env=env, cwd=self.services, output=output, user=self.folder.user)
-            self.folder.write(self.folder.path / "supervisor.json", {"pid": pid})
-            if not _wait(lambda: all(self.is_alive(slot) for slot in self.slots), _START_LIMIT):
-                msg = f"the supervisor does not start:\n{output.read_text(errors='replace')[-2000:]}"
-                raise DeployError(msg)
+        if self._is_complete():
+            return
+        if self.unit and self.unit.start():
+            if _wait(self._is_complete, _START_LIMIT):
+                return
+            self.unit.stop()
+        output = self.folder.path / "logs" / "supervisor.log"
+        argv = [f"{supervisor}/bin/runsvdir", "-P", "."]
+        env = {"PATH": f"{supervisor}/bin"}
+        pid = spawn(argv, env=env, cwd=self.services, output=output, user=self.folder.user)
+        self.folder.write(self.folder.path / "supervisor.json", {"pid": pid})
+        if not _wait(self._is_complete, _START_LIMIT):
+            msg = f"the supervisor does not start:\n{output.read_text(errors='replace')[-2000:]}"
+            raise DeployError(msg)
 
     def stop(self, limit: float) -> None:
         """End the supervisor and what still runs under it."""
+        if self.unit:
+            self.unit.stop()
         known = self.folder.read(self.folder.path / "supervisor.json")
         if known:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -235,6 +245,10 @@ class Supervisor:
                 raise DeployError(msg)
         msg = f"{slot} is not ready after {limit:g} seconds:\n{self._words(slot, began)}"
         raise DeployError(msg)
+
+    def _is_complete(self) -> bool:
+        """Tell whether every service is looked after."""
+        return all(self.is_alive(slot) for slot in self.slots)
 
     def _words(self, slot: str, began: str) -> str:
         """Return the last lines that a service has logged since it was started."""

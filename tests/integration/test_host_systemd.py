@@ -1,0 +1,122 @@
+"""A service on a machine whose PID 1 is systemd: looked after from boot on, and gone without a trace."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.recording import RecordingRunner
+from tests.services import machine, sites
+from tests.services.harbour import build
+
+from estiba.deploy import release as releases
+from estiba.deploy.folder import Folder
+from estiba.deploy.supervisor import until
+from estiba.deploy.unit import Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.services.machine import Machine
+    from tests.services.sites import Site
+
+
+@contextmanager
+def booted(site: Site, folder: Path) -> Iterator[tuple[Site, Machine]]:
+    """Switch the machine on for the time of the block."""
+    with machine.running(folder) as running:
+        yield replace(site, machine=running), running
+
+
+def find(running: Machine, unit: str) -> int:
+    """Return the main process of a unit as this machine sees it, which is outside of the other one's numbers."""
+    inside = running.control("show", "--property=MainPID", "--value", unit)
+    states = (path.read_text() for path in Path("/proc").glob("[0-9]*/status"))
+    numbers = (re.findall(r"^NSpid:\t(\d+)\t(\d+)$", state, re.MULTILINE) for state in states)
+    return next(int(outer) for found in numbers for outer, inner in found if inner == inside)
+
+
+def answers(site: Site, limit: float) -> bool:
+    """Tell whether the page answers within so many seconds."""
+    for _ in until(limit):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{site.port}/", timeout=5):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def test_systemd_looks_after_the_service(harbour: Path, tmp_path: Path) -> None:
+    """It comes back when its supervisor dies and when the machine was switched off, and `down` leaves nothing."""
+    site, units = sites.copy(harbour, tmp_path), tmp_path / "machine" / "units"
+    with booted(site, tmp_path / "machine") as (here, running):
+        before = here.run("deploy")
+        (unit,) = units.glob("estiba@*.service")
+        assert running.control("is-active", unit.name) == "active"
+        assert f"/system-estiba.slice/{unit.name}" in Path(f"/proc/{find(running, unit.name)}/cgroup").read_text()
+
+        running.control("kill", "--kill-whom=main", "--signal=KILL", unit.name)
+        assert any(running.control("is-active", unit.name) != "active" for _ in until(5))
+        assert answers(here, 60)
+        assert running.control("is-active", unit.name) == "active"
+
+    assert not answers(site, 1)
+    with booted(site, tmp_path / "machine") as (here, running):
+        assert answers(here, 60)
+        assert any(here.status()["ready"] for _ in until(30))
+        assert here.status()["release"]["digest"] == before["digest"]
+        assert here.run("deploy")["result"] == "unchanged"
+
+        here.run("down")
+        assert not answers(here, 1)
+        assert running.control("list-units", "--all", "--no-legend", "estiba@*") == ""
+        assert [path for path in units.rglob("*") if not path.is_dir()] == []
+
+
+def test_user_has_a_unit_of_his_own(harbour: Path, tmp_path: Path) -> None:
+    """An ordinary user's supervisor runs under his own manager, again after it died, and goes with the unit."""
+    release = build(harbour, releases.ATTRIBUTE)
+    with machine.running(tmp_path / "machine") as running:
+        user = running.log_in()
+        state = user.home / "my state"
+        folder = Folder(path=state, uid=user.uid, gid=user.uid)
+        seen = Folder(path=running.root / state.relative_to("/"), uid=user.uid, gid=user.uid)
+        seen.own(seen.path / "services")
+        (seen.path / "roots").mkdir()
+        (seen.path / "roots" / "supervisor").symlink_to(releases.load(release).supervisor)
+        home = running.root / user.home.relative_to("/")
+        unit = Unit(folder=folder, is_system=False, runner=user.run, root=running.root, home=home)
+        seen.own(unit.file.parent)
+
+        assert unit.start()
+        assert "enable-linger" in unit.advice()
+        state_of = ["systemctl", "--user", "show", "--property=MainPID", "--value", unit.name]
+        first = user.run(state_of).stdout
+        assert f"Uid:\t{user.uid}\t" in (running.root / "proc" / first.strip() / "status").read_text()
+        user.run(["systemctl", "--user", "kill", "--kill-whom=main", "--signal=KILL", unit.name])
+        assert any(user.run(state_of).stdout not in {first, "0\n"} for _ in until(20))
+        unit.stop()
+        assert user.run(state_of).stdout == "0\n"
+        assert not unit.file.exists()
+
+
+@pytest.mark.parametrize("is_system", [True, False], ids=["system", "user"])
+def test_shipped_unit_says_nothing_that_systemd_does_not_know(tmp_path: Path, *, is_system: bool) -> None:
+    """Its own judge finds one fault: the folder, which is not there."""
+    folder = Folder(path=Path("/srv/shop"), uid=33, gid=33)
+    for name in ("run/systemd/system", "run/user/33/systemd/private"):
+        (tmp_path / name).mkdir(parents=True)
+    unit = Unit(folder=folder, is_system=is_system, runner=RecordingRunner(), root=tmp_path, home=tmp_path)
+    assert unit.start()
+
+    argv = ["systemd-analyze", "verify", "--man=no", str(unit.file)]
+    (said,) = subprocess.run(argv, capture_output=True, text=True, check=False).stderr.splitlines()
+
+    assert re.search(r"Command /srv/shop/roots/supervisor/bin/\w+ is not executable: No such file", said)
