@@ -107,6 +107,18 @@ def test_user_has_a_unit_of_his_own(harbour: Path, tmp_path: Path) -> None:
         assert not unit.file.exists()
 
 
+def test_folder_that_systemd_does_not_see_gets_no_unit(tmp_path: Path) -> None:
+    """Nothing of it stays, so that a command can start the supervisor in its own world."""
+    with machine.running(tmp_path / "machine") as running:
+        runner = running.run
+        unit = Unit(folder=Folder.at(Path("/nowhere")), is_system=True, runner=runner, root=running.root)
+
+        assert unit.is_possible
+        assert not unit.start()
+        assert running.control("list-units", "--all", "--no-legend", "estiba@*") == ""
+    assert [path for path in (tmp_path / "machine" / "units").rglob("*") if not path.is_dir()] == []
+
+
 @pytest.mark.parametrize("is_system", [True, False], ids=["system", "user"])
 def test_shipped_unit_says_nothing_that_systemd_does_not_know(tmp_path: Path, *, is_system: bool) -> None:
     """Its own judge finds one fault: the folder, which is not there."""

@@ -50,6 +50,10 @@ class Machine:
         argv = [*self.inside(Path("/")), "systemctl", *words]
         return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
 
+    def run(self, argv: Sequence[str], **options: Any) -> Completed:  # noqa: ANN401 - as `process.run` takes them
+        """Run a command there; a `Runner`."""
+        return process.run([*self.inside(Path("/")), *argv], **options)
+
     def log_in(self) -> User:
         """Start the service manager of an ordinary user."""
         (self.root / "run/systemd/system").mkdir(exist_ok=True)
@@ -77,7 +81,7 @@ class User:
         """Run a command as this user; a `Runner`."""
         identity = ["setpriv", f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups"]
         env = ["env", f"HOME={self.home}", f"XDG_RUNTIME_DIR=/run/user/{self.uid}"]
-        return process.run([*self.machine.inside(Path("/")), *identity, *env, *argv], **options)
+        return self.machine.run([*identity, *env, *argv], **options)
 
 
 @contextmanager
