@@ -96,22 +96,23 @@ def build(
     if not (folder / LOCK).exists():
         msg = f"no {LOCK} in {folder}"
         raise StaleLockError(msg, hint="invoke lock")
-    before = _digests(folder / RESULT)
+    before = _digests(folder / RESULT, config.store)
     (folder / RESULT).parent.mkdir(exist_ok=True)
     attribute = f"image-{platform}" if platform else "image"
     link = folder / RESULT
     path = realise(folder, attribute, config, out_link=link, on_status=on_status, runner=runner)
-    return load(path, before)
+    return load(path, before, store=config.store)
 
 
-def load(path: Path, before: frozenset[str] = frozenset()) -> Built:
+def load(path: Path, before: frozenset[str] = frozenset(), *, store: Path = Path("/")) -> Built:
     """Read a built image.
 
     Args:
         path: An OCI layout that `build` has made.
         before: Digests of layers that are not new.
+        store: Folder below which the paths of the store lie.
     """
-    summary = json.loads((path / "estiba.json").read_text())
+    summary = json.loads((nix.locate(path, store) / "estiba.json").read_text())
     layers = [
         BuiltLayer(
             digest=layer["digest"],
@@ -226,10 +227,10 @@ def _is_fixed(flake: str) -> bool:
     return flake.removeprefix("path:").startswith("/nix/store/")
 
 
-def _digests(path: Path) -> frozenset[str]:
+def _digests(path: Path, store: Path) -> frozenset[str]:
     """Return the digests of the layers of the image built before, if there was one."""
     try:
-        return frozenset(layer.digest for layer in load(path).layers)
+        return frozenset(layer.digest for layer in load(path, store=store).layers)
     except (OSError, ValueError, KeyError):
         return frozenset()
 

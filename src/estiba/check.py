@@ -136,7 +136,7 @@ def check(
         _forget(path, runner)
         path = results()
     target = reports or folder / REPORTS
-    copy(path, target)
+    copy(nix.locate(path, config.store), target)
     return load(target, is_cached=_ATTRIBUTE not in log.lines)
 
 

@@ -29,6 +29,10 @@ ENV_DOCKER_CONFIG: Final = "DOCKER_CONFIG"
 """Folder of Docker's `config.json`, by default `.docker` in the home folder; Docker's own name for it."""
 
 
+ENV_STORE: Final = "NIX_REMOTE"
+"""Nix's own name for the store that it uses; a folder is one whose paths lie below it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """What the environment says.
@@ -41,6 +45,7 @@ class Config:
         docker_config: Docker's configuration file, with the credentials of registries; need not exist.
         cache_key: File with the secret key for binary caches; need not exist.
         nix_conf: The user's own Nix configuration; need not exist.
+        store: Folder below which the paths of the Nix store lie, `/` unless it is one of the user's own.
         color: Whether output may be coloured.
         interactive: Whether a person watches standard error.
     """
@@ -52,6 +57,7 @@ class Config:
     docker_config: Path
     cache_key: Path
     nix_conf: Path
+    store: Path
     color: bool
     interactive: bool
 
@@ -69,9 +75,14 @@ def load() -> Config:
         apt_sources=Path(os.environ[ENV_APT_SOURCES]) if os.environ.get(ENV_APT_SOURCES) else None,
         cache_key=Path(os.environ.get(ENV_CACHE_KEY) or Path(home_config, "estiba", "cache.key")),
         nix_conf=Path(home_config, "nix", "nix.conf"),
+        store=_store(os.environ.get(ENV_STORE, "")),
         color=ENV_NO_COLOR not in os.environ and os.isatty(2),
         interactive=os.isatty(2),
     )
+
+
+def _store(remote: str) -> Path:
+    return Path(remote if remote.startswith("/") else "/")
 
 
 def environment(**additions: str) -> dict[str, str]:

@@ -55,6 +55,15 @@ def evaluate(
     return json.loads(runner(argv).stdout)
 
 
+def locate(path: Path, store: Path) -> Path:
+    """Return where a store path, or what a link to one names, lies on disk.
+
+    A store of the user's own has its paths below its folder; only inside `nix develop` are they where they say.
+    """
+    target = path.readlink() if path.is_symlink() else path
+    return target if target.exists() or not target.is_absolute() else store / target.relative_to("/")
+
+
 def delete(path: Path, *, runner: Runner = run) -> None:
     """Delete one store path that nothing refers to.
 

@@ -107,10 +107,24 @@ def test_changed_line_needs_no_registry(built: Path, machine: Machine, folder: A
     script = machine.service / "manage.py"
     script.write_text(f"{script.read_text()}\n# A changed line.\n")
 
-    digest = machine.build()
+    done = machine.invoke("build", "--json")
 
-    assert digest != result(invoke(built, "build", "--json"))["digest"]
+    assert result(done)["digest"] != result(invoke(built, "build", "--json"))["digest"]
     assert set(built_in(machine.store)) <= OF_THE_APPLICATION
+    read_outside_the_shell(machine, result(done))
+
+
+def read_outside_the_shell(machine: Machine, built: dict[str, Any]) -> None:
+    """Show that a result is read where it lies: outside `nix develop` nothing of that store is at /nix/store."""
+    again = result(machine.invoke("build", "--json"))
+    shown = result(machine.invoke("image.inspect", "--json"))
+    deployed = machine.invoke("deploy")
+
+    assert not Path(built["path"]).exists()
+    assert {layer["changed"] for layer in again["layers"]} == {False}
+    assert shown["digest"] == built["digest"]
+    assert deployed.returncode != 0
+    assert "Traceback" not in deployed.stderr
 
 
 def test_damaged_image_is_refused(built: Path, machine: Machine, folder: Address, tmp_path: Path) -> None:

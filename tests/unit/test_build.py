@@ -63,6 +63,7 @@ def settings(tmp_path: Path, flake: str = LIBRARY) -> config.Config:
         docker_config=tmp_path / "config.json",
         cache_key=tmp_path / "cache.key",
         nix_conf=tmp_path / "nix.conf",
+        store=Path("/"),
         color=False,
         interactive=False,
     )

@@ -37,6 +37,19 @@ def test_build_with_everything() -> None:
     assert runner.calls == [["nix", "build", ".#image", "--json", "--out-link", "result", *lock, "--offline"]]
 
 
+def test_store_path_is_found_where_it_lies(tmp_path: Path) -> None:
+    """A store of the user's own has its paths below its folder; a path that is in place is taken as it is."""
+    path = Path("/nix/store/00000000000000000000000000000000-none")
+    (tmp_path / "link").symlink_to(path)
+    (tmp_path / "there").mkdir()
+
+    assert nix.locate(path, tmp_path) == tmp_path / path.relative_to("/")
+    assert nix.locate(tmp_path / "link", tmp_path) == tmp_path / path.relative_to("/")
+    assert nix.locate(path, Path("/")) == path
+    assert nix.locate(tmp_path / "there", Path("/elsewhere")) == tmp_path / "there"
+    assert nix.locate(Path("not/there"), tmp_path) == Path("not/there")
+
+
 def test_lock_overrides_inputs() -> None:
     """A flake's lock with other inputs is read from its metadata, in the order of the inputs' names."""
     runner = RecordingRunner('{"locks": {"version": 7}}')

@@ -154,7 +154,7 @@ class Making:
         return Repository(folder=self.folder, runner=self.runner)
 
     def _layout(self) -> Layout:
-        return layout.read(self.folder / build.RESULT)
+        return layout.read_built(self.folder / build.RESULT, self.settings.store)
 
     def _workshop(self, note: Note) -> Workshop:
         return Workshop(cache=self.settings.cache_dir, tell=note, runner=self.runner)

@@ -64,6 +64,9 @@ class Host:
             link = self.project / _RESULT
             link.parent.mkdir(exist_ok=True)
             path = realise(self.project, releases.ATTRIBUTE, self.config, out_link=link, on_status=tell)
+            if not path.exists():
+                msg = f"the release's programs lie in {self.config.store}, and start only where {path} is in place"
+                raise TargetError(msg, hint="run the command inside ./nixw develop")
             release = releases.load(path)
             self._refuse_unfit(release)
             current = self._shelf.current()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from estiba import nix
 from estiba.digest import Digest
 from estiba.errors import LayoutError
 from estiba.image import media
@@ -105,6 +106,20 @@ def read(path: Path, *, root: Path = Path("/")) -> Layout:
         raise LayoutError(str(path), problems, hint=_REBUILD)
     name = entry.annotations.get(media.REF_NAME, "")
     return Layout(path=path, root=root, document=document, index=index, images=images, name=name)
+
+
+def read_built(path: Path, store: Path) -> Layout:
+    """Read a layout in the Nix store, or the one that a link names.
+
+    Args:
+        path: The store path or the link.
+        store: Folder below which the paths of the store lie.
+
+    Raises:
+        LayoutError: There is no layout, or it is damaged.
+    """
+    place = nix.locate(path, store)
+    return read(place, root=store if place.is_relative_to(store) else Path("/"))
 
 
 def check_blobs(layout: Layout) -> None:

@@ -88,7 +88,7 @@ def _subject(image: str, settings: Config, *, insecure: bool) -> Iterator[Subjec
     if not image:
         yield None
     elif Path(image).exists() or not is_reference(image):
-        yield subjects.of_layout(layout.read(Path(image)))
+        yield subjects.of_layout(layout.read_built(Path(image), settings.store))
     else:
         ref = ImageRef.parse(image)
         found = credentials.load(settings.docker_config, ref.host)

@@ -19,6 +19,7 @@ from estiba.tasks.console import console, task
 if TYPE_CHECKING:
     from invoke import Context
 
+    from estiba.image.layout import Layout
     from estiba.image.report import Report
 
 _IMAGE = "Folder of an image; by default the last build's."
@@ -40,7 +41,7 @@ def load(
     _: Context, *, platform: str = "", tag: str = "", image: str = "", project: str = ".", json: bool = False
 ) -> None:
     """Load the image into the Docker engine."""
-    source = layout.read(_path(image, project))
+    source = _read(image, project)
     engine = loading.Engine.connect()
     wanted = loading.plan(source, engine, platform=_platform(platform), name=tag)
     with console.progress(f"load {wanted.name}", total=wanted.size, unit="bytes") as advance:
@@ -76,7 +77,7 @@ def push(
     json: bool = False,
 ) -> None:
     """Push the image and its bills of materials to a registry; only what is missing there is sent."""
-    source, target = layout.read(_path(image, project)), ImageRef.parse(ref)
+    source, target = _read(image, project), ImageRef.parse(ref)
     registry = _registry(target, writes=not dry_run, mount_from=mount_from, insecure=insecure)
     wanted = pushing.plan(source, target, registry)
     if dry_run:
@@ -123,14 +124,13 @@ def _platform(text: str) -> Platform | None:
         raise ConfigError(where, [str(error)]) from error
 
 
-def _path(image: str, project: str) -> Path:
-    return Path(image) if image else Path(project) / RESULT
+def _read(image: str, project: str) -> Layout:
+    return layout.read_built(Path(image) if image else Path(project) / RESULT, config.load().store)
 
 
 def _report(image: str, project: str, *, insecure: bool) -> Report:
-    path = _path(image, project)
-    if path.exists() or not is_reference(image):
-        return report.of_layout(layout.read(path))
+    if not is_reference(image) or Path(image).exists():
+        return report.of_layout(_read(image, project))
     ref = ImageRef.parse(image)
     found = report.of_registry(ref, _registry(ref, insecure=insecure))
     if found is None:

@@ -73,7 +73,8 @@ def rebuild(
         BuildError: One of the builds failed.
         ArtifactError: Something that the lock names is not in the store.
     """
-    first = layout.read(realise(folder, _ATTRIBUTE, config, on_status=on_status, runner=runner))
+    built = realise(folder, _ATTRIBUTE, config, on_status=on_status, runner=runner)
+    first = layout.read_built(built, config.store)
     with world.create(runner=runner) as second_world:
         there = source.copy(folder, second_world.source, runner=runner)
         _bring_inputs(folder, config, second_world, runner)
@@ -117,7 +118,7 @@ def rebuild_from_source(
         _check_lock(subject, there / LOCK)
         fetch(there)
         built = realise(there, subject.attribute, config, on_status=on_status, runner=runner)
-        second = layout.read(built)
+        second = layout.read_built(built, config.store)
         return _compare(subject.side, subject.digest, second, varied=(), runner=runner)
 
 
