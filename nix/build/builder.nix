@@ -15,7 +15,17 @@ let
     in
     if found == null then [ ] else found;
 
-  mentioned =
+  # By name, each worked out once: matching takes a quarter of an evaluation.
+  each =
+    f:
+    builtins.listToAttrs (
+      map (name: {
+        inherit name;
+        value = f name;
+      }) names
+    );
+
+  mentioned = each (
     name:
     let
       pattern = "\n *(import|from) ([a-z_]+)|with_name\\(\"([a-z_]+)\\.py\"\\)";
@@ -23,18 +33,17 @@ let
         builtins.split pattern (builtins.readFile (./builders + "/${name}.py"))
       );
     in
-    builtins.filter (word: builtins.elem word names) (builtins.concatLists groups);
+    builtins.filter (word: builtins.elem word names) (builtins.concatLists groups)
+  );
 
-  filesOf = builtins.listToAttrs (
-    map (name: {
-      inherit name;
-      value = map ({ key }: "${key}.py") (
-        builtins.genericClosure {
-          startSet = [ { key = name; } ];
-          operator = { key }: map (word: { key = word; }) (mentioned key);
-        }
-      );
-    }) names
+  filesOf = each (
+    name:
+    map ({ key }: "${key}.py") (
+      builtins.genericClosure {
+        startSet = [ { key = name; } ];
+        operator = { key }: map (word: { key = word; }) mentioned.${key};
+      }
+    )
   );
 
   folderOf = builtins.mapAttrs (

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar, overload
 
 import invoke
-from rich.console import Console as RichConsole
 
 from estiba import config
 from estiba.errors import EstibaError
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from invoke import Task
+    from rich.console import Console as RichConsole
 
     from estiba.config import Config
 
@@ -43,7 +43,20 @@ class Console:
 
     def __init__(self, settings: Config) -> None:
         self._live = settings.interactive
-        self._err = RichConsole(stderr=True, no_color=not settings.color, highlight=False, soft_wrap=True)
+        self._color = settings.color
+
+    @functools.cached_property
+    def _err(self) -> RichConsole:
+        """Standard error as a terminal. Elsewhere no command waits for the import of what draws."""
+        from rich.console import Console as RichConsole  # noqa: PLC0415
+
+        return RichConsole(stderr=True, no_color=not self._color, highlight=False, soft_wrap=True)
+
+    def _tell(self, text: str, style: str = "") -> None:
+        if self._live:
+            self._err.print(text, style=style, markup=False)
+        else:
+            print(text, file=sys.stderr)
 
     def result(self, text: str) -> None:
         """Print a result on standard output."""
@@ -69,15 +82,15 @@ class Console:
 
     def say(self, text: str) -> None:
         """Print a line of talk on standard error."""
-        self._err.print(text, markup=False)
+        self._tell(text)
 
     def warn(self, text: str) -> None:
         """Print a warning on standard error."""
-        self._err.print(f"warning: {text}", style="yellow", markup=False)
+        self._tell(f"warning: {text}", "yellow")
 
     def fail(self, text: str) -> None:
         """Print why the command failed on standard error."""
-        self._err.print(f"error: {text}", style="red", markup=False)
+        self._tell(f"error: {text}", "red")
 
     @contextmanager
     def step(self, label: str) -> Iterator[Callable[[str], None]]:
@@ -96,7 +109,7 @@ class Console:
                 yield _Paced(lambda line: self.say(f"{label}: {line}"))
             outcome, style = "done", "green"
         finally:
-            self._err.print(f"{label}: {outcome} in {time.monotonic() - started:.1f} s", style=style, markup=False)
+            self._tell(f"{label}: {outcome} in {time.monotonic() - started:.1f} s", style)
 
     @contextmanager
     def progress(

@@ -1,0 +1,27 @@
+"""The service's own files at their place in the image, with their bytecode."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import compiler
+import layer
+import tree_layer
+
+APP = "/app"
+"""Where the application is in the image."""
+
+
+def install(source: Path, out: Path, interpreter: dict[str, Any]) -> None:
+    """Copy the service's files below `out`/root, writable by their owner alone, and compile them."""
+    top = out / "root" / APP[1:]
+    shutil.copytree(source, top, symlinks=True, copy_function=shutil.copy)
+    for path in [top, *top.rglob("*")]:
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)
+    compiler.compile_tree(interpreter, top, APP)
+
+
+def write_layer(source: Path, target: Path, description: dict[str, Any]) -> None:
+    """Write a layer of `source`/root."""
+    layer.write(tree_layer.entries([source]), target, **description)
