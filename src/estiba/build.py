@@ -14,6 +14,7 @@ from estiba.digest import Digest
 from estiba.errors import ArtifactError, BuildError, CommandError, ConfigError, StaleLockError
 from estiba.nixlog import BuildLog, failed_derivation
 from estiba.process import run
+from estiba.storepath import store_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ RESULT: Final = Path(".estiba", "image")
 """Where the link to the last image is, below the service's folder; it keeps the image from being collected."""
 
 LOCK: Final = "estiba.lock"
-_SHOWN: Final = 5
+_ARTIFACTS: Final = ("build_distributions", "debs", "distributions")
 _log = logging.getLogger(__name__)
 _MISSING: Final = "artifact missing from the store: "
 
@@ -174,7 +175,7 @@ def realise(
             runner=runner,
         )
     except CommandError as error:
-        raise _explain(said, error) from error
+        raise _explain(said, error, folder / LOCK) from error
     finally:
         for sentence in trouble.find(said):
             _log.warning(sentence)
@@ -235,13 +236,21 @@ def _digests(path: Path, store: Path) -> frozenset[str]:
         return frozenset()
 
 
-def _explain(log: BuildLog, error: CommandError) -> BuildError | ArtifactError:
-    missing = sorted({line for lines in log.lines.values() for line in lines if line.startswith(_MISSING)})
-    if missing:
-        names = [line.removeprefix(_MISSING).partition(";")[0] for line in missing]
-        more = len(names) - _SHOWN
-        shown = ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-        return ArtifactError(f"not in the store: {shown}", hint="invoke fetch")
+def _explain(log: BuildLog, error: CommandError, lock: Path) -> BuildError | ArtifactError:
+    said = {line for lines in log.lines.values() for line in lines if line.startswith(_MISSING)}
+    if said:
+        named = {line.removeprefix(_MISSING).partition(";")[0] for line in said}
+        names = sorted(named | _wanted_artifacts(log, lock))
+        listed = f" {names[0]}" if len(names) == 1 else "".join(f"\n  - {name}" for name in names)
+        return ArtifactError(f"not in the store:{listed}", hint="invoke fetch")
     failure = log.failure() or error.tail
     derivation = failed_derivation(failure)
     return BuildError(failure, hint=f"nix log {derivation}" if derivation else "")
+
+
+def _wanted_artifacts(log: BuildLog, lock: Path) -> set[str]:
+    """Return what the lock names and Nix wanted to build, which is what is missing; it stops at the first of them."""
+    found = json.loads(lock.read_text(encoding="utf-8")) if lock.exists() else {}
+    records = [record for part in _ARTIFACTS for record in found.get(part, ())]
+    wanted = set(log.wanted)
+    return {record["file"] for record in records if store_name(record["file"]) in wanted}

@@ -25,7 +25,7 @@ class BuildLog:
     """What a build has said so far; `feed` it every line.
 
     Attributes:
-        planned: How many derivations will be built.
+        wanted: Names of the derivations that will be built.
         finished: How many have been.
         running: Names of those being built, by the activity's number.
         lines: The last lines that each derivation printed, by name.
@@ -34,14 +34,14 @@ class BuildLog:
         substituted: Store paths that were taken from a cache, or should have been, and from which.
     """
 
-    planned: int = 0
+    wanted: list[str] = field(default_factory=list)
     finished: int = 0
     running: dict[int, str] = field(default_factory=dict)
     lines: dict[str, list[str]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     substituted: dict[str, str] = field(default_factory=dict)
-    _counting: bool = False
+    _listing: bool = False
 
     def feed(self, line: str) -> None:
         """Take one line of the log; lines of no interest and broken ones are passed over."""
@@ -73,7 +73,7 @@ class BuildLog:
     @property
     def status(self) -> str:
         """One line that says how far the build is."""
-        return f"{self.finished} of {self.planned}: {', '.join(sorted(set(self.running.values())))}"
+        return f"{self.finished} of {len(self.wanted)}: {', '.join(sorted(set(self.running.values())))}"
 
     def failure(self, limit: int = 25) -> str:
         """Return the errors, each once and without those that only follow from another, and the failed builds' output.
@@ -96,13 +96,13 @@ class BuildLog:
         self._plan(text)
 
     def _plan(self, text: str) -> None:
-        """Count the derivations that Nix lists before it starts."""
+        """Note the derivations that Nix lists before it starts."""
         if _PLANNED.match(text):
-            self._counting = True
-        elif self._counting and text.startswith("  /nix/store/") and text.endswith(".drv"):
-            self.planned += 1
+            self._listing = True
+        elif self._listing and text.startswith("  /nix/store/") and text.endswith(".drv"):
+            self.wanted.append(derivation_name(text.strip()))
         else:
-            self._counting = False
+            self._listing = False
 
 
 def derivation_name(path: str) -> str:

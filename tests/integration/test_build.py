@@ -174,16 +174,21 @@ def test_gzip_for_old_engines(copied: Path, shop_image: Built, tmp_path: Path) -
     assert rootfs.unpack(built.path, tmp_path / "root").python("import django; print(django.__name__)") == "django"
 
 
-def test_missing_artifact_is_named(copied: Path, shop_image: Built) -> None:
-    """What the lock names and the store lacks is told with the command that helps; the last image stays."""
+def test_missing_artifacts_are_named(copied: Path, shop_image: Built) -> None:
+    """All that the lock names and the store lacks is told, with the command that helps; the last image stays."""
     lock = json.loads((copied / "estiba.lock").read_text())
-    (record,) = [each for each in lock["distributions"] if each["name"] == "docopt"]
-    edit(copied / "estiba.lock", record["sha256"], "0" * 64)
+    chosen = [each for each in lock["distributions"] if each["name"] in {"django", "docopt", "pillow"}]
+    chosen += [each for each in lock["build_distributions"] if each["name"] == "setuptools"]
+    chosen += [each for each in lock["debs"] if each["name"] == "tzdata"]
+    for number, record in enumerate(chosen):
+        edit(copied / "estiba.lock", record["sha256"], f"{number:064}")
 
     with pytest.raises(ArtifactError) as caught:
         shop_service.built(copied)
 
-    assert str(caught.value) == f"not in the store: {record['file']}\n  hint: invoke fetch"
+    assert len(chosen) == 6
+    listed = "".join(f"\n  - {file}" for file in sorted(record["file"] for record in chosen))
+    assert str(caught.value) == f"not in the store:{listed}\n  hint: invoke fetch"
     assert (copied / build.RESULT).resolve() == shop_image.path
 
 

@@ -248,6 +248,17 @@ def test_missing_artifact_names_the_command(service: Path, tmp_path: Path, versi
     assert str(caught.value) == "not in the store: django-5.2.1-py3-none-any.whl\n  hint: invoke fetch"
 
 
+def test_all_missing_artifacts_are_named(service: Path, tmp_path: Path) -> None:
+    """Nix stops at the first one; the others are those of the lock that it wanted to build."""
+    files = ["django-5.2.1", "django-5.2.1-py3-none-any.whl", "sqlparse-0.5.3-py3-none-any.whl"]
+    (service / "estiba.lock").write_text(json.dumps({"distributions": [{"file": file} for file in files]}))
+
+    with pytest.raises(ArtifactError) as caught:
+        build.build(service, settings(tmp_path), runner=Replay(f"missing-{NEW}.log"))
+
+    assert caught.value.message == "not in the store:\n  - django-5.2.1\n  - django-5.2.1-py3-none-any.whl"
+
+
 @pytest.mark.parametrize("version", [OLD, NEW])
 def test_failed_build_has_its_last_lines(service: Path, tmp_path: Path, version: str) -> None:
     """The error ends with the build's last lines and the command that shows all."""

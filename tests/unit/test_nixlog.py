@@ -32,7 +32,7 @@ def test_success_counts_to_the_end(version: str) -> None:
     """After a build that succeeded everything planned is finished, and there is nothing to complain about."""
     log = read("success", version)
 
-    assert (log.planned, log.finished, log.running, log.errors) == (2, 2, {}, [])
+    assert (len(log.wanted), log.finished, log.running, log.errors) == (2, 2, {}, [])
     assert log.lines == {"image": ["hello"]}
 
 
