@@ -52,8 +52,12 @@ rec {
         PYTHONPATH = "${flake}/src";
         ESTIBA_FLAKE = "${flake}";
         # Root may write into the store, and Python would put its bytecode there; its own folder costs no one anything.
+        # Nix makes a folder for temporary files for each shell and leaves it behind, with all that is in it.
         shellHook = ''
           unset PYTHONDONTWRITEBYTECODE
+          rmdir "$NIX_BUILD_TOP"
+          export TMPDIR="''${NIX_BUILD_TOP%/*}"
+          unset NIX_BUILD_TOP TMP TEMP TEMPDIR
           export PYTHONPYCACHEPREFIX="''${XDG_CACHE_HOME:-''${HOME:-/tmp}/.cache}/estiba/pycache"
         '';
       }

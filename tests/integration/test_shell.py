@@ -1,11 +1,15 @@
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
+from tests.services import harbour
 
 from estiba.config import environment
 from estiba.process import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STORE: Final = "/nix/store/"
 
@@ -24,3 +28,12 @@ def test_programs_do_not_change_the_store(programs: list[str]) -> None:
     run(["invoke", "--list"])
 
     run(["nix-store", "--verify-path", *programs])
+
+
+def test_a_shell_leaves_no_folder_behind(tmp_path: Path) -> None:
+    """Temporary files go where the machine's do, not to a folder of each shell that nobody removes."""
+    env = environment(TMPDIR=str(tmp_path))
+    done = run([str(harbour.ROOT / "nixw"), "develop", "--command", "printenv", "TMPDIR"], cwd=harbour.ROOT, env=env)
+
+    assert done.stdout.strip() == str(tmp_path)
+    assert not list(tmp_path.glob("nix-shell.*"))
