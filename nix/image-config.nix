@@ -28,5 +28,11 @@ service: {
     "DJANGO_SETTINGS_MODULE=${service.settings}"
     "ESTIBA_WSGI=${service.wsgi}"
     "ESTIBA_MANAGE=${service.manage}"
-  ];
+  ]
+  ++ (
+    if service.configuration == null then
+      [ ]
+    else
+      [ "DJANGO_CONFIGURATION=${service.configuration}" ]
+  );
 }

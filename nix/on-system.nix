@@ -93,6 +93,9 @@ let
     DATABASE_URL = "postgresql://build@localhost/build";
     REDIS_URL = "redis://localhost/0";
   }
+  // (
+    if service.configuration == null then { } else { DJANGO_CONFIGURATION = service.configuration; }
+  )
   // service.env;
 
   wheelFor =

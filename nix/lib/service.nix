@@ -11,6 +11,7 @@ let
     manage = "manage.py";
     settings = null;
     wsgi = null;
+    configuration = null;
     static = true;
     compression = "zstd";
     test-command = [ "pytest" ];
@@ -40,6 +41,24 @@ let
       throw "${file} does not name a settings module; set [tool.estiba] settings in pyproject.toml"
     else
       builtins.head found;
+
+  # django-configurations: the class of the settings. The service runs by its WSGI module, which names it for production.
+  configurationOf =
+    src: manage: wsgi:
+    let
+      module = builtins.head (builtins.match "([^:]*)(:.*)?" wsgi);
+      files = builtins.filter (file: builtins.pathExists (src + "/${file}")) [
+        "${builtins.dirOf manage}/${dots module}.py"
+        manage
+      ];
+      find =
+        file:
+        builtins.match ".*DJANGO_CONFIGURATION[\"'](]?[[:space:]]*[,=])[[:space:]]*[\"']([A-Za-z0-9_]+)[\"'].*" (
+          builtins.readFile (src + "/${file}")
+        );
+      found = builtins.filter (match: match != null) (map find files);
+    in
+    if found == [ ] then null else builtins.elemAt (builtins.head found) 1;
 
   parentOf = module: builtins.head (builtins.match "(.*)\\.[^.]*" module);
 
@@ -85,7 +104,7 @@ in
 
     # Type
     ```
-    load :: Path -> { name, version, settings, wsgi, manage, platforms, static, compression, … }
+    load :: Path -> { name, version, settings, configuration, wsgi, manage, platforms, static, compression, … }
     ```
 
     # Arguments
@@ -101,6 +120,7 @@ in
       merged = defaults // given;
       settings =
         if merged.settings != null then merged.settings else settingsOf src merged.manage;
+      wsgi = if merged.wsgi != null then merged.wsgi else wsgiOf src settings;
       project = pyproject.project or { };
     in
     if unknown != [ ] then
@@ -116,7 +136,12 @@ in
         version = project.version or "0";
         source = project.urls.Source or project.urls.Repository or null;
         licenses = if builtins.isString (project.license or null) then project.license else null;
-        wsgi = if merged.wsgi != null then merged.wsgi else wsgiOf src settings;
+        inherit wsgi;
+        configuration =
+          if merged.configuration != null then
+            merged.configuration
+          else
+            configurationOf src merged.manage wsgi;
         platforms = map (name: builtins.seq (platform.of name) name) merged.platforms;
       };
 }

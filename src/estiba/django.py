@@ -52,19 +52,30 @@ def find_settings(path: Path, shown: str) -> str:
     Raises:
         ConfigError: It names none, or is no Python.
     """
-    for node in ast.walk(_parse(path, shown)):
-        match node:
-            case ast.Call(args=[ast.Constant(value=str(key)), ast.Constant(value=str(value))]) if key == _SETTINGS:
-                return value
-            case ast.Assign(
-                targets=[ast.Subscript(slice=ast.Constant(value=str(key)))], value=ast.Constant(value=str(value))
-            ) if key == _SETTINGS:
-                return value
+    if found := find_variable(path, shown, _SETTINGS):
+        return found
     raise ConfigError(
         shown,
         [f"does not set {_SETTINGS} to a constant"],
         hint='set settings = "package.settings" in [tool.estiba]',
     )
+
+
+def find_variable(path: Path, shown: str, name: str) -> str:
+    """Return what a file puts into an environment variable as a constant, or an empty string.
+
+    Raises:
+        ConfigError: It is no Python.
+    """
+    for node in ast.walk(_parse(path, shown)):
+        match node:
+            case ast.Call(args=[ast.Constant(value=str(key)), ast.Constant(value=str(value))]) if key == name:
+                return value
+            case ast.Assign(
+                targets=[ast.Subscript(slice=ast.Constant(value=str(key)))], value=ast.Constant(value=str(value))
+            ) if key == name:
+                return value
+    return ""
 
 
 def _find_wsgi(root: Path, settings: str) -> str:

@@ -34,6 +34,7 @@ _TEXT: Final[tuple[type, str]] = (str, "a string")
 _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "check-level": _TEXT,
     "compression": _TEXT,
+    "configuration": _TEXT,
     "debian": _NAMES,
     "debian-build": _NAMES,
     "env": (dict, "a table of strings"),

@@ -36,6 +36,18 @@ in
         settings = "harbour.settings.base";
       };
     };
+    takes-the-class-of-settings-from-the-application = {
+      expr = (load ./services/classes).configuration;
+      expected = "Production";
+    };
+    takes-the-class-of-settings-from-manage-where-nothing-else-names-it = {
+      expr = (load ./services/classes_in_manage).configuration;
+      expected = "Harbour";
+    };
+    knows-settings-without-classes = {
+      expr = (load ./services/plain).configuration;
+      expected = null;
+    };
     has-one-name-for-the-nameless = {
       expr = (load ./services/explicit).name;
       expected = "service";

@@ -253,7 +253,7 @@ def test_debian_packages_are_known(tmp_path: Path) -> None:
 
     assert made.settings["debian"] == ["libmagic1", "libmariadb3", "libpq5"]
     assert made.settings["debian-build"] == ["libmariadb-dev", "pkgconf"]
-    assert made.undecided[0].startswith("mysqlclient is built from its sources")
+    assert made.undecided == ()
 
 
 def test_binary_brings_its_library(tmp_path: Path) -> None:
@@ -307,6 +307,16 @@ def test_gaps_are_told(tmp_path: Path) -> None:
         "no STATIC_ROOT in site/settings.py",
         "django-configurations",
     ]
+
+
+def test_class_of_the_settings_is_that_of_the_application(tmp_path: Path) -> None:
+    """manage.py mostly names the one for development."""
+    wsgi = 'import os\nos.environ.setdefault("DJANGO_CONFIGURATION", "Production")\n'
+    text = "from configurations import Configuration\nclass Production(Configuration):\n    DEBUG = False\n"
+    made = adoption.plan(site(tmp_path, **{"site/settings.py": text, "site/wsgi.py": wsgi}))
+
+    assert made.settings["configuration"] == "Production"
+    assert "configuration = Production: site/wsgi.py names it" in made.decided
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ addresses they are asked for, and `files`, unless the service does not use Djang
 """
 
 import gc
+import importlib
 import json
 import os
 import sys
@@ -16,6 +17,9 @@ DEFAULT_STATIC_ROOT = "/app/staticfiles"
 def main(target: Path) -> None:
     """Collect the files."""
     sys.path.insert(0, str(Path.cwd()))
+    if os.environ.get("DJANGO_CONFIGURATION"):
+        # Settings that are classes: django-configurations has to be there when their module is imported.
+        importlib.import_module("configurations.importer").install()
     import django  # noqa: PLC0415 - the service's own
     from django.apps import apps  # noqa: PLC0415
     from django.conf import settings  # noqa: PLC0415

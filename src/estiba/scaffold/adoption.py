@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from packaging.utils import canonicalize_name, is_normalized_name
 
+from estiba import django
 from estiba.errors import ConfigError, ScaffoldError
 from estiba.scaffold import evidence, packages, service
 
@@ -27,6 +28,7 @@ PROVIDED: Final = frozenset({"ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "SECR
 # Left out of images unless a service asks for it, see nix/lib/source.nix.
 _LEFT_OUT: Final = re.compile(r"(README|CHANGELOG|CONTRIBUTING)[^/]*|Makefile|Dockerfile")
 _PYPROJECT: Final = "pyproject.toml"
+_CLASS: Final = "DJANGO_CONFIGURATION"
 # What a variable is set to while building, by what it is read as and what it is called.
 _VALUES: Final = (
     (r"\bbool:", "false"),
@@ -92,11 +94,6 @@ def plan(folder: Path, *, flake: str = "") -> Adoption:
         study.decided.append(
             f"Debian packages for {name}: {', '.join(name for names in needs.values() for name in names)}"
         )
-        if built_with := needs["debian-build"]:
-            study.undecided.append(
-                f"{name} is built from its sources: if `invoke lock` cannot ask it what it needs,"
-                f" install {', '.join(built_with)} on this machine, or choose a version with a wheel"
-            )
         for key, names in needs.items():
             study.settings[key] = sorted({*study.settings.get(key, []), *names})
     _find_variables(study, seen)
@@ -170,9 +167,25 @@ def _find_gaps(study: Study, seen: Survey) -> None:
     if not seen.names & {"STATIC_ROOT"}:
         study.undecided.append(f"no STATIC_ROOT in {shown}: static files are collected into /app/staticfiles")
     if "configurations" in seen.words:
-        study.undecided.append(
-            "django-configurations: add DJANGO_CONFIGURATION to [tool.estiba.env], and set it where the image runs"
-        )
+        _choose_configuration(study)
+
+
+def _choose_configuration(study: Study) -> None:
+    """Choose the class of the settings (django-configurations) that the WSGI module names, else manage.py."""
+    manage = study.settings.get("manage", "manage.py")
+    module = study.settings.get("wsgi", "").partition(":")[0].replace(".", "/")
+    files = (f"{Path(manage).parent}/{module}.py", manage)
+    found = {
+        file: django.find_variable(study.folder / file, file, _CLASS)
+        for file in files
+        if (study.folder / file).is_file()
+    }
+    chosen = next((file for file, name in found.items() if name), "")
+    if chosen:
+        study.settings["configuration"] = found[chosen]
+        study.decided.append(f"configuration = {found[chosen]}: {Path(chosen)} names it")
+    else:
+        study.undecided.append('django-configurations: set configuration = "CLASS" to the class for production')
 
 
 def _take_from_template(flake: str) -> dict[str, str]:

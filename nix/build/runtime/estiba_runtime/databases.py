@@ -111,6 +111,14 @@ def _watch(attempt: _Attempt, deadline: float, limit: float) -> None:
         pause = _REPORT
 
 
+def _load_connections() -> Any:  # noqa: ANN401 - as in `_separate`
+    """Import Django's connections, whose settings are loaded with the first one that is used."""
+    if os.environ.get("DJANGO_CONFIGURATION"):
+        # Settings that are classes: django-configurations has to be there when their module is imported.
+        importlib.import_module("configurations.importer").install()
+    return importlib.import_module("django.db").connections
+
+
 def _load_settings() -> dict[str, dict[str, Any]]:
     """Import the service's settings and return `DATABASES` with Django's defaults.
 
@@ -118,7 +126,7 @@ def _load_settings() -> dict[str, dict[str, Any]]:
         StartError: They cannot be imported; the message ends with the reason.
     """
     try:
-        settings: dict[str, dict[str, Any]] = importlib.import_module("django.db").connections.settings
+        settings: dict[str, dict[str, Any]] = _load_connections().settings
     except Exception as error:
         raise StartError(redact(traceback.format_exc()).strip(), EX_CONFIG) from error
     return settings
@@ -126,9 +134,8 @@ def _load_settings() -> dict[str, dict[str, Any]]:
 
 def _separate(alias: str) -> Any:  # noqa: ANN401 - Django's wrapper; Django is not installed where this is checked
     """Return a connection of our own: migrations may close Django's, and a pool would hand ours on."""
-    connections = importlib.import_module("django.db").connections
     try:
-        connection = connections[alias].copy()
+        connection = _load_connections()[alias].copy()
     except Exception as error:
         raise StartError(redact(traceback.format_exc()).strip(), EX_CONFIG) from error
     connection.settings_dict["OPTIONS"].pop("pool", None)

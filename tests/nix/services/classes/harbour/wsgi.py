@@ -1,0 +1,1 @@
+os.environ["DJANGO_CONFIGURATION"] = "Production"

@@ -1,0 +1,5 @@
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "harbour.settings")
+os.environ.setdefault(
+    "DJANGO_CONFIGURATION",
+    "Harbour",
+)
