@@ -108,8 +108,12 @@ def test_one_distribution_moves_one_layer(copied: Path) -> None:
 
     built = shop_service.built(copied)
 
-    assert changed(built) == {(platform, name) for platform in PLATFORMS for name in ("application", "python-small")}
-    (small,) = [layer for layer in built.layers if (layer.platform, layer.name) == (PLATFORMS[1], "python-small")]
+    assert changed(built) == {
+        (platform, name) for platform in PLATFORMS for name in ("application", "python-small-native")
+    }
+    (small,) = [
+        layer for layer in built.layers if (layer.platform, layer.name) == (PLATFORMS[1], "python-small-native")
+    ]
     assert any(title.startswith("docopt 0.6.1") for title in small.contents)
 
 

@@ -51,6 +51,28 @@ def test_there_are_never_too_many_layers() -> None:
     assert abs(shared[0] - shared[1]) < max(sizes.values())
 
 
+def test_platforms_share_what_is_the_same_on_all() -> None:
+    """Small native distributions have a layer of their own; once placed, one stays there even if it becomes pure."""
+    sizes = {"django": 8 * MB, "asgiref": 30_000, "cffi": 200_000}
+    before = layers.plan(sizes, native={"cffi"})
+
+    assert {layer.name: layer.distributions for layer in before} == {
+        "django": ("django",), "small": ("asgiref",), "small-native": ("cffi",),
+    }  # fmt: skip
+    assert layers.plan(sizes, before) == before
+
+
+def test_native_is_what_its_file_says() -> None:
+    """Wheels for a platform, and what has yet to be built."""
+    files = {
+        "pure": "pure-1-py3-none-any.whl",
+        "cffi": "cffi-1-cp313-cp313-manylinux_2_17_x86_64.whl",
+        "old": "old-1.tar.gz",
+    }
+
+    assert layers.native([replace(DJANGO, name=name, file=file) for name, file in files.items()]) == {"cffi", "old"}
+
+
 def test_a_distribution_named_like_a_shared_layer() -> None:
     """A name of a distribution that is a shared layer's too does no harm."""
     before = layers.plan({"x": 10})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from estiba.lock.model import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from estiba.lock.model import Distribution
 
@@ -16,9 +16,11 @@ _OWN_LAYER: Final = 1_000_000
 """Bytes from which on a distribution is worth a layer of its own."""
 
 _SINGLES: Final = 8
-"""How many may have one; an image has five more layers, and engines slow down with dozens."""
+"""How many may have one; an image has up to eight more layers, and engines slow down with dozens."""
 
-_SHARED: Final = ("small", "small-2")
+_PURE: Final = ("small", "small-2")
+_NATIVE: Final = "small-native"
+_SHARED: Final = (*_PURE, _NATIVE)
 
 
 def measure(distributions: Sequence[Distribution]) -> dict[str, int]:
@@ -30,16 +32,24 @@ def measure(distributions: Sequence[Distribution]) -> dict[str, int]:
     return sizes
 
 
-def plan(sizes: Mapping[str, int], previous: Sequence[Layer] = ()) -> tuple[Layer, ...]:
+def native(distributions: Sequence[Distribution]) -> frozenset[str]:
+    """Return the names of those that differ between platforms: their wheels say so, or have yet to be built."""
+    return frozenset(one.name for one in distributions if not one.file.endswith("-any.whl"))
+
+
+def plan(
+    sizes: Mapping[str, int], previous: Sequence[Layer] = (), *, native: Collection[str] = ()
+) -> tuple[Layer, ...]:
     """Assign every distribution to a layer.
 
     A distribution stays where it was, whatever its size is now: moving it would change two layers that nobody asked
-    to change. New ones get a layer of their own if they are big and layers are left, else the shared layer with the
-    fewest bytes.
+    to change. New ones get a layer of their own if they are big and layers are left, else a shared one: native ones
+    theirs, so that all platforms have the others' in common, and these the one with the fewest bytes.
 
     Args:
         sizes: Name and size of each distribution.
         previous: The plan of the last lock.
+        native: Names of those that are not the same on every platform.
     """
     place = {name: layer.name for layer in previous for name in layer.distributions if name in sizes}
     new = sorted(sizes.keys() - place.keys(), key=lambda name: (-sizes[name], name))
@@ -52,7 +62,7 @@ def plan(sizes: Mapping[str, int], previous: Sequence[Layer] = ()) -> tuple[Laye
         if sizes[name] >= _OWN_LAYER and singles < _SINGLES and name not in place.values():
             place[name], singles = name, singles + 1
         else:
-            target = _choose_shared(filled, sizes[name])
+            target = _NATIVE if name in native else _choose_pure(filled, sizes[name])
             place[name] = target
             filled[target] += sizes[name]
     names = sorted(set(place.values()))
@@ -62,9 +72,9 @@ def plan(sizes: Mapping[str, int], previous: Sequence[Layer] = ()) -> tuple[Laye
     )
 
 
-def _choose_shared(filled: Mapping[str, int], size: int) -> str:
+def _choose_pure(filled: Mapping[str, int], size: int) -> str:
     """Fill the first shared layer up to a size that is worth splitting, then keep both about equal."""
-    first, second = _SHARED
+    first, second = _PURE
     if filled[first] + size <= 3 * _OWN_LAYER and not filled[second]:
         return first
     return first if filled[first] <= filled[second] else second

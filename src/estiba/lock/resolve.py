@@ -191,7 +191,7 @@ def _resolve(
             found, gone = debian.merge((*found, *toolchain)), sorted({*gone, *gone_too})
         workshop.tell("checking the shared libraries that the wheels need")
         _check_libraries(root, project, workshop, found=found, resolution=resolution)
-    sizes = layers.measure(resolution.distributions)
+    sizes, native = layers.measure(resolution.distributions), layers.native(resolution.distributions)
     made = Lock(
         inputs=Digest("0" * 64),
         python=project.python,
@@ -201,7 +201,7 @@ def _resolve(
         debs=tuple(found),
         distributions=resolution.distributions,
         build_distributions=resolution.build_distributions,
-        layers=layers.plan(sizes, previous.layers if previous else ()),
+        layers=layers.plan(sizes, previous.layers if previous else (), native=native),
     )
     return made, resolution, gone
 
