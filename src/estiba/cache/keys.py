@@ -77,12 +77,12 @@ def generate(name: str, file: Path, *, runner: Runner = run) -> SigningKey:
     _refuse_shared(beside)
     secret = runner(["nix", "key", "generate-secret", "--key-name", name]).stdout
     _write(absolute, secret, mode=0o600)
-    public = PublicKey(_to_public(secret, runner))
+    public = PublicKey(_to_public(secret))
     _write(beside, f"{public}\n", mode=0o644)
     return SigningKey(file=absolute, public=public)
 
 
-def load(file: Path, *, runner: Runner = run) -> SigningKey:
+def load(file: Path) -> SigningKey:
     """Read a pair of keys.
 
     Raises:
@@ -93,11 +93,13 @@ def load(file: Path, *, runner: Runner = run) -> SigningKey:
     if not _is_key(text, _SECRET_BYTES):
         message = f"{absolute} holds no secret key"
         raise CacheError(message, hint="name the file that `invoke cache.keygen` wrote, not the one that ends in .pub")
-    return SigningKey(file=absolute, public=PublicKey(_to_public(text, runner)))
+    return SigningKey(file=absolute, public=PublicKey(_to_public(text)))
 
 
-def _to_public(secret: str, runner: Runner) -> str:
-    return runner(["nix", "key", "convert-secret-to-public"], stdin=secret).stdout.strip()
+def _to_public(secret: str) -> str:
+    """Do what `nix key convert-secret-to-public` does: libsodium's secret keys are the seed and the public key."""
+    name, _, encoded = secret.strip().partition(":")
+    return f"{name}:{base64.b64encode(base64.b64decode(encoded)[-_PUBLIC_BYTES:]).decode()}"
 
 
 def _is_key(text: str, size: int) -> bool:
