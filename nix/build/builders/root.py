@@ -7,6 +7,7 @@ as the image's user.
 import ctypes
 import os
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -16,6 +17,7 @@ UID = 10001
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x1000, 0x4000, 0x40000
+_WRITABLE = ("/tmp", "/run", "/root", "/sys")  # noqa: S108 - inside the root
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -80,8 +82,8 @@ class Root:
     def prepare(self) -> None:
         """Make the places to mount on."""
         self.top.mkdir(parents=True, exist_ok=True)
-        of_tree = {path.name: os.readlink(path) for path in self.tree.iterdir() if path.is_symlink()}  # noqa: PTH115
-        for place, target in {**of_tree, **self.links}.items():
+        links = {place: os.readlink(path) for place, path in self._of_tree() if path.is_symlink()}  # noqa: PTH115
+        for place, target in {**links, **self.links}.items():
             here = self.top / place.lstrip("/")
             here.parent.mkdir(parents=True, exist_ok=True)
             if not here.is_symlink():
@@ -95,13 +97,24 @@ class Root:
                 here.touch()
 
     def _places(self) -> dict[str, Path]:
-        folders = {f"/{path.name}": path for path in self.tree.iterdir() if path.is_dir() and not path.is_symlink()}
+        of_tree = {place: path for place, path in self._of_tree() if not path.is_symlink()}
         # Places that programs write to are ordinary folders of the build.
-        for name in ("/tmp", "/run", "/root", "/sys"):  # noqa: S108 - inside the root
-            folders.pop(name, None)
+        for name in _WRITABLE:
+            of_tree.pop(name, None)
             (self.top / name[1:]).mkdir(parents=True, exist_ok=True)
         host = {"/proc": Path("/proc"), "/dev": Path("/dev"), "/nix/store": Path("/nix/store")}
-        return {**folders, **host, **self.binds}
+        return {**of_tree, **host, **self.binds}
+
+    def _of_tree(self, place: str = "") -> Iterator[tuple[str, Path]]:
+        """Yield what of the tree is seen where, folders as they are but for those that lack a place for a bind."""
+        for path in (self.tree / place[1:]).iterdir():
+            here = f"{place}/{path.name}"
+            inside = [bind for bind in self.binds if bind.startswith(f"{here}/") and here not in _WRITABLE]
+            # A folder of the store takes nothing new: what is below a place in it is bound one by one instead.
+            if path.is_dir() and not path.is_symlink() and any(not (self.tree / bind[1:]).exists() for bind in inside):
+                yield from self._of_tree(here)
+            else:
+                yield here, path
 
     def enter(self, cwd: str) -> None:
         """Become the program's process: new namespaces, mounts, new root. Runs between fork and exec."""
