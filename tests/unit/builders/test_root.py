@@ -45,6 +45,22 @@ def test_programs_can_write_to_their_own_places(prepared: root.Root) -> None:
     assert places["/etc"] == prepared.tree / "etc"
 
 
+def test_folder_of_the_tree_takes_what_it_has_no_place_for(tmp_path: Path) -> None:
+    """A folder that is not in the tree is seen inside one that is, beside what that one has."""
+    tree, uploads = tmp_path / "tree", tmp_path / "uploads"
+    (tree / "var/lib").mkdir(parents=True)
+    (tree / "var/cache").mkdir()
+    (tree / "var/lock").symlink_to("/run/lock")
+    uploads.mkdir()
+    made = root.Root(tree=tree, top=tmp_path / "top", binds={"/var/lib/site/uploads": uploads})
+    made.prepare()
+
+    assert set(made._places()) >= {"/var/cache", "/var/lib/site/uploads"}
+    assert not {"/var", "/var/lib", "/var/lock"} & made._places().keys()
+    assert (made.top / "var/lib/site/uploads").is_dir()
+    assert str((made.top / "var/lock").readlink()) == "/run/lock"
+
+
 def test_preparing_twice_is_harmless(prepared: root.Root) -> None:
     """Several programs may be started in one root."""
     prepared.prepare()
