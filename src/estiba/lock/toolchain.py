@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba import config, nix
 from estiba.digest import Digest
-from estiba.errors import CommandError, ResolutionError
+from estiba.errors import CommandError, ConfigError, ResolutionError
 from estiba.lock import debs, fetch, model
 from estiba.lock.model import Distribution, Lock
 from estiba.nixlog import BuildLog
@@ -55,8 +55,12 @@ class Toolchain:
         """Call a hook of an sdist's backend in the root that the sdist will be built in.
 
         Raises:
+            ConfigError: The library, which knows how to build, is not on hand.
             ResolutionError: The hook failed; carries its last lines.
         """
+        if not config.load().flake:
+            problem = "its build backend wants programs or headers, and nothing is on hand to ask it in the sandbox"
+            raise ConfigError(choice.file, [problem], hint="enter the library's shell first: ./nixw develop")
         with self._one_at_a_time, tempfile.TemporaryDirectory(prefix="estiba-") as scratch:
             self.workshop.tell(f"asking the build backend of {choice.file} in the sandbox")
             lock = self._fetch(choice)
