@@ -53,7 +53,7 @@ def test_sdist_that_asks_for_headers_before_it_tells_its_metadata(service: Path)
     said = refuse(service, "lock", code=5)
     assert "the build backend of mysqlclient-2.2.7.tar.gz fails:" in said
     assert "Can not find valid pkg-config name." in said
-    assert "[tool.estiba]: debian-build = [" in said
+    assert 'hint: add to [tool.estiba]: debian-build = ["libmariadb-dev"]' in said
     assert not (service / "estiba.lock").exists()
 
     configure(service, debian_build=["default-libmysqlclient-dev", "pkg-config"])

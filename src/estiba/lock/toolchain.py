@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from packaging.requirements import Requirement
+
 from estiba import config, nix
 from estiba.digest import Digest
 from estiba.errors import CommandError, ConfigError, ResolutionError
-from estiba.lock import debs, fetch, model
+from estiba.lock import debs, fetch, model, packages
 from estiba.lock.model import Distribution, Lock
 from estiba.nixlog import BuildLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from estiba.lock.apt import AptRoot
     from estiba.lock.backend import Question
@@ -26,10 +28,6 @@ if TYPE_CHECKING:
     from estiba.lock.workshop import Workshop
 
 _SHOWN: Final = 20
-_HINT: Final = (
-    "name the Debian packages that have the headers or programs it misses in [tool.estiba]: "
-    'debian-build = ["lib…-dev"]; or take a version that has a wheel'
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +72,8 @@ class Toolchain:
             }
             path = Path(scratch, "request.json")
             path.write_text(json.dumps(request, sort_keys=True), encoding="utf-8")
-            answer: dict[str, Any] = json.loads(self._build(choice, path).read_text(encoding="utf-8"))
+            present = {deb.name for deb in lock.debs}
+            answer: dict[str, Any] = json.loads(self._build(choice, path, present).read_text(encoding="utf-8"))
         return answer
 
     def _fetch(self, choice: Choice) -> Lock:
@@ -108,7 +107,7 @@ class Toolchain:
         fetch.apply(lock, plan, self.workshop, advance=lambda _: None)
         return lock
 
-    def _build(self, choice: Choice, request: Path) -> Path:
+    def _build(self, choice: Choice, request: Path, present: Collection[str]) -> Path:
         library = config.load().flake.removeprefix("path:")
         words = ("answer", "--impure", "--file", f"{library}/nix/backend.nix", "--argstr", "request", str(request))
         log = BuildLog()
@@ -123,4 +122,15 @@ class Toolchain:
             said = log.lines.get(f"backend-of-{choice.name}", [])
             tail = "\n".join(said[-_SHOWN:]) or log.failure() or error.tail
             msg = f"the build backend of {choice.file} fails:\n{tail}"
-            raise ResolutionError(msg, hint=_HINT) from error
+            raise ResolutionError(msg, hint=self._advise(choice, present)) from error
+
+    def _advise(self, choice: Choice, present: Collection[str]) -> str:
+        """Name the setting that helps, and the packages where they are known."""
+        known = packages.find([Requirement(choice.name)], python=self.python).get(choice.name, {})
+        missing = [name for name in known.get("debian-build", ()) if name not in present]
+        if missing:
+            return f"add to [tool.estiba]: debian-build = {json.dumps(missing)}"
+        return (
+            "name the Debian packages that have the headers or programs it misses in [tool.estiba]: "
+            'debian-build = ["lib…-dev"]; or take a version that has a wheel'
+        )

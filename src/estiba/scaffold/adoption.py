@@ -14,7 +14,8 @@ from packaging.utils import canonicalize_name, is_normalized_name
 
 from estiba import django
 from estiba.errors import ConfigError, ScaffoldError
-from estiba.scaffold import evidence, packages, service
+from estiba.lock import packages
+from estiba.scaffold import evidence, service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
