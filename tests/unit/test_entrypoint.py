@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from estiba_runtime import commands
+from estiba_runtime import commands, databases
 from estiba_runtime.cpus import count_workers, cpu_limit
 from estiba_runtime.failure import EX_CONFIG, EX_USAGE, StartError, parse_number, redact
 
@@ -198,6 +198,22 @@ def test_scheduler_commands_are_found_by_their_files(tmp_path: Path, monkeypatch
 def test_migrate_locks_the_database_that_it_works_on(arguments: list[str], expected: str) -> None:
     """The alias is the one that the arguments name."""
     assert commands._database(arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("engine", "name", "lost"),
+    [
+        ("django.db.backends.sqlite3", "db.sqlite3", "{folder}/db.sqlite3"),
+        ("django.contrib.gis.db.backends.spatialite", "file:new/db?mode=rwc", "{folder}/new/db"),
+        ("django.db.backends.sqlite3", ":memory:", "memory"),
+        ("django.db.backends.sqlite3", "/dev/shm/db.sqlite3", ""),
+        ("django.db.backends.postgresql", "app", ""),
+    ],
+    ids=["file", "uri", "memory", "volume", "server"],
+)
+def test_lost_databases_are_known(tmp_path: Path, engine: str, name: str, lost: str) -> None:
+    """A database in the image's own file system ends with its process, one on a volume or a server does not."""
+    assert databases.find_loss({"ENGINE": engine, "NAME": name}, tmp_path) == lost.format(folder=tmp_path)
 
 
 def test_prepare_gives_a_home_and_the_import_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

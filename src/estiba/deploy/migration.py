@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from estiba.deploy.program import Programs
 
 _APPLIED: Final = re.compile(r"^ *Applying ([\w.]+)\.\.\. OK", re.MULTILINE)
+_UNUSABLE: Final = 78
+"""The entry point's exit code where the service's settings cannot be used."""
+
 _LOCK_SECONDS: Final = 10
 """How long a migration may keep everybody else waiting for a table that it cannot have yet."""
 
@@ -32,7 +35,10 @@ def apply(machine: Machine, programs: Programs) -> tuple[str, ...]:
         return find_applied(ran.output)
     reason = f"ended with {ran.code}" if ran.code is not None else f"did not end within {limit} seconds"
     msg = f"the migrations {reason}:\n{ran.tail()}"
-    hint = "mend the migration; migrate-limit in [tool.estiba.targets] allows more time"
+    where = f"[tool.estiba.targets.{machine.settings.name}]"
+    hint = f"mend the migration; migrate-limit in {where} allows more time"
+    if ran.code == _UNUSABLE:
+        hint = f"see to the settings; variables that they read belong into env of {where}, secrets into its env-file"
     raise DeployError(msg, hint=hint)
 
 

@@ -137,10 +137,13 @@ def migrate(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     """Run `manage.py migrate` and return its exit code; on PostgreSQL one process at a time runs it.
 
     Raises:
-        StartError: Another process held the lock for longer than `MIGRATE_LOCK_TIMEOUT` seconds.
+        StartError: Another process held the lock for longer than `MIGRATE_LOCK_TIMEOUT` seconds, or the database would
+            be lost with this process.
     """
     command = manage_command(env, "migrate", "--noinput", *arguments)
-    with databases.migration_lock(_database(arguments), parse_number(env, "MIGRATE_LOCK_TIMEOUT", _LOCK_WAIT)) as keep:
+    alias = _database(arguments)
+    databases.refuse_loss(alias)
+    with databases.migration_lock(alias, parse_number(env, "MIGRATE_LOCK_TIMEOUT", _LOCK_WAIT)) as keep:
         return _run_child(command, env, keep or (lambda: None))
 
 

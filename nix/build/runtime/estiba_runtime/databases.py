@@ -8,12 +8,13 @@ import threading
 import time
 import traceback
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba_runtime.failure import EX_CONFIG, EX_TEMPFAIL, EX_UNAVAILABLE, StartError, redact, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 LOCK: Final = int.from_bytes(b"estibamg", "big")
 _FIRST_REPORT: Final = 1.0
@@ -64,6 +65,39 @@ def migration_lock(alias: str, limit: float) -> Iterator[Callable[[], None] | No
         _take_lock(cursor, limit)
         yield lambda: _keep_alive(cursor)
     connection.close()
+
+
+def refuse_loss(alias: str) -> None:
+    """Refuse to migrate a database that nobody would see again.
+
+    Raises:
+        StartError: It is in memory, or a file in the image.
+    """
+    place = find_loss(_load_settings().get(alias, {}))
+    if place:
+        message = (
+            f"the settings keep the database {alias!r} in {place}, which is lost when this process ends: let them take"
+            " it from the environment, such as DATABASE_URL, or keep the file on a volume"
+        )
+        raise StartError(message, EX_CONFIG)
+
+
+def find_loss(one: Mapping[str, Any], root: Path = Path("/")) -> str:
+    """Return where SQLite would have a database that ends with this process or its container; empty if nowhere.
+
+    Args:
+        one: The database's settings.
+        root: The image's own file system; what is on another one has been put there to stay.
+    """
+    if not str(one.get("ENGINE", "")).endswith(("sqlite3", "spatialite")):
+        return ""
+    name = str(one.get("NAME") or "")
+    if ":memory:" in name or "mode=memory" in name:
+        return "memory"
+    file = Path(name.removeprefix("file:").partition("?")[0]).absolute()
+    folder = next(folder for folder in file.parents if folder.exists())
+    kept = folder.stat().st_dev != root.stat().st_dev and os.access(folder, os.W_OK)
+    return "" if kept else str(file)
 
 
 class _Attempt(threading.Thread):
