@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -188,6 +189,19 @@ def test_builds_in_the_sandbox(machine: Machine) -> None:
     assert done.returncode == 0, done.stderr
     seen = machine.home / ".local/share/estiba/store" / done.stdout.strip().lstrip("/")
     assert [line.split(":")[0] for line in seen.read_text().splitlines()[2:]] == ["lo"]
+
+
+def test_ordinary_user_proves_a_build(machine: Machine) -> None:
+    """Who is not root builds an image in the store of his own, and the same one in another world."""
+    script = (
+        "cp -r tests/fixtures/services/tiny .. && cd ../tiny && echo 'from estiba.tasks import ns' >tasks.py"
+        " && invoke fetch >&2 && invoke build.verify --json"
+    )
+    done = machine.run("develop", "--command", "sh", "-c", script)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["same"], told
+    assert {"store", "source path", "home", "time zone", "locale", "umask"} <= set(told["varied"])
 
 
 def test_develop_without_a_network(machine: Machine) -> None:
