@@ -98,12 +98,21 @@ let
   )
   // service.env;
 
-  wheelFor =
-    platform: record:
-    python.wheel (
-      { inherit compiler record; }
-      // (if record.kind == "sdist" then { file = builtSdist platform record; } else { })
-    );
+  # Each is worked out once, however many layers and environments have it; a wheel's file says for which platforms it is.
+  wheelFor = platform: record: wheels.${keyOf platform record};
+  keyOf = platform: record: if record.kind == "sdist" then "${platform} ${record.file}" else record.file;
+  wheels = builtins.listToAttrs (
+    builtins.concatMap (
+      platform:
+      map (record: {
+        name = keyOf platform record;
+        value = python.wheel compiler (
+          { inherit record; }
+          // (if record.kind == "sdist" then { file = builtSdist platform record; } else { })
+        );
+      }) (lock.distributions ++ lock.build_distributions)
+    ) lock.platforms
+  );
 
   builtSdist =
     platform: record:

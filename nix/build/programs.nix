@@ -110,7 +110,7 @@ rec {
   pythonTools = venv {
     name = "estiba-tools";
     python = "${tools.builderPython}/usr/bin/python3.11";
-    sources = map (record: python.wheel { inherit compiler record; }) tools.distributions;
+    sources = map (record: python.wheel compiler { inherit record; }) tools.distributions;
   };
 
   /**

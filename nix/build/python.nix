@@ -10,7 +10,7 @@
 
     # Type
     ```
-    wheel :: { compiler, record, file } -> Derivation
+    wheel :: Compiler -> { record, file } -> Derivation
     ```
 
     # Arguments
@@ -19,14 +19,17 @@
     - file: the wheel, by default the locked artifact; for an sdist the derivation that built it
   */
   wheel =
+    compiler:
+    let
+      library = compilerBuilder compiler "library" "installer" { wheel = installer; };
+    in
     {
-      compiler,
       record,
       file ? artifact record,
     }:
     # Nix builds what is ready in the order of the names, and everything waits for these: they come before the layers.
     compilerBuilder compiler "distribution" "dist-${record.name}-${record.version}" {
-      installer = compilerBuilder compiler "library" "installer" { wheel = installer; };
+      installer = library;
       inherit (compiler) python;
       inherit (record) file;
       wheel = file;
