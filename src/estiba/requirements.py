@@ -21,8 +21,10 @@ _PYPROJECT: Final = "pyproject.toml"
 SOURCES: Final = ("requirements.in", "requirements.txt")
 """Where runtime requirements stand without `[project] dependencies`, the first that exists."""
 
+DEV_GROUPS: Final = ("dev", "test")
+"""The dependency groups that are locked for development and checks unless others are named."""
+
 _DEV_SOURCES: Final = ("requirements-dev.in", "requirements-dev.txt")
-_DEFAULT_GROUPS: Final = ("dev", "test")
 _COMMENT: Final = re.compile(r"(^|\s)#.*$")
 _INCLUDES: Final = ("-r", "--requirement")
 _CONSTRAINTS: Final = ("-c", "--constraint")
@@ -116,7 +118,7 @@ def _load_declared(pyproject: Mapping[str, Any], groups: Sequence[str], problems
 
 
 def _load_groups(table: Mapping[str, Any], groups: Sequence[str] | None, problems: list[str]) -> list[str]:
-    wanted = list(groups) if groups is not None else [name for name in _DEFAULT_GROUPS if name in table]
+    wanted = list(groups) if groups is not None else [name for name in DEV_GROUPS if name in table]
     try:
         lines = [line for name in wanted for line in resolve_dependency_groups(table, name)]
     except (LookupError, ValueError, TypeError) as error:

@@ -88,7 +88,7 @@ def test_closed_table_is_an_error(tmp_path: Path) -> None:
     """Where TOML allows no further table, the text to write by hand is shown."""
     folder = site(tmp_path, **{"pyproject.toml": "tool = { ruff = { line-length = 100 } }\n"})
 
-    with pytest.raises(ScaffoldError, match=r"by hand:\n\n\[tool.estiba\]\npython = "):
+    with pytest.raises(ScaffoldError, match=r"by hand:\n\n\[tool.estiba\]\nplatforms = "):
         adoption.plan(folder)
 
 
@@ -339,6 +339,6 @@ def test_other_folders_are_refused(tmp_path: Path, files: dict[str, str], messag
 
 def test_written_settings_are_toml(tmp_path: Path) -> None:
     """Values with quotes, backslashes and letters of any language survive."""
-    settings = {"a": 'x "y" \\ ñ', "b": ["ü", "\t"]}
+    table = {"a": 'x "y" \\ ñ', "b": ["ü", "\t"]}
 
-    assert tomllib.loads("\n".join(adoption._assign(settings))) == settings
+    assert tomllib.loads("\n".join(adoption._assign(table))) == table

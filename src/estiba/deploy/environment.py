@@ -24,23 +24,28 @@ REDIS_FOLDER: Final = "/run/redis"
 
 REDIS_SOCKET: Final = f"{REDIS_FOLDER}/redis.sock"
 
+_OWN: Final = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "MEDIA_ROOT", "SECRET_KEY")
+_PREFIXES: Final = ("", "DJANGO_")
 _LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _QUOTED: Final = re.compile(r"(['\"])(.*)\1")
+
+
+def names() -> frozenset[str]:
+    """Return the variables that a service finds without being told them by its target's settings."""
+    return frozenset({*servers(), *(f"{prefix}{name}" for prefix in _PREFIXES for name in _OWN)})
 
 
 def build(settings: Settings, folder: Folder, release: Release, port: int) -> dict[str, str]:
     """Return the whole environment; what the target's settings say beats all else, then comes the target's file."""
     # An address without the usual port stands for whatever is in front of this machine.
     origins = [f"http://{host}:{port}" for host in settings.hosts] + [f"https://{host}" for host in settings.hosts]
+    own = (",".join(settings.hosts), ",".join(origins), release.media, folder.secret())
     return {
         **release.env,
-        **_servers(),
-        "ALLOWED_HOSTS": ",".join(settings.hosts),
-        "CSRF_TRUSTED_ORIGINS": ",".join(origins),
+        **servers(),
+        **{f"{prefix}{name}": value for prefix in _PREFIXES for name, value in zip(_OWN, own, strict=True)},
         # A deployment waits for the database before it starts anything; half a second less for each start.
         "DB_WAIT_TIMEOUT": "0",
-        "MEDIA_ROOT": release.media,
-        "SECRET_KEY": folder.secret(),
         # nginx speaks plain HTTP here; what ends TLS in front of it redirects as well.
         "SSL_REDIRECT": "false",
         **(load(settings.env_file) if settings.env_file else {}),
@@ -71,7 +76,7 @@ def load(path: Path) -> dict[str, str]:
     return found
 
 
-def _servers() -> Mapping[str, str]:
+def servers() -> Mapping[str, str]:
     """Tell programs where the servers are, in the spellings that are common; trust takes the place of passwords."""
     database = {"HOST": POSTGRESQL_FOLDER, "PORT": "5432", "USER": DATABASE, "PASSWORD": ""}
     return {

@@ -152,7 +152,8 @@ class Host:
     def urls(self) -> dict[str, str]:
         """See `Target.urls`."""
         door = self._machine.door()
-        return {"page": f"http://{door.host}/", "ready": f"http://{door.host}{self.settings.ready}"}
+        page = next(iter(self.settings.smoke), "/")
+        return {"page": f"http://{door.host}{page}", "ready": f"http://{door.host}{self.settings.ready}"}
 
     @property
     def _folder(self) -> Folder:

@@ -10,6 +10,7 @@ from estiba.deploy.probe import Door
 from estiba.deploy.servers import SERVERS, Servers
 from estiba.deploy.supervisor import Supervisor, until
 from estiba.deploy.unit import Unit
+from estiba.errors import DeployError
 from estiba.process import run
 
 if TYPE_CHECKING:
@@ -107,7 +108,14 @@ class Machine:
         self._install(slot, entry.release, lambda place: programs.web(place, self.shelf.run(entry.number)))
         self.supervisor.up(slot)
         door = self.door_of(entry)
-        self.supervisor.wait_ready(slot, lambda: door.is_ready(self.settings.ready), self.settings.ready_limit)
+        ready = self.settings.ready
+        try:
+            self.supervisor.wait_ready(slot, lambda: door.is_ready(ready), self.settings.ready_limit)
+        except DeployError as error:
+            if not (problem := door.get(ready) and door.problem(ready)):
+                raise
+            msg = f"{problem}; {error}"
+            raise DeployError(msg) from error
 
     def door_of(self, entry: Entry) -> Door:
         """Return where a release is asked that is not served yet."""

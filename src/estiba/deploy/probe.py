@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 TIMEOUT: Final = 10.0
 
 _OK: Final = 200
-_NOT_FOUND: Final = 404
 _REFUSAL: Final = 400
+_FAILURE: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +40,12 @@ class Door:
             return 0
 
     def is_ready(self, path: str) -> bool:
-        """Tell whether the service says that it is ready; one that has no such page is ready when it answers."""
-        return self.get(path) in {_OK, _NOT_FOUND}
+        """Tell whether the service says that it is ready.
+
+        One that has no such page is ready when it answers, also with a redirection, such as to where users log in.
+        A refusal of the host's name is no answer of a page.
+        """
+        return _OK <= (status := self.get(path)) < _FAILURE and status != _REFUSAL
 
     def problem(self, path: str) -> str:
         """Return what is wrong with a page, or an empty string."""

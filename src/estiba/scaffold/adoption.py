@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import tempfile
 import tomllib
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from packaging.utils import canonicalize_name, is_normalized_name
 
-from estiba import django
+from estiba import django, project
+from estiba.deploy import environment
 from estiba.errors import ConfigError, ScaffoldError
 from estiba.lock import packages
-from estiba.scaffold import evidence, service
+from estiba.scaffold import deployment, evidence, service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,8 +91,10 @@ def plan(folder: Path, *, flake: str = "") -> Adoption:
     """
     study = evidence.Study(folder=folder, pyproject=_load(folder))
     seen = evidence.find_modules(study)
-    wanted = evidence.find_requirements(study)
+    wanted = evidence.find_requirements(study, seen, has_database=deployment.find_database(study, seen))
     python = evidence.choose_python(study, wanted)
+    _choose_platform(study)
+    wanted += evidence.find_dev_requirements(study)
     for name, needs in packages.find(wanted, python=python, geography="django.contrib.gis" in seen.words).items():
         study.decided.append(
             f"Debian packages for {name}: {', '.join(name for names in needs.values() for name in names)}"
@@ -98,6 +102,7 @@ def plan(folder: Path, *, flake: str = "") -> Adoption:
         for key, names in needs.items():
             study.settings[key] = sorted({*study.settings.get(key, []), *names})
     _find_variables(study, seen)
+    deployment.find_page(study, seen, (folder / study.settings.get("manage", "manage.py")).parent)
     study.settings["include"] = sorted(
         word for word in seen.words if _LEFT_OUT.fullmatch(word) and (folder / word).is_file()
     )
@@ -149,10 +154,25 @@ def _find_variables(study: Study, seen: Survey) -> None:
     if needed:
         listed = ", ".join(f"{one.name} ({one.place})" for one in needed)
         study.undecided.append(f"the running service needs these variables, which have no default: {listed}")
+    given = {*environment.names(), *study.settings.get("targets", {}).get("local", {}).get("env", {})}
+    if left := [one.name for one in needed if one.name not in given]:
+        study.undecided.append(
+            f"before `invoke deploy`, set {', '.join(left)} in [tool.estiba.targets.local.env], secrets in a file that"
+            " env-file in [tool.estiba.targets.local] names"
+        )
     if missing:
         study.decided.append(f"env: values for the build alone, for {', '.join(one.name for one in missing)}")
     if some := [one.name for one in seen.variables if one.conditional and one.name not in PROVIDED]:
         study.undecided.append(f"read under a condition, add to [tool.estiba.env] if the build asks: {', '.join(some)}")
+
+
+def _choose_platform(study: Study) -> None:
+    """Start with the platform of this machine: what has no wheel for another one cannot be built for it."""
+    own = f"{platform.machine()}-linux"
+    if own in project.PLATFORMS:
+        study.settings["platforms"] = [own]
+        (other,) = {*project.PLATFORMS} - {own}
+        study.decided.append(f"platforms = {own}: this machine's; add {other} if all requirements have wheels for it")
 
 
 def _build_value(variable: Variable) -> str:
@@ -163,6 +183,10 @@ def _build_value(variable: Variable) -> str:
 def _find_gaps(study: Study, seen: Survey) -> None:
     """Tell what the settings lack, and what the build cannot do by itself."""
     shown = seen.sources[-1].shown
+    if (study.folder / "package.json").is_file():
+        study.undecided.append("package.json: what npm builds has to be among the files in git, a build runs no npm")
+    if seen.sources[-1].name != study.settings["settings"]:
+        return
     if not seen.names & {"SECRET_KEY"}:
         study.undecided.append(f'no SECRET_KEY in {shown}: write SECRET_KEY = os.environ["SECRET_KEY"]')
     if not seen.names & {"STATIC_ROOT"}:
@@ -199,11 +223,16 @@ def _take_from_template(flake: str) -> dict[str, str]:
 def _extend(study: Study) -> dict[str, str]:
     """Return what to add to pyproject.toml, after a look at whether it still reads the same."""
     settings = study.settings
-    tables = {key: settings[key] for key in ("env", "groups") if settings.get(key)}
+    nested = {key: settings[key] for key in ("env", "groups") if settings.get(key)}
+    for name, target in settings.get("targets", {}).items():
+        plain = {f"targets.{name}": {key: value for key, value in target.items() if key != "env"}}
+        env = {f"targets.{name}.env": target.get("env")}
+        nested |= {key: table for key, table in {**plain, **env}.items() if table}
     path = study.folder / _PYPROJECT
     lines = [] if path.exists() else ["[project]", *_assign({"name": _name(study), "version": "0"}), ""]
-    lines += ["[tool.estiba]", *_assign({key: value for key, value in settings.items() if value and key not in tables})]
-    for key, table in tables.items():
+    flat = {key: value for key, value in settings.items() if value and not isinstance(value, dict)}
+    lines += ["[tool.estiba]", *_assign(flat)]
+    for key, table in nested.items():
         lines += ["", f"[tool.estiba.{key}]", *_assign(table)]
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     added = ("\n" if before.endswith("\n") else "\n\n" if before else "") + "\n".join([*lines, ""])

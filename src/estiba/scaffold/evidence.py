@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +28,10 @@ _DEVELOPMENT: Final = re.compile(r"(^|_)(dev|development|local|tests?|testing|ci
 _SETTINGS: Final = re.compile(r"INSTALLED_APPS|DATABASES|DEBUG\s*=|import \*")
 _RUNTIME: Final = ("production", "prod", "deploy", "requirements", "base", "common", "main")
 _DEV: Final = ("development", "dev", "local", "testing", "tests", "test")
+_DRIVER: Final = "psycopg[binary]"
+_DRIVERS: Final = frozenset({"psycopg", "psycopg-binary", "psycopg-c", "psycopg2", "psycopg2-binary"})
+_REASONS: Final = {"gunicorn": "the image is served by it", _DRIVER: "it reaches the database"}
+_GENERATED: Final = re.compile(r"using Django (\d+\.\d+)")
 _MINOR: Final = re.compile(r"(?:^|python[-:@]?)\s*(3\.\d+)", re.MULTILINE)
 _MODERN: Final = Version("5.1")
 _LATER: Final = ("5.1", "5.1.9", "5.2", "5.2.9", "6.0", "6.0.9", "6.1")
@@ -76,31 +81,67 @@ def find_modules(study: Study) -> Survey:
     return seen
 
 
-def find_requirements(study: Study) -> tuple[Requirement, ...]:
-    """Find the file with the runtime requirements, see to gunicorn, and return the requirements."""
+def find_requirements(study: Study, seen: Survey, *, has_database: bool) -> tuple[Requirement, ...]:
+    """Find the file with the runtime requirements, see to gunicorn and a driver, and return the requirements.
+
+    Args:
+        study: The project.
+        seen: Its settings.
+        has_database: Whether they can use PostgreSQL.
+    """
     _choose_groups(study)
     groups = study.settings.get("groups", {}).get("runtime", [])
     source = "pyproject.toml" if groups else _find_source(study)
     if not source:
-        study.undecided.append(
-            "no requirements that can be read: write requirements.txt, for example with"
-            " `poetry export -o requirements.txt` or `pipenv requirements > requirements.txt`"
-        )
+        _start_requirements(study, seen)
         return ()
     lines, problems = requirements.read(study.folder, study.pyproject, source, runtime_groups=groups)
     study.undecided += problems
     wanted = tuple(map(Requirement, lines))
     study.decided.append(f"requirements come from {source}")
-    server = any(_name(one) == "gunicorn" for one in wanted)
+    names = {_name(one) for one in wanted}
+    lacking = [] if "gunicorn" in names else ["gunicorn"]
+    lacking += [_DRIVER] if has_database and not names & _DRIVERS else []
     included = [] if source in {"pyproject.toml", *requirements.SOURCES} else [f"-r {source}"]
-    if not server and source.endswith(".txt"):
-        included = [f"-r {source}", "gunicorn"]
-        study.decided.append("gunicorn is added in requirements.in: the image is served by it")
-    elif not server:
-        study.undecided.append(f"gunicorn is missing: add it to {source}, the image is served by it")
+    if lacking and source.endswith(".txt"):
+        included = [f"-r {source}", *lacking]
+        study.decided += [f"{one} is added in requirements.in: {_REASONS[one]}" for one in lacking]
+    else:
+        study.undecided += [f"{one} is missing: add it to {source}, {_REASONS[one]}" for one in lacking]
     if included:
         study.files["requirements.in"] = "\n".join([*included, ""])
     return wanted
+
+
+def find_dev_requirements(study: Study) -> tuple[Requirement, ...]:
+    """Return the requirements of tests and development, which are locked as well."""
+    if "dependency-groups" in study.pyproject:
+        source, groups = "pyproject.toml", study.settings.get("groups", {}).get("dev")
+        table = study.pyproject["dependency-groups"]
+        groups = groups or [name for name in requirements.DEV_GROUPS if name in table]
+        lines, _ = requirements.read(study.folder, {"dependency-groups": table}, source, runtime_groups=groups)
+    else:
+        found = next(_listed(study.folder, [""], ("requirements-dev",)), "")
+        source = found or study.files.get("requirements-dev.in", "").removeprefix("-r ").strip()
+        lines = requirements.read(study.folder, {}, source)[0] if source else ()
+    return tuple(map(Requirement, lines))
+
+
+def _start_requirements(study: Study, seen: Survey) -> None:
+    """Start the requirements of a project that has none; those of other tools have to be exported."""
+    signs = ("Pipfile", "setup.py", "setup.cfg", "environment.yml", "poetry.lock", "uv.lock", "requirements")
+    if study.pyproject or any((study.folder / name).exists() for name in signs):
+        study.undecided.append(
+            "no requirements that can be read: write requirements.txt, for example with"
+            " `poetry export -o requirements.txt` or `pipenv requirements > requirements.txt`"
+        )
+        return
+    generated = _GENERATED.search("".join(ast.get_docstring(source.tree) or "" for source in seen.sources))
+    lines = [f"django~={generated[1]}.0" if generated else "django", "gunicorn", _DRIVER]
+    study.files["requirements.in"] = "\n".join([*lines, ""])
+    study.undecided.append(
+        f"no requirements found: requirements.in is started with {', '.join(lines)}; add what else is imported"
+    )
 
 
 def choose_python(study: Study, wanted: tuple[Requirement, ...]) -> str:

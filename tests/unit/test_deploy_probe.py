@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import http.server
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from estiba.deploy.probe import Door
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """Answers with the status that the path names."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(int(self.path.strip("/")))
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
+        """Keep quiet."""
+
+
+@pytest.fixture(scope="module")
+def door() -> Iterator[Door]:
+    """Serve on a free port."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield Door(host="localhost", address="127.0.0.1", port=server.server_port)
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("status", "is_ready"),
+    [(200, True), (301, True), (302, True), (403, True), (404, True), (400, False), (500, False), (503, False)],
+)
+def test_any_answer_of_a_page_is_ready(door: Door, status: int, *, is_ready: bool) -> None:
+    """A service without such a page may say so or redirect; a failure, or a refusal of the host, is not ready."""
+    assert door.is_ready(f"/{status}") is is_ready
+
+
+def test_problem_is_what_is_answered(door: Door) -> None:
+    """What answers with less than 400 is no problem, all else is named."""
+    assert (door.problem("/302"), door.problem("/500")) == ("", "/500 answers 500")
