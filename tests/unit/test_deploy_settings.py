@@ -50,6 +50,11 @@ def test_memory_has_a_unit(text: str, size: int) -> None:
         pytest.param({"memory": "much"}, "'memory' is 'much', not a number with MB or GB, such as '2GB'", id="memory"),
         pytest.param({"ready": "readyz"}, "'ready' is 'readyz', not a path that starts with /", id="ready"),
         pytest.param({"smoke": ["/", "x"]}, "'smoke' has 'x', not a path that starts with /", id="smoke"),
+        pytest.param(
+            {"extensions": ["bloom", 'x"; DROP']},
+            "'extensions' has 'x\"; DROP', not a name of letters, digits, _ and -",
+            id="extensions",
+        ),
         pytest.param({"hosts": []}, "'hosts' must name at least one", id="hosts"),
         pytest.param({"env": {"A": 1}}, "'env' must be a table of strings, not {'A': 1}", id="entries"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import shutil
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,8 @@ from estiba.deploy.program import POSTGRESQL_DATA
 from estiba.errors import DeployError, TargetError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from estiba.deploy.folder import Folder
     from estiba.deploy.program import Programs
     from estiba.deploy.release import Release
@@ -24,6 +27,7 @@ _INITDB: Final = ("--auth=trust", "--data-checksums", "--encoding=UTF8", "--loca
 _LIMIT: Final = 120.0
 _POSTGRESQL_SOCKET: Final = "run/postgresql/.s.PGSQL.5432"
 _PROTOCOL: Final = (3 << 16).to_bytes(4, "big")
+_ERROR: Final = re.compile(rb"ERROR\0.*?M([^\0]*)\0", re.DOTALL)
 _READY: Final = b"Z\0\0\0\5I"
 _READY_TIMES: Final = 2
 
@@ -78,17 +82,47 @@ def answers_postgresql(folder: Folder) -> bool:
 
 def checkpoint(folder: Folder) -> None:
     """Have PostgreSQL write what it has to before it can end, so that its end takes no time, unless that fails."""
-    with contextlib.suppress(OSError), dial(folder.path / _POSTGRESQL_SOCKET, timeout=_LIMIT) as connection:
-        connection.sendall(_greet(_SUPERUSER, _SUPERUSER) + _pack(b"CHECKPOINT\0", kind=b"Q"))
-        received = b""
-        # It says twice that it is ready for a question: after the greeting, and after the answer.
-        while received.count(_READY) < _READY_TIMES and (more := connection.recv(4096)):
-            received += more
+    with contextlib.suppress(OSError):
+        _order(folder, _SUPERUSER, "CHECKPOINT")
+
+
+def extend(folder: Folder, names: Sequence[str]) -> None:
+    """Create extensions that the service's own user may not create.
+
+    Args:
+        folder: The target's.
+        names: The extensions.
+
+    Raises:
+        TargetError: PostgreSQL has no such extension, or does not answer.
+    """
+    for name in names:
+        try:
+            answer = _order(folder, DATABASE, f'CREATE EXTENSION IF NOT EXISTS "{name}"')
+        except OSError as error:
+            answer = f"ERROR\0M{error}\0".encode()
+        if found := _ERROR.search(answer):
+            msg = f"the extension {name} cannot be created: {found[1].decode(errors='replace')}"
+            hint = (
+                "name only extensions that Debian's package of PostgreSQL brings in extensions of the target's settings"
+            )
+            raise TargetError(msg, hint=hint)
 
 
 def answers_redis(folder: Folder) -> bool:
     """Tell whether Redis answers, its data loaded."""
     return _ask(folder, "run/redis/redis.sock", b"PING\r\n", b"+PONG")
+
+
+def _order(folder: Folder, name: str, statement: str) -> bytes:
+    """Have PostgreSQL do something in a database as its superuser, and return all that it answers."""
+    with dial(folder.path / _POSTGRESQL_SOCKET, timeout=_LIMIT) as connection:
+        connection.sendall(_greet(_SUPERUSER, name) + _pack(f"{statement}\0".encode(), kind=b"Q"))
+        received = b""
+        # It says twice that it is ready for a question: after the greeting, and after the answer.
+        while received.count(_READY) < _READY_TIMES and (more := connection.recv(4096)):
+            received += more
+    return received
 
 
 def _greet(user: str, name: str) -> bytes:

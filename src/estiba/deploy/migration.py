@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from estiba.deploy import database
 from estiba.errors import DeployError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ _APPLIED: Final = re.compile(r"^ *Applying ([\w.]+)\.\.\. OK", re.MULTILINE)
 _UNUSABLE: Final = 78
 """The entry point's exit code where the service's settings cannot be used."""
 
+_DENIED: Final = re.compile(r'permission denied to create extension "([^"]+)"')
 _LOCK_SECONDS: Final = 10
 """How long a migration may keep everybody else waiting for a table that it cannot have yet."""
 
@@ -23,8 +25,10 @@ def apply(machine: Machine, programs: Programs) -> tuple[str, ...]:
     """Migrate the database and return what was applied.
 
     Raises:
+        TargetError: An extension of the target's settings cannot be created.
         DeployError: A migration failed or took too long; PostgreSQL has taken back the one that it was at.
     """
+    database.extend(machine.folder, machine.settings.extensions)
     limit = machine.settings.migrate_limit
     env = {
         "MIGRATE_LOCK_TIMEOUT": str(limit),
@@ -37,6 +41,8 @@ def apply(machine: Machine, programs: Programs) -> tuple[str, ...]:
     msg = f"the migrations {reason}:\n{ran.tail()}"
     where = f"[tool.estiba.targets.{machine.settings.name}]"
     hint = f"mend the migration; migrate-limit in {where} allows more time"
+    if denied := _DENIED.search(ran.output):
+        hint = f'let {where} name it, extensions = ["{denied[1]}"]: it is then created before the migrations'
     if ran.code == _UNUSABLE:
         hint = f"see to the settings; variables that they read belong into env of {where}, secrets into its env-file"
     raise DeployError(msg, hint=hint)

@@ -23,6 +23,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "address": _TEXT,
     "env": (dict, "a table of strings"),
     "env-file": _TEXT,
+    "extensions": _NAMES,
     "folder": _TEXT,
     "hosts": _NAMES,
     "keep": _NUMBER,
@@ -33,6 +34,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "ready-limit": _NUMBER,
     "smoke": _NAMES,
 }
+_EXTENSION: Final = re.compile(r"[A-Za-z0-9_-]+")
 _MEMORY: Final = re.compile(r"(\d+)\s*(MB|GB)")
 _UNITS: Final = {"MB": 2**20, "GB": 2**30}
 _PORTS: Final = 65535
@@ -50,6 +52,7 @@ class Settings:
         hosts: Host names that the service answers to.
         env: Environment variables of the service.
         env_file: A file with more of them, `NAME=value` a line, for secrets; None without one.
+        extensions: Extensions of PostgreSQL that the service's own user may not create.
         keep: How many releases to keep for a rollback.
         memory: Bytes that PostgreSQL counts with; 0 for all that the machine has.
         migrate_limit: Seconds that migrations may take.
@@ -65,6 +68,7 @@ class Settings:
     hosts: tuple[str, ...]
     env: Mapping[str, str]
     env_file: Path | None
+    extensions: tuple[str, ...]
     keep: int
     memory: int
     migrate_limit: int
@@ -103,6 +107,7 @@ def load(folder: Path, name: str, targets: Mapping[str, Mapping[str, Any]], *, s
         hosts=tuple(table.get("hosts", ("localhost", "127.0.0.1", "[::1]"))),
         env=dict(table.get("env", {})),
         env_file=(folder / table["env-file"]).resolve() if "env-file" in table else None,
+        extensions=tuple(table.get("extensions", ())),
         keep=table.get("keep", 5),
         memory=_parse_memory(table.get("memory", "")),
         migrate_limit=table.get("migrate-limit", 300),
@@ -137,6 +142,8 @@ def _check_value(key: str, value: Any) -> list[str]:  # noqa: ANN401 - of the ty
             return [f"'ready' is {value!r}, not a path that starts with /"]
         case "smoke" if wrong := [path for path in value if not path.startswith("/")]:
             return [f"'smoke' has {wrong[0]!r}, not a path that starts with /"]
+        case "extensions" if wrong := [name for name in value if not _EXTENSION.fullmatch(name)]:
+            return [f"'extensions' has {wrong[0]!r}, not a name of letters, digits, _ and -"]
         case "hosts" if not value:
             return ["'hosts' must name at least one"]
         case _:

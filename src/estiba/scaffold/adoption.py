@@ -102,7 +102,9 @@ def plan(folder: Path, *, flake: str = "") -> Adoption:
         for key, names in needs.items():
             study.settings[key] = sorted({*study.settings.get(key, []), *names})
     _find_variables(study, seen)
-    deployment.find_page(study, seen, (folder / study.settings.get("manage", "manage.py")).parent)
+    root = (folder / study.settings.get("manage", "manage.py")).parent
+    deployment.find_page(study, seen, root)
+    deployment.find_extensions(study, root)
     study.settings["include"] = sorted(
         word for word in seen.words if _LEFT_OUT.fullmatch(word) and (folder / word).is_file()
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,33 @@ _TEXT: Final = Path(__file__).with_name("deployed_settings.txt")
 _REPLACED: Final = ("sqlite3", "postgresql")
 _ROUTES: Final = frozenset({"path", "re_path", "url"})
 _DEFAULT: Final = "local"
+_EXTENSION: Final = re.compile(r"""\bCreateExtension\(\s*(?:name\s*=\s*)?["']([\w-]+)["']""")
+# Those that PostgreSQL lets the owner of a database create.
+_TRUSTED: Final = frozenset(
+    (
+        "btree_gin",
+        "btree_gist",
+        "citext",
+        "cube",
+        "dict_int",
+        "fuzzystrmatch",
+        "hstore",
+        "intarray",
+        "isn",
+        "lo",
+        "ltree",
+        "pg_trgm",
+        "pgcrypto",
+        "plpgsql",
+        "seg",
+        "tablefunc",
+        "tcn",
+        "tsm_system_rows",
+        "tsm_system_time",
+        "unaccent",
+        "uuid-ossp",
+    )
+)
 
 
 def find_database(study: Study, seen: Survey) -> bool:
@@ -44,6 +72,21 @@ def find_database(study: Study, seen: Survey) -> bool:
         " let the settings take it from DATABASE_URL"
     )
     return False
+
+
+def find_extensions(study: Study, root: Path) -> None:
+    """Name the extensions of PostgreSQL that migrations ask for and a service's own user may not create."""
+    found: dict[str, str] = {}
+    for file in sorted(root.glob("**/migrations/*.py")):
+        text = file.read_text(errors="replace")
+        names = [*_EXTENSION.findall(text), *(["bloom"] if "BloomExtension(" in text else [])]
+        found |= {name: str(file.relative_to(root)) for name in names if name not in _TRUSTED}
+    if found:
+        _target(study)["extensions"] = sorted(found)
+        study.decided += [
+            f"targets.{_DEFAULT}.extensions has {name}: {shown} creates it, and a service may not"
+            for name, shown in sorted(found.items())
+        ]
 
 
 def find_page(study: Study, seen: Survey, root: Path) -> None:
