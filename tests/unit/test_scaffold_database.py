@@ -46,6 +46,13 @@ def choose(folder: Path, text: str, *required: str) -> dict[str, str] | None:
         pytest.param(PLAIN + 'if env.str("DB") in ["pg", "x"]:' + OTHER, {"DB": "pg", "SITE_USER": "app"}, id="in"),
         pytest.param(PLAIN + 'if "DATABASE_URL" in os.environ:' + OTHER, {"SITE_USER": "app"}, id="presence"),
         pytest.param(PLAIN + "if TESTING:\n    pass\nelse:" + OTHER, {"SITE_USER": "app"}, id="else"),
+        pytest.param(
+            "KIND = env('SITE_KIND')\nNAME = env('SITE_DB')\nif KIND == 'postgres':\n"
+            f"    one = {{'ENGINE': '{BACKEND}.postgresql', 'NAME': NAME}}\nelse:\n"
+            f"    one = {{'ENGINE': '{BACKEND}.sqlite3', 'NAME': 'x'}}\nDATABASES = {{'default': one}}",
+            {"SITE_KIND": "postgres", "SITE_DB": "app"},
+            id="names",
+        ),
     ],
 )
 def test_database_is_found(tmp_path: Path, text: str, variables: dict[str, str]) -> None:

@@ -87,7 +87,7 @@ class _Finder(ast.NodeVisitor):
 
     def visit_If(self, node: ast.If) -> None:
         """Remember what the environment says where a branch is taken."""
-        for branch, condition in ((node.body, _condition(node.test)), (node.orelse, {})):
+        for branch, condition in ((node.body, self._condition(node.test)), (node.orelse, {})):
             self.conditions.append(condition)
             for child in branch:
                 self.visit(child)
@@ -99,7 +99,7 @@ class _Finder(ast.NodeVisitor):
         value = node.value
         if target == "DATABASES" and isinstance(value, ast.Dict):
             value = next((one for key, one in _items(value) if key == "default"), None)
-        elif target not in {"DATABASES", "DATABASES['default']"}:
+        elif target not in {"DATABASES", "DATABASES['default']"} and not _is_database(value):
             return
         if value is not None:
             self._add(value, f"{self.shown}:{node.lineno}")
@@ -124,9 +124,31 @@ class _Finder(ast.NodeVisitor):
         """Return the variable that an expression reads, or an empty string."""
         return next(_variables(self._resolve(value)), "")
 
+    def _condition(self, test: ast.expr) -> dict[str, str]:
+        """Return the variable that a condition asks for, with a value that fulfils it."""
+        name = self._variable(test.left if isinstance(test, ast.Compare) else test)
+        match test:
+            case ast.Compare(ops=[ast.Eq()], comparators=[ast.Constant(value=str(value))]) if name:
+                return {name: value}
+            case ast.Compare(
+                ops=[ast.In()], comparators=[ast.List(elts=some) | ast.Tuple(elts=some) | ast.Set(elts=some)]
+            ):
+                texts = [one.value for one in some if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+                return {name: texts[0]} if name and texts else {}
+            case ast.Compare(left=ast.Constant(value=str(value)), ops=[ast.In()]) if _VARIABLE.fullmatch(value):
+                return {value: environment.servers().get(value, "true")}
+            case ast.Call() | ast.Subscript() | ast.NamedExpr() | ast.Name() if name:
+                return {name: environment.servers().get(name, "true")}
+        return {}
+
     def _resolve(self, value: ast.expr) -> ast.expr:
         """Return what a name was given at the top of a module, or what is no name as it is."""
         return self.values.get(value.id, value) if isinstance(value, ast.Name) else value
+
+
+def _is_database(value: ast.expr | None) -> bool:
+    """Tell whether an expression is one database's settings, for a name that DATABASES takes them from."""
+    return isinstance(value, ast.Dict) and any(key == "ENGINE" for key, _ in _items(value))
 
 
 def _items(value: ast.Dict) -> Iterator[tuple[str, ast.expr]]:
@@ -148,19 +170,3 @@ def _variables(value: ast.expr) -> Iterator[str]:
                 yield name
             case _:
                 pass
-
-
-def _condition(test: ast.expr) -> dict[str, str]:
-    """Return the variable that a condition asks for, with a value that fulfils it."""
-    name = next(_variables(test), "")
-    match test:
-        case ast.Compare(ops=[ast.Eq()], comparators=[ast.Constant(value=str(value))]) if name:
-            return {name: value}
-        case ast.Compare(ops=[ast.In()], comparators=[ast.List(elts=some) | ast.Tuple(elts=some) | ast.Set(elts=some)]):
-            texts = [one.value for one in some if isinstance(one, ast.Constant) and isinstance(one.value, str)]
-            return {name: texts[0]} if name and texts else {}
-        case ast.Compare(left=ast.Constant(value=str(value)), ops=[ast.In()]) if _VARIABLE.fullmatch(value):
-            return {value: environment.servers().get(value, "true")}
-        case ast.Call() | ast.Subscript() | ast.NamedExpr() if name:
-            return {name: environment.servers().get(name, "true")}
-    return {}
