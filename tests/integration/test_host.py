@@ -216,6 +216,28 @@ def test_migration_that_fails_half_way_leaves_nothing(site: Site, name: str, sec
     assert site.run("deploy")["migrations"] == [f"harbour.0002_{name}"]
 
 
+def test_extension_that_takes_a_superuser_is_there_for_the_migration(site: Site) -> None:
+    """What the service may not create is named by the error, and there once the target's settings name it."""
+    settings = site.folder / "pyproject.toml"
+    before = settings.read_text()
+    file = site.folder / "harbour" / "migrations" / "0002_bloom.py"
+    file.write_text(MIGRATION.format(operations='migrations.RunSQL("CREATE EXTENSION IF NOT EXISTS bloom")'))
+
+    said = site.fail("deploy")[1]
+    settings.write_text(before + 'extensions = ["bloom"]\n')
+    applied = site.run("deploy")["migrations"]
+    settings.write_text(before + 'extensions = ["no-such"]\n')
+    file.with_name("0003_more.py").write_text(
+        MIGRATION.format(operations="").replace("0001_initial", "0002_bloom"),
+    )
+    refused = site.fail("deploy")[1]
+    settings.write_text(before)
+
+    assert 'extensions = ["bloom"]' in said
+    assert applied == ["harbour.0002_bloom"]
+    assert 'the extension no-such cannot be created: extension "no-such" is not available' in refused
+
+
 MOMENTS = [pytest.param(step.value, id=step.name.lower()) for step in Step]
 
 
