@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,6 +40,28 @@ def test_nobody_looks_after_a_service_without_its_pipe(tmp_path: Path) -> None:
     assert not supervisor.is_alive("web")
     assert not supervisor.is_up("web")
     assert not supervisor.is_wanted("web")
+
+
+def test_a_supervisor_that_goes_while_it_is_told_needs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pipe may lose its reader between the opening and the writing."""
+    supervisor = Supervisor(folder=Folder.at(tmp_path), slots=["web"])
+    pipe = supervisor.services / "web" / "supervise" / "control"
+    pipe.parent.mkdir(parents=True)
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    opened = os.open
+
+    def open_and_lose(path: Path, flags: int) -> int:
+        writer = opened(path, flags)
+        os.close(reader)
+        return writer
+
+    monkeypatch.setattr(os, "open", open_and_lose)
+
+    supervisor.signal("web", "h")
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(reader)
 
 
 def test_status_is_read_as_the_supervisor_writes_it() -> None:

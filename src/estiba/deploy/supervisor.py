@@ -267,14 +267,13 @@ class Supervisor:
         raise DeployError(msg)
 
     def _send(self, slot: str, letters: str) -> None:
-        try:
+        """Tell `runsv`; where it is gone, also between the opening and the writing, there is nothing to tell."""
+        with contextlib.suppress(OSError):
             pipe = os.open(self.services / slot / "supervise" / "control", os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            return
-        try:
-            os.write(pipe, letters.encode())
-        finally:
-            os.close(pipe)
+            try:
+                os.write(pipe, letters.encode())
+            finally:
+                os.close(pipe)
 
     @staticmethod
     def _is_ours(pid: int) -> bool:
