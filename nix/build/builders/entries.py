@@ -23,7 +23,10 @@ class Entry:
 
     def read(self) -> bytes:
         """Return a file's content."""
-        return self.content.read_bytes() if isinstance(self.content, Path) else self.content or b""
+        if isinstance(self.content, Path):
+            with open(self.content, "rb", buffering=0) as stream:  # noqa: PTH123 - half the time, for each of thousands
+                return stream.read()
+        return self.content or b""
 
 
 def folder(mode: int = 0o755, uid: int = 0) -> Entry:

@@ -16,8 +16,8 @@ def binds(tree: Path, compiler: dict[str, Any]) -> dict[str, Path]:
     """
     place = f"usr/lib/python{compiler['python']}"
     compiled = Path(compiler["tree"], place)
-    return {} if _files(tree / place) - _files(compiled) else {f"/{place}": compiled}
+    return {} if _files(str(tree / place)) - _files(str(compiled)) else {f"/{place}": compiled}
 
 
-def _files(top: Path) -> set[str]:
-    return {os.path.relpath(Path(where, name), top) for where, _, names in os.walk(top) for name in names}
+def _files(top: str) -> set[str]:
+    return {f"{where[len(top) :]}/{name}" for where, _, names in os.walk(top) for name in names}
