@@ -54,6 +54,19 @@ let
       filter = path: _: builtins.elem (baseNameOf path) files;
     }
   ) filesOf;
+
+  # The derivation that a command makes which takes the script as its last argument.
+  make =
+    command: script: name: attributes:
+    derivation (
+      attributes
+      // {
+        inherit name system;
+        builder = builtins.head command;
+        args = builtins.tail command ++ [ "${folderOf.${script}}/${script}.py" ];
+        __structuredAttrs = true;
+      }
+    );
 in
 /**
   How derivations are made by the Python files in `builders/`. Their arguments reach the builder as JSON.
@@ -77,23 +90,13 @@ in
     - name: of the derivation
     - attributes: what the builder reads
   */
-  builder =
-    script: name: attributes:
-    derivation (
-      attributes
-      // {
-        inherit name system;
-        # Nix starts a builder with its bare file name, from which Python cannot find its library; the loader passes the
-        # path on as it is written here.
-        builder = "${python}/${loader}";
-        args = [
-          "${python}/usr/bin/python3.11"
-          "-sSEB"
-          "${folderOf.${script}}/${script}.py"
-        ];
-        __structuredAttrs = true;
-      }
-    );
+  builder = make [
+    # Nix starts a builder with its bare file name, from which Python cannot find its library; the loader passes the
+    # path on as it is written here.
+    "${python}/${loader}"
+    "${python}/usr/bin/python3.11"
+    "-sSEB"
+  ];
 
   /**
     A derivation that the image's own Python makes, the same way every time; see `builders/bytecode.py`.
@@ -108,25 +111,17 @@ in
     - script, name, attributes: as above
   */
   compilerBuilder =
-    compiler: script: name: attributes:
-    derivation (
-      attributes
-      // {
-        inherit name system;
-        builder = busybox;
-        args = [
-          "env"
-          "LC_ALL=C.UTF-8"
-          "PYTHONHASHSEED=0"
-          "${compiler.tree}/${compiler.loader}"
-          "--library-path"
-          "${compiler.tree}/usr/lib/${compiler.triplet}"
-          "${compiler.tree}/usr/bin/python${compiler.python}"
-          "-sSB"
-          "-Wignore"
-          "${folderOf.${script}}/${script}.py"
-        ];
-        __structuredAttrs = true;
-      }
-    );
+    compiler:
+    make [
+      busybox
+      "env"
+      "LC_ALL=C.UTF-8"
+      "PYTHONHASHSEED=0"
+      "${compiler.tree}/${compiler.loader}"
+      "--library-path"
+      "${compiler.tree}/usr/lib/${compiler.triplet}"
+      "${compiler.tree}/usr/bin/python${compiler.python}"
+      "-sSB"
+      "-Wignore"
+    ];
 }
