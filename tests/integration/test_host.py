@@ -32,12 +32,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def running(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Deploy the service; take it down in the end."""
-    site = sites.copy(harbour, tmp_path_factory.mktemp("host"))
-    try:
-        site.run("deploy")
+    with sites.deployed(harbour, tmp_path_factory.mktemp("host")) as site:
         yield site
-    finally:
-        invoke(site.folder, "down")
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.services import sites
-from tests.services.harbour import invoke
 
 from estiba import config
 from estiba.demo import traffic
@@ -45,12 +44,8 @@ NAMES = ["postgresql", "redis", "nginx"]
 @pytest.fixture(scope="module")
 def running(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Deploy the service; take it down in the end."""
-    site = sites.copy(harbour, tmp_path_factory.mktemp("host"))
-    try:
-        site.run("deploy")
+    with sites.deployed(harbour, tmp_path_factory.mktemp("host")) as site:
         yield site
-    finally:
-        invoke(site.folder, "down")
 
 
 @pytest.fixture

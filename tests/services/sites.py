@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from tests.services.harbour import FLAKE, ROOT, invoke
 from estiba import config
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.services.disk import Disk
@@ -124,3 +126,14 @@ def copy(service: Path, target: Path) -> Site:
     with (folder / "pyproject.toml").open("a") as file:
         file.write(SETTINGS.format(port=site.port))
     return site
+
+
+@contextmanager
+def deployed(service: Path, target: Path) -> Iterator[Site]:
+    """Deploy a copy of the service; take it down in the end."""
+    site = copy(service, target)
+    try:
+        site.run("deploy")
+        yield site
+    finally:
+        invoke(site.folder, "down")
