@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ from benchmarks import page
 from benchmarks.caches import Caches
 from benchmarks.ours import Ours
 from benchmarks.peer import VARIANTS, Peer
-from benchmarks.stopwatch import measure
+from benchmarks.stopwatch import Action, measure
 from benchmarks.subject import Subject
 from tests.services import debian, engine, registry
 
@@ -23,14 +24,14 @@ from estiba.lock.artifacts import Artifacts
 from estiba.tasks.console import console
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from benchmarks.stopwatch import Times
-    from tests.services.registry import RunningRegistry
 
 ROOT: Final = Path(__file__).parents[1]
 RESULTS: Final = Path(__file__).with_name("results.json")
 HERE: Final = f"{platform.machine()}-linux"
 COLD_RUNS: Final = 3
-PEER_COLD_RUNS: Final = 2
 WARM_RUNS: Final = 5
 
 
@@ -45,54 +46,53 @@ def main() -> None:
         registry_root = debian.unpack("docker-registry", place / "docker-registry")
         with registry.run(registry_root, place / "registry") as running, engine.run(place / "docker") as address:
             peers = {one.name: Peer(place / one.name, address, one) for one in VARIANTS}
-            theirs = {name: measure_peer(subject, peer, running, name) for name, peer in peers.items()}
-            ours = measure_ours(subject, Ours(subject, settings, place / "stores"), running)
-            packages = len(locked_wheels(subject.folder))
+            packages = locked_wheels(subject.folder)
+            with console.step("prepare docker build"):
+                for peer in peers.values():
+                    peer.prepare(subject.folder, packages)
+            found = compare(subject, Ours(subject, settings, place / "stores"), peers, running.host)
         with console.step("the binary cache, and nix copy"):
             cache = Caches(subject, place / "caches").measure()
-    results = {"cache": cache, "machine": describe_machine(), "ours": ours, "packages": packages, "peers": theirs}
+    results = {"cache": cache, "machine": describe_machine(), "packages": len(packages), **found}
     RESULTS.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
     text = page.render(results)
     (ROOT / "docs" / "benchmarks.md").write_text(text)
     console.result(text)
 
 
-def measure_peer(subject: Subject, peer: Peer, running: RunningRegistry, name: str) -> dict[str, Any]:
-    """Measure `docker build` of the service."""
-    with console.step(f"prepare docker build, {name}"):
-        peer.prepare(subject.folder, locked_wheels(subject.folder))
-    with console.step(f"docker build, {name}"):
-        cold = measure(lambda: peer.build("--no-cache"), runs=PEER_COLD_RUNS)
-        before = peer.push(running.host)
-
-        def change() -> None:
-            subject.change()
-            peer.take(subject.folder)
-
-        changed = measure(peer.build, runs=WARM_RUNS, prepare=change)
-        after = peer.push(running.host)
-        unchanged = measure(peer.build, runs=WARM_RUNS)
-    moved = sum(size for digest, size in after.items() if digest not in before)
-    return {**times(cold=cold, changed=changed, unchanged=unchanged), "size": sum(after.values()), "moved": moved}
-
-
-def measure_ours(subject: Subject, ours: Ours, running: RunningRegistry) -> dict[str, Any]:
-    """Measure the builds and pushes of the service."""
-    ref = f"{running.host}/harbour:1"
-    with console.step("estiba, empty stores"):
-        cold = measure(lambda: ours.build_cold(f"image-{HERE}"), runs=COLD_RUNS, prepare=ours.empty)
-        both = measure(ours.build_cold, runs=COLD_RUNS, prepare=ours.empty)
+def compare(subject: Subject, ours: Ours, peers: Mapping[str, Peer], host: str) -> dict[str, Any]:
+    """Measure both sides in turns, and what they push to the registry at `host`."""
+    cold = {name: Action(partial(peer.build, "--no-cache")) for name, peer in peers.items()}
+    cold |= {"ours": Action(partial(ours.build_cold, f"image-{HERE}"), ours.empty)}
+    cold |= {"both": Action(ours.build_cold, ours.empty)}
+    with console.step("cold builds"):
+        colds = measure(cold, runs=COLD_RUNS, warm_up=False)
         ours.discard()
-    with console.step("estiba, this store"):
-        evaluated = measure(ours.evaluate, runs=WARM_RUNS)
-        ours.build()
-        changed = measure(ours.build, runs=WARM_RUNS, prepare=subject.change)
-        unchanged = measure(ours.build, runs=WARM_RUNS)
-    with console.step("estiba, push"):
-        ours.push(ref)
-        moved = measure_push(subject, ours, ref)
-    seconds = times(cold=cold, both=both, evaluated=evaluated, changed=changed, unchanged=unchanged)
-    return {**seconds, **moved}
+    before = {name: peer.push(host) for name, peer in peers.items()}
+    build = partial(ours.build, "--platform", HERE)
+    again = {"ours": Action(build)} | {name: Action(peer.build) for name, peer in peers.items()}
+    changed = {"ours": Action(build, subject.change)}
+    changed |= {name: Action(peer.build, partial(change_peer, subject, peer)) for name, peer in peers.items()}
+    with console.step("builds after a change, and without"):
+        evaluated = measure({"ours": Action(ours.evaluate)}, runs=WARM_RUNS)
+        changes = measure(changed, runs=WARM_RUNS)
+        repeats = measure(again, runs=WARM_RUNS)
+    theirs = {}
+    for name, peer in peers.items():
+        after = peer.push(host)
+        moved = sum(size for digest, size in after.items() if digest not in before[name])
+        seconds = times(cold=colds[name], changed=changes[name], unchanged=repeats[name])
+        theirs[name] = {**seconds, "size": sum(after.values()), "moved": moved}
+    with console.step("push"):
+        moves = measure_push(subject, ours, f"{host}/harbour:1")
+    seconds = times(cold=colds["ours"], both=colds["both"], changed=changes["ours"], unchanged=repeats["ours"])
+    return {"ours": {**seconds, **times(evaluated=evaluated["ours"]), **moves}, "peers": theirs}
+
+
+def change_peer(subject: Subject, peer: Peer) -> None:
+    """Change the service, and copy it to where a peer builds it."""
+    subject.change()
+    peer.take(subject.folder)
 
 
 def measure_push(subject: Subject, ours: Ours, ref: str) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def measure_push(subject: Subject, ours: Ours, ref: str) -> dict[str, Any]:
         built.append(ours.build())
         sent.append(ours.push(ref))
 
-    seconds = measure(build_and_push, runs=WARM_RUNS, prepare=subject.change)
+    seconds = measure({"pushed": Action(build_and_push, subject.change)}, runs=WARM_RUNS)
     again = ours.push(ref)
     layers = {layer["digest"]: layer["size"] for layer in built[-1]["layers"]}
     blobs = set(sent[-1]["sent"])
@@ -113,7 +113,7 @@ def measure_push(subject: Subject, ours: Ours, ref: str) -> dict[str, Any]:
     size = sum(layer["size"] for layer in built[-1]["layers"] if layer["platform"] == HERE)
     repeated = {"requests": again["requests"], "resent": again["size"]}
     moved = sum(layers[digest] for digest in known)
-    return {**times(pushed=seconds), **repeated, "sent": counts, "moved": moved, "size": size}
+    return {**times(**seconds), **repeated, "sent": counts, "moved": moved, "size": size}
 
 
 def times(**measured: Times) -> dict[str, Any]:

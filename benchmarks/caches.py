@@ -6,14 +6,13 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.stopwatch import Times, measure
+from benchmarks.stopwatch import Action, measure
 
 from estiba.cache import contents, keys, push
 from estiba.cache.address import Address
 from estiba.process import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from benchmarks.subject import Subject
@@ -42,24 +41,15 @@ class Caches:
         self._path = str((subject.folder / ".estiba" / "image").readlink())
 
     def measure(self) -> dict[str, Any]:
-        """Measure everything, in the form of the results file.
-
-        The actions take turns, there and back, so that what else the machine does is shared fairly; the first turn
-        warms up.
-        """
-        actions: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
-            "copied": (self._copy, self._forget),
-            "pushed": (self._push, self._forget),
-            "sent": (self._send, self._forget),
-            "fetched": (self._fetch, self._discard),
-            "substituted": (self._substitute, self._discard),
+        """Measure everything, in the form of the results file."""
+        actions = {
+            "copied": Action(self._copy, self._forget),
+            "pushed": Action(self._push, self._forget),
+            "sent": Action(self._send, self._forget),
+            "fetched": Action(self._fetch, self._discard),
+            "substituted": Action(self._substitute, self._discard),
         }
-        runs: dict[str, list[float]] = {name: [] for name in actions}
-        for turn in range(RUNS + 1):
-            for name in reversed(actions) if turn % 2 else actions:
-                action, prepare = actions[name]
-                runs[name] += measure(action, runs=1, prepare=prepare).runs
-        found = {name: Times(runs=tuple(seconds[1:])).to_dict() for name, seconds in runs.items()}
+        found = {name: times.to_dict() for name, times in measure(actions, runs=RUNS).items()}
         self._discard()
         return {**found, "size": sum(entry.nar_size for entry in contents.read(self._cache).entries)}
 

@@ -36,9 +36,9 @@ class Ours:
         path = nix.evaluate(f"{installable}.drvPath", lock_file=lock_file, options=["--option", "eval-cache", "false"])
         return str(path)
 
-    def build(self) -> dict[str, Any]:
+    def build(self, *options: str) -> dict[str, Any]:
         """Build with the command that a user types."""
-        built: dict[str, Any] = json.loads(self._subject.invoke("build", "--json"))
+        built: dict[str, Any] = json.loads(self._subject.invoke("build", "--json", *options))
         return built
 
     def empty(self) -> None:

@@ -22,7 +22,7 @@ application, and static files are collected:
 
 All start with what they need on disk: the peers with base image and Debian packages, we with the locked files and our
 builders. A cold build is one with `--no-cache`, or in a store that has nothing of the service. Sizes are those of a
-platform's layers in a registry. Medians of {cold} cold builds ({peer_cold} of each peer) and {warm} other runs.
+platform's layers in a registry. Medians of {cold} cold builds and {warm} other runs of each; all take turns.
 
 On {machine}; in brackets, ours divided by theirs:
 
@@ -45,7 +45,6 @@ def render(results: dict[str, Any]) -> str:
     head = _HEAD.format(
         packages=results["packages"],
         cold=len(ours["cold"]["runs"]),
-        peer_cold=len(peers[0]["cold"]["runs"]),
         warm=len(ours["changed"]["runs"]),
         machine=f"{machine['system']}, {machine['cores']} cores, {machine['memory_gb']} GB",
     )

@@ -1,4 +1,4 @@
-"""Repeated measurements of one action."""
+"""Repeated measurements of actions that are to be compared."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,18 +27,31 @@ class Times:
         return {"median": round(self.median, 3), "runs": [round(run, 3) for run in self.runs]}
 
 
-def measure(action: Callable[[], object], *, runs: int, prepare: Callable[[], object] = lambda: None) -> Times:
-    """Time an action several times.
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is timed, and what has to be done before each time, off the clock."""
+
+    run: Callable[[], object]
+    prepare: Callable[[], object] = lambda: None
+
+    def time(self) -> float:
+        """Return the seconds that it takes."""
+        self.prepare()
+        started = time.perf_counter()
+        self.run()
+        return time.perf_counter() - started
+
+
+def measure(actions: Mapping[str, Action], *, runs: int, warm_up: bool = True) -> dict[str, Times]:
+    """Time actions that take turns, there and back, so that what else the machine does is shared fairly.
 
     Args:
-        action: What is timed.
-        runs: How often.
-        prepare: Runs before each, off the clock.
+        actions: By name.
+        runs: How often each.
+        warm_up: Whether to leave out a first turn.
     """
-    seconds = []
-    for _ in range(runs):
-        prepare()
-        started = time.perf_counter()
-        action()
-        seconds.append(time.perf_counter() - started)
-    return Times(runs=tuple(seconds))
+    seconds: dict[str, list[float]] = {name: [] for name in actions}
+    for turn in range(runs + warm_up):
+        for name in reversed(list(actions)) if turn % 2 else actions:
+            seconds[name].append(actions[name].time())
+    return {name: Times(runs=tuple(found[int(warm_up) :])) for name, found in seconds.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import targets
+from benchmarks import stopwatch, targets
 
 
 def test_targets_are_judged_against_each_peer() -> None:
@@ -20,3 +20,17 @@ def test_targets_are_judged_against_each_peer() -> None:
     assert "| image, compressed: 40 % of the peer's | met, 25.0 % | met, 25.0 % | **missed**, 50.0 % |" in page
     assert "| evaluation without cache: 0.15 s | **missed**, 1.00 s |  |  |" in page
     assert "| push of the same image: no bytes | met, 0 |  |  |" in page
+
+
+def test_actions_take_turns() -> None:
+    """Each is prepared before it runs, the order turns round, and the warm-up does not count."""
+    done: list[str] = []
+    actions = {
+        "ours": stopwatch.Action(lambda: done.append("ours"), lambda: done.append("change")),
+        "theirs": stopwatch.Action(lambda: done.append("theirs")),
+    }
+
+    times = stopwatch.measure(actions, runs=2)
+
+    assert done == ["change", "ours", "theirs", "theirs", "change", "ours", "change", "ours", "theirs"]
+    assert {name: len(found.runs) for name, found in times.items()} == {"ours": 2, "theirs": 2}
