@@ -61,7 +61,13 @@
       entrypoint = builtins.path {
         path = ./runtime;
         name = "runtime";
-        filter = path: kind: kind == "directory" && baseNameOf path != "__pycache__" || builtins.match ".*\\.py" path != null;
+        # Tools leave folders of their own beside sources.
+        filter =
+          path: kind:
+          if kind == "directory" then
+            builtins.match "__.*|\\..*" (baseNameOf path) == null
+          else
+            builtins.match ".*\\.py" path != null;
       };
     };
 }

@@ -11,6 +11,7 @@ source that is not checked at run time, since an image's sources never change (P
 # The minimal part of the library has no pathlib.
 # ruff: noqa: PTH114, PTH118
 
+import gc
 import os
 import py_compile
 import sys
@@ -29,6 +30,8 @@ def sources(top: str) -> list[str]:
 
 def compile_all(top: str, prefix: str, *left: str) -> None:
     """Compile every file but those in `left`; templates and files for other Pythons do not parse, and stay sources."""
+    # Nothing of a compiler makes cycles, and looking for them takes a twentieth of the time.
+    gc.disable()
     for relative in sources(top):
         if relative.startswith(left):
             continue

@@ -1,19 +1,17 @@
 """The files of a layer: paths with mode and content, written as a tar archive or as a folder, always in one order."""
 
 import os
-import stat
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 MTIME = 1
 """Modification time of everything, in seconds since 1970; Nix gives its store paths the same."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """A folder, file or symbolic link; `content` is bytes, a file to read, or None for folders and links."""
 
     mode: int
@@ -44,11 +42,11 @@ def link(target: str) -> Entry:
     return Entry(mode=0o777, target=target)
 
 
-@dataclass(slots=True)
 class Entries:
     """Paths relative to the root, without a leading slash, and what they are; a later `add` of a path replaces it."""
 
-    items: dict[str, Entry] = field(default_factory=dict)
+    def __init__(self, items: dict[str, Entry] | None = None) -> None:
+        self.items = items or {}
 
     def add(self, path: str, entry: Entry) -> None:
         """Add one path; its parents come by themselves."""
@@ -56,12 +54,15 @@ class Entries:
 
     def add_tree(self, top: Path, prefix: str = "") -> None:
         """Add all below a folder, under a prefix such as `opt/venv`."""
+        self._add_folder(str(top), f"{prefix}/" if prefix else "")
+
+    def _add_folder(self, top: str, prefix: str) -> None:
         with os.scandir(top) as found:
-            for item in sorted(found, key=lambda item: item.name):
-                path = f"{prefix}/{item.name}".lstrip("/")
-                self.add(path, from_path(Path(item.path)))
+            for item in sorted(found, key=attrgetter("name")):
+                path = f"{prefix}{item.name}"
+                self.items[path] = from_path(item)
                 if item.is_dir(follow_symlinks=False):
-                    self.add_tree(Path(item.path), path)
+                    self._add_folder(item.path, f"{path}/")
 
     def ordered(self) -> Iterator[tuple[str, Entry]]:
         """Yield every path and its parents, sorted, so that a folder comes before what is in it."""
@@ -100,14 +101,13 @@ class Entries:
                 where.chmod(0o555 if entry.mode & 0o100 else 0o444)
 
 
-def from_path(path: Path) -> Entry:
+def from_path(path: Path | os.DirEntry[str]) -> Entry:
     """Take an entry from a file system, with the modes that the Nix store can hold: executable or not."""
-    mode = path.lstat().st_mode
-    if stat.S_ISLNK(mode):
+    if path.is_symlink():
         return link(os.readlink(path))  # noqa: PTH115 - Path.readlink normalises the text
-    if stat.S_ISDIR(mode):
+    if path.is_dir():
         return folder()
-    return file(path, executable=bool(mode & 0o100))
+    return file(Path(path), executable=bool(path.stat().st_mode & 0o100))
 
 
 def _padding(size: int, unit: int) -> bytes:

@@ -7,10 +7,10 @@ as the image's user.
 import ctypes
 import os
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from types import MappingProxyType
+from typing import IO, NamedTuple
 
 UID = 10001
 """The user that runs in the image."""
@@ -21,8 +21,7 @@ _WRITABLE = ("/tmp", "/run", "/root", "/sys")  # noqa: S108 - inside the root
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Root:
+class Root(NamedTuple):
     """A root file system.
 
     Attributes:
@@ -35,9 +34,9 @@ class Root:
 
     tree: Path
     top: Path
-    binds: dict[str, Path] = field(default_factory=dict)
-    links: dict[str, str] = field(default_factory=dict)
-    env: dict[str, str] = field(default_factory=dict)
+    binds: Mapping[str, Path] = MappingProxyType({})
+    links: Mapping[str, str] = MappingProxyType({})
+    env: Mapping[str, str] = MappingProxyType({})
 
     def popen(
         self, argv: list[str], *, cwd: str = "/", env: dict[str, str] | None = None, output: IO[bytes] | None = None
