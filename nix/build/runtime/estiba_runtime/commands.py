@@ -7,6 +7,7 @@ signals that the container engine sends. `migrate` alone stays, because its lock
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shlex
 import signal
@@ -15,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from estiba_runtime import databases
+from estiba_runtime import databases, migrations
 from estiba_runtime.cpus import count_workers, cpu_limit
 from estiba_runtime.failure import EX_CONFIG, EX_USAGE, StartError, parse_number, say
 
@@ -30,6 +31,7 @@ usage: COMMAND [ARGUMENT...]
   worker     RQ worker; arguments are those of rqworker, by default the queues in RQ_QUEUES
   scheduler  RQ scheduler: rqcron with RQ_CRON or an argument, else rqscheduler, else rqworker --with-scheduler
   migrate    manage.py migrate, one at a time on PostgreSQL while the others wait
+  pending    the migrations that the database lacks, as JSON, and why the release before could not live with them
   manage     manage.py with the arguments
 
 seconds: DB_WAIT_TIMEOUT (60, 0 does not wait), MIGRATE_LOCK_TIMEOUT (600)
@@ -147,6 +149,12 @@ def migrate(arguments: Sequence[str], env: Mapping[str, str]) -> int:
         return _run_child(command, env, keep or (lambda: None))
 
 
+def list_pending(arguments: Sequence[str]) -> int:
+    """Print what `migrate` with the same arguments would apply, in one line of JSON, and return 0."""
+    sys.stdout.write(json.dumps({"pending": migrations.pending(_database(arguments))}, sort_keys=True) + "\n")
+    return 0
+
+
 def _dispatch(argv: Sequence[str], env: MutableMapping[str, str]) -> int:
     match list(argv):
         case ["web", *arguments]:
@@ -158,6 +166,9 @@ def _dispatch(argv: Sequence[str], env: MutableMapping[str, str]) -> int:
         case ["migrate", *arguments]:
             _wait(env)
             return migrate(arguments, env)
+        case ["pending", *arguments]:
+            _wait(env)
+            return list_pending(arguments)
         case ["manage", *arguments]:
             return _become(manage_command(env, *arguments), env)
         case _:

@@ -67,6 +67,20 @@ def migration_lock(alias: str, limit: float) -> Iterator[Callable[[], None] | No
     connection.close()
 
 
+def open_django(alias: str) -> Any:  # noqa: ANN401 - as in `_separate`
+    """Load the service's apps, and return Django's own connection.
+
+    Raises:
+        StartError: The settings or the apps cannot be loaded; the message ends with the reason.
+    """
+    try:
+        connection = _load_connections()[alias]
+        importlib.import_module("django").setup()
+    except Exception as error:
+        raise StartError(redact(traceback.format_exc()).strip(), EX_CONFIG) from error
+    return connection
+
+
 def refuse_loss(alias: str) -> None:
     """Refuse to migrate a database that nobody would see again.
 
