@@ -157,13 +157,14 @@ let
 
   checkTree = debian.tree {
     name = "check-root";
-    debs = debs lock system [
-      "base"
-      "check"
-      "service"
-    ];
+    debs = debs lock system checkGroups;
     bytecode = compiler.tree;
   };
+  checkGroups = [
+    "base"
+    "check"
+    "service"
+  ];
 
   checkResults = check.results {
     inherit (service) manage;
@@ -177,7 +178,12 @@ let
     override = service.env;
   };
 
-  server =
+  servers = {
+    nginx = "nginx";
+    postgresql = if lock.debian.suite == "bookworm" then "postgresql-15" else "postgresql-17";
+    redis = "redis-server";
+  };
+  versionOf =
     name:
     let
       found = builtins.filter (deb: deb.name == name) (debs lock system [ "check" ]);
@@ -193,11 +199,8 @@ let
     lock = "sha256:${lockHash}";
     config = import ./image-config.nix service;
     servers = checkTree;
-    versions = {
-      nginx = server "nginx";
-      postgresql = server (if lock.debian.suite == "bookworm" then "postgresql-15" else "postgresql-17");
-      redis = server "redis-server";
-    };
+    versions = builtins.mapAttrs (_: versionOf) servers;
+    digests = builtins.mapAttrs (_: lib.lock.programDigest lock system checkGroups) servers;
     processes = [
       "web"
     ]

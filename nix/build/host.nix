@@ -10,8 +10,8 @@
 
     # Type
     ```
-    release :: { service, lock, revision, config, compiler, tree, servers, versions, frame, env, application, static,
-      processes, supervisor } -> Derivation
+    release :: { service, lock, revision, config, compiler, tree, servers, versions, digests, frame, env, application,
+      static, processes, supervisor } -> Derivation
     ```
 
     # Arguments
@@ -23,6 +23,7 @@
     - tree: an unpacked Debian root for the service's own programs
     - servers: one with nginx, PostgreSQL and Redis
     - versions: of those three, by name
+    - digests: of what each of them runs from, see `lib.lock.programDigest`
     - frame: the entry point and the frame of the Python environment
     - env: the Python environment
     - application: the service's own files
@@ -40,6 +41,7 @@
       tree,
       servers,
       versions,
+      digests,
       frame,
       env,
       application,
@@ -56,6 +58,7 @@
         tree
         servers
         versions
+        digests
         frame
         env
         application

@@ -109,6 +109,42 @@ rec {
     builtins.filter (deb: builtins.elem deb.name names) (debs lock platform [ "base" ]);
 
   /**
+    What a Debian program runs from, as one hash: its package, what that needs, and what adds to it, such as the
+    extensions of a database; so that a program can be told to be the same in a root where other packages have changed.
+
+    # Type
+    ```
+    programDigest :: Lock -> String -> [String] -> String -> String
+    ```
+
+    # Arguments
+    - lock: as `parse` returns it
+    - platform: a Nix system
+    - groups: those that the root is made of
+    - name: the program's package
+  */
+  programDigest =
+    lock: platform: groups: name:
+    let
+      records = debs lock platform groups;
+      users =
+        { key }:
+        builtins.concatMap (
+          record: if builtins.elem key record.depends then [ { key = record.name; } ] else [ ]
+        ) records;
+      additions = builtins.genericClosure {
+        startSet = [ { key = name; } ];
+        operator = users;
+      };
+      found = closure.of {
+        inherit records;
+        from = map ({ key }: key) additions;
+      };
+      lines = map (record: "${record.name} ${record.version} ${record.sha256}\n") found;
+    in
+    "sha256:${builtins.hashString "sha256" (builtins.concatStringsSep "" lines)}";
+
+  /**
     The wheels of one sdist's build environment.
 
     # Type

@@ -2,6 +2,41 @@
 let
   lock = lib.lock.parse (builtins.readFile ./locks/small.lock);
   files = map (record: record.file);
+
+  # A database with an extension, and a cache, in one root.
+  root = {
+    cache = [ "libc" ];
+    database = [
+      "libc"
+      "libxml"
+    ];
+    extension = [
+      "database"
+      "libmath"
+    ];
+    libc = [ ];
+    libmath = [ ];
+    libxml = [ "libc" ];
+    spare = [ "libc" ];
+  };
+  digestOf =
+    name: sha256: changed:
+    lib.lock.programDigest {
+      debs = map (package: {
+        name = package;
+        version = "1";
+        sha256 = if package == changed then sha256 else "0";
+        depends = root.${package};
+        groups = [ "check" ];
+        platforms = [ "x86_64-linux" ];
+      }) (builtins.attrNames root);
+    } "x86_64-linux" [ "check" ] name;
+  # Those packages whose change is one of the program.
+  movedBy =
+    name:
+    builtins.filter (changed: digestOf name "0" changed != digestOf name "1" changed) (
+      builtins.attrNames root
+    );
 in
 {
   parse = {
@@ -74,6 +109,33 @@ in
     takes-those-of-the-platform = {
       expr = files (lib.lock.libraryDebs lock "aarch64-linux");
       expected = [ "libpython3.13-stdlib_3.13.5-2_arm64.deb" ];
+    };
+  };
+  programDigest = {
+    follows-what-the-program-needs = {
+      expr = movedBy "cache";
+      expected = [
+        "cache"
+        "libc"
+      ];
+    };
+    follows-what-adds-to-the-program = {
+      expr = movedBy "database";
+      expected = [
+        "database"
+        "extension"
+        "libc"
+        "libmath"
+        "libxml"
+      ];
+    };
+    is-the-hash-of-names-versions-and-hashes = {
+      expr = digestOf "libmath" "0" "libmath";
+      expected =
+        let
+          lines = "database 1 0\nextension 1 0\nlibc 1 0\nlibmath 1 0\nlibxml 1 0\n";
+        in
+        "sha256:${builtins.hashString "sha256" lines}";
     };
   };
   buildRequirements = {

@@ -139,7 +139,12 @@ def main() -> None:
         "static": {"files": str(files), "url": place["static_url"]} if given["static"] else None,
         "processes": given["processes"],
         "probes": probes(Path(given["application"])),
-        "servers": {"tree": given["servers"], "postgresql": postgresql.name, "versions": given["versions"]},
+        "servers": {
+            "tree": given["servers"],
+            "postgresql": postgresql.name,
+            "versions": given["versions"],
+            "digests": given["digests"],
+        },
         "supervisor": given["supervisor"],
     }
     (out / MANIFEST).write_text(json.dumps(manifest, sort_keys=True, indent=1) + "\n")
