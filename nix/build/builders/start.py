@@ -8,6 +8,7 @@ import ctypes
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -22,6 +23,11 @@ EXIT = "exit.json"
 STARTED = "started.json"
 """What runs, for whoever wants to know whether `program.json` has changed since."""
 
+HANDOVER = "handover.sock"
+"""Where a deployment holds what the process before this one listened on, while it changes one for the other."""
+
+_HANDOVER_LIMIT = 5.0
+_SOCKETS = 16
 _PR_SET_PDEATHSIG = 1
 
 
@@ -40,11 +46,14 @@ def start(program: dict[str, Any], folder: Path) -> NoReturn:
 
     Args:
         program: `argv` and `env`; with `tree` the rest of a `Root`, where relative sources count from the folder;
-            with `bound` it ends together with the process that started it.
+            with `bound` it ends together with the process that started it; `sockets` names a variable for the numbers
+            of the sockets that it is to listen on.
         folder: Where the program's file is.
     """
     Path(folder, EXIT).unlink(missing_ok=True)
     env = program["env"]
+    if program.get("sockets") and (sockets := receive_sockets(folder / HANDOVER)):
+        env = {**env, program["sockets"]: sockets}
     if program.get("tree"):
         Root(
             tree=Path(program["tree"]),
@@ -56,6 +65,22 @@ def start(program: dict[str, Any], folder: Path) -> NoReturn:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
     sys.stdout.flush()
     os.execve(program["argv"][0], program["argv"], env)  # noqa: S606 - no shell is the point
+
+
+def receive_sockets(path: Path) -> str:
+    """Return the numbers of the sockets that somebody holds for this process, as nginx reads them; often of none."""
+    if not path.is_socket():
+        return ""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_HANDOVER_LIMIT)
+            connection.connect(str(path))
+            _, files, _, _ = socket.recv_fds(connection, 1, _SOCKETS)
+    except OSError:
+        return ""
+    for file in files:
+        os.set_inheritable(file, True)  # noqa: FBT003 - its only argument
+    return "".join(f"{file};" for file in files)
 
 
 def note_start(text: str) -> None:

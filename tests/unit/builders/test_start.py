@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import start
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pytest
 
 
@@ -29,3 +30,34 @@ def test_what_cannot_be_written_down_is_not_known(tmp_path: Path, monkeypatch: p
     start.note_start("later")
 
     assert not (tmp_path / "started.json").exists()
+
+
+def test_sockets_that_are_held_are_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program gets their numbers, and they stay open for it."""
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as holder, socket.create_server(("127.0.0.1", 0)) as held:
+        holder.bind(start.HANDOVER)
+        holder.listen()
+
+        def give() -> None:
+            with holder.accept()[0] as connection:
+                socket.send_fds(connection, [b"\0"], [held.fileno()])
+
+        thread = threading.Thread(target=give)
+        thread.start()
+        number = start.receive_sockets(Path(start.HANDOVER))
+        thread.join()
+        with socket.socket(fileno=int(number.removesuffix(";"))) as received:
+            assert received.getsockname() == held.getsockname()
+            assert received.get_inheritable()
+
+
+def test_sockets_that_nobody_holds_any_more_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deployment that was killed leaves its file behind, and the program listens by itself."""
+    monkeypatch.chdir(tmp_path)
+    assert start.receive_sockets(Path(start.HANDOVER)) == ""
+
+    with socket.socket(socket.AF_UNIX) as holder:
+        holder.bind(start.HANDOVER)
+
+    assert start.receive_sockets(Path(start.HANDOVER)) == ""
