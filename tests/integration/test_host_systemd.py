@@ -15,6 +15,7 @@ from tests.recording import RecordingRunner
 from tests.services import machine, sites
 from tests.services.harbour import build
 
+from estiba.demo import traffic
 from estiba.deploy import release as releases
 from estiba.deploy.folder import Folder
 from estiba.deploy.supervisor import until
@@ -73,6 +74,11 @@ def test_systemd_looks_after_the_service(harbour: Path, tmp_path: Path) -> None:
         assert any(here.status()["ready"] for _ in until(30))
         assert here.status()["release"]["digest"] == before["digest"]
         assert here.run("deploy")["result"] == "unchanged"
+        here.change_servers("nginx")
+        with traffic.running(here.port) as seen:
+            assert [one.split()[0] for one in here.run("deploy")["restarted"]] == ["nginx"]
+        # Of the connections that were kept open each has to be opened once more at most.
+        assert sum(seen.failed.values()) <= 3, seen
 
         here.run("down")
         assert not answers(here, 1)

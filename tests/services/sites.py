@@ -17,6 +17,7 @@ from tests.services import doomed, ports
 from tests.services.harbour import FLAKE, ROOT, invoke
 
 from estiba import config
+from estiba.lock import model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 MARK = "Nothing is written yet."
 PAGE = "harbour/templates/index.html"
+PACKAGES = {"nginx": "nginx", "postgresql": "postgresql-17", "redis": "redis-server"}
 SETTINGS = """
 [tool.estiba.targets.local]
 folder = "../state"
@@ -107,6 +109,20 @@ class Site:
             (self.state / file.name).unlink()
         return done.returncode, done.stderr
 
+    def change_servers(self, *names: str) -> None:
+        """Change the lock so that the root of all servers is another one, and so is what some of them run from."""
+        file = self.folder / "estiba.lock"
+        lock = json.loads(before := file.read_text())
+        needed = {name for deb in lock["debs"] for name in deb["depends"]} | set(PACKAGES.values())
+        spare = next(deb for deb in lock["debs"] if deb["groups"] == ["check"] and deb["name"] not in needed)
+        text = before.replace(f"{_line(spare)},\n", "")
+        for deb in lock["debs"]:
+            if deb["name"] in {PACKAGES[name] for name in names}:
+                # One more package of the root is what it runs from.
+                text = text.replace(_line(deb), _line({**deb, "depends": sorted({*deb["depends"], "base-files"})}))
+        assert model.parse(text) != model.parse(before)
+        file.write_text(text)
+
     def _doom(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         inside = self.disk.inside(ROOT) if self.disk else ()
         argv = [*inside, sys.executable, "-m", doomed.__name__, str(self.folder), *arguments]
@@ -117,6 +133,10 @@ class Site:
     def pids(self) -> dict[str, int]:
         """The processes that run, by name."""
         return {one["name"]: one["pid"] for one in self.status()["processes"] if one["state"] == "up"}
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, separators=(",", ":"), sort_keys=True)
 
 
 def copy(service: Path, target: Path) -> Site:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy import port, servers, task
 from estiba.deploy.probe import Door
-from estiba.deploy.servers import SERVERS, Servers
+from estiba.deploy.servers import PROXY, SERVERS, Servers
 from estiba.deploy.supervisor import Supervisor, until
 from estiba.deploy.unit import Unit
 from estiba.errors import DeployError
@@ -85,17 +85,18 @@ class Machine:
         )
         self.folder.write_text(listen, text)
         self.folder.link(settings, programs.release.proxy_settings)
-        changed, since = self.servers.changed(programs, ["nginx"]), 0.0
+        changed = self.servers.changed(programs, PROXY)
         self.servers.install("nginx", programs)
+        if changed:
+            self.servers.replace_proxy(programs, self._has_proxy)
+            return True
         if not self.supervisor.is_up("nginx"):
             port.check(self.settings.address, number)
             self.servers.up("nginx", programs)
-        elif changed:
-            since = self.servers.restart(changed, programs)["nginx"]
         elif is_new:
             self.supervisor.signal("nginx", "h")
-        self.supervisor.wait_ready("nginx", lambda: self.door().get("/.estiba") != 0, servers.LIMIT, since=since)
-        return bool(changed)
+        self.supervisor.wait_ready("nginx", self._has_proxy, servers.LIMIT)
+        return False
 
     def start(self, entry: Entry, programs: Programs) -> None:
         """Start a release's web process beside the one that is served, and wait until it is ready.
@@ -193,6 +194,9 @@ class Machine:
             known = {"port": port.choose(self.settings.address)}
             self.folder.write(file, known)
         return int(known["port"])
+
+    def _has_proxy(self) -> bool:
+        return self.door().get("/.estiba") != 0
 
     def _install(self, slot: str, release: Release, describe: Callable[[Path], Mapping[str, Any]]) -> None:
         place = self.supervisor.services / slot

@@ -36,6 +36,11 @@ _SETTINGS: Final = {
 }
 
 
+def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether two descriptions of a server are of the same one, whatever else is in the root that it runs from."""
+    return {**one, "tree": ""} == {**other, "tree": ""}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Programs:
     """Describes programs of one release on one target.
@@ -56,7 +61,8 @@ class Programs:
         """Return the database server, to be started in the folder `place`."""
         settings = {**_SETTINGS, **self.memory}
         options = [word for name, value in sorted(settings.items()) for word in ("-c", f"{name}={value}")]
-        return self._server(place, [f"{self.bin}/postgres", "-D", POSTGRESQL_DATA, *options], self.database_binds)
+        argv = [f"{self.bin}/postgres", "-D", POSTGRESQL_DATA, *options]
+        return self._server(place, argv, self.database_binds, name="postgresql")
 
     def redis(self, place: Path) -> dict[str, Any]:
         """Return Redis, which keeps its jobs over a restart."""
@@ -70,12 +76,14 @@ class Programs:
         }
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
         binds = {_REDIS_DATA: "data/redis", environment.REDIS_FOLDER: "run/redis"}
-        return self._server(place, ["/usr/bin/redis-server", *words], binds)
+        return self._server(place, ["/usr/bin/redis-server", *words], binds, name="redis")
 
     def nginx(self, place: Path) -> dict[str, Any]:
         """Return the web server in front."""
         argv = ["/usr/sbin/nginx", "-e", "stderr", "-p", "/tmp", "-c", f"{_SERVE}/nginx.conf"]  # noqa: S108 - its own
-        return self._server(place, argv, {_SERVE: "serve", "/srv/media": "data/media"})
+        made = self._server(place, argv, {_SERVE: "serve", "/srv/media": "data/media"}, name="nginx")
+        # The variable by which nginx gives its sockets to its own successors.
+        return {**made, "sockets": "NGINX"}
 
     def service(self, place: Path, words: Sequence[str], *, run: Path | None = None) -> dict[str, Any]:
         """Return a command of the entry point; `run` is the folder for its socket."""
@@ -96,7 +104,7 @@ class Programs:
 
     def tool(self, place: Path, argv: Sequence[str], data: str) -> dict[str, Any]:
         """Return a program of the database server, working on the data in the folder `data` of the target's."""
-        return self._server(place, argv, {POSTGRESQL_DATA: data})
+        return self._describe(place, argv, self.release.servers, {POSTGRESQL_DATA: data})
 
     @property
     def bin(self) -> str:
@@ -108,8 +116,10 @@ class Programs:
         """Where the database server finds its data and makes its socket."""
         return {POSTGRESQL_DATA: "data/postgresql", environment.POSTGRESQL_FOLDER: "run/postgresql"}
 
-    def _server(self, place: Path, argv: Sequence[str], binds: Mapping[str, str]) -> dict[str, Any]:
-        return self._describe(place, argv, self.release.servers, binds)
+    def _server(self, place: Path, argv: Sequence[str], binds: Mapping[str, str], *, name: str) -> dict[str, Any]:
+        files = self.release.servers
+        # The root has other packages too, and changes with each of them.
+        return {**self._describe(place, argv, files, binds), "digest": self.release.digests.get(name, files.tree)}
 
     def _describe(self, place: Path, argv: Sequence[str], files: Files, binds: Mapping[str, str]) -> dict[str, Any]:
         scratch = {"/tmp": f"{place}/tmp", "/var/tmp": f"{place}/tmp"}  # noqa: S108 - its own

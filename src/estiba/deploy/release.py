@@ -50,6 +50,7 @@ class Release:
         probes: Management commands that prove that it works.
         servers: The root of nginx, PostgreSQL and Redis.
         versions: Of those three, by name.
+        digests: Of what each of those runs from, by name; without them it is the whole root.
         postgresql: PostgreSQL's major version.
         supervisor: Store path of the supervisor.
     """
@@ -70,6 +71,7 @@ class Release:
     probes: tuple[str, ...]
     servers: Files
     versions: Mapping[str, str]
+    digests: Mapping[str, str]
     postgresql: str
     supervisor: Path
 
@@ -108,6 +110,7 @@ def load(path: Path) -> Release:
         probes=tuple(data["probes"]),
         servers=Files(tree=servers["tree"], binds={}, links={}),
         versions=servers["versions"],
+        digests=servers.get("digests", {}),
         postgresql=servers["postgresql"],
         supervisor=Path(data["supervisor"]),
         **{key: data[key] for key in ("service", "version", "revision", "lock", "media")},

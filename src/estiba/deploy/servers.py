@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba import nix
-from estiba.deploy import database
+from estiba.deploy import database, handover
+from estiba.deploy.program import is_same
 from estiba.process import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from estiba.deploy.folder import Folder
     from estiba.deploy.program import Programs
@@ -35,9 +37,11 @@ _ENDINGS: Final[Mapping[str, tuple[tuple[str, float], ...]]] = {
     "postgresql": (("i", 60.0), ("q", 10.0)),
     # Writes its log of changes to the disk first.
     "redis": (("t", 60.0), ("k", 10.0)),
-    # Answers what it was asked; nobody listens meanwhile, so not for long.
-    "nginx": (("q", 1.0), ("t", 10.0)),
 }
+# Answers what it was asked; whoever asks meanwhile has to wait, or is refused where nobody holds the socket.
+_PROXY_ENDING: Final = (("q", 5.0), ("t", 10.0))
+_PROXY_ENDING_UNHELD: Final = (("q", 1.0), ("t", 10.0))
+_NEXT: Final = "-next"
 _JOBS: Final = ("worker-", "scheduler-")
 _JOB_LIMIT: Final = 40.0
 
@@ -59,12 +63,11 @@ class Servers:
     def changed(self, programs: Programs, slots: Sequence[str] = SERVERS) -> list[str]:
         """Return those servers that run, but not as a release describes them."""
         up = [slot for slot in slots if self.supervisor.is_up(slot)]
-        return [slot for slot in up if self.supervisor.running(slot) != self._describe(slot, programs)]
+        return [slot for slot in up if not is_same(self.supervisor.running(slot), self._describe(slot, programs))]
 
     def are_of(self, programs: Programs) -> bool:
         """Tell whether all servers are set to be those of a release, and none runs as another one's."""
-        installed = all(self.supervisor.installed(slot) == self._describe(slot, programs) for slot in SERVERS)
-        return installed and not self.changed(programs)
+        return all(self._is_set(slot, programs) for slot in SERVERS) and not self.changed(programs)
 
     def start(self, programs: Programs) -> list[str]:
         """Start PostgreSQL and Redis, wait until they answer, and return those that were another release's before.
@@ -92,15 +95,20 @@ class Servers:
         return changed
 
     def install(self, slot: str, programs: Programs) -> None:
-        """Set what a server runs from its next start on."""
+        """Set what a server runs from its next start on; one that runs as the same already stays where it is."""
         release = programs.release
+        if self.supervisor.is_up(slot):
+            if self._is_set(slot, programs):
+                return
+            self._keep_running(slot)
+        self._keep(f"{slot}{_NEXT}", release.path)
         described = self._describe(slot, programs)
         self.supervisor.install(slot, described, starter=release.starter, supervisor=release.supervisor)
 
     def up(self, slot: str, programs: Programs) -> None:
         """Start a server unless it runs."""
         if not self.supervisor.is_up(slot):
-            self._keep(slot, programs)
+            self._keep(slot, programs.release.path)
             self.supervisor.up(slot)
 
     def restart(self, slots: Sequence[str], programs: Programs) -> dict[str, float]:
@@ -111,17 +119,45 @@ class Servers:
         """
         since = self.supervisor.restart({slot: _ENDINGS[slot] for slot in slots})
         for slot in slots:
-            self._keep(slot, programs)
+            self._keep(slot, programs.release.path)
         return since
+
+    def replace_proxy(self, programs: Programs, is_ready: Callable[[], bool]) -> None:
+        """Change nginx for what it is set to; whoever asks meanwhile waits.
+
+        Args:
+            programs: Those of the release that is set.
+            is_ready: Tells whether it answers.
+
+        Raises:
+            DeployError: The one before does not end, or the new one does not answer.
+        """
+        (slot,) = PROXY
+        status = self.supervisor.status(slot)
+        place = self.supervisor.services / slot
+        with handover.hold(self.folder, place, status.pid if status else 0) as is_held:
+            since = self.supervisor.restart({slot: _PROXY_ENDING if is_held else _PROXY_ENDING_UNHELD})[slot]
+            self._keep(slot, programs.release.path)
+            self.supervisor.wait_ready(slot, is_ready, LIMIT, since=since)
 
     def _describe(self, slot: str, programs: Programs) -> dict[str, Any]:
         place = self.supervisor.services / slot
         described = {"postgresql": programs.postgresql, "redis": programs.redis, "nginx": programs.nginx}
         return described[slot](place)
 
-    def _keep(self, slot: str, programs: Programs) -> None:
-        """Keep what a server runs from, for as long as it does."""
-        nix.add_root(self.folder.path / "roots" / slot, programs.release.path, runner=self.runner)
+    def _is_set(self, slot: str, programs: Programs) -> bool:
+        """Tell whether a server would start again as a release describes it."""
+        return is_same(self.supervisor.installed(slot), self._describe(slot, programs))
+
+    def _keep(self, name: str, path: Path) -> None:
+        """Keep what a server runs from, or is about to, for as long as nothing else takes its place."""
+        nix.add_root(self.folder.path / "roots" / name, path, runner=self.runner)
+
+    def _keep_running(self, slot: str) -> None:
+        """Keep what a server runs from that has died since it was set anew, and started again by itself."""
+        following = self.folder.path / "roots" / f"{slot}{_NEXT}"
+        if following.is_symlink() and self.supervisor.running(slot) == self.supervisor.installed(slot):
+            self._keep(slot, following.readlink())
 
     def _await(self, since: Mapping[str, float]) -> None:
         for slot, answers in (("postgresql", database.answers_postgresql), ("redis", database.answers_redis)):
