@@ -5,8 +5,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from estiba.errors import BusyError
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
     from estiba.deploy.folder import Folder
 
-_FILE = "lock"
+_FILE: Final = "lock"
+_TRIES: Final = 10
+_PAUSE: Final = 0.02
 
 
 @contextmanager
@@ -31,17 +34,12 @@ def take(folder: Folder, owner: Mapping[str, Any]) -> Iterator[None]:
     """
     file = os.open(folder.path / _FILE, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(file)
         os.ftruncate(file, 0)
         # On a full disk nobody is told who works here, but a command can be run.
         with suppress(OSError):
             os.pwrite(file, json.dumps(dict(owner), sort_keys=True).encode(), 0)
         yield
-    except BlockingIOError as error:
-        held = _parse(os.pread(file, 4096, 0))
-        who = f"{held.get('user', 'somebody')} runs {held.get('command', 'a command')} here"
-        msg = f"{who} since {held.get('since', 'just now')} (process {held.get('pid', 'unknown')})"
-        raise BusyError(msg, hint="wait until it is done, then run this again") from error
     finally:
         os.close(file)
 
@@ -59,6 +57,21 @@ def is_taken(folder: Folder) -> bool:
     finally:
         os.close(file)
     return False
+
+
+def _lock(file: int) -> None:
+    """Take the lock; whoever only asks whether it is taken has it for a moment, too, and is waited for."""
+    for _ in range(_TRIES - 1):
+        with suppress(BlockingIOError):
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(_PAUSE)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        held = _parse(os.pread(file, 4096, 0))
+        who = f"{held.get('user', 'somebody')} runs {held.get('command', 'a command')} here"
+        msg = f"{who} since {held.get('since', 'just now')} (process {held.get('pid', 'unknown')})"
+        raise BusyError(msg, hint="wait until it is done, then run this again") from error
 
 
 def _parse(data: bytes) -> dict[str, Any]:
