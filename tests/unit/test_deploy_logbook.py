@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import fcntl
+import stat
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,6 +46,14 @@ def test_journal_is_open_until_the_logbook_has_the_line(folder: Folder) -> None:
     assert logbook.records() == [ended]
 
 
+def test_logs_and_reasons_are_not_for_everybody(folder: Folder) -> None:
+    """The reason of a failure has lines of a log in it, and so has the evidence."""
+    Logbook(folder=folder).close(Record.begin("deploy").end("failed", reason="password=secret"))
+
+    assert stat.S_IMODE((folder.path / "logbook.jsonl").stat().st_mode) == 0o600
+    assert stat.S_IMODE((folder.path / "evidence").stat().st_mode) == 0o700
+
+
 def test_line_that_was_cut_short_is_left_out(folder: Folder) -> None:
     """A disk that was full for a while does not cost the whole logbook."""
     logbook, record = Logbook(folder=folder), Record.begin("down").end("down")
@@ -67,6 +78,23 @@ def test_second_one_is_told_who_works(folder: Folder) -> None:
     assert str(caught.value).startswith("grace runs deploy here since 2")
     assert "(process 7)" in str(caught.value)
     assert not turn.is_taken(folder)
+
+
+def test_who_only_looks_is_not_in_the_way(folder: Folder) -> None:
+    """Somebody who asks whether a command is at work has the lock for a moment; no command fails by that."""
+    with turn.take(folder, {}):
+        pass
+    with (folder.path / "lock").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.05, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        with turn.take(folder, {}):
+            assert turn.is_taken(folder)
+
+
+def test_what_blocks_inside_is_no_other_command(folder: Folder) -> None:
+    """An error of the command itself is told as what it is."""
+    with pytest.raises(BlockingIOError), turn.take(folder, {}):
+        raise BlockingIOError
 
 
 def test_applied_migrations_are_those_that_were_finished() -> None:

@@ -59,6 +59,8 @@ class Folder:
             for name in ("data", "evidence", "profile", "roots", "serve/releases"):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
             (self.path / "roots").chmod(0o755)
+            # Logs are in it, which are not for everybody.
+            (self.path / "evidence").chmod(0o700)
             for name in _OWNED:
                 self.own(self.path / name)
         except (PermissionError, FileExistsError, NotADirectoryError) as error:

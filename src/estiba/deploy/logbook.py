@@ -109,7 +109,7 @@ class Logbook:
         path = self.folder.path / _LOGBOOK
         # A line that a full disk cut short must not swallow this one.
         is_cut = path.exists() and not path.read_bytes().endswith(b"\n")
-        with path.open("a", encoding="utf-8") as file:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8") as file:
             file.write(f"\n{line}\n" if is_cut else f"{line}\n")
             file.flush()
             os.fsync(file.fileno())
