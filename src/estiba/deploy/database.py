@@ -27,7 +27,7 @@ _INITDB: Final = ("--auth=trust", "--data-checksums", "--encoding=UTF8", "--loca
 _LIMIT: Final = 120.0
 _POSTGRESQL_SOCKET: Final = "run/postgresql/.s.PGSQL.5432"
 _PROTOCOL: Final = (3 << 16).to_bytes(4, "big")
-_ERROR: Final = re.compile(rb"ERROR\0.*?M([^\0]*)\0", re.DOTALL)
+_ERROR: Final = re.compile(rb"S(?:ERROR|FATAL|PANIC)\0.*?\0M([^\0]*)\0", re.DOTALL)
 _READY: Final = b"Z\0\0\0\5I"
 _READY_TIMES: Final = 2
 
@@ -100,7 +100,8 @@ def extend(folder: Folder, names: Sequence[str]) -> None:
         try:
             answer = _order(folder, DATABASE, f'CREATE EXTENSION IF NOT EXISTS "{name}"')
         except OSError as error:
-            answer = f"ERROR\0M{error}\0".encode()
+            msg = f"the extension {name} cannot be created: {error}"
+            raise TargetError(msg, hint="invoke logs --process postgresql") from error
         if found := _ERROR.search(answer):
             msg = f"the extension {name} cannot be created: {found[1].decode(errors='replace')}"
             hint = (
@@ -115,13 +116,20 @@ def answers_redis(folder: Folder) -> bool:
 
 
 def _order(folder: Folder, name: str, statement: str) -> bytes:
-    """Have PostgreSQL do something in a database as its superuser, and return all that it answers."""
+    """Have PostgreSQL do something in a database as its superuser, and return all that it answers.
+
+    Raises:
+        OSError: It is not there, or goes without an answer.
+    """
     with dial(folder.path / _POSTGRESQL_SOCKET, timeout=_LIMIT) as connection:
         connection.sendall(_greet(_SUPERUSER, name) + _pack(f"{statement}\0".encode(), kind=b"Q"))
         received = b""
         # It says twice that it is ready for a question: after the greeting, and after the answer.
         while received.count(_READY) < _READY_TIMES and (more := connection.recv(4096)):
             received += more
+    if received.count(_READY) < _READY_TIMES and not _ERROR.search(received):
+        msg = "PostgreSQL ended the connection"
+        raise ConnectionError(msg)
     return received
 
 

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from estiba.deploy import database
+from estiba.deploy.folder import Folder
+from estiba.errors import TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+READY = b"Z\0\0\0\5I"
+# Written after the description of PostgreSQL's protocol, with the fields that matter.
+FULL = b"E\0\0\0\x73SFATAL\0VFATAL\0C53300\0Msorry, too many clients already\0Fproc.c\0L345\0RInitProcess\0\0"
+UNKNOWN = b'E\0\0\0\x73SERROR\0VERROR\0C0A000\0Mextension "nope" is not available\0Fextension.c\0\0'
+KNOWN = b'N\0\0\0\x73SNOTICE\0VNOTICE\0C42710\0Mextension "bloom" already exists, skipping\0\0'
+
+
+@contextmanager
+def answering(folder: Path, answer: bytes) -> Iterator[Folder]:
+    """Be a PostgreSQL that answers everybody the same, and return the folder that it is in."""
+    target = Folder.at(folder)
+    target.prepare()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "run/postgresql/.s.PGSQL.5432"))
+        listener.listen()
+
+        def answer_one() -> None:
+            with listener.accept()[0] as connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=answer_one)
+        thread.start()
+        yield target
+        thread.join()
+
+
+@pytest.fixture
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder whose path is short enough for a socket."""
+    return tmp_path_factory.mktemp("t")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        pytest.param(FULL, "sorry, too many clients already", id="refused"),
+        pytest.param(READY + UNKNOWN + READY, 'extension "nope" is not available', id="unknown"),
+        pytest.param(READY, "PostgreSQL ended the connection", id="gone"),
+    ],
+)
+def test_extension_that_was_not_created_is_an_error(place: Path, answer: bytes, reason: str) -> None:
+    """Whatever the reason: the migrations would fail without it."""
+    with answering(place, answer) as folder, pytest.raises(TargetError) as caught:
+        database.extend(folder, ["bloom"])
+
+    assert caught.value.message == f"the extension bloom cannot be created: {reason}"
+
+
+def test_extension_that_is_there_is_no_error(place: Path) -> None:
+    """PostgreSQL only says so."""
+    with answering(place, READY + KNOWN + b"C\0\0\0\x15CREATE EXTENSION\0" + READY) as folder:
+        database.extend(folder, ["bloom"])
