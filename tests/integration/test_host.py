@@ -212,6 +212,21 @@ def test_migration_that_fails_half_way_leaves_nothing(site: Site, name: str, sec
     assert site.run("deploy")["migrations"] == [f"harbour.0002_{name}"]
 
 
+def test_migration_before_one_that_fails_stays(site: Site) -> None:
+    """Each is a transaction of its own; what was applied is named by the error and by the logbook."""
+    folder = site.folder / "harbour" / "migrations"
+    made = MIGRATION.format(operations='migrations.RunSQL("CREATE TABLE stays (id int)")')
+    (folder / "0002_stays.py").write_text(made)
+    fails = MIGRATION.format(operations='migrations.RunSQL("SELECT 1 / 0")').replace("0001_initial", "0002_stays")
+    (folder / "0003_fails.py").write_text(fails)
+
+    said = site.fail("deploy")[1]
+
+    assert "division by zero" in said
+    assert "applied migrations stay: harbour.0002_stays\n" in said
+    assert site.logbook()[-1]["migrations"] == ["harbour.0002_stays"]
+
+
 def test_extension_that_takes_a_superuser_is_there_for_the_migration(site: Site) -> None:
     """What the service may not create is named by the error, and there once the target's settings name it."""
     settings = site.folder / "pyproject.toml"

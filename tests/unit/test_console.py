@@ -55,6 +55,12 @@ def test_warnings_of_the_library_are_shown_once(console: Console, capsys: pytest
     assert capsys.readouterr().err.count("warning: the cache does not answer\n") == 1
 
 
+def test_interrupt_that_knows_better_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """A command that has changed something tells what is left of it."""
+    assert run(KeyboardInterrupt("interrupted\n  release 3 is served again")) == 130
+    assert capsys.readouterr().err == "error: interrupted\n  release 3 is served again\n"
+
+
 def test_interrupt_says_that_nothing_changed(capsys: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C ends with one sentence and the exit code that shells give it."""
     assert run(KeyboardInterrupt()) == 130

@@ -12,7 +12,7 @@ from estiba.deploy.servers import DATABASES, PROXY
 from estiba.errors import DeployError, EstibaError, TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from estiba.deploy.logbook import Logbook, Record
     from estiba.deploy.machine import Machine
@@ -109,7 +109,7 @@ class Change:
         self.start_servers(entry.release)
         if is_new:
             self._step(Step.MIGRATE)
-            self.record = replace(self.record, migrations=migration.apply(self.machine, programs))
+            migration.apply(self.machine, programs, self._note_migrations)
         self._step(Step.START)
         self.machine.start(entry, programs)
         self._try(self.machine.door_of(entry))
@@ -144,6 +144,9 @@ class Change:
         names = tuple(f"{name} {release.versions[name]}" for name in servers)
         self.record = replace(self.record, restarted=(*self.record.restarted, *names))
 
+    def _note_migrations(self, applied: tuple[str, ...]) -> None:
+        self.record = replace(self.record, migrations=applied)
+
     def _try(self, door: Door) -> None:
         problems = [problem for path in self.machine.settings.smoke if (problem := door.problem(path))]
         if not door.is_ready(self.machine.settings.ready):
@@ -167,9 +170,10 @@ class Change:
         place = self._keep_evidence(entry)
         self.machine.supervisor.down(f"web-{entry.side}", also="k")
         current = self.shelf.current()
-        if current and not self.machine.servers.are_of(self.programs(current.release)):
-            self.start_servers(current.release)
-        self.shelf.remove(entry)
+        with self._restoring(error, place):
+            if current and not self.machine.servers.are_of(self.programs(current.release)):
+                self.start_servers(current.release)
+            self.shelf.remove(entry)
         self._fail(error, "failed", "nothing was switched", place)
 
     def _take_back(self, entry: Entry, before: Entry | None, error: BaseException) -> NoReturn:
@@ -182,10 +186,20 @@ class Change:
             self._fail(error, "failed", "there was no release before it, so nothing is served", place)
         self.shelf.switch(before)
         place = self._keep_evidence(entry)
-        self.settle(before, entry)
-        if not entry.generation:
-            self.shelf.retract(entry)
+        with self._restoring(error, place):
+            self.settle(before, entry)
+            if not entry.generation:
+                self.shelf.retract(entry)
         self._fail(error, "taken back", f"release {before.number} is served again", place)
+
+    @contextlib.contextmanager
+    def _restoring(self, error: BaseException, place: str) -> Iterator[None]:
+        """Name both causes where what was served before does not come back; the journal stays open for a repair."""
+        try:
+            yield
+        except (EstibaError, OSError) as second:
+            msg = f"{_reason(error)}\n  what was served before could not be brought back: {second}\n  evidence: {place}"
+            raise DeployError(msg, hint="mend the cause; the next deploy or rollback repairs what is left") from error
 
     def _keep_evidence(self, entry: Entry) -> str:
         try:
@@ -194,20 +208,27 @@ class Change:
             return f"none, since {error}"
 
     def _fail(self, error: BaseException, result: str, outcome: str, place: str) -> NoReturn:
-        reason = str(error) or type(error).__name__
         applied = ", ".join(self.record.migrations)
         stays = f"\n  applied migrations stay: {applied}" if applied else ""
-        self.record = self.record.end(result, reason=reason)
+        self.record = self.record.end(result, reason=str(error) or type(error).__name__)
+        # On a full disk the journal stays, and the next command repairs what there is.
         with contextlib.suppress(OSError):
             self.logbook.close(self.record)
-        if isinstance(error, KeyboardInterrupt | TargetError):
+        if isinstance(error, TargetError):
             raise error
+        msg = f"{_reason(error)}\n  {outcome}{stays}\n  evidence: {place}"
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(msg) from error
         hint = error.hint if isinstance(error, EstibaError) else ""
-        message = error.message if isinstance(error, EstibaError) else reason
-        msg = f"{message}\n  {outcome}{stays}\n  evidence: {place}"
         raise DeployError(msg, hint=hint or "invoke logs, mend the cause, and deploy again") from error
 
     def _step(self, step: Step) -> None:
         self.record = replace(self.record, step=step.name.lower())
         self.logbook.open(self.record)
         self.tell(step.value)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, EstibaError):
+        return error.message
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__

@@ -9,6 +9,8 @@ from estiba.deploy import database
 from estiba.errors import DeployError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from estiba.deploy.machine import Machine
     from estiba.deploy.program import Programs
 
@@ -21,8 +23,13 @@ _LOCK_SECONDS: Final = 10
 """How long a migration may keep everybody else waiting for a table that it cannot have yet."""
 
 
-def apply(machine: Machine, programs: Programs) -> tuple[str, ...]:
-    """Migrate the database and return what was applied.
+def apply(machine: Machine, programs: Programs, note: Callable[[tuple[str, ...]], None]) -> None:
+    """Migrate the database.
+
+    Args:
+        machine: Where.
+        programs: Those of the release.
+        note: Gets what was applied, also where a later migration fails.
 
     Raises:
         TargetError: An extension of the target's settings cannot be created.
@@ -35,8 +42,9 @@ def apply(machine: Machine, programs: Programs) -> tuple[str, ...]:
         "PGOPTIONS": f"-c lock_timeout={_LOCK_SECONDS}s -c statement_timeout={limit}s",
     }
     ran = machine.command(programs, ["migrate"], limit=limit, env=env)
+    note(find_applied(ran.output))
     if ran.has_passed:
-        return find_applied(ran.output)
+        return
     reason = f"ended with {ran.code}" if ran.code is not None else f"did not end within {limit} seconds"
     msg = f"the migrations {reason}:\n{ran.tail()}"
     where = f"[tool.estiba.targets.{machine.settings.name}]"

@@ -221,7 +221,7 @@ def _guarded(body: Callable[_P, _R]) -> Callable[_P, _R]:
             console.fail(str(error))
             raise invoke.Exit(code=error.exit_code) from error
         except KeyboardInterrupt as error:
-            console.fail("interrupted; files are as they were before the command")
+            console.fail(str(error) or "interrupted; files are as they were before the command")
             raise invoke.Exit(code=INTERRUPTED) from error
         except OSError as error:
             if error.errno != errno.ENOSPC:
