@@ -4,7 +4,6 @@ A failed check is an outcome like any other, so that its reports are kept; `verd
 """
 
 import json
-import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import attrs
+import overlay
 import services
 from bench import Bench, Outcome
 from junit_result import REPORT
@@ -43,10 +43,10 @@ def main() -> None:
 def set_up(given: dict[str, Any], out: Path) -> Root:
     """Put the root together: a copy of the service that tests may write to, the reports, and our test runner."""
     application = Path.cwd() / "app"
-    _copy(Path(given["source"]), application)
     # As in the image: pages name static files by the manifest that collecting them wrote.
     if given["static"] and (collected := Path(given["static"], "root/app")).is_dir():
-        _copy(collected, application)
+        overlay.fill(application, collected)
+    overlay.fill(application, Path(given["source"]))
     return Root(
         tree=Path(given["tree"]),
         top=Path.cwd() / "root",
@@ -58,14 +58,6 @@ def set_up(given: dict[str, Any], out: Path) -> Root:
         },
         env=given["environment"],
     )
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a folder of the store into another folder, so that the copy can be written to."""
-    shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
-    for path in [target, *target.rglob("*")]:
-        if not path.is_symlink():
-            path.chmod(path.stat().st_mode | 0o200)
 
 
 def run_all(given: dict[str, Any], root: Root, out: Path) -> list[Outcome]:
