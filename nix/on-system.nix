@@ -56,12 +56,42 @@ let
       inherit (service) compression;
     };
 
+  source = lib.source.application {
+    inherit src;
+    inherit (service) exclude include;
+  };
+
+  # Null where the service has no commands of its own to run: then nothing comes before its application.
+  prepared =
+    if service.prepare == [ ] then
+      null
+    else
+      django.prepared {
+        inherit compiler source;
+        inherit (service) manage;
+        commands = service.prepare;
+        tree = prepareTree;
+        frame = env;
+        environment = buildEnvironment // {
+          PYTHONDONTWRITEBYTECODE = "1";
+          SOURCE_DATE_EPOCH = "315532800";
+        };
+      };
+
+  prepareDebs = lib.lock.prepareDebs lock system service.debian-build;
+  prepareTree =
+    if prepareDebs == [ ] then
+      tree
+    else
+      debian.tree {
+        name = "prepare-root";
+        debs = prepareDebs;
+        bytecode = compiler.tree;
+      };
+
   application = django.application {
     inherit compiler;
-    source = lib.source.application {
-      inherit src;
-      inherit (service) exclude include;
-    };
+    source = if prepared == null then source else prepared;
     layer = describe "application" [ "${service.name} ${service.version}" ];
     static =
       if service.static then
@@ -71,6 +101,7 @@ let
           environment = buildEnvironment;
           layer = describe "static" [ "collected static files" ];
         }
+        // optional "prepared" prepared
       else
         null;
   };
@@ -167,6 +198,7 @@ let
   ];
 
   checkResults = check.results {
+    inherit prepared;
     inherit (service) manage;
     tree = checkTree;
     env = devEnv;

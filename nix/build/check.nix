@@ -6,13 +6,14 @@
 
     # Type
     ```
-    results :: { tree, env, source, static, manage, test, level, environment, override } -> Derivation
+    results :: { tree, env, source, prepared, static, manage, test, level, environment, override } -> Derivation
     ```
 
     # Arguments
     - tree: a Debian root with the service's packages, PostgreSQL and Redis
     - env: the Python environment with the distributions for testing
     - source: the service's files, see `lib.source.checked`
+    - prepared: the service's files in the image, where its own commands have worked on them, or null
     - static: the collected static files, or null
     - manage: path of manage.py in them
     - test: the command that runs the tests
@@ -25,6 +26,7 @@
       tree,
       env,
       source,
+      prepared,
       static,
       manage,
       test,
@@ -32,19 +34,22 @@
       environment,
       override,
     }:
-    builder "check" "check-results" {
-      inherit
-        tree
-        source
-        static
-        manage
-        test
-        level
-        environment
-        override
-        ;
-      frame = env;
-    };
+    builder "check" "check-results" (
+      {
+        inherit
+          tree
+          source
+          static
+          manage
+          test
+          level
+          environment
+          override
+          ;
+        frame = env;
+      }
+      // (if prepared == null then { } else { inherit prepared; })
+    );
 
   /**
     The results again where every check passed; where one failed, building this fails with the end of its log.

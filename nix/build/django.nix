@@ -1,6 +1,45 @@
 { builder }:
 {
   /**
+    The service's files with what its own commands have made of them and beside them.
+
+    # Type
+    ```
+    prepared :: { compiler, source, manage, commands, tree, frame, environment } -> Derivation
+    ```
+
+    # Arguments
+    - compiler: see `python.nix`
+    - source: the filtered source, see `lib.source.application`
+    - manage: path of manage.py in it
+    - commands: lists of words, each for manage.py or beginning with a script of the service
+    - tree: the unpacked Debian root to run them in
+    - frame: the Python environment
+    - environment: the variables that they see
+  */
+  prepared =
+    {
+      compiler,
+      source,
+      manage,
+      commands,
+      tree,
+      frame,
+      environment,
+    }:
+    builder "prepare" "prepared" {
+      inherit
+        compiler
+        source
+        manage
+        commands
+        tree
+        frame
+        environment
+        ;
+    };
+
+  /**
     The service's own files with their bytecode, at their place in the image, and its collected static files.
 
     Outputs are `out` and its `layer`; with static files also `static`, which has them at the service's STATIC_ROOT, and
@@ -16,7 +55,8 @@
     - source: the filtered source, see `lib.source.application`
     - layer: the layer's description, see `layer.nix`
     - static: null, or what `collectstatic` runs in and with: `tree` (the unpacked Debian root), `frame` (the Python
-      environment), `environment` (the variables that the settings see), and its layer's description `layer`
+      environment), `environment` (the variables that the settings see), and its layer's description `layer`; with
+      `prepared`, static files that are in it already stay
   */
   application =
     {

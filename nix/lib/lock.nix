@@ -43,7 +43,7 @@ rec {
     # Arguments
     - lock: as `parse` returns it
     - platform: a Nix system
-    - groups: `base`, `service`, `build`, `check`
+    - groups: `base`, `service`, `build`, `prepare`, `check`
   */
   debs = lock: select lock.debs;
 
@@ -143,6 +143,32 @@ rec {
       lines = map (record: "${record.name} ${record.version} ${record.sha256}\n") found;
     in
     "sha256:${builtins.hashString "sha256" (builtins.concatStringsSep "" lines)}";
+
+  /**
+    The Debian packages of the root that a service's own commands run in while it is built; none where the image's root
+    will do.
+
+    # Type
+    ```
+    prepareDebs :: Lock -> String -> [String] -> [Deb]
+    ```
+
+    # Arguments
+    - lock: as `parse` returns it
+    - platform: a Nix system, the one that builds
+    - wanted: the packages that the build alone needs, `debian-build`
+  */
+  prepareDebs =
+    lock: platform: wanted:
+    let
+      found = debs lock platform [ "prepare" ];
+    in
+    if wanted == [ ] then
+      [ ]
+    else if found == [ ] then
+      throw "estiba.lock lacks the packages of debian-build for what [tool.estiba] prepare names; run: invoke lock"
+    else
+      found;
 
   /**
     The wheels of one sdist's build environment.

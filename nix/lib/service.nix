@@ -13,6 +13,7 @@ let
     wsgi = null;
     configuration = null;
     static = true;
+    prepare = [ ];
     compression = "zstd";
     test-command = [ "pytest" ];
     check-level = "WARNING";
@@ -23,6 +24,14 @@ let
     pockets = [ ];
     targets = { };
   };
+
+  # As estiba.project says it, too.
+  isCommands =
+    value:
+    builtins.isList value
+    && builtins.all (
+      words: builtins.isList words && words != [ ] && builtins.all (word: builtins.isString word && word != "") words
+    ) value;
 
   compressions = [
     "gzip"
@@ -127,6 +136,8 @@ in
       throw "pyproject.toml: unknown keys in [tool.estiba]: ${toString unknown}; run: invoke lock"
     else if !builtins.elem merged.compression compressions then
       throw "pyproject.toml: [tool.estiba] compression is ${merged.compression}; use one of ${toString compressions}"
+    else if !isCommands merged.prepare then
+      throw "pyproject.toml: [tool.estiba] prepare must be a list of commands, such as [['compilescss']]; run: invoke lock"
     else
       merged
       // {

@@ -44,6 +44,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "manage": _TEXT,
     "platforms": _NAMES,
     "pockets": _NAMES,
+    "prepare": (list, "a list of commands such as [['compilescss']], each a list of words"),
     "python": _TEXT,
     "settings": _TEXT,
     "static": (bool, "true or false"),
@@ -66,10 +67,11 @@ class Project:
         suite: The Debian release that goes with the Python.
         pockets: Which of main, updates and security to take packages from.
         debian: Debian packages that the service needs at run time.
-        debian_build: Debian packages that only the building of sdists needs.
+        debian_build: Debian packages that only the building of sdists and `prepare` need.
         settings: The settings module.
         wsgi: The WSGI application, `module:attribute`.
         manage: Path of manage.py in the folder; empty where tools are locked and no service.
+        prepare: Commands of manage.py, or scripts, that run in the build before everything else of the service.
         static: Whether static files are collected.
         compression: How layers are compressed.
         env: Environment of the build's manage.py commands and of the checks.
@@ -92,6 +94,7 @@ class Project:
     settings: str
     wsgi: str
     manage: str
+    prepare: tuple[tuple[str, ...], ...]
     static: bool
     compression: str
     env: Mapping[str, str]
@@ -132,6 +135,7 @@ def load(folder: Path) -> Project:
         settings=layout.settings,
         wsgi=layout.wsgi,
         manage=manage,
+        prepare=tuple(tuple(words) for words in table.get("prepare", ())),
         static=table.get("static", True),
         compression=table.get("compression", "zstd"),
         env=dict(table.get("env", {})),
@@ -179,7 +183,9 @@ def _unknown(key: str) -> str:
 def _check_type(key: str, value: object) -> list[str]:
     kind, wanted = _KEYS[key]
     entries: list[object] = []
-    if isinstance(value, list):
+    if key == "prepare":
+        entries = _flatten(value)
+    elif isinstance(value, list):
         entries = value
     elif isinstance(value, dict) and key == "env":
         entries = list(value.values())
@@ -192,6 +198,13 @@ def _check_type(key: str, value: object) -> list[str]:
     if not isinstance(value, kind) or not all(isinstance(entry, str) for entry in entries):
         return [f"{key!r} must be {wanted}, not {value!r}"]
     return []
+
+
+def _flatten(commands: object) -> list[object]:
+    """Return the words of a list of commands; in place of what is no command, something that is no word."""
+    if not isinstance(commands, list):
+        return []
+    return [word or None for words in commands for word in (words if isinstance(words, list) and words else [None])]
 
 
 def _check_groups(value: Mapping[str, object]) -> list[str]:

@@ -37,6 +37,11 @@ let
     builtins.filter (changed: digestOf name "0" changed != digestOf name "1" changed) (
       builtins.attrNames root
     );
+  prepared = lock // {
+    debs = map (
+      record: record // { groups = record.groups ++ (if record.name == "gcc" then [ "prepare" ] else [ ]); }
+    ) lock.debs;
+  };
 in
 {
   parse = {
@@ -136,6 +141,20 @@ in
           lines = "database 1 0\nextension 1 0\nlibc 1 0\nlibmath 1 0\nlibxml 1 0\n";
         in
         "sha256:${builtins.hashString "sha256" lines}";
+    };
+  };
+  prepareDebs = {
+    takes-the-whole-root = {
+      expr = files (lib.lock.prepareDebs prepared "x86_64-linux" [ "gettext" ]);
+      expected = [ "gcc_14.2.0-1_amd64.deb" ];
+    };
+    is-nothing-where-the-image-has-all = {
+      expr = lib.lock.prepareDebs lock "x86_64-linux" [ ];
+      expected = [ ];
+    };
+    refuses-a-lock-from-before = {
+      expr = lib.lock.prepareDebs lock "x86_64-linux" [ "gettext" ];
+      expectedError = "estiba.lock lacks the packages of debian-build for what [tool.estiba] prepare names; run: invoke lock";
     };
   };
   buildRequirements = {

@@ -59,6 +59,7 @@ in
           wsgi
           compression
           platforms
+          prepare
           env
           ;
       };
@@ -67,6 +68,13 @@ in
         wsgi = "site.web:app";
         compression = "gzip";
         platforms = [ "x86_64-linux" ];
+        prepare = [
+          [
+            "compilescss"
+            "--force"
+          ]
+          [ "compilemessages" ]
+        ];
         env = {
           ENVIRONMENT = "build";
         };
@@ -79,6 +87,10 @@ in
     refuses-another-compression = {
       expr = load ./services/bad_compression;
       expectedError = "pyproject.toml: [tool.estiba] compression is lzma; use one of gzip zstd";
+    };
+    refuses-commands-that-are-no-lists-of-words = {
+      expr = load ./services/bad_prepare;
+      expectedError = "pyproject.toml: [tool.estiba] prepare must be a list of commands, such as [['compilescss']]; run: invoke lock";
     };
     refuses-a-project-without-settings = {
       expr = (load ./services/no_settings).settings;

@@ -69,3 +69,19 @@ def test_the_service_is_copied_to_be_written_to(
     assert root.binds["/opt"] == Path("/frame/root/opt")
     assert root.binds["/reports"] == tmp_path / "out"
     assert root.binds["/estiba/junit_result.py"].exists()
+
+
+def test_tests_see_what_the_commands_of_the_service_made(
+    tmp_path: Path, builder: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that were prepared are in place of those they were made from, beside what is not in the image."""
+    for name, file in (("source", "tests.py"), ("source", "theme.css"), ("prepared", "theme.css")):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / file).write_text(name)
+    monkeypatch.chdir(tmp_path)
+    given = {"source": str(tmp_path / "source"), "static": None, "prepared": str(tmp_path / "prepared")}
+
+    root = builder.set_up({**given, "tree": "/tree", "frame": "/frame", "environment": {}}, tmp_path / "out")
+
+    made = {path.name: path.read_text() for path in root.binds["/app"].iterdir()}
+    assert made == {"tests.py": "source", "theme.css": "prepared"}

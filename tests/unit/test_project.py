@@ -8,6 +8,7 @@ from estiba import project
 from estiba.errors import ConfigError
 
 MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")\n'
+_COMMANDS = "'prepare' must be a list of commands such as [['compilescss']], each a list of words, not {}"
 SHOP = Path(__file__).parents[1] / "fixtures" / "services" / "shop"
 
 
@@ -38,6 +39,7 @@ def test_everything_has_a_default(folder: Path) -> None:
     assert found.pockets == ("main", "updates", "security")
     assert (found.settings, found.wsgi, found.manage) == ("config.settings", "config.wsgi:application", "manage.py")
     assert (found.static, found.compression, found.test_command) == (True, "zstd", ("pytest",))
+    assert found.prepare == ()
 
 
 def test_settings_are_taken_over(folder: Path) -> None:
@@ -47,6 +49,13 @@ def test_settings_are_taken_over(folder: Path) -> None:
 
     assert (found.python, found.suite, found.platforms) == ("3.11", "bookworm", ("x86_64-linux",))
     assert (found.debian, found.env) == (("gettext", "libpq5"), {"A": "b"})
+
+
+def test_commands_keep_their_order(folder: Path) -> None:
+    """What prepares the service runs in the order in which it is written."""
+    write(folder, 'prepare = [["compilescss", "--force"], ["compilemessages"]]')
+
+    assert project.load(folder).prepare == (("compilescss", "--force"), ("compilemessages",))
 
 
 def test_tools_need_no_django(tmp_path: Path) -> None:
@@ -80,6 +89,11 @@ def test_all_problems_are_listed_at_once(folder: Path) -> None:
         ('pockets = ["security"]', "'pockets' must contain 'main'"),
         ('compression = "xz"', "'compression' cannot be 'xz', only 'zstd' or 'gzip'"),
         ("groups = {docs = []}", "unknown group 'docs' in 'groups', only 'dev' and 'runtime' are locked"),
+        ('prepare = "compilescss"', _COMMANDS.format("'compilescss'")),
+        ('prepare = ["compilescss"]', _COMMANDS.format("['compilescss']")),
+        ("prepare = [[]]", _COMMANDS.format("[[]]")),
+        ('prepare = [["compilescss", ""]]', _COMMANDS.format("[['compilescss', '']]")),
+        ('prepare = [["compilescss", 1]]', _COMMANDS.format("[['compilescss', 1]]")),
         ("debian = [1]", "'debian' must be a list of strings, not [1]"),
     ],
 )

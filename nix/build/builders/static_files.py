@@ -11,6 +11,7 @@ from root import Root
 PLACE = "place.json"
 """Where static files and uploads belong in the image, and their addresses."""
 
+_APP = "/app"
 _DRIVER = Path(__file__).with_name("collect_static.py")
 
 
@@ -22,11 +23,13 @@ class Collecting:
 
         Args:
             out: A store path to make.
-            given: `tree` (the unpacked Debian root), `frame` (the Python environment) and `environment` (variables).
+            given: `tree` (the unpacked Debian root), `frame` (the Python environment), `environment` (variables) and
+                maybe `prepared` (the service's files, where its own commands may have written static files too).
             application: The service's files.
             compiler: The interpreter, see `compiler.argv`.
         """
         self._out = out
+        self._prepared = given.get("prepared")
         self._folder = out / "collected"
         self._folder.mkdir(parents=True)
         self._log = Path.cwd() / "log"
@@ -37,7 +40,7 @@ class Collecting:
             binds={
                 **standard_library.binds(tree, compiler),
                 "/opt": Path(given["frame"], "root/opt"),
-                "/app": application,
+                _APP: application,
                 "/collected": self._folder,
                 "/collect_static.py": _DRIVER,
             },
@@ -45,7 +48,7 @@ class Collecting:
         )
         command = ["/opt/venv/bin/python", "-B", "/collect_static.py", "/collected"]
         with self._log.open("wb") as output:
-            self._child = root.popen(command, cwd="/app", output=output)
+            self._child = root.popen(command, cwd=_APP, output=output)
 
     def finish(self) -> Path:
         """Wait for its end, put the files at their place below `root` and return `out`; leave where it failed."""
@@ -63,4 +66,22 @@ class Collecting:
         files.mkdir(exist_ok=True)
         files.rename(target)
         self._folder.rmdir()
+        if self._prepared:
+            add_prepared(Path(self._prepared), place, target)
         return self._out
+
+
+def add_prepared(prepared: Path, place: str, target: Path) -> None:
+    """Add what the service's own commands have written to STATIC_ROOT, to be served like what was collected.
+
+    Args:
+        prepared: The service's files.
+        place: STATIC_ROOT.
+        target: The collected files.
+    """
+    # Most services have none, and collecting starts before anything else is imported.
+    import overlay  # noqa: PLC0415
+
+    written = prepared / place.removeprefix(f"{_APP}/")
+    if place.startswith(f"{_APP}/") and written.is_dir():
+        overlay.fill(target, written)

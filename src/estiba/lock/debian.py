@@ -77,7 +77,7 @@ class Request:
         suite: Debian release.
         platforms: Nix system names.
         service: Packages that the service needs at run time.
-        build: Packages that building its sdists needs beside the usual toolchain.
+        build: Packages that building its sdists needs beside the usual toolchain, and its own commands in the build.
     """
 
     python: str
@@ -94,6 +94,8 @@ class Request:
                 return (*base, *self.service)
             case "build":
                 return (*base, *self.service, *_TOOLCHAIN, f"python{self.python}-dev", *self.build)
+            case "prepare":
+                return (*base, *self.service, *self.build)
             case "check":
                 return (*base, *_SERVER_NEEDS, *_SERVERS[self.suite])
             case _:
@@ -108,7 +110,7 @@ def resolve(
     Args:
         root: The apt root, with lists.
         request: What to resolve.
-        groups: Which of `base`, `service`, `check` and `build`; `service` goes with `base`.
+        groups: Which of `base`, `service`, `check`, `prepare` and `build`; `service` goes with `base`.
         keep: Packages to hold at the version they are locked at.
         runner: Runs apt.
 

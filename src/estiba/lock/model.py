@@ -35,7 +35,7 @@ class Deb:
         size: Bytes of the file.
         source: The source package.
         source_version: Version of the source package.
-        groups: Sorted, of `base`, `service`, `build` and `check`.
+        groups: Sorted, of `base`, `service`, `build`, `prepare` and `check`.
         platforms: Sorted Nix system names.
         depends: Names of the locked packages that it depends on.
     """

@@ -135,7 +135,7 @@ def hash_inputs(project: Project) -> Digest:
     inputs = {
         "version": model.VERSION,
         # What Estiba itself asks for, so that an Estiba that needs more asks for a new lock.
-        "groups": {group: request.names(group) for group in ("base", "service", "build", "check")},
+        "groups": {group: request.names(group) for group in (*_groups(project), "build")},
         "python": project.python,
         "suite": project.suite,
         "pockets": project.pockets,
@@ -172,7 +172,7 @@ def _resolve(
         workshop.tell(f"reading the package lists of Debian {project.suite}")
         apt.update(root, force=options.upgrade_debian, runner=workshop.runner)
         keep = previous.debs if previous and previous.suite == project.suite and not options.upgrade_debian else ()
-        found, gone = _resolve_debian(root, project, workshop, keep, groups=("base", "service", "check"))
+        found, gone = _resolve_debian(root, project, workshop, keep, groups=_groups(project))
         workshop.tell("fetching the Debian packages of the image")
         wanted = [deb for deb in found if {"base", "service"} & set(deb.groups)]
         debs.download(root, wanted, workshop.artifacts, runner=workshop.runner)
@@ -210,6 +210,12 @@ def _resolve_debian(
     root: AptRoot, project: Project, workshop: Workshop, keep: Sequence[Deb], *, groups: Sequence[str]
 ) -> tuple[list[Deb], list[str]]:
     return debian.resolve(root, _request(project), groups=groups, keep=keep, runner=workshop.runner)
+
+
+def _groups(project: Project) -> tuple[str, ...]:
+    """Return the groups of packages that the service always needs, whatever its distributions turn out to be."""
+    prepare = ("prepare",) if project.prepare and project.debian_build else ()
+    return ("base", "service", "check", *prepare)
 
 
 def _request(project: Project) -> debian.Request:

@@ -1,0 +1,58 @@
+"""Builder: a service's files after its own commands have worked on them, in its own root and without a network."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import attrs
+import overlay
+import standard_library
+from root import Root
+
+_PYTHON = "/opt/venv/bin/python"
+
+
+def command(words: list[str], manage: str) -> list[str]:
+    """Return the program for one command of `[tool.estiba] prepare`: one of manage.py, or a script of the service."""
+    return words if words[0].endswith(".py") else [manage, *words]
+
+
+def run_all(root: Root, commands: list[list[str]]) -> None:
+    """Run programs one after another; leave where one fails, after what it said itself."""
+    for words in commands:
+        code = root.run([_PYTHON, *words], cwd="/app")
+        if code != 0:
+            sys.exit(
+                f"{' '.join(words)} failed with exit code {code}; what [tool.estiba] prepare names runs without a "
+                "network and a database, and with the values of [tool.estiba] env"
+            )
+
+
+def remove_bytecode(top: Path) -> None:
+    """Remove what Python writes beside sources where a command lets it; it holds times, and is compiled later."""
+    for path in sorted(top.rglob("__pycache__")):
+        shutil.rmtree(path)
+
+
+def main() -> None:
+    """Build the derivation."""
+    given = attrs.load()
+    out = attrs.output(given)
+    overlay.fill(out, Path(given["source"]))
+    tree = Path(given["tree"])
+    root = Root(
+        tree=tree,
+        top=Path.cwd() / "root",
+        binds={
+            **standard_library.binds(tree, given["compiler"]),
+            "/opt": Path(given["frame"], "root/opt"),
+            "/app": out,
+        },
+        env=given["environment"],
+    )
+    run_all(root, [command(words, given["manage"]) for words in given["commands"]])
+    remove_bytecode(out)
+
+
+if __name__ == "__main__":
+    main()
