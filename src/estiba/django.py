@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -67,7 +68,7 @@ def find_variable(path: Path, shown: str, name: str) -> str:
     Raises:
         ConfigError: It is no Python.
     """
-    for node in ast.walk(_parse(path, shown)):
+    for node in ast.walk(parse(path, shown)):
         match node:
             case ast.Call(args=[ast.Constant(value=str(key)), ast.Constant(value=str(value))]) if key == name:
                 return value
@@ -76,6 +77,21 @@ def find_variable(path: Path, shown: str, name: str) -> str:
             ) if key == name:
                 return value
     return ""
+
+
+def parse(path: Path, shown: str) -> ast.Module:
+    """Read a file's syntax tree.
+
+    Raises:
+        ConfigError: It is no Python, or of a newer one than the one that runs this.
+    """
+    try:
+        return ast.parse(path.read_bytes())
+    except SyntaxError as error:
+        own = ".".join(map(str, sys.version_info[:2]))
+        raise ConfigError(shown, [f"line {error.lineno}: {error.msg}, for Python {own}"]) from error
+    except ValueError as error:
+        raise ConfigError(shown, [str(error)]) from error
 
 
 def _find_wsgi(root: Path, settings: str) -> str:
@@ -95,7 +111,7 @@ def _find_wsgi(root: Path, settings: str) -> str:
 
 
 def _find_constant(path: Path, name: str) -> str:
-    for node in _parse(path, path.name).body:
+    for node in parse(path, path.name).body:
         match node:
             case ast.Assign(targets=[ast.Name(id=target)], value=ast.Constant(value=str(value))) if target == name:
                 return value
@@ -105,10 +121,3 @@ def _find_constant(path: Path, name: str) -> str:
 def _normalise(wsgi: str) -> str:
     """Turn Django's notation `package.module.attribute` into `package.module:attribute`."""
     return wsgi if ":" in wsgi else ":".join(wsgi.rsplit(".", 1))
-
-
-def _parse(path: Path, shown: str) -> ast.Module:
-    try:
-        return ast.parse(path.read_text(encoding="utf-8"))
-    except SyntaxError as error:
-        raise ConfigError(shown, [f"line {error.lineno}: {error.msg}"]) from error

@@ -3,16 +3,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from estiba import project
 from estiba.deploy import settings
 from estiba.scaffold import adoption
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SETTINGS = 'INSTALLED_APPS = []\nSECRET_KEY = "x"\nSTATIC_ROOT = "/app/static"\n'
 FIXED = 'DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}}\n'
@@ -96,6 +93,23 @@ def test_page_to_try_is_chosen(tmp_path: Path, routes: str, smoke: list[str], to
     found = settings.load(folder, "local", project.load(folder).targets, state=tmp_path)
 
     assert (list(found.smoke), len(made.undecided)) == (smoke, told)
+
+
+def test_routes_that_cannot_be_read_ask_for_a_page(tmp_path: Path) -> None:
+    """Routes in a newer Python's syntax stop nothing else."""
+    text = SETTINGS + 'ROOT_URLCONF = "harbour.urls"\n'
+    folder = harbour(tmp_path, **{"harbour/settings.py": text, "harbour/urls.py": "urlpatterns = [\n"})
+    (told,) = adopt(folder).undecided
+
+    assert told.startswith("harbour/urls.py: line 1: '[' was never closed, for Python 3.")
+    assert told.endswith(': name a page that answers in [tool.estiba.targets.local], smoke = ["/…"]')
+
+
+def test_project_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder may be given as a dot, also where the settings name no routes."""
+    monkeypatch.chdir(harbour(tmp_path))
+
+    assert adopt(Path()).undecided == ()
 
 
 def test_requirements_are_started(tmp_path: Path) -> None:

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from estiba.errors import ConfigError
 from estiba.scaffold import survey
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def needed(folder: Path, text: str) -> dict[str, bool]:
@@ -121,5 +118,22 @@ def test_missing_module_is_told(tmp_path: Path) -> None:
 
 def test_broken_module_is_an_error(tmp_path: Path) -> None:
     """Settings that are no Python are named."""
-    with pytest.raises(ConfigError, match=r"^settings\.py: "):
+    with pytest.raises(ConfigError, match=r"^settings\.py: line 1: '\(' was never closed, for Python 3\."):
         needed(tmp_path, "DEBUG = (\n")
+
+
+def test_files_are_shown_from_the_project(tmp_path: Path) -> None:
+    """A place in a project whose manage.py lies deeper can be opened where people are."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "settings.py").write_text('import os\nX = os.environ["TOKEN"]\n')
+    seen = survey.survey(tmp_path / "src", "settings", top=tmp_path)
+
+    assert seen.variables[0].place == "src/settings.py:2"
+
+
+def test_no_module_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty name is found nowhere, also not as the package that a folder happens to be."""
+    (tmp_path / "__init__.py").touch()
+    monkeypatch.chdir(tmp_path)
+
+    assert (survey.locate(tmp_path, ""), survey.locate(Path(), "")) == (None, None)

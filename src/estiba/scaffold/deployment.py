@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from estiba import django
+from estiba.errors import ConfigError
 from estiba.scaffold import database
 from estiba.scaffold.survey import locate
 
@@ -21,6 +23,7 @@ _TEXT: Final = Path(__file__).with_name("deployed_settings.txt")
 _REPLACED: Final = ("sqlite3", "postgresql")
 _ROUTES: Final = frozenset({"path", "re_path", "url"})
 _DEFAULT: Final = "local"
+_SMOKE: Final = 'smoke = ["/…"]'
 _EXTENSION: Final = re.compile(r"""\bCreateExtension\(\s*(?:name\s*=\s*)?["']([\w-]+)["']""")
 # Those that PostgreSQL lets the owner of a database create.
 _TRUSTED: Final = frozenset(
@@ -80,7 +83,7 @@ def find_extensions(study: Study, root: Path) -> None:
     for file in sorted(root.glob("**/migrations/*.py")):
         text = file.read_text(errors="replace")
         names = [*_EXTENSION.findall(text), *(["bloom"] if "BloomExtension(" in text else [])]
-        found |= {name: str(file.relative_to(root)) for name in names if name not in _TRUSTED}
+        found |= {name: str(file.relative_to(study.folder)) for name in names if name not in _TRUSTED}
     if found:
         _target(study)["extensions"] = sorted(found)
         study.decided += [
@@ -94,10 +97,14 @@ def find_page(study: Study, seen: Survey, root: Path) -> None:
     file = locate(root, seen.constant("ROOT_URLCONF"))
     if file is None:
         return
-    routes = dict(_find_routes(ast.parse(file.read_bytes())))
+    shown = str(file.relative_to(study.folder))
+    try:
+        routes = dict(_find_routes(django.parse(file, shown)))
+    except ConfigError as error:
+        study.undecided.append(f"{error}: name a page that answers in [tool.estiba.targets.{_DEFAULT}], {_SMOKE}")
+        return
     if not routes or any(not route.strip("^$") for route in routes):
         return
-    shown = file.relative_to(root)
     admin = next((route.lstrip("^") for route, view in routes.items() if view.endswith("site.urls")), "")
     if admin:
         page = f"/{admin}login/"
@@ -105,7 +112,7 @@ def find_page(study: Study, seen: Survey, root: Path) -> None:
         study.decided.append(f"targets.{_DEFAULT}.smoke = {page}: {shown} has no page at /")
     else:
         study.undecided.append(
-            f'{shown} has no page at /: name one that answers in [tool.estiba.targets.{_DEFAULT}], smoke = ["/…"]'
+            f"{shown} has no page at /: name one that answers in [tool.estiba.targets.{_DEFAULT}], {_SMOKE}"
         )
 
 
@@ -124,7 +131,7 @@ def _set_variables(study: Study, best: Choice, required: frozenset[str]) -> None
 def _write_settings(study: Study, seen: Survey, best: Choice) -> None:
     """Write settings that take from the environment what the project's own write down, and use them."""
     module = study.settings["settings"]
-    file = Path(study.settings.get("manage", "manage.py")).parent / seen.sources[-1].shown
+    file = Path(seen.sources[-1].shown)
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     name = "settings_deployed" if file.name == "settings.py" else "deployed"
     own = f"{package}.{name}".lstrip(".")

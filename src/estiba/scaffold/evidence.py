@@ -68,7 +68,7 @@ def find_modules(study: Study) -> Survey:
     root = (study.folder / manage).parent
     servers = {str(file.relative_to(root)): file for file in (*root.glob("*/wsgi.py"), *root.glob("*/*/wsgi.py"))}
     settings = _choose_settings(study, root, {manage: study.folder / manage} | servers)
-    seen = survey(root, settings)
+    seen = survey(root, settings, top=study.folder)
     study.undecided += [f"the settings import {missing}, which is not there" for missing in seen.missing]
     try:
         wsgi = django.find(study.folder, manage, settings=settings, wsgi=seen.constant("WSGI_APPLICATION")).wsgi

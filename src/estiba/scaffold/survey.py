@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from estiba.errors import ConfigError
+from estiba import django
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,54 +85,62 @@ class Survey:
         return found
 
 
-def survey(root: Path, module: str) -> Survey:
+def survey(root: Path, module: str, *, top: Path | None = None) -> Survey:
     """Read a settings module and what it imports.
 
     Args:
         root: The folder that is on the import path, the one of manage.py.
         module: The settings module.
+        top: The folder that files are shown relative to; by default that one, too.
 
     Raises:
         ConfigError: A module is no Python of this version.
     """
-    sources: dict[str, Source] = {}
-    missing: list[str] = []
-    _trace(root, module, sources, missing)
+    tracer = _Tracer(root=root, top=top or root)
+    tracer.trace(module)
+    sources = tracer.sources
     reader = _Reader()
     for source in sources.values():
         reader.read(source)
     # Read anywhere without a condition beats read under one.
     found = {one.name: one for one in sorted(reader.found, key=lambda one: not one.conditional)}
     variables = tuple(sorted(found.values(), key=lambda one: one.name))
-    return Survey(sources=tuple(sources.values()), missing=tuple(missing), variables=variables)
+    return Survey(sources=tuple(sources.values()), missing=tuple(tracer.missing), variables=variables)
 
 
 def locate(root: Path, module: str) -> Path | None:
     """Return the file of a module below a folder."""
+    if not module:
+        return None
     base = root.joinpath(*module.split("."))
     candidates = (base.with_name(f"{base.name}.py"), base / "__init__.py")
     return next((file for file in candidates if file.is_file()), None)
 
 
-def _trace(root: Path, module: str, sources: dict[str, Source], missing: list[str]) -> None:
-    """Add a module after those that it imports."""
-    file = locate(root, module)
-    if file is None:
-        return
-    shown = str(file.relative_to(root))
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError) as error:
-        raise ConfigError(shown, [str(error)]) from error
-    placeholder = Source(name=module, shown=shown, tree=tree)
-    sources[module] = placeholder
-    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    for name, line, needed in _imports(tree, package):
-        if locate(root, name) and name not in sources:
-            _trace(root, name, sources, missing)
-        elif needed and not locate(root, name):
-            missing.append(f"{name} ({shown}:{line})")
-    sources[module] = sources.pop(module)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tracer:
+    """Collects modules in the order in which they run, and those that are not there."""
+
+    root: Path
+    top: Path
+    sources: dict[str, Source] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    def trace(self, module: str) -> None:
+        """Add a module after those that it imports."""
+        file = locate(self.root, module)
+        if file is None:
+            return
+        shown = str(file.relative_to(self.top))
+        tree = django.parse(file, shown)
+        self.sources[module] = Source(name=module, shown=shown, tree=tree)
+        package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+        for name, line, needed in _imports(tree, package):
+            if locate(self.root, name) and name not in self.sources:
+                self.trace(name)
+            elif needed and not locate(self.root, name):
+                self.missing.append(f"{name} ({shown}:{line})")
+        self.sources[module] = self.sources.pop(module)
 
 
 def _imports(tree: ast.Module, package: str) -> Iterator[tuple[str, int, bool]]:
