@@ -4,40 +4,15 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from invoke import Context
+from tests.djangoproject import FIXED, SETTINGS, adopt, lay, site
 
 from estiba import project
 from estiba.errors import ConfigError, ScaffoldError
 from estiba.scaffold import adoption
+from estiba.tasks import adopt as task
 
 ROOT = Path(__file__).parents[2]
-MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "{}")\n'
-SETTINGS = 'INSTALLED_APPS = []\nSECRET_KEY = "x"\nSTATIC_ROOT = "/app/static"\n'
-
-
-def lay(folder: Path, files: dict[str, str]) -> Path:
-    """Write files."""
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    return folder
-
-
-def site(folder: Path, **more: str) -> Path:
-    """Lay out a small project: one settings file, and what else is given."""
-    files = {
-        "manage.py": MANAGE.format("site.settings"),
-        "site/settings.py": SETTINGS,
-        "site/wsgi.py": "",
-        "requirements.txt": "django>=5.2\ngunicorn\n",
-    }
-    return lay(folder, files | more)
-
-
-def adopt(folder: Path) -> adoption.Adoption:
-    """Plan and apply."""
-    made = adoption.plan(folder)
-    adoption.apply(made)
-    return made
 
 
 def test_project_becomes_a_service(tmp_path: Path) -> None:
@@ -75,13 +50,64 @@ def test_second_time_changes_nothing(tmp_path: Path) -> None:
     assert again.undecided == ()
 
 
-def test_file_that_appears_is_left_alone(tmp_path: Path) -> None:
+def test_what_is_written_already_is_not_decided_again(tmp_path: Path) -> None:
+    """A project with settings for Estiba keeps them; only what is open is told, and missing files are written."""
+    pyproject = '[project]\nname = "x"\ndependencies = ["django>=5.2"]\n[tool.estiba]\nsettings = "site.own"\n'
+    made = adopt(site(tmp_path, **{"pyproject.toml": pyproject, "site/settings.py": SETTINGS + FIXED}))
+
+    assert (sorted(made.files), made.kept, made.decided) == (["flake.nix", "tasks.py"], ("pyproject.toml",), ())
+    assert made.undecided[0].startswith("gunicorn is missing: ")
+    assert dict(made.settings) == {}
+    assert (tmp_path / "pyproject.toml").read_text() == pyproject
+
+
+@pytest.mark.parametrize("name", ["tasks.py", "pyproject.toml"])
+def test_file_that_appears_is_left_alone(tmp_path: Path, name: str) -> None:
     """A file that somebody writes between plan and apply is not lost."""
     made = adoption.plan(site(tmp_path))
-    (tmp_path / "tasks.py").write_text("# mine\n")
+    (tmp_path / name).write_text("# mine\n")
 
-    with pytest.raises(ScaffoldError, match=r"^tasks\.py exists already"):
+    with pytest.raises(ScaffoldError, match=rf"^{name} exists already"):
         adoption.apply(made)
+    assert (tmp_path / name).read_text() == "# mine\n"
+
+
+@pytest.mark.parametrize(("text", "told"), [("DEBUG = True\n", 1), ("URL = environ['DATABASE_URL']\n", 0)])
+def test_settings_of_the_same_name_are_kept(tmp_path: Path, text: str, told: int) -> None:
+    """Settings where ours would go stay, and what they have to do is told unless they do it."""
+    made = adopt(site(tmp_path, **{"site/settings.py": SETTINGS + FIXED, "site/settings_deployed.py": text}))
+
+    assert "site/settings_deployed.py" in made.kept
+    assert sum(sentence.startswith("site/settings_deployed.py is there already") for sentence in made.undecided) == told
+    assert (tmp_path / "site/settings_deployed.py").read_text() == text
+
+
+@pytest.mark.parametrize("own", project.PLATFORMS)
+def test_own_platform_is_the_first(tmp_path: Path, own: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wheel may lack for the other platform, so it is left to the user, who is told what to write."""
+    monkeypatch.setattr("platform.machine", lambda: own.removesuffix("-linux"))
+    made = adoption.plan(site(tmp_path))
+
+    assert made.settings["platforms"] == [own]
+    (told,) = (sentence for sentence in made.decided if sentence.startswith("platforms = "))
+    assert told.startswith(f"platforms = {own}: this machine's alone; ")
+    assert told.endswith('write platforms = ["aarch64-linux", "x86_64-linux"], then invoke lock')
+
+
+def test_task_tells_what_was_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was written is the result; a trial writes nothing and does not send anybody on."""
+    folder = site(tmp_path, **{"package.json": "{}"})
+    task.adopt(Context(), str(folder), dry_run=True)
+    tried = capsys.readouterr()
+    assert not (folder / "flake.nix").exists()
+    task.adopt(Context(), str(folder))
+    done = capsys.readouterr()
+
+    assert tried.out == "would write flake.nix, pyproject.toml, tasks.py\n"
+    assert "next: " not in tried.err
+    assert done.out == "wrote flake.nix, pyproject.toml, tasks.py\n"
+    assert "warning: package.json: " in done.err
+    assert f"next: cd {folder}, see to the warnings" in done.err
 
 
 def test_closed_table_is_an_error(tmp_path: Path) -> None:
@@ -90,160 +116,6 @@ def test_closed_table_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(ScaffoldError, match=r"by hand:\n\n\[tool.estiba\]\nplatforms = "):
         adoption.plan(folder)
-
-
-@pytest.mark.parametrize(
-    ("files", "modules", "reason"),
-    [
-        pytest.param(
-            {
-                "manage.py": MANAGE.format("a.settings.dev"),
-                "a/wsgi.py": MANAGE.format("a.settings.dev"),
-                "a/settings/base.py": SETTINGS,
-                "a/settings/dev.py": "from .base import *\n",
-                "a/settings/production.py": "from .base import *\n",
-            },
-            ("a.settings.production", "a.wsgi:application"),
-            "named for production",
-            id="package",
-        ),
-        pytest.param(
-            {
-                "manage.py": MANAGE.format("config.settings.local"),
-                "config/wsgi.py": MANAGE.format("config.settings"),
-                "config/settings/__init__.py": SETTINGS,
-                "config/settings/local.py": "from config.settings import *\n",
-            },
-            ("config.settings", "config.wsgi:application"),
-            "named by config/wsgi.py",
-            id="wsgi",
-        ),
-        pytest.param(
-            {
-                "manage.py": MANAGE.format("config.django.local"),
-                "config/django/base.py": SETTINGS + 'WSGI_APPLICATION = "web.server.app"\n',
-                "config/django/local.py": "from config.django.base import *\n",
-                "config/django/production.py": "from config.django.base import *\n",
-            },
-            ("config.django.production", "web.server:app"),
-            "named for production",
-            id="folder-of-another-name",
-        ),
-        pytest.param(
-            {
-                "manage.py": MANAGE.format("conf.main"),
-                "conf/main.py": SETTINGS,
-                "web/wsgi.py": MANAGE.format("conf.main"),
-            },
-            ("conf.main", "web.wsgi:application"),
-            "named by manage.py",
-            id="wsgi-elsewhere",
-        ),
-        pytest.param(
-            {
-                "manage.py": MANAGE.format("a.settings"),
-                "a/settings.py": SETTINGS,
-                "a/settings_prod.py": "from a.settings import *\n",
-                "a/prod.py": "",
-                "a/wsgi.py": "",
-            },
-            ("a.settings_prod", "a.wsgi:application"),
-            "named for production",
-            id="files-beside",
-        ),
-    ],
-)
-def test_settings_are_chosen(tmp_path: Path, files: dict[str, str], modules: tuple[str, str], reason: str) -> None:
-    """Each usual layout gives the settings for production where there are some, and says why."""
-    made = adoption.plan(lay(tmp_path, files))
-
-    assert (made.settings["settings"], made.settings["wsgi"]) == modules
-    assert made.decided[0].startswith(f"settings = {modules[0]}: {reason}")
-
-
-def test_manage_may_lie_deeper(tmp_path: Path) -> None:
-    """A project in a folder of its own is found, with the requirements beside it."""
-    lay(tmp_path, {f"src/{name}": text for name, text in (("requirements.txt", "django>=5.2\ngunicorn\n"),)})
-    lay(tmp_path, {"src/manage.py": MANAGE.format("a.settings"), "src/a/settings.py": SETTINGS, "src/a/wsgi.py": ""})
-    adopt(tmp_path)
-    loaded = project.load(tmp_path)
-
-    assert (loaded.manage, loaded.wsgi) == ("src/manage.py", "a.wsgi:application")
-    assert loaded.requirements.runtime == ("django>=5.2", "gunicorn")
-
-
-@pytest.mark.parametrize(
-    ("runtime", "dev"),
-    [
-        ("requirements/production.txt", "requirements/local.txt"),
-        ("requirements/base.in", "requirements/test.txt"),
-        ("prod-requirements.txt", "dev-requirements.txt"),
-        ("requirements-base.txt", "requirements_test.txt"),
-    ],
-)
-def test_requirements_elsewhere_are_included(tmp_path: Path, runtime: str, dev: str) -> None:
-    """Requirements in other files are taken from where they stand, and the server is added."""
-    folder = site(tmp_path, **{runtime: "django>=5.2\n", dev: "pytest\n"})
-    (folder / "requirements.txt").unlink()
-    adopt(folder)
-    found = project.load(folder).requirements
-
-    assert ("django>=5.2" in found.runtime, "pytest" in found.dev) == (True, True)
-    assert ("gunicorn" in found.runtime) == runtime.endswith(".txt")
-
-
-def test_groups_are_chosen(tmp_path: Path) -> None:
-    """Dependency groups go where their names and contents say, also where there is nothing else."""
-    pyproject = '[dependency-groups]\nmain = ["Django>=5.2"]\nprod = ["gunicorn"]\ntests = ["pytest"]\ndocs = []\n'
-    folder = site(tmp_path, **{"pyproject.toml": pyproject})
-    adopt(folder)
-    found = project.load(folder).requirements
-
-    assert (found.runtime, found.dev) == (("Django>=5.2", "gunicorn"), ("pytest",))
-
-
-def test_no_requirements_are_told(tmp_path: Path) -> None:
-    """Other tools' files have to be exported first."""
-    folder = site(tmp_path, **{"pyproject.toml": '[tool.poetry.dependencies]\ndjango = "^5.2"\n'})
-    (folder / "requirements.txt").unlink()
-
-    assert "`poetry export -o requirements.txt`" in adoption.plan(folder).undecided[0]
-
-
-def test_what_cannot_be_locked_is_told(tmp_path: Path) -> None:
-    """Repositories and options in requirements are listed before anybody locks."""
-    lines = "--index-url x\ndjango>=5.2\ngunicorn\nfork @ git+https://example.org/fork.git\n"
-    found = adoption.plan(site(tmp_path, **{"requirements.txt": lines})).undecided
-
-    assert [sentence.partition(": ")[0] for sentence in found] == ["requirements.txt:1", "requirements.txt:4"]
-
-
-@pytest.mark.parametrize(
-    ("files", "python", "reason"),
-    [
-        ({}, "3.13", "the newest that Debian brings"),
-        ({"Dockerfile": "FROM python:3.11-slim\n"}, "3.11", "Dockerfile says 3.11"),
-        ({".python-version": "3.12\n"}, "3.13", ".python-version says 3.12, which no Debian release that fits brings"),
-        ({"requirements.txt": "django~=5.0\ngunicorn\n"}, "3.13", "the newest that Debian brings"),
-        ({"requirements.txt": "django~=4.2.1\ngunicorn\n"}, "3.11", "django~=4.2.1 is older than"),
-    ],
-    ids=["none", "dockerfile", "other", "wide", "old-django"],
-)
-def test_python_is_chosen(tmp_path: Path, files: dict[str, str], python: str, reason: str) -> None:
-    """The Python that the project names is taken where a Debian release brings it."""
-    made = adoption.plan(site(tmp_path, **files))
-
-    assert made.settings["python"] == python
-    assert any(sentence.startswith(f"python = {python}: {reason}") for sentence in made.decided)
-
-
-def test_unknown_python_is_told(tmp_path: Path) -> None:
-    """A project that allows no Python of Debian's is not forced onto one."""
-    pyproject = '[project]\nname = "x"\ndependencies = ["gunicorn"]\nrequires-python = "==3.12.*"\n'
-    made = adoption.plan(site(tmp_path, **{"pyproject.toml": pyproject}))
-
-    assert "python" not in made.settings
-    assert made.undecided == ("requires-python is ==3.12.*, and Debian brings 3.11 and 3.13: widen it",)
 
 
 def test_debian_packages_are_known(tmp_path: Path) -> None:
@@ -325,10 +197,11 @@ def test_class_of_the_settings_is_that_of_the_application(tmp_path: Path) -> Non
         ({}, "there is no manage.py in it"),
         ({"manage.py": "import django\n"}, "manage.py: names no settings module that is there"),
         ({"pyproject.toml": "x ="}, "pyproject.toml: "),
+        ({"pyproject.toml": b"x = '\xff'"}, "pyproject.toml: 'utf-8' codec can't decode"),
     ],
-    ids=["empty", "no-settings", "toml"],
+    ids=["empty", "no-settings", "toml", "encoding"],
 )
-def test_other_folders_are_refused(tmp_path: Path, files: dict[str, str], message: str) -> None:
+def test_other_folders_are_refused(tmp_path: Path, files: dict[str, str | bytes], message: str) -> None:
     """What is no Django project is told so, and gets no files."""
     with pytest.raises(ConfigError) as caught:
         adoption.plan(lay(tmp_path, files))
@@ -339,6 +212,6 @@ def test_other_folders_are_refused(tmp_path: Path, files: dict[str, str], messag
 
 def test_written_settings_are_toml(tmp_path: Path) -> None:
     """Values with quotes, backslashes and letters of any language survive."""
-    table = {"a": 'x "y" \\ ñ', "b": ["ü", "\t"]}
+    table = {"a": 'x "y" \\ ñ', "b": ["ü", "\t"], "SITE.KEY": "two words in one key"}
 
     assert tomllib.loads("\n".join(adoption._assign(table))) == table

@@ -31,6 +31,8 @@ PROVIDED: Final = frozenset({"ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "SECR
 # Left out of images unless a service asks for it, see nix/lib/source.nix.
 _LEFT_OUT: Final = re.compile(r"(README|CHANGELOG|CONTRIBUTING)[^/]*|Makefile|Dockerfile")
 _PYPROJECT: Final = "pyproject.toml"
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+_TOOL: Final = "estiba"
 _CLASS: Final = "DJANGO_CONFIGURATION"
 # What a variable is set to while building, by what it is read as and what it is called.
 _VALUES: Final = (
@@ -57,14 +59,16 @@ class Adoption:
         folder: The project's folder.
         settings: What belongs into `[tool.estiba]`.
         files: What to write, by the files' names; for pyproject.toml, what to add at its end.
+        grows: Whether there is a pyproject.toml, which gets something at its end.
         kept: Files that were there and stay as they are.
-        decided: What was chosen, and why.
+        decided: What was chosen, and why; nothing for a project that has `[tool.estiba]`.
         undecided: What somebody has to look at.
     """
 
     folder: Path
     settings: Mapping[str, Any]
     files: Mapping[str, str]
+    grows: bool
     kept: tuple[str, ...]
     decided: tuple[str, ...]
     undecided: tuple[str, ...]
@@ -111,27 +115,31 @@ def plan(folder: Path, *, flake: str = "") -> Adoption:
     if study.settings["include"]:
         study.decided.append(f"include = {', '.join(study.settings['include'])}: the settings name it")
     _find_gaps(study, seen)
-    files = _take_from_template(flake) | study.files | _extend(study)
+    files = _take_from_template(flake)
+    if is_new := _TOOL not in study.pyproject.get("tool", {}):
+        files |= study.files | _extend(study)
     kept = _find_kept(study, files)
     return Adoption(
         folder=folder,
-        settings={key: value for key, value in study.settings.items() if value},
+        settings={key: value for key, value in study.settings.items() if value and is_new},
         files={name: text for name, text in files.items() if name not in kept},
-        kept=kept,
-        decided=tuple(study.decided),
+        grows=is_new and (folder / _PYPROJECT).exists(),
+        kept=kept if is_new else tuple(sorted([*kept, _PYPROJECT])),
+        decided=tuple(study.decided) if is_new else (),
         undecided=tuple(study.undecided),
     )
 
 
 def apply(adoption: Adoption) -> None:
-    """Write the files; pyproject.toml grows, and no other is touched.
+    """Write the files; a pyproject.toml that is there grows, and no other is touched.
 
     Raises:
         ScaffoldError: A file appeared since the plan was made.
     """
     for name, text in sorted(adoption.files.items()):
+        mode = "a" if name == _PYPROJECT and adoption.grows else "x"
         try:
-            with (adoption.folder / name).open("a" if name == _PYPROJECT else "x", encoding="utf-8") as file:
+            with (adoption.folder / name).open(mode, encoding="utf-8") as file:
                 file.write(text)
         except FileExistsError as error:
             msg = f"{name} exists already"
@@ -144,7 +152,7 @@ def _load(folder: Path) -> dict[str, Any]:
     path = folder / _PYPROJECT
     try:
         return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise ConfigError(_PYPROJECT, [str(error)]) from error
 
 
@@ -173,8 +181,10 @@ def _choose_platform(study: Study) -> None:
     own = f"{platform.machine()}-linux"
     if own in project.PLATFORMS:
         study.settings["platforms"] = [own]
-        (other,) = {*project.PLATFORMS} - {own}
-        study.decided.append(f"platforms = {own}: this machine's; add {other} if all requirements have wheels for it")
+        study.decided.append(
+            f"platforms = {own}: this machine's alone; where all requirements have wheels for the other one, too, write"
+            f" platforms = {json.dumps(sorted(project.PLATFORMS))}, then invoke lock"
+        )
 
 
 def _build_value(variable: Variable) -> str:
@@ -238,12 +248,11 @@ def _extend(study: Study) -> dict[str, str]:
         lines += ["", f"[tool.estiba.{key}]", *_assign(table)]
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     added = ("\n" if before.endswith("\n") else "\n\n" if before else "") + "\n".join([*lines, ""])
-    if "estiba" not in study.pyproject.get("tool", {}):
-        try:
-            tomllib.loads(before + added)
-        except tomllib.TOMLDecodeError as error:
-            msg = "pyproject.toml takes no table [tool.estiba] at its end"
-            raise ScaffoldError(msg, hint=f"add this to it by hand:\n{added}") from error
+    try:
+        tomllib.loads(before + added)
+    except tomllib.TOMLDecodeError as error:
+        msg = "pyproject.toml takes no table [tool.estiba] at its end"
+        raise ScaffoldError(msg, hint=f"add this to it by hand:\n{added}") from error
     return {_PYPROJECT: added}
 
 
@@ -255,7 +264,12 @@ def _name(study: Study) -> str:
 
 def _assign(table: Mapping[str, Any]) -> list[str]:
     # What JSON writes for strings and lists of strings is TOML, too.
-    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in sorted(table.items())]
+    return [f"{_quote(key)} = {json.dumps(value, ensure_ascii=False)}" for key, value in sorted(table.items())]
+
+
+def _quote(key: str) -> str:
+    """Write a key: a variable may have a name in which TOML would see several."""
+    return key if _BARE.fullmatch(key) else json.dumps(key, ensure_ascii=False)
 
 
 def _find_kept(study: Study, files: Mapping[str, str]) -> tuple[str, ...]:
@@ -264,10 +278,11 @@ def _find_kept(study: Study, files: Mapping[str, str]) -> tuple[str, ...]:
         "flake.nix": ("mkService", "add `estiba.lib.mkService { src = self; }` to its outputs"),
         "tasks.py": ("estiba.tasks", "add `from estiba.tasks import ns`, and its own tasks with `ns.add_task`"),
     }
+    # What else is written are settings around the project's own.
+    other = ("DATABASE_URL", "it has to take the database from DATABASE_URL, or `settings` to name another module")
     kept = [name for name in files if name != _PYPROJECT and (study.folder / name).exists()]
     for name in kept:
-        needle, advice = merged.get(name, ("", ""))
+        needle, advice = merged.get(name, other)
         if needle not in (study.folder / name).read_text(encoding="utf-8", errors="replace"):
             study.undecided.append(f"{name} is there already: {advice}")
-    adopted = "estiba" in study.pyproject.get("tool", {})
-    return tuple(sorted([*kept, *([_PYPROJECT] if adopted else [])]))
+    return tuple(sorted(kept))

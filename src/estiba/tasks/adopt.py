@@ -37,5 +37,7 @@ def adopt(_: Context, folder: str, estiba_url: str = "", dry_run: bool = False, 
         console.say(f"{name} is left as it is")
     said = "would write" if dry_run else "wrote"
     console.result(f"{said} {', '.join(sorted(found.files))}" if found.files else "nothing to write")
+    if dry_run:
+        return
     console.say(f"next: cd {folder}, see to the warnings, git add the new files, invoke lock, git add estiba.lock,")
     console.say("then invoke fetch, invoke build, and invoke deploy to run it on this machine")
