@@ -42,6 +42,19 @@ def test_any_answer_of_a_page_is_ready(door: Door, status: int, *, is_ready: boo
     assert door.is_ready(f"/{status}") is is_ready
 
 
+@pytest.mark.parametrize(
+    ("status", "has"), [(200, True), (302, False), (400, False), (403, False), (404, False), (500, True), (503, True)]
+)
+def test_page_is_there_unless_the_service_says_otherwise(door: Door, status: int, *, has: bool) -> None:
+    """A page that says that something is wrong is one; what is not found, refused or leads elsewhere is none."""
+    assert door.has(f"/{status}") is has
+
+
+def test_page_that_cannot_be_asked_may_be_there() -> None:
+    """Where nothing answers, the address that is configured is not doubted."""
+    assert Door(host="localhost", address="127.0.0.1", port=1).has("/readyz")
+
+
 def test_problem_is_what_is_answered(door: Door) -> None:
     """What answers with less than 400 is no problem, all else is named."""
     assert (door.problem("/302"), door.problem("/500")) == ("", "/500 answers 500")

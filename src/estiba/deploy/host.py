@@ -152,8 +152,11 @@ class Host:
     def urls(self) -> dict[str, str]:
         """See `Target.urls`."""
         door = self._machine.door()
-        page = next(iter(self.settings.smoke), "/")
-        return {"page": f"http://{door.host}{page}", "ready": f"http://{door.host}{self.settings.ready}"}
+        pages = {"page": next(iter(self.settings.smoke), "/")}
+        # Most projects that were not made from the template have none.
+        if door.has(self.settings.ready):
+            pages["ready"] = self.settings.ready
+        return {name: f"http://{door.host}{page}" for name, page in pages.items()}
 
     @property
     def _folder(self) -> Folder:

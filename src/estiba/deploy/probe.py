@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TIMEOUT: Final = 10.0
 
 _OK: Final = 200
+_REDIRECTION: Final = 300
 _REFUSAL: Final = 400
 _FAILURE: Final = 500
 
@@ -46,6 +47,10 @@ class Door:
         A refusal of the host's name is no answer of a page.
         """
         return _OK <= (status := self.get(path)) < _FAILURE and status != _REFUSAL
+
+    def has(self, path: str) -> bool:
+        """Tell whether there is such a page: one that fails or cannot be asked is, a redirection leads elsewhere."""
+        return not _REDIRECTION <= self.get(path) < _FAILURE
 
     def problem(self, path: str) -> str:
         """Return what is wrong with a page, or an empty string."""

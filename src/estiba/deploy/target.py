@@ -120,5 +120,5 @@ class Target(Protocol):
         ...
 
     def urls(self) -> dict[str, str]:
-        """Return where the service answers, by name."""
+        """Return where the service answers, by name: `page`, and `ready` where it has such a page."""
         ...
