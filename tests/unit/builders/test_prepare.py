@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -9,12 +8,11 @@ import prepare
 from root import Root
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Recording(Root):
     """A root in which programs end with the given codes, in turn, and are noted."""
 
     codes: list[int]
-    ran: list[tuple[list[str], str]] = field(default_factory=list)
+    ran: list[tuple[list[str], str]]
 
     def run(self, argv: list[str], *, cwd: str = "/", **_: object) -> int:
         """Note a program."""
@@ -24,7 +22,9 @@ class Recording(Root):
 
 def recording(*codes: int) -> Recording:
     """Make a root that nothing is run in."""
-    return Recording(tree=Path("/tree"), top=Path("/top"), codes=list(codes))
+    root = Recording(tree=Path("/tree"), top=Path("/top"))
+    root.codes, root.ran = list(codes), []
+    return root
 
 
 @pytest.mark.parametrize(
