@@ -39,13 +39,8 @@ def running(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture
 def site(running: Site) -> Iterator[Site]:
     """Return the deployed service, to be changed; what a test leaves broken is undone in the sources."""
-    backup = {path: path.read_bytes() for path in running.folder.rglob("*.py")}
-    yield running
-    for path in running.folder.rglob("*.py"):
-        if path not in backup:
-            path.unlink()
-    for path, content in backup.items():
-        path.write_bytes(content)
+    with sites.restored(running):
+        yield running
 
 
 def test_service_answers_with_everything_that_it_needs(running: Site) -> None:
@@ -173,80 +168,6 @@ def test_broken_release_is_taken_back(site: Site, file: str, text: str, reason: 
     assert {"record.json", "nginx.log", "migrations.txt"} <= {path.name for path in evidence.iterdir()}
     assert site.logbook()[-1]["result"] in {"failed", "taken back"}
     assert site.logbook()[-1]["reason"]
-
-
-MIGRATION = '''"""A migration."""
-
-from django.db import migrations
-
-
-class Migration(migrations.Migration):
-    """Changes the table of entries."""
-
-    dependencies = [("harbour", "0001_initial")]
-    operations = [{operations}]
-'''
-
-
-@pytest.mark.parametrize(
-    ("name", "second", "reason"),
-    [
-        pytest.param("broken", "SELECT 1 / 0", "division by zero", id="fails"),
-        pytest.param("slow", "SELECT pg_sleep(600)", "did not end within 5 seconds|statement timeout", id="endless"),
-    ],
-)
-def test_migration_that_fails_half_way_leaves_nothing(site: Site, name: str, second: str, reason: str) -> None:
-    """The transaction is taken back, nothing was switched, and the next release migrates as if nothing had been."""
-    file = site.folder / "harbour" / "migrations" / f"0002_{name}.py"
-    first = f'migrations.RunSQL("CREATE TABLE {name} (id int)")'
-    file.write_text(MIGRATION.format(operations=f'{first}, migrations.RunSQL("{second}")'))
-
-    code, said = site.fail("deploy")
-
-    assert code == 18
-    assert re.search(reason, said)
-    assert site.status()["ready"]
-    evidence = Path(re.findall(r"evidence: (.*)", said)[0])
-    assert f"[ ] 0002_{name}" in (evidence / "migrations.txt").read_text()
-    file.write_text(MIGRATION.format(operations=first))
-    assert site.run("deploy")["migrations"] == [f"harbour.0002_{name}"]
-
-
-def test_migration_before_one_that_fails_stays(site: Site) -> None:
-    """Each is a transaction of its own; what was applied is named by the error and by the logbook."""
-    folder = site.folder / "harbour" / "migrations"
-    made = MIGRATION.format(operations='migrations.RunSQL("CREATE TABLE stays (id int)")')
-    (folder / "0002_stays.py").write_text(made)
-    fails = MIGRATION.format(operations='migrations.RunSQL("SELECT 1 / 0")').replace("0001_initial", "0002_stays")
-    (folder / "0003_fails.py").write_text(fails)
-
-    said = site.fail("deploy")[1]
-
-    assert "division by zero" in said
-    assert "applied migrations stay: harbour.0002_stays\n" in said
-    assert site.logbook()[-1]["migrations"] == ["harbour.0002_stays"]
-
-
-def test_extension_that_takes_a_superuser_is_there_for_the_migration(site: Site) -> None:
-    """What the service may not create is named by the error, and there once the target's settings name it."""
-    settings = site.folder / "pyproject.toml"
-    before = settings.read_text()
-    file = site.folder / "harbour" / "migrations" / "0002_bloom.py"
-    file.write_text(MIGRATION.format(operations='migrations.RunSQL("CREATE EXTENSION IF NOT EXISTS bloom")'))
-
-    said = site.fail("deploy")[1]
-    settings.write_text(before + 'extensions = ["bloom"]\n')
-    applied = site.run("deploy")["migrations"]
-    settings.write_text(before + 'extensions = ["no-such"]\n')
-    file.with_name("0003_more.py").write_text(
-        MIGRATION.format(operations="").replace("0001_initial", "0002_bloom"),
-    )
-    refused = site.fail("deploy")[1]
-    settings.write_text(before)
-
-    assert 'extensions = ["bloom"]' in said
-    assert applied == ["harbour.0002_bloom"]
-    assert 'the extension no-such cannot be created: extension "no-such" is not available' in refused
 
 
 MOMENTS = [pytest.param(step.value, id=step.name.lower()) for step in Step]

@@ -157,3 +157,15 @@ def deployed(service: Path, target: Path) -> Iterator[Site]:
         yield site
     finally:
         invoke(site.folder, "down")
+
+
+@contextmanager
+def restored(site: Site) -> Iterator[None]:
+    """Put a service's sources back as they are now."""
+    before = {path: path.read_bytes() for path in site.folder.rglob("*.py")}
+    yield
+    for path in site.folder.rglob("*.py"):
+        if path not in before:
+            path.unlink()
+    for path, content in before.items():
+        path.write_bytes(content)

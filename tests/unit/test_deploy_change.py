@@ -55,7 +55,7 @@ def test_way_back_that_fails_does_not_hide_why_it_was_needed(change: Change, tmp
         change._take_back(entry, before, DeployError("/ answers 500"))
 
     assert caught.value.message.startswith(
-        "/ answers 500\n  what was served before could not be brought back: nix-env exited with 1"
+        "/ answers 500\n  what is to be served could not be brought up: nix-env exited with 1"
     )
     assert change.shelf.current() == before
     assert change.logbook.interrupted() == change.record
@@ -73,3 +73,47 @@ def test_interrupted_command_says_what_is_left_of_it(change: Change, tmp_path: P
     assert said[:3] == ["interrupted", "  nothing was switched", "  applied migrations stay: shop.0002_price"]
     (record,) = change.logbook.records()
     assert (record.result, record.migrations) == ("failed", ("shop.0002_price",))
+
+
+def test_migrations_that_take_away_are_refused(change: Change, tmp_path: Path) -> None:
+    """They are named with their reasons, and nothing is noted as lost."""
+    before = change.shelf.add(make(tmp_path / "one"))
+
+    with pytest.raises(DeployError) as caught:
+        change._weigh(("shop.0002_price: drops shop.item.price",), before)
+
+    assert caught.value.message == (
+        "release 1, which is served, could not live with these migrations:\n  shop.0002_price: drops shop.item.price"
+    )
+    assert "invoke deploy --contract" in caught.value.hint
+    assert change.record.contracts == ()
+
+
+def test_migrations_that_take_away_are_noted_before_they_are_applied(change: Change, tmp_path: Path) -> None:
+    """A command that is killed while it migrates has them in its journal; later those stay that were applied."""
+    change.contract = True
+    lost = ("shop.0002_price: drops shop.item.price", "shop.0003_cost: drops shop.item.cost")
+
+    change._weigh(lost, change.shelf.add(make(tmp_path / "one")))
+    left = change.logbook.interrupted()
+    change._note_migrations(("shop.0002_price",))
+
+    assert left
+    assert left.contracts == lost
+    assert change.record.contracts == lost[:1]
+
+
+def test_release_stays_where_the_one_before_has_lost_what_it_needs(change: Change, tmp_path: Path) -> None:
+    """The way back is left to somebody who knows better."""
+    change.machine = replace(change.machine, runner=RecordingRunner())
+    before = change.shelf.add(make(tmp_path / "one"))
+    change.shelf.switch(before)
+    entry = change.shelf.add(make(tmp_path / "two"))
+    change.shelf.switch(entry)
+    change.record = replace(change.record, contracts=("shop.0002_price: drops shop.item.price",))
+
+    with pytest.raises(DeployError) as caught:
+        change._take_back(entry, before, DeployError("/ answers 500"))
+
+    assert caught.value.message.startswith("/ answers 500\n  ")
+    assert change.shelf.current() == entry

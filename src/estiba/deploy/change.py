@@ -36,6 +36,7 @@ class Change:
         programs: Describes the programs of a release.
         record: What is known of the change so far.
         tell: Gets what is happening.
+        contract: Whether migrations may take away what the release before needs.
     """
 
     machine: Machine
@@ -44,6 +45,7 @@ class Change:
     programs: Callable[[Release], Programs]
     record: Record
     tell: Callable[[str], None]
+    contract: bool = False
 
     def bring(self, release: Release, *, generation: int = 0, is_new: bool = True) -> Record:
         """Serve a release instead of the one that is served, and return the finished record.
@@ -67,7 +69,7 @@ class Change:
             before=before.number if before else 0,
         )
         try:
-            self._prepare(entry, is_new=is_new)
+            self._prepare(entry, before, is_new=is_new)
         except _FAILURES as error:
             self._give_up(entry, error)
         try:
@@ -102,13 +104,15 @@ class Change:
             self.machine.end(before)
         return known
 
-    def _prepare(self, entry: Entry, *, is_new: bool) -> None:
+    def _prepare(self, entry: Entry, before: Entry | None, *, is_new: bool) -> None:
         """Do all that the users do not notice."""
         programs = self.programs(entry.release)
         self._step(Step.SERVERS)
         self.start_servers(entry.release)
         if is_new:
             self._step(Step.MIGRATE)
+            if before and migration.may_differ(before.release, entry.release):
+                self._weigh(migration.find_contracts(self.machine, programs), before)
             migration.apply(self.machine, programs, self._note_migrations)
         self._step(Step.START)
         self.machine.start(entry, programs)
@@ -144,8 +148,20 @@ class Change:
         names = tuple(f"{name} {release.versions[name]}" for name in servers)
         self.record = replace(self.record, restarted=(*self.record.restarted, *names))
 
+    def _weigh(self, contracts: tuple[str, ...], before: Entry) -> None:
+        """Refuse migrations that the release before could not live with, unless they are asked for."""
+        if contracts and not self.contract:
+            listed = "".join(f"\n  {one}" for one in contracts)
+            msg = f"release {before.number}, which is served, could not live with these migrations:{listed}"
+            hint = "deploy code first that can do without it; then take it away by invoke deploy --contract"
+            raise DeployError(msg, hint=hint)
+        self.record = replace(self.record, contracts=contracts)
+        # Whoever is killed while they are applied leaves no way back either.
+        self.logbook.open(self.record)
+
     def _note_migrations(self, applied: tuple[str, ...]) -> None:
-        self.record = replace(self.record, migrations=applied)
+        contracts = tuple(one for one in self.record.contracts if one.partition(":")[0] in applied)
+        self.record = replace(self.record, migrations=applied, contracts=contracts)
 
     def _try(self, door: Door) -> None:
         problems = [problem for path in self.machine.settings.smoke if (problem := door.problem(path))]
@@ -177,7 +193,9 @@ class Change:
         self._fail(error, "failed", "nothing was switched", place)
 
     def _take_back(self, entry: Entry, before: Entry | None, error: BaseException) -> NoReturn:
-        """Serve the release before again, whose web process still runs."""
+        """Serve the release before again, whose web process still runs, unless it has lost what it needs."""
+        if before and self.record.contracts:
+            self._keep(entry, before, error)
         self.tell("taking the release back")
         if before is None:
             place = self._keep_evidence(entry)
@@ -192,13 +210,25 @@ class Change:
                 self.shelf.retract(entry)
         self._fail(error, "taken back", f"release {before.number} is served again", place)
 
+    def _keep(self, entry: Entry, before: Entry, error: BaseException) -> NoReturn:
+        """Go on serving a release that does not work as it should, since the one before it cannot."""
+        self.shelf.switch(entry)
+        place = self._keep_evidence(entry)
+        with self._restoring(error, place):
+            self.settle(entry, before)
+        outcome = (
+            f"release {entry.number} stays, since its migrations took away what release {before.number} needs; "
+            "invoke rollback --contract goes back all the same"
+        )
+        self._fail(error, "not taken back", outcome, place)
+
     @contextlib.contextmanager
     def _restoring(self, error: BaseException, place: str) -> Iterator[None]:
-        """Name both causes where what was served before does not come back; the journal stays open for a repair."""
+        """Name both causes where what is to be served does not come up; the journal stays open for a repair."""
         try:
             yield
         except (EstibaError, OSError) as second:
-            msg = f"{_reason(error)}\n  what was served before could not be brought back: {second}\n  evidence: {place}"
+            msg = f"{_reason(error)}\n  what is to be served could not be brought up: {second}\n  evidence: {place}"
             raise DeployError(msg, hint="mend the cause; the next deploy or rollback repairs what is left") from error
 
     def _keep_evidence(self, entry: Entry) -> str:

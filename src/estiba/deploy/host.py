@@ -56,9 +56,10 @@ class Host:
     settings: Settings
     runner: Runner = run
 
-    def deploy(self, *, tell: Callable[[str], None]) -> Record:
+    def deploy(self, *, tell: Callable[[str], None], contract: bool = False) -> Record:
         """See `Target.deploy`."""
         with self._turn("deploy", tell) as change:
+            change.contract = contract
             self._refuse_full()
             tell("building")
             link = self.project / _RESULT
@@ -78,7 +79,7 @@ class Host:
             tell(advice)
         return record
 
-    def rollback(self, *, tell: Callable[[str], None]) -> Record:
+    def rollback(self, *, tell: Callable[[str], None], contract: bool = False) -> Record:
         """See `Target.rollback`."""
         with self._turn("rollback", tell) as change:
             current = self._shelf.current()
@@ -88,6 +89,8 @@ class Host:
                 raise DeployError(msg, hint="invoke status shows what is served")
             generation, release = found
             self._refuse_unfit(release)
+            if not contract:
+                self._refuse_loss(release)
             return change.bring(release, generation=generation, is_new=False)
 
     def down(self, *, tell: Callable[[str], None]) -> Record:
@@ -237,6 +240,20 @@ class Host:
         database.check(self._folder, release)
         if not self._machine.supervisor.is_up("nginx"):
             port.check(self.settings.address, self._machine.port())
+
+    def _refuse_loss(self, release: Release) -> None:
+        """Do not go back past migrations that took away what a release needs.
+
+        Raises:
+            DeployError: There are such migrations.
+        """
+        records = self._logbook.records()
+        served = [number for number, record in enumerate(records) if record.digest == str(release.digest)]
+        since = records[max(served, default=-1) + 1 :]
+        if lost := [one for record in since for one in record.contracts]:
+            listed = "".join(f"\n  {one}" for one in lost)
+            msg = f"{release.version} ({release.digest}) has lost what it needs to these migrations:{listed}"
+            raise DeployError(msg, hint="mend it and deploy again; invoke rollback --contract goes back all the same")
 
     def _is_as_wanted(self, entry: Entry) -> bool:
         """Tell whether a release runs with the environment that it would get now."""

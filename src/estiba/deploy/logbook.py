@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _JOURNAL: Final = "journal.json"
 _LOGBOOK: Final = "logbook.jsonl"
-_LISTS: Final = ("migrations", "restarted")
+_LISTS: Final = ("contracts", "migrations", "restarted")
 
 
 class Step(Enum):
@@ -48,6 +48,7 @@ class Record:
         result: `deployed`, `unchanged`, `rolled back`, `failed` and so on; empty while it is under way.
         reason: Why it failed, and where the evidence is.
         migrations: What was applied to the database.
+        contracts: Those of them that releases before could not live with, and why; there is no way back past them.
         restarted: Servers that were started anew, since the release brings others, with their versions.
         seconds: How long it took.
     """
@@ -65,6 +66,7 @@ class Record:
     result: str = ""
     reason: str = ""
     migrations: tuple[str, ...] = field(default_factory=tuple)
+    contracts: tuple[str, ...] = field(default_factory=tuple)
     restarted: tuple[str, ...] = field(default_factory=tuple)
     seconds: float = 0.0
 

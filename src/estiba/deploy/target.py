@@ -65,8 +65,12 @@ class Report:
 class Target(Protocol):
     """A place that releases of one service are deployed to."""
 
-    def deploy(self, *, tell: Callable[[str], None]) -> Record:
+    def deploy(self, *, tell: Callable[[str], None], contract: bool = False) -> Record:
         """Build the service as it is now and serve it; take it back where it does not work.
+
+        Args:
+            tell: Gets what is happening.
+            contract: Whether migrations may take away what the release before needs.
 
         Raises:
             BuildError: It cannot be built; nothing was changed.
@@ -76,12 +80,16 @@ class Target(Protocol):
         """
         ...
 
-    def rollback(self, *, tell: Callable[[str], None]) -> Record:
+    def rollback(self, *, tell: Callable[[str], None], contract: bool = False) -> Record:
         """Serve again what was served before.
+
+        Args:
+            tell: Gets what is happening.
+            contract: Whether it may be a release from which migrations have taken away what it needs.
 
         Raises:
             BusyError: Another command works on the target.
-            DeployError: It did not work, or there is none.
+            DeployError: It did not work, there is none, or it has lost what it needs.
         """
         ...
 

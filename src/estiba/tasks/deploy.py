@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     help={
         "target": "Where to; `local`, this machine, needs no settings.",
         "project": "The service's folder.",
+        "contract": "Let migrations take away what the release before needs; there is no way back past them.",
         "json": "Print one JSON object on standard output.",
     },
 )
-def deploy(_: Context, *, target: str = "local", project: str = ".", json: bool = False) -> None:
+def deploy(
+    _: Context, *, target: str = "local", project: str = ".", contract: bool = False, json: bool = False
+) -> None:
     """Build the service, migrate its database, serve the release without losing a request, and try it."""
     place = targets.find(Path(project), target, config.load())
     with console.step(f"deploy to {target}") as tell:
-        record = place.deploy(tell=tell)
+        record = place.deploy(tell=tell, contract=contract)
     if json:
         console.json({**record.to_dict(), "urls": place.urls()})
         return

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     help={
         "target": "Where.",
         "project": "The service's folder.",
+        "contract": "Go back also past migrations that took away what the release needs.",
         "json": "Print one JSON object on standard output.",
     },
 )
-def rollback(_: Context, *, target: str = "local", project: str = ".", json: bool = False) -> None:
+def rollback(
+    _: Context, *, target: str = "local", project: str = ".", contract: bool = False, json: bool = False
+) -> None:
     """Serve the release before again, without losing a request; the database stays as it is."""
     place = targets.find(Path(project), target, config.load())
     with console.step(f"rollback on {target}") as tell:
-        record = place.rollback(tell=tell)
+        record = place.rollback(tell=tell, contract=contract)
     if json:
         console.json({**record.to_dict(), "urls": place.urls()})
         return

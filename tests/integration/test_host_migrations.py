@@ -1,0 +1,164 @@
+"""Migrations on a machine: applied once, wholly or not at all, and never such that a way back is lost by accident."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.services import sites
+from tests.services.sites import MARK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.services.sites import Site
+
+
+@pytest.fixture(scope="module")
+def running(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Deploy the service; take it down in the end."""
+    with sites.deployed(harbour, tmp_path_factory.mktemp("host")) as site:
+        yield site
+
+
+@pytest.fixture
+def site(running: Site) -> Iterator[Site]:
+    """Return the deployed service, to be changed; what a test leaves is undone in the sources."""
+    with sites.restored(running):
+        yield running
+
+
+MIGRATION = '''"""A migration."""
+
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    """Changes the table of entries."""
+
+    dependencies = [("harbour", "0001_initial")]
+    operations = [{operations}]
+'''
+
+
+@pytest.mark.parametrize(
+    ("name", "second", "reason"),
+    [
+        pytest.param("broken", "SELECT 1 / 0", "division by zero", id="fails"),
+        pytest.param("slow", "SELECT pg_sleep(600)", "did not end within 5 seconds|statement timeout", id="endless"),
+    ],
+)
+def test_migration_that_fails_half_way_leaves_nothing(site: Site, name: str, second: str, reason: str) -> None:
+    """The transaction is taken back, nothing was switched, and the next release migrates as if nothing had been."""
+    file = site.folder / "harbour" / "migrations" / f"0002_{name}.py"
+    first = f'migrations.RunSQL("CREATE TABLE {name} (id int)")'
+    file.write_text(MIGRATION.format(operations=f'{first}, migrations.RunSQL("{second}")'))
+
+    code, said = site.fail("deploy")
+
+    assert code == 18
+    assert re.search(reason, said)
+    assert site.status()["ready"]
+    evidence = Path(re.findall(r"evidence: (.*)", said)[0])
+    assert f"[ ] 0002_{name}" in (evidence / "migrations.txt").read_text()
+    file.write_text(MIGRATION.format(operations=first))
+    assert site.run("deploy")["migrations"] == [f"harbour.0002_{name}"]
+
+
+def test_migration_before_one_that_fails_stays(site: Site) -> None:
+    """Each is a transaction of its own; what was applied is named by the error and by the logbook."""
+    folder = site.folder / "harbour" / "migrations"
+    made = MIGRATION.format(operations='migrations.RunSQL("CREATE TABLE stays (id int)")')
+    (folder / "0002_stays.py").write_text(made)
+    fails = MIGRATION.format(operations='migrations.RunSQL("SELECT 1 / 0")').replace("0001_initial", "0002_stays")
+    (folder / "0003_fails.py").write_text(fails)
+
+    said = site.fail("deploy")[1]
+
+    assert "division by zero" in said
+    assert "applied migrations stay: harbour.0002_stays\n" in said
+    assert site.logbook()[-1]["migrations"] == ["harbour.0002_stays"]
+
+
+def test_extension_that_takes_a_superuser_is_there_for_the_migration(site: Site) -> None:
+    """What the service may not create is named by the error, and there once the target's settings name it."""
+    settings = site.folder / "pyproject.toml"
+    before = settings.read_text()
+    file = site.folder / "harbour" / "migrations" / "0002_bloom.py"
+    file.write_text(MIGRATION.format(operations='migrations.RunSQL("CREATE EXTENSION IF NOT EXISTS bloom")'))
+
+    said = site.fail("deploy")[1]
+    settings.write_text(before + 'extensions = ["bloom"]\n')
+    applied = site.run("deploy")["migrations"]
+    settings.write_text(before + 'extensions = ["no-such"]\n')
+    file.with_name("0003_more.py").write_text(
+        MIGRATION.format(operations="").replace("0001_initial", "0002_bloom"),
+    )
+    refused = site.fail("deploy")[1]
+    settings.write_text(before)
+
+    assert 'extensions = ["bloom"]' in said
+    assert applied == ["harbour.0002_bloom"]
+    assert 'the extension no-such cannot be created: extension "no-such" is not available' in refused
+
+
+DEMANDING = MIGRATION.replace("import migrations\n", "import migrations, models\n").format(
+    operations='migrations.AddField("entry", "{name}", models.IntegerField(default=0))'
+)
+
+
+def test_migration_that_the_release_before_cannot_live_with_is_refused(site: Site) -> None:
+    """The column would refuse what the old code writes; a column with a default of its own is no such matter."""
+    file = site.folder / "harbour" / "migrations" / "0002_stars.py"
+    file.write_text(DEMANDING.format(name="stars"))
+
+    code, said = site.fail("deploy")
+
+    assert code == 18
+    assert "which is served, could not live with these migrations:\n" in said
+    assert "harbour.0002_stars: demands a value for harbour.entry.stars" in said
+    assert "invoke deploy --contract" in said
+    assert site.logbook()[-1]["migrations"] == site.logbook()[-1]["contracts"] == []
+    assert MARK in site.text()
+    file.write_text(file.read_text().replace("default=0", "db_default=0"))
+    assert site.run("deploy")["contracts"] == []
+    assert site.run("rollback")["result"] == "rolled back"
+
+
+def test_way_back_past_what_was_taken_away_is_asked_for(site: Site) -> None:
+    """With the flag the migration is applied; the release before is served again only by the same flag."""
+    (site.folder / "harbour" / "migrations" / "0002_likes.py").write_text(DEMANDING.format(name="likes"))
+
+    lost = site.run("deploy", "--contract")["contracts"]
+    refused = site.fail("rollback")[1]
+
+    assert len(lost) == 1
+    assert lost[0].startswith("harbour.0002_likes: demands")
+    assert re.search(r"has lost what it needs to these migrations:\n +harbour.0002_likes: demands", refused)
+    assert site.run("rollback", "--contract")["result"] == "rolled back"
+    site.write("Without a migration.")
+    assert site.run("deploy")["contracts"] == []
+    assert site.run("rollback")["result"] == "rolled back"
+    site.write(MARK)
+
+
+def test_release_that_took_away_stays_though_it_fails(site: Site) -> None:
+    """There is nothing to go back to that is known to work; what is served is told, and can be mended."""
+    (site.folder / "harbour" / "migrations" / "0002_hearts.py").write_text(DEMANDING.format(name="hearts"))
+    jobs = site.folder / "harbour" / "jobs.py"
+    works = jobs.read_text()
+    jobs.write_text(f"{works}\nEntry = None\n")
+    site.write("Half broken.")
+
+    said = site.fail("deploy", "--contract")[1]
+
+    assert "manage.py try_worker failed" in said
+    assert "stays, since its migrations took away what release" in said
+    assert "Half broken." in site.text()
+    assert site.logbook()[-1]["result"] == "not taken back"
+    assert site.status()["notes"] == []
+    jobs.write_text(works)
+    assert site.run("deploy")["result"] == "deployed"
+    site.write(MARK)
