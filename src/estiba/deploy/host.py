@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from estiba.build import realise
-from estiba.deploy import database, environment, lines, memory, port, turn
+from estiba.deploy import database, environment, lines, memory, turn
 from estiba.deploy import release as releases
 from estiba.deploy.change import Change
 from estiba.deploy.folder import Folder
@@ -238,8 +238,7 @@ class Host:
             TargetError: The data is another PostgreSQL's, or the port is taken.
         """
         database.check(self._folder, release)
-        if not self._machine.supervisor.is_up("nginx"):
-            port.check(self.settings.address, self._machine.port())
+        self._machine.check_port()
 
     def _refuse_loss(self, release: Release) -> None:
         """Do not go back past migrations that took away what a release needs.

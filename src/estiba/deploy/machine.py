@@ -10,6 +10,7 @@ from estiba.deploy.probe import Door
 from estiba.deploy.servers import PROXY, SERVERS, Servers
 from estiba.deploy.supervisor import Supervisor, until
 from estiba.deploy.unit import Unit
+from estiba.digest import Digest
 from estiba.errors import DeployError
 from estiba.process import run
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 PAIRED: Final = ("web", "worker", "scheduler")
 SLOTS: Final = (*SERVERS, *(f"{name}-{side}" for name in PAIRED for side in "ab"))
 """All services that there may be: the servers once, a release's own processes on one of two sides."""
+
+_PROXY_FILE: Final = "proxy.json"
+"""What nginx has read."""
 
 _END_LIMIT: Final = 40.0
 _SETTLE: Final = 0.2
@@ -75,28 +79,35 @@ class Machine:
             DeployError: It does not start.
             TargetError: Its port is taken.
         """
-        number = self.port()
-        address = f"[{self.settings.address}]" if ":" in self.settings.address else self.settings.address
-        listen, settings = self.shelf.serve / "listen.conf", self.shelf.serve / "nginx.conf"
-        text = f"listen {address}:{number};\n"
-        is_new = not listen.exists() or listen.read_text() != text
-        is_new = (
-            is_new or not settings.is_symlink() or settings.read_bytes() != programs.release.proxy_settings.read_bytes()
-        )
-        self.folder.write_text(listen, text)
-        self.folder.link(settings, programs.release.proxy_settings)
+        wanted = self._set_proxy(programs)
+        # What it has read is noted afterwards: who is killed in between has the next one tell it again.
+        file = self.folder.path / _PROXY_FILE
+        known = self.folder.read(file)
         changed = self.servers.changed(programs, PROXY)
         self.servers.install("nginx", programs)
-        if changed:
-            self.servers.replace_proxy(programs, self._has_proxy)
-            return True
+        if known.get("listen") != wanted["listen"]:
+            # The port it has may be the one that it is to have on another address.
+            self.supervisor.free("nginx", _END_LIMIT)
         if not self.supervisor.is_up("nginx"):
-            port.check(self.settings.address, number)
+            port.check(self.settings.address, self.port())
             self.servers.up("nginx", programs)
-        elif is_new:
+        elif changed:
+            self.servers.replace_proxy(programs, self._has_proxy)
+        elif known != wanted:
             self.supervisor.signal("nginx", "h")
         self.supervisor.wait_ready("nginx", self._has_proxy, servers.LIMIT)
-        return False
+        self.folder.write(file, wanted)
+        return bool(changed)
+
+    def check_port(self) -> None:
+        """Make sure that nginx can listen where the settings say.
+
+        Raises:
+            TargetError: It cannot.
+        """
+        known = self.folder.read(self.folder.path / _PROXY_FILE)
+        if not self.supervisor.is_up("nginx") or known.get("port", self.port()) != self.port():
+            port.check(self.settings.address, self.port())
 
     def start(self, entry: Entry, programs: Programs) -> None:
         """Start a release's web process beside the one that is served, and wait until it is ready.
@@ -195,9 +206,18 @@ class Machine:
             self.folder.write(file, known)
         return int(known["port"])
 
+    def _set_proxy(self, programs: Programs) -> dict[str, Any]:
+        """Write down what nginx reads, and return what there is to know of it."""
+        number, settings = self.port(), programs.release.proxy_settings
+        address = f"[{self.settings.address}]" if ":" in self.settings.address else self.settings.address
+        text = f"listen {address}:{number};\n"
+        self.folder.write_text(self.shelf.serve / "listen.conf", text)
+        self.folder.link(self.shelf.serve / "nginx.conf", settings)
+        return {"listen": text, "port": number, "settings": str(Digest.of_file(settings))}
+
     def _has_proxy(self) -> bool:
         return self.door().get("/.estiba") != 0
 
     def _install(self, slot: str, release: Release, describe: Callable[[Path], Mapping[str, Any]]) -> None:
         place = self.supervisor.services / slot
-        self.supervisor.install(slot, describe(place), starter=release.starter, supervisor=release.supervisor)
+        self.supervisor.install(slot, describe(place), starter=release.starter)
