@@ -2,12 +2,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
 from estiba.deploy.folder import Folder
-from estiba.deploy.supervisor import Status, Supervisor
+from estiba.deploy.supervisor import Status, Supervisor, until
+from estiba.errors import DeployError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +68,62 @@ def test_a_supervisor_that_goes_while_it_is_told_needs_nothing(tmp_path: Path, m
 
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(reader)
+
+
+def test_what_takes_long_is_asked_less_and_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that needs its minute is not asked thousands of times, and one that is quick is not waited for."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+
+    asked = [60 - left for left in until(60)]
+
+    assert len(asked) < 200
+    assert [round(moment, 2) for moment in asked[:4]] == [0, 0.02, 0.04, 0.06]
+    assert max(after - before for before, after in pairwise(asked)) <= 1
+
+
+def test_supervisor_is_found_by_where_it_works(tmp_path: Path) -> None:
+    """One that a killed command has started, and one of another folder, are told apart."""
+    supervisors = {name: Supervisor(folder=Folder.at(tmp_path / name), slots=["web"]) for name in ("one", "other")}
+    program = tmp_path / "runsvdir"
+    program.symlink_to(sys.executable)
+    for one in supervisors.values():
+        one.services.mkdir(parents=True)
+    argv = [str(program), "-c", "input()"]
+    with subprocess.Popen(argv, cwd=supervisors["one"].services, stdin=subprocess.PIPE) as child:
+        assert any(supervisors["one"]._find() == [child.pid] for _ in until(5))
+        assert supervisors["other"]._find() == []
+        supervisors["one"].stop(1)
+
+        assert child.wait(5) == -signal.SIGHUP
+
+
+def test_what_does_not_end_is_named(tmp_path: Path) -> None:
+    """Nobody is told that all is down while something is not."""
+    supervisor = Supervisor(folder=Folder.at(tmp_path), slots=["web", "worker"])
+    (pipe := supervisor.services / "web" / "supervise" / "ok").parent.mkdir(parents=True)
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    with pytest.raises(DeployError, match=r"^web did not end within 0\.1 seconds"):
+        supervisor.stop(0.1)
+
+    os.close(reader)
+
+
+def test_logger_is_the_supervisors_own(tmp_path: Path) -> None:
+    """It starts again from what the store keeps for as long as the supervisor runs, whichever release came since."""
+    folder = Folder.at(tmp_path)
+    folder.prepare()
+    supervisor = Supervisor(folder=folder, slots=["web"])
+    supervisor.install("web", {"argv": [], "env": {}}, starter=tmp_path / "start")
+
+    place = supervisor.services / "web" / "log"
+    program = json.loads((place / "program.json").read_text())["argv"]
+    assert program[1:] == ["-tt", "../../../logs/web"]
+    assert os.path.normpath(place / program[0]) == str(tmp_path / "roots/supervisor/bin/svlogd")
+    assert (supervisor.services / "web" / "down").exists()
 
 
 def test_status_is_read_as_the_supervisor_writes_it() -> None:

@@ -77,9 +77,9 @@ class Servers:
         """
         release = programs.release
         database.initialise(self.folder, programs)
-        self.supervisor.install_all(starter=release.starter, supervisor=release.supervisor)
         if not self.supervisor.is_alive(DATABASES[0]):
-            nix.add_root(self.folder.path / "roots" / "supervisor", release.supervisor, runner=self.runner)
+            self._keep("supervisor", release.supervisor)
+        self.supervisor.install_all(starter=release.starter)
         self.supervisor.start(release.supervisor)
         changed = self.changed(programs, DATABASES)
         for slot in DATABASES:
@@ -102,8 +102,7 @@ class Servers:
                 return
             self._keep_running(slot)
         self._keep(f"{slot}{_NEXT}", release.path)
-        described = self._describe(slot, programs)
-        self.supervisor.install(slot, described, starter=release.starter, supervisor=release.supervisor)
+        self.supervisor.install(slot, self._describe(slot, programs), starter=release.starter)
 
     def up(self, slot: str, programs: Programs) -> None:
         """Start a server unless it runs."""

@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy import lines
@@ -18,7 +19,6 @@ from estiba.process import spawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from estiba.deploy.folder import Folder
     from estiba.deploy.unit import Unit
@@ -26,12 +26,15 @@ if TYPE_CHECKING:
 LOG_BYTES: Final = 4_000_000
 LOG_FILES: Final = 10
 
+_LOGGER: Final = "roots/supervisor/bin/svlogd"
 _STATUS_SIZE: Final = 20
 _TAI: Final = 4611686018427387914
 """What a TAI64 label adds to the seconds of Unix time."""
 
 _STATES: Final = ("down", "up", "finishing")
 _PAUSE: Final = 0.02
+_LONGEST_PAUSE: Final = 1.0
+_PATIENCE: Final = 0.05
 _START_LIMIT: Final = 10.0
 _LINES: Final = 30
 _LAST_WORDS: Final = 0.2
@@ -76,34 +79,38 @@ class Supervisor:
         """The folder with one folder per service."""
         return self.folder.path / "services"
 
-    def install(self, slot: str, program: Mapping[str, Any], *, starter: Path, supervisor: Path) -> None:
+    def install(self, slot: str, program: Mapping[str, Any], *, starter: Path) -> None:
         """Write down what a service runs from its next start on.
 
         Args:
             slot: The service.
             program: What the starter reads.
             starter: The program that starts it.
-            supervisor: Store path of runit, whose logger keeps the service's output.
         """
         log = self.folder.path / "logs" / slot
+        if not (self.services / slot / "supervise").exists():
+            # Before the supervisor can see anything to start.
+            self.folder.own(self.services / slot)
+            (self.services / slot / "down").touch()
         for place in (self.services / slot, self.services / slot / "tmp", self.services / slot / "log", log):
             self.folder.own(place)
         self.folder.write_text(log / "config", f"s{LOG_BYTES}\nn{LOG_FILES}\n")
-        logger = {"argv": [f"{supervisor}/bin/svlogd", "-tt", os.path.relpath(log, self.services / slot / "log")]}
+        # That of the supervisor that runs, which the store keeps.
+        inside = self.services / slot / "log"
+        program_of_log = os.path.relpath(self.folder.path / _LOGGER, inside)
+        logger = {"argv": [program_of_log, "-tt", os.path.relpath(log, inside)]}
         for place, content in ((self.services / slot / "log", {**logger, "env": {}}), (self.services / slot, program)):
             self.folder.write(place / "program.json", content)
             self.folder.link(place / "run", starter)
         self.folder.link(self.services / slot / "finish", starter)
-        if not (self.services / slot / "supervise").exists():
-            (self.services / slot / "down").touch()
 
-    def install_all(self, *, starter: Path, supervisor: Path) -> None:
+    def install_all(self, *, starter: Path) -> None:
         """Make all folders, so that a service that is used for the first time is looked after at once."""
         for slot in self.slots:
             program = self.installed(slot) or {"argv": [], "env": {}}
             place = self.services / slot / "run"
             own = place.readlink() if place.is_symlink() and place.exists() else starter
-            self.install(slot, program, starter=own, supervisor=supervisor)
+            self.install(slot, program, starter=own)
 
     def installed(self, slot: str) -> dict[str, Any]:
         """Return what a service is set to run, empty for one that never was."""
@@ -134,26 +141,33 @@ class Supervisor:
                 return
             self.unit.stop()
         output = self.folder.path / "logs" / "supervisor.log"
-        argv = [f"{supervisor}/bin/runsvdir", "-P", "."]
-        env = {"PATH": f"{supervisor}/bin"}
-        pid = spawn(argv, env=env, cwd=self.services, output=output, user=self.folder.user)
-        self.folder.write(self.folder.path / "supervisor.json", {"pid": pid})
+        # One that runs starts by itself what it has lost; two of them would be in each other's way.
+        if not self._find():
+            argv = [f"{supervisor}/bin/runsvdir", "-P", "."]
+            env = {"PATH": f"{supervisor}/bin"}
+            spawn(argv, env=env, cwd=self.services, output=output, user=self.folder.user)
         if not _wait(self._is_complete, _START_LIMIT):
-            msg = f"the supervisor does not start:\n{output.read_text(errors='replace')[-2000:]}"
+            said = output.read_text(errors="replace")[-2000:] if output.exists() else ""
+            msg = f"the supervisor does not start:\n{said}"
             raise DeployError(msg)
 
     def stop(self, limit: float) -> None:
-        """End the supervisor and what still runs under it."""
+        """End the supervisor and what still runs under it.
+
+        Raises:
+            DeployError: Something does not end.
+        """
         if self.unit:
             self.unit.stop()
-        known = self.folder.read(self.folder.path / "supervisor.json")
-        if known:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                if self._is_ours(known["pid"]):
-                    os.kill(known["pid"], signal.SIGHUP)
+        for pid in self._find():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGHUP)
         for slot in self.slots:
             self._send(slot, "x")
-        _wait(lambda: not any(self.is_alive(slot) for slot in self.slots), limit)
+        if not _wait(lambda: not any(self.is_alive(slot) for slot in self.slots), limit):
+            left = ", ".join(slot for slot in self.slots if self.is_alive(slot))
+            msg = f"{left} did not end within {limit:g} seconds"
+            raise DeployError(msg, hint="invoke status names the processes; then run this again")
 
     def up(self, slot: str) -> None:
         """Want a service up."""
@@ -275,20 +289,26 @@ class Supervisor:
             finally:
                 os.close(pipe)
 
-    @staticmethod
-    def _is_ours(pid: int) -> bool:
-        """Tell whether a process is a supervisor: its number may have gone to another since."""
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123 - not a path
-            return b"runsvdir" in file.read()
-        return False
+    def _find(self) -> list[int]:
+        """Return the supervisors of this folder, however they were started, by where they work."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if b"runsvdir" in (process / "cmdline").read_bytes() and (process / "cwd").samefile(self.services):
+                    found.append(int(process.name))
+        return found
 
 
 def until(limit: float) -> Iterator[float]:
-    """Yield the seconds left again and again, with short pauses, until they are over."""
-    deadline = time.monotonic() + limit
-    while (left := deadline - time.monotonic()) > 0:
+    """Yield the seconds left again and again, until they are over.
+
+    The pauses grow with the time, to a second: nothing is waited for a twentieth longer than it takes, and what is
+    asked again and again does not fill its log with the answers.
+    """
+    began = time.monotonic()
+    while (left := began + limit - time.monotonic()) > 0:
         yield left
-        time.sleep(_PAUSE)
+        time.sleep(min(max((limit - left) * _PATIENCE, _PAUSE), _LONGEST_PAUSE))
 
 
 def _wait(is_done: Any, limit: float) -> bool:  # noqa: ANN401 - a function without arguments
