@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.recording import RecordingRunner
 
 from estiba.deploy.folder import Folder
 from estiba.deploy.unit import Unit, escape
+from estiba.errors import MissingProgramError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from estiba.process import Completed, Runner
 
 NAME = "estiba@srv-shop-local.service"
 
@@ -17,7 +24,7 @@ def runner() -> RecordingRunner:
     return RecordingRunner()
 
 
-def make(root: Path, runner: RecordingRunner, *, is_system: bool = True) -> Unit:
+def make(root: Path, runner: Runner, *, is_system: bool = True) -> Unit:
     """Return the unit of a folder, on a machine where systemd runs."""
     for name in ("run/systemd/system", "run/user/1000/systemd/private"):
         (root / name).mkdir(parents=True)
@@ -54,7 +61,32 @@ def test_unit_is_started_at_once_and_at_boot(
 
     assert "ExecStart=%f/roots/supervisor/bin/" in (tmp_path / place / NAME).read_text()
     words = (["daemon-reload"], ["enable", "--now", NAME], ["is-active", "--quiet", NAME])
-    assert runner.calls == [["systemctl", *manager, *more] for more in words]
+    calls = [call for call in runner.calls if "show" not in call]
+    assert calls == [["systemctl", *manager, *more] for more in words]
+
+
+def test_unit_is_where_the_users_manager_looks(tmp_path: Path) -> None:
+    """His XDG_CONFIG_HOME is the manager's, which need not be that of his shell."""
+    paths = (
+        "/run/user/1000/systemd/user.control /run/user/1000/systemd/generator /srv/ada/systemd/user /etc/systemd/user"
+    )
+    unit = make(tmp_path, runner := RecordingRunner(f"{paths}\n"), is_system=False)
+
+    assert unit.file == tmp_path / "srv/ada/systemd/user" / NAME
+    assert runner.calls == [["systemctl", "--user", "show", "--property=UnitPath", "--value"]]
+
+
+def test_machine_without_systemctl_keeps_no_unit(tmp_path: Path) -> None:
+    """Where the program is missing the unit is useless, and the deploying command starts the supervisor itself."""
+
+    def runner(argv: Sequence[str], **_: object) -> Completed:
+        msg = f"program not found: {argv[0]}"
+        raise MissingProgramError(msg)
+
+    unit = make(tmp_path, runner)
+
+    assert not unit.start()
+    assert not unit.file.exists()
 
 
 def test_unit_that_does_not_start_is_removed(tmp_path: Path) -> None:

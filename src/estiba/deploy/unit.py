@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import shutil
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 _SHIPPED: Final = Path(__file__).parent / "units"
 _SYSTEM: Final = "etc/systemd/system"
-_USER: Final = ".config/systemd/user"
+_USER: Final = "systemd/user"
+_USUAL: Final = ".config"
 _LONGEST: Final = 255
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.")
 
@@ -48,9 +50,7 @@ class Unit:
     @property
     def file(self) -> Path:
         """Where systemd looks for it."""
-        if self.is_system:
-            return self.root / _SYSTEM / self.name
-        return self.home.expanduser() / _USER / self.name
+        return (self.root / _SYSTEM if self.is_system else self._user_folder()) / self.name
 
     @property
     def is_possible(self) -> bool:
@@ -66,9 +66,10 @@ class Unit:
         """
         if not self.is_possible:
             return False
+        file = self.file
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(_SHIPPED / ("system.service" if self.is_system else "user.service"), self.file)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(_SHIPPED / ("system.service" if self.is_system else "user.service"), file)
             self._control("daemon-reload")
             self._control("enable", "--now", self.name)
             self._control("is-active", "--quiet", self.name)
@@ -79,12 +80,16 @@ class Unit:
 
     def stop(self) -> None:
         """Have systemd forget the supervisor, and end what runs under it."""
-        if not self.file.exists():
+        file = self.file
+        if not file.exists():
             return
-        self._control("disable", "--now", self.name, check=False)
-        self.file.unlink()
-        self._control("daemon-reload", check=False)
-        self._control("reset-failed", self.name, check=False)
+        try:
+            self._control("disable", "--now", self.name, check=False)
+            file.unlink()
+            self._control("daemon-reload", check=False)
+            self._control("reset-failed", self.name, check=False)
+        except MissingProgramError:
+            file.unlink(missing_ok=True)
 
     def advice(self) -> str:
         """Return what this user has to do to have the service outlive his sessions, or an empty string."""
@@ -92,6 +97,17 @@ class Unit:
             return ""
         lingers = (self.root / "var/lib/systemd/linger" / getpass.getuser()).exists()
         return "" if lingers else "the service ends with your last session unless you run: loginctl enable-linger"
+
+    def _user_folder(self) -> Path:
+        """Return where the user's manager reads his own units; it need not have the environment of his shell."""
+        shown = ""
+        if self.is_possible:
+            argv = ["systemctl", "--user", "show", "--property=UnitPath", "--value"]
+            with contextlib.suppress(MissingProgramError):
+                shown = self.runner(argv, check=False).stdout
+        # The first of that name is the user's, then come the machine's.
+        found = next((path for path in shown.split() if path.endswith(f"/{_USER}")), "")
+        return self.root / found.lstrip("/") if found else self.home.expanduser() / _USUAL / _USER
 
     def _control(self, *words: str, check: bool = True) -> None:
         manager = [] if self.is_system else ["--user"]
