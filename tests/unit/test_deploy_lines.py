@@ -51,6 +51,19 @@ def test_following_goes_on_in_a_new_file(tmp_path: Path) -> None:
     reader.close()
 
 
+def test_line_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
+    """A half is no line; it comes as a whole once it has its end."""
+    log = tmp_path / "current"
+    log.write_text("")
+    reader = lines._Follower(path=log)
+    reader.skip()
+    for text, expected in (("2026 fi", []), ("rst\n2026 sec", ["2026 first"]), ("ond\n", ["2026 second"])):
+        with log.open("a") as file:
+            file.write(text)
+        assert reader.read() == expected
+    reader.close()
+
+
 def test_status_of_runit() -> None:
     """A recording of `supervise/status` of a service that runs: `xxd -p supervise/status`."""
     status = Status.parse(bytes.fromhex("400000006b0240d1193aa8045d29000000750001"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import IO, TYPE_CHECKING, Final
@@ -20,39 +22,41 @@ class _Follower:
 
     path: Path
     _file: IO[str] | None = field(default=None)
-    _inode: int = 0
+    _begun: str = ""
 
     def skip(self) -> None:
         """Go to the end."""
-        if self._open():
-            assert self._file is not None
+        self._file = self._open()
+        if self._file:
             self._file.seek(0, 2)
 
     def read(self) -> list[str]:
         """Return the complete lines that were added."""
+        following = self._open()
+        # Only now, since nothing is added any more to what was put aside.
         lines = self._rest()
-        if self._open():
-            lines += self._rest()
-        return lines
+        if following is None:
+            return lines
+        if self._file and os.path.sameopenfile(self._file.fileno(), following.fileno()):
+            following.close()
+            return lines
+        self.close()
+        self._file = following
+        return lines + self._rest()
 
     def close(self) -> None:
         if self._file:
             self._file.close()
 
-    def _open(self) -> bool:
-        """Open the file unless the one that is open is still the same."""
+    def _open(self) -> IO[str] | None:
         try:
-            inode = self.path.stat().st_ino
+            return self.path.open(encoding="utf-8", errors="replace")
         except FileNotFoundError:
-            return False
-        if inode != self._inode:
-            self.close()
-            self._file = self.path.open(encoding="utf-8", errors="replace")
-            self._inode = inode
-        return True
+            return None
 
     def _rest(self) -> list[str]:
-        return [line.rstrip("\n") for line in self._file] if self._file else []
+        *lines, self._begun = (self._begun + (self._file.read() if self._file else "")).split("\n")
+        return lines
 
 
 def last(logs: Path, slots: Sequence[str], count: int) -> list[str]:
@@ -93,7 +97,8 @@ def _last_of(folder: Path, count: int) -> list[str]:
     for path in [folder / "current", *sorted(folder.glob("@*"), reverse=True)]:
         if len(lines) >= count:
             break
-        if path.is_file():
+        # It may have been put aside, or removed, since the folder was read.
+        with suppress(FileNotFoundError):
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:] + lines
     return lines[-count:]
 
