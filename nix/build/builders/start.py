@@ -46,8 +46,8 @@ def start(program: dict[str, Any], folder: Path) -> NoReturn:
 
     Args:
         program: `argv` and `env`; with `tree` the rest of a `Root`, where relative sources count from the folder;
-            with `bound` it ends together with the process that started it; `sockets` names a variable for the numbers
-            of the sockets that it is to listen on.
+            with `bound`, the process that started it, it ends together with that one; `sockets` names a variable for
+            the numbers of the sockets that it is to listen on.
         folder: Where the program's file is.
     """
     Path(folder, EXIT).unlink(missing_ok=True)
@@ -62,9 +62,16 @@ def start(program: dict[str, Any], folder: Path) -> NoReturn:
             links=program["links"],
         ).become(program["cwd"])
     if program.get("bound"):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+        bind_to(program["bound"])
     sys.stdout.flush()
     os.execve(program["argv"][0], program["argv"], env)  # noqa: S606 - no shell is the point
+
+
+def bind_to(parent: int) -> None:
+    """End when the process that started this one does, also if it has already."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def receive_sockets(path: Path) -> str:

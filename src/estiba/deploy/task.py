@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ def run(
     output = folder.path / "logs" / f"{name}.log"
     before = output.stat().st_size if output.exists() else 0
     with _place(folder, name) as place:
-        folder.write(place / "program.json", {**describe(place), "bound": True})
+        folder.write(place / "program.json", {**describe(place), "bound": os.getpid()})
         code = run_limited(
             [str(release.starter)], env={}, cwd=place, output=output, limit=limit, user=folder.user, stdin=stdin
         )

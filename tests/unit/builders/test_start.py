@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,3 +65,15 @@ def test_sockets_that_nobody_holds_any_more_are_not_waited_for(tmp_path: Path, m
         holder.bind(start.HANDOVER)
 
     assert start.receive_sockets(Path(start.HANDOVER)) == ""
+
+
+def test_program_ends_with_the_process_that_started_it() -> None:
+    """Also where that one was gone before it could be watched: nothing runs for nobody."""
+    code = "import sys, start; start.bind_to(int(sys.argv[1])); print('runs')"
+    env = {"PYTHONPATH": str(Path(start.__file__).parent)}
+    ended = [
+        subprocess.run([sys.executable, "-c", code, str(parent)], env=env, capture_output=True, text=True, check=False)
+        for parent in (os.getpid(), 2**22 + 1)
+    ]
+
+    assert [(one.returncode, one.stdout) for one in ended] == [(0, "runs\n"), (-signal.SIGTERM, "")]
