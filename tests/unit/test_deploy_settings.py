@@ -33,6 +33,14 @@ def test_paths_count_from_the_service() -> None:
     assert (found.folder, found.env_file) == (Path("/srv/data"), Path("/srv/shop/secret.env"))
 
 
+def test_paths_may_count_from_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a shell has them."""
+    monkeypatch.setenv("HOME", "/home/ada")
+    found = load(folder="~/shop", **{"env-file": "~/secret.env"})
+
+    assert (found.folder, found.env_file) == (Path("/home/ada/shop"), Path("/home/ada/secret.env"))
+
+
 @pytest.mark.parametrize(("text", "size"), [("2GB", 2 << 30), ("512 MB", 512 << 20)], ids=["gigabytes", "megabytes"])
 def test_memory_has_a_unit(text: str, size: int) -> None:
     """Memory is written as PostgreSQL writes it."""

@@ -146,7 +146,10 @@ class Host:
         slots = [slot for slot in SLOTS if slot.startswith(process) and (folder / slot).is_dir()]
         if not slots:
             known = ", ".join(slot for slot in SLOTS if (folder / slot).is_dir())
-            msg = f"there are no logs of {process}; there are those of {known}" if known else "there are no logs yet"
+            if known:
+                msg = f"there are no logs of {process}; there are those of {known}"
+                raise TargetError(msg)
+            msg = "there are no logs yet"
             raise TargetError(msg, hint="invoke deploy")
         yield from lines.last(folder, slots, tail)
         if follow:
@@ -154,6 +157,9 @@ class Host:
 
     def urls(self) -> dict[str, str]:
         """See `Target.urls`."""
+        if not self._folder.path.exists():
+            msg = "nothing was deployed here yet"
+            raise DeployError(msg, hint="invoke deploy")
         door = self._machine.door()
         pages = {"page": next(iter(self.settings.smoke), "/")}
         # Most projects that were not made from the template have none.

@@ -106,7 +106,7 @@ def load(folder: Path, name: str, targets: Mapping[str, Mapping[str, Any]], *, s
         port=table.get("port", 0),
         hosts=tuple(table.get("hosts", ("localhost", "127.0.0.1", "[::1]"))),
         env=dict(table.get("env", {})),
-        env_file=(folder / table["env-file"]).resolve() if "env-file" in table else None,
+        env_file=(folder / Path(table["env-file"]).expanduser()).resolve() if "env-file" in table else None,
         extensions=tuple(table.get("extensions", ())),
         keep=table.get("keep", 5),
         memory=_parse_memory(table.get("memory", "")),

@@ -128,5 +128,9 @@ class Target(Protocol):
         ...
 
     def urls(self) -> dict[str, str]:
-        """Return where the service answers, by name: `page`, and `ready` where it has such a page."""
+        """Return where the service answers, by name: `page`, and `ready` where it has such a page.
+
+        Raises:
+            DeployError: Nothing was deployed yet.
+        """
         ...
