@@ -182,8 +182,10 @@ def test_killed_deployment_leaves_the_old_or_the_new(site: Site, moment: str) ->
         site.kill("deploy", moment)
         found = site.text()
         notes = " ".join(site.status()["notes"])
-        record = site.run("deploy")
+        done = site.invoke("deploy", "--json")
+        record = json.loads(done.stdout)
 
+    assert "was interrupted while" in done.stderr
     assert found == before or f"After {moment}." in found
     assert ("is served as before" in notes) == (found == before)
     assert "was interrupted while" in notes

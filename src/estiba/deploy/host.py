@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from estiba.deploy.task import Ran
     from estiba.process import Runner
 
+_log = logging.getLogger(__name__)
 _RESULT: Final = ".estiba/host"
 _COMMAND_LIMIT: Final = 60.0
 """Seconds that a management command may take."""
@@ -75,8 +77,8 @@ class Host:
                 record = self._confirm(change, current)
             else:
                 record = change.bring(release)
-        if advice := self._machine.unit.advice():
-            tell(advice)
+        for sentence in self._advise():
+            _log.warning(sentence)
         return record
 
     def rollback(self, *, tell: Callable[[str], None], contract: bool = False) -> Record:
@@ -207,12 +209,13 @@ class Host:
                 tell=tell,
             )
             if interrupted := self._logbook.interrupted():
-                self._repair(interrupted, change, tell, repair=repair)
+                self._repair(interrupted, change, repair=repair)
             yield change
 
-    def _repair(self, record: Record, change: Change, tell: Callable[[str], None], *, repair: bool) -> None:
+    def _repair(self, record: Record, change: Change, *, repair: bool) -> None:
         """Make everything agree with the release that is served: the killed command's, or the one before it."""
-        tell(f"repairing: {explain(record, self._shelf)}")
+        _log.warning(explain(record, self._shelf))
+        change.tell("repairing what is left of it")
         current = self._shelf.current()
         left = self._shelf.entry(record.number)
         if repair and current:
@@ -226,6 +229,14 @@ class Host:
                 self._shelf.retract(left)
             self._shelf.remove(left)
         self._logbook.close(record.end("interrupted", reason=explain(record, self._shelf)))
+
+    def _advise(self) -> Iterator[str]:
+        """Yield what somebody should know who deploys here."""
+        if advice := self._machine.unit.advice():
+            yield advice
+        file, service = self.settings.env_file, self.project.resolve()
+        if file and file.is_relative_to(service) and not (service / ".git").exists():
+            yield f"{file} lies in a folder that Nix copies into its store, for everybody to read; keep it elsewhere"
 
     def _refuse_full(self) -> None:
         """Begin nothing new on a full disk; a way back needs next to nothing, and may be what frees it.

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.recording import RecordingRunner
+
+from estiba import config
+from estiba.deploy import settings
+from estiba.deploy.host import Host
+from estiba.errors import DeployError, TargetError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def make(service: Path, **table: object) -> Host:
+    """Return the target of a service."""
+    service.mkdir()
+    found = settings.load(service, "local", {"local": table}, state=service.parent)
+    return Host(project=service, config=config.load(), settings=found, runner=RecordingRunner())
+
+
+def test_secrets_that_nix_would_copy_are_warned_of(tmp_path: Path) -> None:
+    """A file beside the sources gets into the store with them, unless git says what belongs to the service."""
+    host = make(tmp_path / "shop", **{"env-file": "secret.env"})
+    (said,) = host._advise()
+    (tmp_path / "shop" / ".git").mkdir()
+
+    assert said.startswith(f"{tmp_path}/shop/secret.env lies in a folder that Nix copies into its store")
+    assert list(host._advise()) == []
+    assert list(make(tmp_path / "other", **{"env-file": "../secret.env"})._advise()) == []
+
+
+def test_target_without_a_deployment_has_no_addresses(tmp_path: Path) -> None:
+    """Nor does a question choose a port, or make the folder."""
+    host = make(tmp_path / "shop")
+
+    with pytest.raises(DeployError, match="nothing was deployed here yet"):
+        host.urls()
+
+    assert not host.settings.folder.exists()
+
+
+def test_unknown_logs_are_answered_with_the_known_ones(tmp_path: Path) -> None:
+    """Another deployment would not help."""
+    host = make(tmp_path / "shop")
+    (host.settings.folder / "logs" / "redis").mkdir(parents=True)
+
+    with pytest.raises(TargetError) as caught:
+        list(host.logs(tail=1, process="rdis", follow=False))
+
+    assert str(caught.value) == "there are no logs of rdis; there are those of redis"
