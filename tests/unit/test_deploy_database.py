@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import stat
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -23,12 +24,12 @@ KNOWN = b'N\0\0\0\x73SNOTICE\0VNOTICE\0C42710\0Mextension "bloom" already exists
 
 
 @contextmanager
-def answering(folder: Path, answer: bytes) -> Iterator[Folder]:
-    """Be a PostgreSQL that answers everybody the same, and return the folder that it is in."""
+def answering(folder: Path, answer: bytes, name: str = "run/postgresql/.s.PGSQL.5432") -> Iterator[Folder]:
+    """Be a server that answers everybody the same, and return the folder that it is in."""
     target = Folder.at(folder)
     target.prepare()
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(folder / "run/postgresql/.s.PGSQL.5432"))
+        listener.bind(str(folder / name))
         listener.listen()
 
         def answer_one() -> None:
@@ -68,3 +69,30 @@ def test_extension_that_is_there_is_no_error(place: Path) -> None:
     """PostgreSQL only says so."""
     with answering(place, READY + KNOWN + b"C\0\0\0\x15CREATE EXTENSION\0" + READY) as folder:
         database.extend(folder, ["bloom"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_secured", "expected"),
+    [
+        pytest.param(b"+PONG\r\n", False, True, id="open"),
+        pytest.param(b"-NOAUTH Authentication required.\r\n", False, False, id="secured-since"),
+        pytest.param(b"+OK\r\n+PONG\r\n", True, True, id="secured"),
+        pytest.param(b"+OK\r\n-LOADING Redis is loading the dataset in memory\r\n", True, False, id="loading"),
+        pytest.param(b"-WRONGPASS invalid username-password pair\r\n", True, False, id="of-another"),
+    ],
+)
+def test_redis_answers_once_its_data_is_there(place: Path, answer: bytes, *, is_secured: bool, expected: bool) -> None:
+    """With a password it tells the way there from being there, too."""
+    with answering(place, answer, "run/redis/redis.sock") as folder:
+        assert database.answers_redis(folder, is_secured=is_secured) is expected
+
+
+def test_password_of_redis_is_in_a_file_of_its_own(tmp_path: Path) -> None:
+    """Nobody else can read it, and it stays the same."""
+    folder = Folder.at(tmp_path)
+    folder.prepare()
+    database.secure_redis(folder)
+    file = tmp_path / "run/redis/redis.conf"
+
+    assert file.read_text() == f"requirepass {folder.secret('REDIS_PASSWORD')}\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -3,8 +3,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.test_deploy_shelf import make
 
-from estiba.deploy import environment
+from estiba.deploy import environment, settings
+from estiba.deploy.folder import Folder
 from estiba.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,6 +42,26 @@ def test_all_wrong_lines_are_named(tmp_path: Path) -> None:
         environment.load(tmp_path / "env")
 
     assert caught.value.problems == ("line 1 is not NAME=value", "line 3 is not NAME=value")
+
+
+def test_redis_with_a_port_is_found_by_it(tmp_path: Path) -> None:
+    """Services that know no socket get address, port and password, and the others get the same in one address."""
+    folder = Folder.at(tmp_path / "state")
+    folder.prepare()
+    release = make(tmp_path / "one")
+    found = [
+        environment.build(settings.load(tmp_path, "local", {"local": table}, state=tmp_path), folder, release, 8000)
+        for table in ({}, {"redis-port": 6379})
+    ]
+
+    password = folder.secret("REDIS_PASSWORD")
+    assert "REDIS_HOST" not in found[0]
+    assert {name: value for name, value in found[1].items() if name.startswith("REDIS_")} == {
+        "REDIS_HOST": "127.0.0.1",
+        "REDIS_PASSWORD": password,
+        "REDIS_PORT": "6379",
+        "REDIS_URL": f"redis://:{password}@127.0.0.1:6379/0",
+    }
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

@@ -121,6 +121,18 @@ def test_other_settings_change_a_server_too(servers: Servers) -> None:
         assert servers.changed(replace(programs, memory={"work_mem": "8MB"})) == ["postgresql"]
 
 
+def test_password_of_redis_is_in_no_command(servers: Servers) -> None:
+    """A command is shown to every user of the machine."""
+    programs = replace(describe(servers, "first", DIGESTS), redis_port=6379)
+    place = servers.supervisor.services / "redis"
+
+    argv = programs.redis(place)["argv"]
+
+    assert argv[:2] == ["/usr/bin/redis-server", "/run/redis/redis.conf"]
+    assert argv[argv.index("--port") + 1] == "6379"
+    assert servers.folder.secret("REDIS_PASSWORD") not in " ".join(argv)
+
+
 def test_servers_of_a_release_that_names_no_files_are_those_of_its_root(servers: Servers) -> None:
     """A release that was built before servers were told apart changes them with the whole root."""
     servers.install("nginx", describe(servers, "first", {}))

@@ -9,9 +9,9 @@ import shutil
 from typing import TYPE_CHECKING, Final
 
 from estiba.deploy import task
-from estiba.deploy.environment import DATABASE
+from estiba.deploy.environment import DATABASE, REDIS_PASSWORD
 from estiba.deploy.probe import dial
-from estiba.deploy.program import POSTGRESQL_DATA
+from estiba.deploy.program import POSTGRESQL_DATA, REDIS_SETTINGS
 from estiba.errors import DeployError, TargetError
 
 if TYPE_CHECKING:
@@ -110,9 +110,17 @@ def extend(folder: Folder, names: Sequence[str]) -> None:
             raise TargetError(msg, hint=hint)
 
 
-def answers_redis(folder: Folder) -> bool:
-    """Tell whether Redis answers, its data loaded."""
-    return _ask(folder, "run/redis/redis.sock", b"PING\r\n", b"+PONG")
+def answers_redis(folder: Folder, *, is_secured: bool) -> bool:
+    """Tell whether Redis answers, its data loaded; where it has a password, by that."""
+    question, answer = b"PING\r\n", b"+PONG\r\n"
+    if is_secured:
+        question, answer = f"AUTH {folder.secret(REDIS_PASSWORD)}\r\n".encode() + question, b"+OK\r\n" + answer
+    return _ask(folder, "run/redis/redis.sock", question, answer)
+
+
+def secure_redis(folder: Folder) -> None:
+    """Write down the password that Redis is to ask for."""
+    folder.write_text(folder.path / "run" / "redis" / REDIS_SETTINGS, f"requirepass {folder.secret(REDIS_PASSWORD)}\n")
 
 
 def _order(folder: Folder, name: str, statement: str) -> bytes:
@@ -147,6 +155,9 @@ def _ask(folder: Folder, socket: str, message: bytes, answer: bytes) -> bool:
     try:
         with dial(folder.path / socket, timeout=2) as connection:
             connection.sendall(message)
-            return connection.recv(64).startswith(answer)
+            received = b""
+            while answer.startswith(received) and (more := connection.recv(len(answer) - len(received))):
+                received += more
+            return received == answer
     except OSError:
         return False

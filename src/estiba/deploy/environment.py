@@ -23,6 +23,9 @@ REDIS_FOLDER: Final = "/run/redis"
 """Where the servers' sockets are in every root; only the user of the processes reaches them."""
 
 REDIS_SOCKET: Final = f"{REDIS_FOLDER}/redis.sock"
+REDIS_ADDRESS: Final = "127.0.0.1"
+REDIS_PASSWORD: Final = "REDIS_PASSWORD"  # noqa: S105 - its name
+"""The variable with the password of a Redis that has a port, where every user of the machine could ask it."""
 
 _OWN: Final = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "MEDIA_ROOT", "SECRET_KEY")
 _PREFIXES: Final = ("", "DJANGO_")
@@ -39,10 +42,11 @@ def build(settings: Settings, folder: Folder, release: Release, port: int) -> di
     """Return the whole environment; what the target's settings say beats all else, then comes the target's file."""
     # An address without the usual port stands for whatever is in front of this machine.
     origins = [f"http://{host}:{port}" for host in settings.hosts] + [f"https://{host}" for host in settings.hosts]
-    own = (",".join(settings.hosts), ",".join(origins), release.media, folder.secret())
+    own = (",".join(settings.hosts), ",".join(origins), release.media, folder.secret("SECRET_KEY"))
     return {
         **release.env,
         **servers(),
+        **(_redis(settings.redis_port, folder.secret(REDIS_PASSWORD)) if settings.redis_port else {}),
         **{f"{prefix}{name}": value for prefix in _PREFIXES for name, value in zip(_OWN, own, strict=True)},
         # A deployment waits for the database before it starts anything; half a second less for each start.
         "DB_WAIT_TIMEOUT": "0",
@@ -50,6 +54,15 @@ def build(settings: Settings, folder: Folder, release: Release, port: int) -> di
         "SSL_REDIRECT": "false",
         **(load(settings.env_file) if settings.env_file else {}),
         **settings.env,
+    }
+
+
+def _redis(port: int, password: str) -> Mapping[str, str]:
+    return {
+        REDIS_PASSWORD: password,
+        "REDIS_HOST": REDIS_ADDRESS,
+        "REDIS_PORT": str(port),
+        "REDIS_URL": f"redis://:{password}@{REDIS_ADDRESS}:{port}/0",
     }
 
 

@@ -132,14 +132,14 @@ class Folder:
             return {}
         return data
 
-    def secret(self) -> str:
-        """Return the key that the service signs with; it is made at the first deployment and stays."""
+    def secret(self, name: str) -> str:
+        """Return what nobody can guess, such as the key that the service signs with; it is made once and stays."""
         file = self.path / "secrets.json"
         known = self.read(file)
-        if "SECRET_KEY" not in known:
-            known["SECRET_KEY"] = secrets.token_urlsafe(_SECRET_BYTES)
+        if name not in known:
+            known[name] = secrets.token_urlsafe(_SECRET_BYTES)
             self.write(file, known)
-        return str(known["SECRET_KEY"])
+        return str(known[name])
 
     def space(self) -> int:
         """Return how many bytes the folder's disk has left, or the database's where that has one of its own."""

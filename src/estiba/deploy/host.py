@@ -192,7 +192,7 @@ class Host:
     def _server_programs(self, release: Release) -> Programs:
         """Describe the servers alone, which know nothing of the service's environment."""
         plan = memory.plan(self.settings.memory or memory.measure())
-        return Programs(folder=self._folder, release=release, env={}, memory=plan)
+        return Programs(folder=self._folder, release=release, env={}, memory=plan, redis_port=self.settings.redis_port)
 
     @contextmanager
     def _turn(self, command: str, tell: Callable[[str], None], *, repair: bool = True) -> Iterator[Change]:
@@ -255,7 +255,7 @@ class Host:
             TargetError: The data is another PostgreSQL's, or the port is taken.
         """
         database.check(self._folder, release)
-        self._machine.check_port()
+        self._machine.check_ports()
 
     def _refuse_loss(self, release: Release) -> None:
         """Do not go back past migrations that took away what a release needs.

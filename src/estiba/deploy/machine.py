@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy import port, servers, task
+from estiba.deploy.environment import REDIS_ADDRESS
 from estiba.deploy.probe import Door
 from estiba.deploy.servers import PROXY, SERVERS, Servers
 from estiba.deploy.supervisor import Supervisor, until
@@ -99,15 +100,19 @@ class Machine:
         self.folder.write(file, wanted)
         return bool(changed)
 
-    def check_port(self) -> None:
-        """Make sure that nginx can listen where the settings say.
+    def check_ports(self) -> None:
+        """Make sure that nginx and Redis can listen where the settings say.
 
         Raises:
-            TargetError: It cannot.
+            TargetError: One of them cannot.
         """
         known = self.folder.read(self.folder.path / _PROXY_FILE)
         if not self.supervisor.is_up("nginx") or known.get("port", self.port()) != self.port():
             port.check(self.settings.address, self.port())
+        wanted = self.settings.redis_port
+        has_port = self.supervisor.is_up("redis") and str(wanted) in self.supervisor.running("redis").get("argv", ())
+        if wanted and not has_port:
+            port.check(REDIS_ADDRESS, wanted, setting="redis-port")
 
     def start(self, entry: Entry, programs: Programs) -> None:
         """Start a release's web process beside the one that is served, and wait until it is ready.

@@ -31,8 +31,8 @@ def choose(address: str) -> int:
     raise TargetError(msg, hint="set port in [tool.estiba.targets.local]")
 
 
-def check(address: str, port: int) -> None:
-    """Make sure that a port is free.
+def check(address: str, port: int, *, setting: str = "port") -> None:
+    """Make sure that a port is free, which some setting of the target names.
 
     Raises:
         TargetError: It is not, or it is not for this user.
@@ -42,10 +42,10 @@ def check(address: str, port: int) -> None:
         return
     if problem.errno in {errno.EACCES, errno.EPERM}:
         msg = f"port {port} is below {_PRIVILEGED}, and every process here runs without privileges"
-        raise TargetError(msg, hint="set port in [tool.estiba.targets.local] to a higher one")
+        raise TargetError(msg, hint=f"set {setting} in [tool.estiba.targets.local] to a higher one")
     holder = find_holder(port)
     msg = f"port {port} of {address} is taken{f' by {holder}' if holder else ''}"
-    raise TargetError(msg, hint="end that program, or set another port in [tool.estiba.targets.local]")
+    raise TargetError(msg, hint=f"end that program, or set another {setting} in [tool.estiba.targets.local]")
 
 
 def find_holder(port: int) -> str:

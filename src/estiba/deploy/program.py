@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from estiba.deploy.release import Files, Release
 
 POSTGRESQL_DATA: Final = "/srv/postgresql"
+REDIS_SETTINGS: Final = "redis.conf"
 WEB_SOCKET: Final = "web.sock"
 
 _BIN: Final = "/usr/lib/postgresql/{}/bin"
@@ -50,12 +51,14 @@ class Programs:
         release: Whose files they run from.
         env: The environment of the service's own programs.
         memory: PostgreSQL's memory settings.
+        redis_port: On which port Redis listens beside its socket; 0 for none.
     """
 
     folder: Folder
     release: Release
     env: Mapping[str, str]
     memory: Mapping[str, str]
+    redis_port: int = 0
 
     def postgresql(self, place: Path) -> dict[str, Any]:
         """Return the database server, to be started in the folder `place`."""
@@ -65,18 +68,20 @@ class Programs:
         return self._server(place, argv, self.database_binds, name="postgresql")
 
     def redis(self, place: Path) -> dict[str, Any]:
-        """Return Redis, which keeps its jobs over a restart."""
+        """Return Redis, which keeps its jobs over a restart; its password is in a file, for everybody sees commands."""
+        settings = [f"{environment.REDIS_FOLDER}/{REDIS_SETTINGS}"] if self.redis_port else []
         options = {
             "appendonly": "yes",
+            "bind": environment.REDIS_ADDRESS,
             "dir": _REDIS_DATA,
-            "port": "0",
+            "port": str(self.redis_port),
             "save": "",
             "unixsocket": environment.REDIS_SOCKET,
             "unixsocketperm": "700",
         }
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
         binds = {_REDIS_DATA: "data/redis", environment.REDIS_FOLDER: "run/redis"}
-        return self._server(place, ["/usr/bin/redis-server", *words], binds, name="redis")
+        return self._server(place, ["/usr/bin/redis-server", *settings, *words], binds, name="redis")
 
     def nginx(self, place: Path) -> dict[str, Any]:
         """Return the web server in front."""

@@ -77,6 +77,8 @@ class Servers:
         """
         release = programs.release
         database.initialise(self.folder, programs)
+        if programs.redis_port:
+            database.secure_redis(self.folder)
         if not self.supervisor.is_alive(DATABASES[0]):
             self._keep("supervisor", release.supervisor)
         self.supervisor.install_all(starter=release.starter)
@@ -88,10 +90,10 @@ class Servers:
             with self._without_jobs():
                 database.checkpoint(self.folder)
                 since = self.restart(changed, programs)
-                self._await(since)
+                self._await(programs, since)
         for slot in DATABASES:
             self.up(slot, programs)
-        self._await({})
+        self._await(programs, {})
         return changed
 
     def install(self, slot: str, programs: Programs) -> None:
@@ -158,8 +160,9 @@ class Servers:
         if following.is_symlink() and self.supervisor.running(slot) == self.supervisor.installed(slot):
             self._keep(slot, following.readlink())
 
-    def _await(self, since: Mapping[str, float]) -> None:
-        for slot, answers in (("postgresql", database.answers_postgresql), ("redis", database.answers_redis)):
+    def _await(self, programs: Programs, since: Mapping[str, float]) -> None:
+        answers_redis = functools.partial(database.answers_redis, is_secured=bool(programs.redis_port))
+        for slot, answers in (("postgresql", database.answers_postgresql), ("redis", answers_redis)):
             is_ready = functools.partial(answers, self.folder)
             self.supervisor.wait_ready(slot, is_ready, LIMIT, since=since.get(slot, 0.0))
 

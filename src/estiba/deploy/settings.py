@@ -32,6 +32,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "port": _NUMBER,
     "ready": _TEXT,
     "ready-limit": _NUMBER,
+    "redis-port": _NUMBER,
     "smoke": _NAMES,
 }
 _EXTENSION: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -58,6 +59,7 @@ class Settings:
         migrate_limit: Seconds that migrations may take.
         ready: Path that tells whether a release is ready.
         ready_limit: Seconds until it has to be.
+        redis_port: On which port of the loopback address Redis listens beside its socket; 0 for none.
         smoke: Paths that must answer after a switch.
     """
 
@@ -74,6 +76,7 @@ class Settings:
     migrate_limit: int
     ready: str
     ready_limit: int
+    redis_port: int
     smoke: tuple[str, ...]
 
 
@@ -96,6 +99,8 @@ def load(folder: Path, name: str, targets: Mapping[str, Mapping[str, Any]], *, s
     table = targets.get(name, {})
     problems = [_unknown(key) for key in table if key not in _KEYS]
     problems += [problem for key, value in table.items() if key in _KEYS for problem in _check(key, value)]
+    if "port" in table and table["port"] == table.get("redis-port"):
+        problems.append(f"'port' and 'redis-port' are both {table['port']}")
     if problems:
         where = f"pyproject.toml [tool.estiba.targets.{name}]"
         raise ConfigError(where, problems)
@@ -113,6 +118,7 @@ def load(folder: Path, name: str, targets: Mapping[str, Mapping[str, Any]], *, s
         migrate_limit=table.get("migrate-limit", 300),
         ready=table.get("ready", "/readyz"),
         ready_limit=table.get("ready-limit", 60),
+        redis_port=table.get("redis-port", 0),
         smoke=tuple(table.get("smoke", ("/",))),
     )
 
@@ -134,8 +140,8 @@ def _check(key: str, value: object) -> list[str]:
 
 def _check_value(key: str, value: Any) -> list[str]:  # noqa: ANN401 - of the type that the key has
     match key:
-        case "port" if value > _PORTS:
-            return [f"'port' is {value}, above {_PORTS}"]
+        case "port" | "redis-port" if value > _PORTS:
+            return [f"{key!r} is {value}, above {_PORTS}"]
         case "memory" if not _MEMORY.fullmatch(value):
             return [f"'memory' is {value!r}, not a number with MB or GB, such as '2GB'"]
         case "ready" if not value.startswith("/"):
