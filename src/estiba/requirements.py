@@ -147,7 +147,12 @@ def _load_file(folder: Path, name: str, constraints: list[str], problems: list[s
     if not path.is_file():
         problems.append(f"{name}: no such file")
         return found
-    for number, line in _join_lines(path.read_text(encoding="utf-8")):
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        problems.append(f"{name}: is not UTF-8, as what a Windows shell writes; save it again as UTF-8")
+        return found
+    for number, line in _join_lines(text):
         where = f"{name}:{number}"
         words = shlex.split(line.replace("=", " ", 1)) if line.startswith("--") else line.split()
         if words[0] in (*_INCLUDES, *_CONSTRAINTS) and len(words) > 1:

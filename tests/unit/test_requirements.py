@@ -93,6 +93,16 @@ def test_all_problems_are_listed(tmp_path: Path) -> None:
     assert "set it in pip's configuration" in caught.value.problems[1]
 
 
+def test_other_encodings_are_told(tmp_path: Path) -> None:
+    """A byte order mark is passed over; what is not UTF-8 at all is named."""
+    (tmp_path / "requirements.txt").write_bytes("django\n".encode("utf-8-sig"))
+    assert requirements.load(tmp_path, {}).runtime == ("django",)
+
+    (tmp_path / "requirements.txt").write_bytes("django\n".encode("utf-16"))
+    with pytest.raises(ConfigError, match=r"requirements\.txt: is not UTF-8"):
+        requirements.load(tmp_path, {})
+
+
 def test_no_requirements_at_all(tmp_path: Path) -> None:
     """A project that says nowhere what it needs is told where it could."""
     with pytest.raises(ConfigError, match="no requirements: neither"):

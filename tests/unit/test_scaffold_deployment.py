@@ -132,15 +132,12 @@ def test_packages_for_development_are_known(tmp_path: Path) -> None:
     assert other.settings["debian-build"] == ["libldap-dev", "libsasl2-dev"]
 
 
-def test_front_end_is_told(tmp_path: Path) -> None:
-    """No build runs npm."""
-    assert adoption.plan(harbour(tmp_path, **{"package.json": "{}"})).undecided[0].startswith("package.json: ")
-
-
 def test_extensions_are_found(tmp_path: Path) -> None:
     """Extensions that only a superuser may create are named for the target, others are left to the migrations."""
     text = "[BloomExtension(), TrigramExtension(), CreateExtension(name='earthdistance'), CreateExtension('citext')]"
-    folder = harbour(tmp_path, **{"harbour/migrations/0001_initial.py": text})
+    foreign = "CreateExtension('postgis')"
+    files = {"harbour/migrations/0001_initial.py": text, "venv/lib/other/migrations/0001_initial.py": foreign}
+    folder = harbour(tmp_path, **files)
     adopt(folder)
 
     assert settings.load(folder, "local", project.load(folder).targets, state=tmp_path).extensions == (

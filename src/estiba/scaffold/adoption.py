@@ -17,7 +17,7 @@ from estiba import django, project
 from estiba.deploy import environment
 from estiba.errors import ConfigError, ScaffoldError
 from estiba.lock import packages
-from estiba.scaffold import deployment, evidence, service
+from estiba.scaffold import deployment, evidence, frontend, loading, service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -195,8 +195,12 @@ def _build_value(variable: Variable) -> str:
 def _find_gaps(study: Study, seen: Survey) -> None:
     """Tell what the settings lack, and what the build cannot do by itself."""
     shown = seen.sources[-1].shown
-    if (study.folder / "package.json").is_file():
-        study.undecided.append("package.json: what npm builds has to be among the files in git, a build runs no npm")
+    study.undecided += frontend.find(study.folder, seen)
+    study.undecided += [
+        f"{place} writes to a file while the settings load ({what}), and /app is read-only in a build and where the"
+        " service runs: use /tmp, or let a variable turn it off"
+        for place, what in loading.find(seen)
+    ]
     if seen.sources[-1].name != study.settings["settings"]:
         return
     if not seen.names & {"SECRET_KEY"}:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from estiba import django
 from estiba.errors import ConfigError
-from estiba.scaffold import database
+from estiba.scaffold import database, frontend
 from estiba.scaffold.survey import locate
 
 if TYPE_CHECKING:
@@ -80,7 +80,9 @@ def find_database(study: Study, seen: Survey) -> bool:
 def find_extensions(study: Study, root: Path) -> None:
     """Name the extensions of PostgreSQL that migrations ask for and a service's own user may not create."""
     found: dict[str, str] = {}
-    for file in sorted(root.glob("**/migrations/*.py")):
+    for file in frontend.find_own(root, ".py"):
+        if file.parent.name != "migrations":
+            continue
         text = file.read_text(errors="replace")
         names = [*_EXTENSION.findall(text), *(["bloom"] if "BloomExtension(" in text else [])]
         found |= {name: str(file.relative_to(study.folder)) for name in names if name not in _TRUSTED}
