@@ -47,6 +47,15 @@ def test_what_is_there_or_not_needed_is_not_told(tmp_path: Path) -> None:
     assert adoption.plan(site(tmp_path, **files)).undecided == ()
 
 
+def test_chosen_commands_are_not_doubted(tmp_path: Path) -> None:
+    """A project that says what a build runs is not told again."""
+    text = "[tool.estiba]\nprepare = [['build_all']]\n"
+    files = {"pyproject.toml": text, "site/settings.py": SETTINGS + SASS, "package.json": "{}"}
+
+    (told,) = adoption.plan(site(tmp_path, **files)).undecided
+    assert told.startswith("package.json: ")
+
+
 def test_own_files_come_sorted(tmp_path: Path) -> None:
     """The same project always gives the same order."""
     lay(tmp_path, dict.fromkeys(("b/x.po", "a/y.po", "a/b/z.po", "a.po", "a/x.txt", "venv/x.po"), ""))

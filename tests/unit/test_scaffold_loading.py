@@ -26,7 +26,10 @@ def opened(folder: Path, text: str) -> list[tuple[str, str]]:
         ("class Base(Configuration):\n    (BASE_DIR / 'media').mkdir(exist_ok=True)", "mkdir"),
         ("\nwith open('secret.txt', 'w') as file: pass", "open"),
         ("\nX = open('secret.txt', mode='a')", "open"),
-        ("LOGGING = {\n'a': {'class': 'logging.handlers.RotatingFileHandler'}}", "logging.handlers.RotatingFileHandler"),
+        (
+            "LOGGING = {\n'a': {'class': 'logging.handlers.RotatingFileHandler'}}",
+            "logging.handlers.RotatingFileHandler",
+        ),
         ("try:\n    pass\nfinally: (BASE_DIR / 'x').write_text('')", "write_text"),
     ],
     ids=["sqlite", "folder", "path", "with", "mode", "log", "finally"],
@@ -60,7 +63,8 @@ def test_adoption_tells_of_it(tmp_path: Path) -> None:
     """Settings that open an SQLite file load on a developer's machine and nowhere else."""
     text = SETTINGS + "import sqlite3\nVERSION = sqlite3.connect('site.sqlite3').execute('x')\n"
 
-    assert adoption.plan(site(tmp_path, **{"site/settings.py": text})).undecided == (
-        "site/settings.py:5 writes to a file while the settings load (sqlite3.connect), and /app is read-only in a build"
-        " and where the service runs: use /tmp, or let a variable turn it off",
+    (told,) = adoption.plan(site(tmp_path, **{"site/settings.py": text})).undecided
+    assert told == (
+        "site/settings.py:5 makes or opens a file while the settings load (sqlite3.connect), and /app is read-only in a"
+        " build and where the service runs: use /tmp, or let a variable turn it off"
     )

@@ -195,10 +195,11 @@ def _build_value(variable: Variable) -> str:
 def _find_gaps(study: Study, seen: Survey) -> None:
     """Tell what the settings lack, and what the build cannot do by itself."""
     shown = seen.sources[-1].shown
-    study.undecided += frontend.find(study.folder, seen)
+    has_commands = bool(study.pyproject.get("tool", {}).get(_TOOL, {}).get("prepare"))
+    study.undecided += frontend.find(study.folder, seen, has_commands=has_commands)
     study.undecided += [
-        f"{place} writes to a file while the settings load ({what}), and /app is read-only in a build and where the"
-        " service runs: use /tmp, or let a variable turn it off"
+        f"{place} makes or opens a file while the settings load ({what}), and /app is read-only in a build and where"
+        " the service runs: use /tmp, or let a variable turn it off"
         for place, what in loading.find(seen)
     ]
     if seen.sources[-1].name != study.settings["settings"]:

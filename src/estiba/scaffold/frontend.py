@@ -15,15 +15,21 @@ if TYPE_CHECKING:
 _FOREIGN: Final = frozenset({"node_modules", "site-packages", "venv"})
 
 
-def find(folder: Path, seen: Survey) -> Iterator[str]:
+def find(folder: Path, seen: Survey, *, has_commands: bool = False) -> Iterator[str]:
     """Yield what somebody has to see to, since a build does it only where it is told to.
 
     Args:
         folder: The project's folder.
         seen: Its settings.
+        has_commands: Whether somebody has chosen commands for the build already.
     """
     if (folder / "package.json").is_file():
         yield "package.json: what npm builds has to be among the files in git, a build runs no npm"
+    if not has_commands:
+        yield from _find_commands(folder, seen)
+
+
+def _find_commands(folder: Path, seen: Survey) -> Iterator[str]:
     if "sass_processor" in seen.words:
         yield f"sass_processor: unless the style sheets that it makes are in git, set {_prepare('compilescss')}"
     if "compressor" in seen.words and "COMPRESS_OFFLINE" in seen.names:

@@ -1,4 +1,4 @@
-"""What settings do with files while they load: where a service runs, and while it is built, /app cannot be written to."""
+"""What settings do with files while they load; neither in a build nor where a service runs is /app to be written to."""
 
 from __future__ import annotations
 
