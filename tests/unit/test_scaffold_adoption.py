@@ -82,6 +82,13 @@ def test_settings_of_the_same_name_are_kept(tmp_path: Path, text: str, told: int
     assert (tmp_path / "site/settings_deployed.py").read_text() == text
 
 
+def test_nameless_image_is_told(tmp_path: Path) -> None:
+    """A pyproject.toml that only configures tools gives the image no name."""
+    made = adopt(site(tmp_path, **{"pyproject.toml": "[tool.ruff]\n"}))
+
+    assert made.undecided == ("no [project] name in pyproject.toml: the image is called service",)
+
+
 @pytest.mark.parametrize("own", project.PLATFORMS)
 def test_own_platform_is_the_first(tmp_path: Path, own: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wheel may lack for the other platform, so it is left to the user, who is told what to write."""

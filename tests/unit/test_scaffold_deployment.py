@@ -38,7 +38,7 @@ def adopt(folder: Path) -> adoption.Adoption:
 
 def test_written_down_database_gets_settings_around_it(tmp_path: Path) -> None:
     """Settings that name a file as their database are kept, and others take PostgreSQL's from the environment."""
-    text = SETTINGS + FIXED + "DEBUG = True\nALLOWED_HOSTS = []\n"
+    text = SETTINGS + FIXED + "DATABASES['logs'] = {}\nDEBUG = True\nALLOWED_HOSTS = []\n"
     folder = harbour(tmp_path, **{"harbour/settings.py": text, "requirements.txt": "django>=5.2\n"})
     adopt(folder)
     environment = {"DATABASE_URL": "postgresql://a@/b?host=/run/postgresql", "SECRET_KEY": "k", "ALLOWED_HOSTS": "x,y"}
@@ -52,6 +52,7 @@ def test_written_down_database_gets_settings_around_it(tmp_path: Path) -> None:
     assert project.load(folder).requirements.runtime == ("django>=5.2", "gunicorn", "psycopg[binary]")
     debug, hosts, databases, static = json.loads(said)
     assert (debug, hosts, static) == (False, ["x", "y"], "/app/static")
+    assert databases["logs"] == {}
     assert databases["default"]["OPTIONS"] == {"host": "/run/postgresql"}
     assert (databases["default"]["USER"], databases["default"]["NAME"]) == ("a", "b")
 
@@ -63,6 +64,13 @@ def test_database_of_another_kind_is_told(tmp_path: Path) -> None:
 
     assert made.settings["settings"] == "harbour.settings"
     assert made.undecided[0].startswith("harbour/settings.py:4 names a database that the environment cannot change")
+
+
+def test_database_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """Where a function makes the table, somebody has to look at it."""
+    made = adoption.plan(harbour(tmp_path, **{"harbour/settings.py": SETTINGS + "DATABASES = make()\n"}))
+
+    assert made.undecided == ("DATABASES cannot be read here: see to it that it is what DATABASE_URL names",)
 
 
 def test_target_gets_what_the_settings_read(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_what_is_there_or_not_needed_is_not_told(tmp_path: Path) -> None:
 
 def test_chosen_commands_are_not_doubted(tmp_path: Path) -> None:
     """A project that says what a build runs is not told again."""
-    text = "[tool.estiba]\nprepare = [['build_all']]\n"
+    text = "[project]\nname = 'x'\n[tool.estiba]\nprepare = [['build_all']]\n"
     files = {"pyproject.toml": text, "site/settings.py": SETTINGS + SASS, "package.json": "{}"}
 
     (told,) = adoption.plan(site(tmp_path, **files)).undecided

@@ -195,6 +195,8 @@ def _build_value(variable: Variable) -> str:
 def _find_gaps(study: Study, seen: Survey) -> None:
     """Tell what the settings lack, and what the build cannot do by itself."""
     shown = seen.sources[-1].shown
+    if study.pyproject and "name" not in study.pyproject.get("project", {}):
+        study.undecided.append("no [project] name in pyproject.toml: the image is called service")
     has_commands = bool(study.pyproject.get("tool", {}).get(_TOOL, {}).get("prepare"))
     study.undecided += frontend.find(study.folder, seen, has_commands=has_commands)
     study.undecided += [

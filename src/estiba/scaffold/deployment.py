@@ -60,6 +60,8 @@ def find_database(study: Study, seen: Survey) -> bool:
     """
     choices = database.find(seen)
     if not choices:
+        if "DATABASES" in seen.names:
+            study.undecided.append("DATABASES cannot be read here: see to it that it is what DATABASE_URL names")
         return False
     best = choices[0]
     if best.is_open:
