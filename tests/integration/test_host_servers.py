@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +85,11 @@ def trees(site: Site) -> dict[str, str]:
     return found
 
 
+def nix_store(*words: str) -> str:
+    """Ask Nix about its store."""
+    return subprocess.run(["nix-store", *words], capture_output=True, text=True, check=True).stdout
+
+
 def test_servers_are_changed_and_changed_back(other: Site) -> None:
     """All three are started anew, within a second; a rollback does the same; both say so."""
     first, pids = trees(other), other.pids
@@ -120,6 +126,8 @@ def test_server_that_is_the_same_in_another_root_is_left_alone(site: Site) -> No
     }
     assert trees(site) == {**second, "redis": first["redis"]} == first
     assert site.pids["redis"] != pids["redis"]
+    found = nix_store("--query", "--roots", second["postgresql"])
+    assert f"{site.state}/roots/postgresql -> " in found
     assert sum(seen.failed.values()) < 50, seen
 
 

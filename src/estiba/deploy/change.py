@@ -228,8 +228,9 @@ class Change:
         try:
             yield
         except (EstibaError, OSError) as second:
-            msg = f"{_reason(error)}\n  what is to be served could not be brought up: {second}\n  evidence: {place}"
-            raise DeployError(msg, hint="mend the cause; the next deploy or rollback repairs what is left") from error
+            state = f"what is to be served could not be brought up: {_reason(second)}"
+            msg = f"{_reason(error)}\n  {state}\n  evidence: {place}"
+            raise DeployError(msg, hint="mend the cause; the next deploy or rollback repairs what is left") from second
 
     def _keep_evidence(self, entry: Entry) -> str:
         try:
