@@ -68,7 +68,7 @@ def last(logs: Path, slots: Sequence[str], count: int) -> list[str]:
         count: How many.
     """
     found = [(line, slot) for slot in slots for line in _last_of(logs / slot, count)]
-    return [_render(line, slot) for line, slot in sorted(found)[-count:]]
+    return [_render(line, slot) for line, slot in sorted(found, key=_moment)[-count:]]
 
 
 def follow(logs: Path, slots: Sequence[str]) -> Iterator[str]:
@@ -79,7 +79,7 @@ def follow(logs: Path, slots: Sequence[str]) -> Iterator[str]:
     try:
         while True:
             found = [(line, slot) for slot, follower in followers.items() for line in follower.read()]
-            yield from (_render(line, slot) for line, slot in sorted(found))
+            yield from (_render(line, slot) for line, slot in sorted(found, key=_moment))
             time.sleep(_PAUSE)
     finally:
         for follower in followers.values():
@@ -101,6 +101,11 @@ def _last_of(folder: Path, count: int) -> list[str]:
         with suppress(FileNotFoundError):
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:] + lines
     return lines[-count:]
+
+
+def _moment(found: tuple[str, str]) -> str:
+    """Return the time of a line; those of one moment, such as a traceback's, stay in the order of their log."""
+    return found[0].partition(" ")[0]
 
 
 def _render(line: str, slot: str) -> str:

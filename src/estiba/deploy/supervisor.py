@@ -36,7 +36,8 @@ _PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 1.0
 _PATIENCE: Final = 0.05
 _START_LIMIT: Final = 10.0
-_LINES: Final = 30
+_LINES: Final = 60
+"""Enough for the traceback of a process and for that of the one that had started it."""
 _LAST_WORDS: Final = 0.2
 
 
