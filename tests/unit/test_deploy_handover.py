@@ -63,28 +63,49 @@ def receive(path: Path) -> list[socket.socket]:
 
 def test_who_connects_between_two_processes_is_served_by_the_second(tmp_path: Path, place: Path) -> None:
     """The connection that nobody was there for is in the queue of the socket that the next one gets."""
-    with listening(tmp_path / "said") as (pid, port), handover.hold(Folder.at(tmp_path), place, pid) as is_held:
-        assert is_held
+    with listening(tmp_path / "said") as (pid, port), handover.hold(Folder.at(tmp_path), place, pid) as held:
+        assert held
         end(pid)
         with socket.create_connection(("127.0.0.1", port)) as visitor:
             (listener,) = receive(place / handover.NAME)
             with listener, listener.accept()[0] as accepted:
                 accepted.sendall(b"here")
             assert visitor.recv(9) == b"here"
+        held.release_unless_given(0)
+        assert held
 
     assert not (place / handover.NAME).exists()
 
 
+def test_port_that_nobody_comes_for_is_let_go(tmp_path: Path, place: Path) -> None:
+    """A starter that does not know of handovers has the program bind its port by itself."""
+    with listening(tmp_path / "said") as (pid, port), handover.hold(Folder.at(tmp_path), place, pid) as held:
+        end(pid)
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(("127.0.0.1", port))
+        held.release_unless_given(0.01)
+        socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_port_that_cannot_be_offered_is_let_go(tmp_path: Path, place: Path) -> None:
+    """Whatever keeps the socket from being made, the next process finds its port free."""
+    (place / handover.NAME / "in the way").mkdir(parents=True)
+    with listening(tmp_path / "said") as (pid, port), handover.hold(Folder.at(tmp_path), place, pid) as held:
+        assert not held
+        end(pid)
+        socket.create_server(("127.0.0.1", port)).close()
+
+
 def test_nothing_is_held_of_a_process_that_is_gone(tmp_path: Path, place: Path) -> None:
     """Then the next one binds a socket of its own."""
-    with handover.hold(Folder.at(tmp_path), place, 2**22 + 1) as is_held:
-        assert not is_held
+    with handover.hold(Folder.at(tmp_path), place, 2**22 + 1) as held:
+        assert not held
         assert not (place / handover.NAME).exists()
 
 
 def test_nothing_is_held_of_a_process_that_does_not_listen(tmp_path: Path, place: Path) -> None:
     """There is nothing to be handed over, and nobody is told that there were."""
     pid = spawn([sys.executable, "-c", "input()"], env={}, cwd=tmp_path, output=tmp_path / "said")
-    with handover.hold(Folder.at(tmp_path), place, pid) as is_held:
-        assert not is_held
+    with handover.hold(Folder.at(tmp_path), place, pid) as held:
+        assert not held
     end(pid)

@@ -12,6 +12,7 @@ import ctypes
 import os
 import socket
 import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -27,44 +28,67 @@ _PIDFD_GETFD: Final = 438
 """Number of a system call that Python has no function for; the same on all platforms."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Sockets that are held; none where the kernel or the process gives none.
+
+    Attributes:
+        sockets: They.
+        is_given: Set once somebody has them.
+    """
+
+    sockets: list[socket.socket] = field(default_factory=list)
+    is_given: threading.Event = field(default_factory=threading.Event)
+
+    def __bool__(self) -> bool:
+        """Tell whether there are any; without, connections are refused between two processes."""
+        return bool(self.sockets)
+
+    def release_unless_given(self, limit: float) -> None:
+        """Let go what nobody has come for in so many seconds, which whoever binds by himself would find taken."""
+        if self.sockets and not self.is_given.wait(limit):
+            self.close()
+
+    def close(self) -> None:
+        """Let go."""
+        while self.sockets:
+            self.sockets.pop().close()
+
+
 @contextlib.contextmanager
-def hold(folder: Folder, place: Path, pid: int) -> Iterator[bool]:
+def hold(folder: Folder, place: Path, pid: int) -> Iterator[Held]:
     """Hold what a process listens on for as long as the block runs, for the one that is started in its place.
 
     Args:
         folder: The target's folder.
         place: The service's folder.
         pid: The process.
-
-    Yields:
-        Whether it is held; without, connections are refused from the end of one process to the start of the next.
     """
+    held = Held()
     with contextlib.ExitStack() as stack:
-        held: list[socket.socket] = []
+        stack.callback(held.close)
         try:
-            held += [stack.enter_context(one) for one in _take(pid)]
+            _take(pid, held)
             if held:
                 stack.enter_context(_offer(folder, place, held))
         except OSError:
-            held = []
-        yield bool(held)
+            held.close()
+        yield held
 
 
-def _take(pid: int) -> list[socket.socket]:
-    """Return the sockets that a process listens on."""
-    taken: list[socket.socket] = []
+def _take(pid: int, held: Held) -> None:
+    """Take the sockets that a process listens on."""
     process = os.pidfd_open(pid)
     try:
         for name in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208 - numbers, not paths
             with contextlib.suppress(OSError):
                 found = _take_one(process, int(name))
                 if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                    taken.append(found)
+                    held.sockets.append(found)
                 else:
                     found.close()
     finally:
         os.close(process)
-    return taken
 
 
 def _take_one(process: int, number: int) -> socket.socket:
@@ -81,7 +105,7 @@ def _take_one(process: int, number: int) -> socket.socket:
 
 
 @contextlib.contextmanager
-def _offer(folder: Folder, place: Path, held: list[socket.socket]) -> Iterator[None]:
+def _offer(folder: Folder, place: Path, held: Held) -> Iterator[None]:
     """Give sockets to everybody who connects."""
     path = place / NAME
     path.unlink(missing_ok=True)
@@ -103,11 +127,12 @@ def _offer(folder: Folder, place: Path, held: list[socket.socket]) -> Iterator[N
         yield
 
 
-def _give(listener: socket.socket, held: list[socket.socket]) -> None:
+def _give(listener: socket.socket, held: Held) -> None:
     while True:
         try:
             connection = listener.accept()[0]
         except OSError:
             return
         with connection, contextlib.suppress(OSError):
-            socket.send_fds(connection, [b"\0"], [one.fileno() for one in held])
+            socket.send_fds(connection, [b"\0"], [one.fileno() for one in held.sockets])
+            held.is_given.set()

@@ -41,6 +41,9 @@ _ENDINGS: Final[Mapping[str, tuple[tuple[str, float], ...]]] = {
 # Answers what it was asked; whoever asks meanwhile has to wait, or is refused where nobody holds the socket.
 _PROXY_ENDING: Final = (("q", 5.0), ("t", 10.0))
 _PROXY_ENDING_UNHELD: Final = (("q", 1.0), ("t", 10.0))
+_HANDOVER_LIMIT: Final = 1.5
+"""Seconds for nginx' starter to come for the socket; nginx itself tries to bind one for 2.5 s."""
+
 _NEXT: Final = "-next"
 _JOBS: Final = ("worker-", "scheduler-")
 _JOB_LIMIT: Final = 40.0
@@ -136,8 +139,9 @@ class Servers:
         (slot,) = PROXY
         status = self.supervisor.status(slot)
         place = self.supervisor.services / slot
-        with handover.hold(self.folder, place, status.pid if status else 0) as is_held:
-            since = self.supervisor.restart({slot: _PROXY_ENDING if is_held else _PROXY_ENDING_UNHELD})[slot]
+        with handover.hold(self.folder, place, status.pid if status else 0) as held:
+            since = self.supervisor.restart({slot: _PROXY_ENDING if held else _PROXY_ENDING_UNHELD})[slot]
+            held.release_unless_given(_HANDOVER_LIMIT)
             self._keep(slot, programs.release.path)
             self.supervisor.wait_ready(slot, is_ready, LIMIT, since=since)
 
