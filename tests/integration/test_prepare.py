@@ -11,11 +11,14 @@ import pytest
 from tests.services import harbour, rootfs
 from tests.services import shop as shop_service
 
+from estiba.image import layout
+from estiba.image.manifest import Platform
 from estiba.lock import model
 
 if TYPE_CHECKING:
     from tests.services.rootfs import RootFs
 
+AMD64 = Platform(os="linux", architecture="amd64")
 SOURCE = Path(__file__).parents[1] / "fixtures" / "services" / "themed"
 
 
@@ -30,10 +33,15 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def root(service: Path, tmp_path_factory: pytest.TempPathFactory) -> RootFs:
-    """Build the service and unpack its image."""
-    built = json.loads(harbour.invoke(service, "build", "--json").stdout)
-    return rootfs.unpack(Path(built["path"]), tmp_path_factory.mktemp("root") / "root")
+def image(service: Path) -> Path:
+    """Build the service."""
+    return Path(json.loads(harbour.invoke(service, "build", "--json").stdout)["path"])
+
+
+@pytest.fixture(scope="module")
+def root(image: Path, tmp_path_factory: pytest.TempPathFactory) -> RootFs:
+    """Unpack its image."""
+    return rootfs.unpack(image, tmp_path_factory.mktemp("root") / "root")
 
 
 @pytest.fixture
@@ -61,6 +69,15 @@ def test_what_commands_write_is_in_the_image(root: RootFs) -> None:
     assert hashed.read_bytes() == (app / "themed/static/themed/theme.css").read_bytes()
     assert (app / "themed/locale/es/LC_MESSAGES/django.mo").is_file()
     assert (app / "staticfiles/bundles/site.js").is_file()
+
+
+def test_static_files_of_commands_are_where_a_server_looks(image: Path) -> None:
+    """What a command wrote to STATIC_ROOT is among the collected files, which nginx serves by themselves."""
+    read = layout.read(image)
+    (static,) = (layer for layer in read.image(AMD64).layers if layer.name == "static")
+    names = {member.name for member, _ in rootfs.members(read, static)}
+
+    assert names >= {"app/staticfiles/bundles/site.js", "app/staticfiles/bundles/site.js.gz"}
 
 
 def test_bytecode_is_that_of_the_image_alone(root: RootFs) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 def fill(target: Path, source: Path) -> None:
     """Copy into a folder what it lacks of another one, with its times; links stay links, and all can be written to."""
     target.mkdir(parents=True, exist_ok=True)
-    for path in source.iterdir():
+    for path in sorted(source.iterdir()):
         here = target / path.name
         taken = here.is_symlink() or here.exists()
         if path.is_dir() and not path.is_symlink():

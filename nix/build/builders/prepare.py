@@ -5,11 +5,14 @@ import sys
 from pathlib import Path
 
 import attrs
+import entries
 import overlay
 import standard_library
 from root import Root
 
 _PYTHON = "/opt/venv/bin/python"
+_GZIP = b"\x1f\x8b\x08"
+_HEADER_CHECKSUM = 0x02
 
 
 def command(words: list[str], manage: str) -> list[str]:
@@ -34,6 +37,22 @@ def remove_bytecode(top: Path) -> None:
         shutil.rmtree(path)
 
 
+def clear_times(top: Path) -> None:
+    """Clear the time of writing in gzip files that commands have written (RFC 1952, MTIME); those of the source stay.
+
+    What compresses static files leaves it there, django-compressor for one, and each build would have another.
+    """
+    for path in sorted(top.rglob("*.gz")):
+        if path.is_symlink() or path.stat().st_mtime == entries.MTIME:
+            continue
+        with path.open("r+b") as file:
+            magic, flags = file.read(3), file.read(1)
+            # A checksum of the header, which hardly anything writes, would have to be made anew.
+            if magic == _GZIP and not flags[0] & _HEADER_CHECKSUM:
+                file.seek(4)
+                file.write(bytes(4))
+
+
 def main() -> None:
     """Build the derivation."""
     given = attrs.load()
@@ -52,6 +71,7 @@ def main() -> None:
     )
     run_all(root, [command(words, given["manage"]) for words in given["commands"]])
     remove_bytecode(out)
+    clear_times(out)
 
 
 if __name__ == "__main__":

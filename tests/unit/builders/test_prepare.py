@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,20 @@ def test_no_bytecode_of_a_command_stays(tmp_path: Path) -> None:
     prepare.remove_bytecode(tmp_path)
 
     assert [path.relative_to(tmp_path) for path in tmp_path.rglob("file")] == [Path("shop/static/file")]
+
+
+def test_written_gzip_files_have_no_time(tmp_path: Path) -> None:
+    """What a command compressed is the same every time; files of the source, and what is no gzip file, stay."""
+    before = gzip.compress(b"themed", mtime=1234567890)
+    for name in ("written.gz", "source.gz"):
+        (tmp_path / name).write_bytes(before)
+    (tmp_path / "other.gz").write_bytes(b"1234567890")
+    (tmp_path / "empty.gz").touch()
+    (tmp_path / "link.gz").symlink_to("source.gz")
+    os.utime(tmp_path / "source.gz", (1, 1))
+
+    prepare.clear_times(tmp_path)
+
+    assert (tmp_path / "written.gz").read_bytes() == before[:4] + bytes(4) + before[8:]
+    assert (tmp_path / "source.gz").read_bytes() == before
+    assert (tmp_path / "other.gz").read_bytes() == b"1234567890"
