@@ -63,13 +63,19 @@ def test_what_is_written_already_is_not_decided_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["tasks.py", "pyproject.toml"])
 def test_file_that_appears_is_left_alone(tmp_path: Path, name: str) -> None:
-    """A file that somebody writes between plan and apply is not lost."""
-    made = adoption.plan(site(tmp_path))
+    """A file that somebody writes between plan and apply is not lost, and the next time does what is left."""
+    made = adoption.plan(site(tmp_path, **{"site/settings.py": SETTINGS + FIXED}))
     (tmp_path / name).write_text("# mine\n")
 
     with pytest.raises(ScaffoldError, match=rf"^{name} exists already"):
         adoption.apply(made)
     assert (tmp_path / name).read_text() == "# mine\n"
+
+    adopt(tmp_path)
+    assert (tmp_path / name).read_text().startswith("# mine\n")
+    assert project.load(tmp_path).settings == "site.settings_deployed"
+    assert project.load(tmp_path).requirements.runtime == ("django>=5.2", "gunicorn", "psycopg[binary]")
+    assert (tmp_path / "site" / "settings_deployed.py").is_file()
 
 
 @pytest.mark.parametrize(("text", "told"), [("DEBUG = True\n", 1), ("URL = environ['DATABASE_URL']\n", 0)])

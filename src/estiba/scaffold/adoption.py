@@ -136,7 +136,8 @@ def apply(adoption: Adoption) -> None:
     Raises:
         ScaffoldError: A file appeared since the plan was made.
     """
-    for name, text in sorted(adoption.files.items()):
+    # What says that a project is adopted comes last: interrupted before, the next time does all that is left.
+    for name, text in sorted(adoption.files.items(), key=lambda item: (item[0] == _PYPROJECT, item[0])):
         mode = "a" if name == _PYPROJECT and adoption.grows else "x"
         try:
             with (adoption.folder / name).open(mode, encoding="utf-8") as file:
