@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -140,25 +139,21 @@ def _load_first(
     return "", []
 
 
-def _load_file(folder: Path, name: str, constraints: list[str], problems: list[str]) -> list[str]:
-    """Read a requirements file and the files that it includes."""
+def _load_file(
+    folder: Path, name: str, constraints: list[str], problems: list[str], *, outer: tuple[Path, ...] = ()
+) -> list[str]:
+    """Read a requirements file and the files that it includes; `outer` are those that it is included by."""
     found: list[str] = []
     path = folder / name
-    if not path.is_file():
-        problems.append(f"{name}: no such file")
-        return found
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        problems.append(f"{name}: is not UTF-8, as what a Windows shell writes; save it again as UTF-8")
-        return found
+    text = _read_text(path, name, problems) if path.resolve() not in outer else ""
     for number, line in _join_lines(text):
         where = f"{name}:{number}"
-        words = shlex.split(line.replace("=", " ", 1)) if line.startswith("--") else line.split()
+        words = (line.replace("=", " ", 1) if line.startswith("--") else line).split()
         if words[0] in (*_INCLUDES, *_CONSTRAINTS) and len(words) > 1:
             target = found if words[0] in _INCLUDES else constraints
-            relative = str((path.parent / words[1]).relative_to(folder))
-            target.extend(_load_file(folder, relative, constraints, problems))
+            place = path.parent / words[1].strip("'\"")
+            shown = str(place.relative_to(folder) if place.is_relative_to(folder) else place)
+            target.extend(_load_file(folder, shown, constraints, problems, outer=(*outer, path.resolve())))
         elif words[0] in _EDITABLE:
             problems.append(_refuse(where, line))
         elif line.startswith("-"):
@@ -168,6 +163,18 @@ def _load_file(folder: Path, name: str, constraints: list[str], problems: list[s
         else:
             found.extend(_check_all([line.split(" --hash")[0].strip()], where, problems))
     return found
+
+
+def _read_text(path: Path, name: str, problems: list[str]) -> str:
+    """Return what is in a requirements file, nothing where it cannot be read."""
+    if not path.is_file():
+        problems.append(f"{name}: no such file")
+        return ""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        problems.append(f"{name}: is not UTF-8, as what a Windows shell writes; save it again as UTF-8")
+        return ""
 
 
 def _join_lines(text: str) -> list[tuple[int, str]]:

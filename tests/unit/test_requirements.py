@@ -103,6 +103,23 @@ def test_other_encodings_are_told(tmp_path: Path) -> None:
         requirements.load(tmp_path, {})
 
 
+def test_odd_includes_are_followed(tmp_path: Path) -> None:
+    """A file may lie outside of the folder, have quotes around it, or include the one that it is included by."""
+    (tmp_path / "shared.txt").write_text("redis\n-r site/requirements.txt\n")
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "own.txt").write_text("django\n")
+    lines = f"-r {tmp_path}/shared.txt\n-r ../shared.txt\n--requirement='own.txt'\n--index-url 'x\n-r /none.txt\n"
+    (folder / "requirements.txt").write_text(lines)
+
+    found, problems = requirements.read(folder, {}, "requirements.txt")
+    assert found == ("django", "redis")
+    assert problems == (
+        "requirements.txt:4: option --index-url is not for this file; set it in pip's configuration (pip config)",
+        "/none.txt: no such file",
+    )
+
+
 def test_no_requirements_at_all(tmp_path: Path) -> None:
     """A project that says nowhere what it needs is told where it could."""
     with pytest.raises(ConfigError, match="no requirements: neither"):

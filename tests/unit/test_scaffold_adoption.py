@@ -208,11 +208,13 @@ def test_class_of_the_settings_is_that_of_the_application(tmp_path: Path) -> Non
     ("files", "message"),
     [
         ({}, "there is no manage.py in it"),
-        ({"manage.py": "import django\n"}, "manage.py: names no settings module that is there"),
+        ({"manage.py": "import django\n"}, "manage.py: does not set DJANGO_SETTINGS_MODULE to a constant"),
+        ({"manage.py": "import django\n)"}, "manage.py: line 2: unmatched ')'"),
         ({"pyproject.toml": "x ="}, "pyproject.toml: "),
         ({"pyproject.toml": b"x = '\xff'"}, "pyproject.toml: 'utf-8' codec can't decode"),
+        ({"pyproject.toml": "project = 'x'"}, "pyproject.toml: 'project' must be a table"),
     ],
-    ids=["empty", "no-settings", "toml", "encoding"],
+    ids=["empty", "no-settings", "no-python", "toml", "encoding", "shape"],
 )
 def test_other_folders_are_refused(tmp_path: Path, files: dict[str, str | bytes], message: str) -> None:
     """What is no Django project is told so, and gets no files."""
@@ -225,6 +227,6 @@ def test_other_folders_are_refused(tmp_path: Path, files: dict[str, str | bytes]
 
 def test_written_settings_are_toml(tmp_path: Path) -> None:
     """Values with quotes, backslashes and letters of any language survive."""
-    table = {"a": 'x "y" \\ ñ', "b": ["ü", "\t"], "SITE.KEY": "two words in one key"}
+    table = {"a": 'x "y" \\ ñ', "b": ["ü", "\t"], "SITE.KEY": "a key of two", "c": "\x7f"}
 
     assert tomllib.loads("\n".join(adoption._assign(table))) == table

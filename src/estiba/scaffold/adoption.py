@@ -31,6 +31,7 @@ PROVIDED: Final = frozenset({"ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "SECR
 # Left out of images unless a service asks for it, see nix/lib/source.nix.
 _LEFT_OUT: Final = re.compile(r"(README|CHANGELOG|CONTRIBUTING)[^/]*|Makefile|Dockerfile")
 _PYPROJECT: Final = "pyproject.toml"
+_TABLES: Final = ("project", "tool", "dependency-groups")
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _TOOL: Final = "estiba"
 _CLASS: Final = "DJANGO_CONFIGURATION"
@@ -152,9 +153,12 @@ def _load(folder: Path) -> dict[str, Any]:
         raise ConfigError(str(folder), ["no such folder"], hint="name the folder of a Django project")
     path = folder / _PYPROJECT
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        found = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except ValueError as error:
         raise ConfigError(_PYPROJECT, [str(error)]) from error
+    if wrong := [f"{key!r} must be a table" for key in _TABLES if not isinstance(found.get(key, {}), dict)]:
+        raise ConfigError(_PYPROJECT, wrong)
+    return found
 
 
 def _find_variables(study: Study, seen: Survey) -> None:
@@ -271,13 +275,12 @@ def _name(study: Study) -> str:
 
 
 def _assign(table: Mapping[str, Any]) -> list[str]:
-    # What JSON writes for strings and lists of strings is TOML, too.
-    return [f"{_quote(key)} = {json.dumps(value, ensure_ascii=False)}" for key, value in sorted(table.items())]
+    return [f"{key if _BARE.fullmatch(key) else _write(key)} = {_write(table[key])}" for key in sorted(table)]
 
 
-def _quote(key: str) -> str:
-    """Write a key: a variable may have a name in which TOML would see several."""
-    return key if _BARE.fullmatch(key) else json.dumps(key, ensure_ascii=False)
+def _write(value: object) -> str:
+    """Write a value: what JSON has for strings and lists of strings is TOML, too, but for one control character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _find_kept(study: Study, files: Mapping[str, str]) -> tuple[str, ...]:
@@ -291,6 +294,7 @@ def _find_kept(study: Study, files: Mapping[str, str]) -> tuple[str, ...]:
     kept = [name for name in files if name != _PYPROJECT and (study.folder / name).exists()]
     for name in kept:
         needle, advice = merged.get(name, other)
-        if needle not in (study.folder / name).read_text(encoding="utf-8", errors="replace"):
+        path = study.folder / name
+        if not path.is_file() or needle not in path.read_text(encoding="utf-8", errors="replace"):
             study.undecided.append(f"{name} is there already: {advice}")
     return tuple(sorted(kept))

@@ -147,7 +147,7 @@ def _start_requirements(study: Study, seen: Survey) -> None:
 def choose_python(study: Study, wanted: tuple[Requirement, ...]) -> str:
     """Choose the Python of a Debian release that the project allows, and return it."""
     try:
-        bounds = SpecifierSet(study.pyproject.get("project", {}).get("requires-python", ""))
+        bounds = SpecifierSet(str(study.pyproject.get("project", {}).get("requires-python", "")))
     except InvalidSpecifier:
         bounds = SpecifierSet()
     allowed = [minor for minor in SUITES if bounds.contains(f"{minor}.99") or bounds.contains(minor)]
@@ -191,10 +191,12 @@ def _find_manage(study: Study) -> str:
 def _choose_settings(study: Study, root: Path, files: Mapping[str, Path]) -> str:
     """Prefer a module named for production, then what manage.py names, then what a wsgi.py names."""
     candidates: dict[str, str] = {}
+    refused: list[str] = []
     for shown, file in files.items():
         try:
             module = django.find_settings(file, shown)
-        except ConfigError:
+        except ConfigError as error:
+            refused += [f"{shown}: {problem}" for problem in error.problems]
             continue
         if locate(root, module):
             candidates.setdefault(module, f"named by {shown}")
@@ -202,8 +204,8 @@ def _choose_settings(study: Study, root: Path, files: Mapping[str, Path]) -> str
         for sibling in _siblings(root, module):
             candidates.setdefault(sibling, "")
     if not candidates:
-        where = next(iter(files))
-        raise ConfigError(where, ["names no settings module that is there"], hint="run `invoke new` for a new service")
+        problem = f"{next(iter(files))} names no settings module that is there"
+        raise ConfigError(study.folder.name, [problem, *refused], hint="run `invoke new` for a new service")
     chosen = max(candidates, key=lambda module: (_rank(module), bool(candidates[module])))
     others = ", ".join(module for module in candidates if module != chosen)
     reason = "named for production" if _rank(chosen) > 0 else candidates[chosen] or "not named for development"
