@@ -225,6 +225,13 @@ def test_other_folders_are_refused(tmp_path: Path, files: dict[str, str | bytes]
     assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted(files)
 
 
+def test_refused_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it is given as a dot."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=rf"^{tmp_path.name}: there is no manage\.py in it"):
+        adoption.plan(Path())
+
+
 def test_written_settings_are_toml(tmp_path: Path) -> None:
     """Values with quotes, backslashes and letters of any language survive."""
     table = {"a": 'x "y" \\ ñ', "b": ["ü", "\t"], "SITE.KEY": "a key of two", "c": "\x7f"}

@@ -176,7 +176,7 @@ def _find_manage(study: Study) -> str:
     ]
     if not found:
         raise ConfigError(
-            study.folder.name,
+            study.folder.resolve().name,
             ["there is no manage.py in it, nor in the folders two levels down"],
             hint="name the folder of a Django project",
         )
@@ -205,7 +205,7 @@ def _choose_settings(study: Study, root: Path, files: Mapping[str, Path]) -> str
             candidates.setdefault(sibling, "")
     if not candidates:
         problem = f"{next(iter(files))} names no settings module that is there"
-        raise ConfigError(study.folder.name, [problem, *refused], hint="run `invoke new` for a new service")
+        raise ConfigError(study.folder.resolve().name, [problem, *refused], hint="run `invoke new` for a new service")
     chosen = max(candidates, key=lambda module: (_rank(module), bool(candidates[module])))
     others = ", ".join(module for module in candidates if module != chosen)
     reason = "named for production" if _rank(chosen) > 0 else candidates[chosen] or "not named for development"
