@@ -71,7 +71,7 @@ def test_who_connects_between_two_processes_is_served_by_the_second(tmp_path: Pa
             with listener, listener.accept()[0] as accepted:
                 accepted.sendall(b"here")
             assert visitor.recv(9) == b"here"
-        held.release_unless_given(0)
+        held.release_unless_given(10)
         assert held
 
     assert not (place / handover.NAME).exists()
