@@ -237,6 +237,17 @@ def test_folder_of_another_service_is_refused(tmp_path: Path) -> None:
         folder.claim(two)
 
 
+def test_folder_in_a_repository_of_several_services_is_taken(tmp_path: Path) -> None:
+    """Nix copies what git knows, also where the repository begins above the service."""
+    (tmp_path / ".git").mkdir()
+    service = tmp_path / "services" / "shop"
+    service.mkdir(parents=True)
+
+    Folder.at(service / "state").claim(service)
+
+    assert (service / "state" / "data").is_dir()
+
+
 def test_folder_in_what_nix_copies_is_refused(tmp_path: Path) -> None:
     """A database beside the sources would be copied into the store, for everybody to read."""
     with pytest.raises(TargetError, match="which Nix copies as a whole"):

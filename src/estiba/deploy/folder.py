@@ -21,6 +21,11 @@ _OWNED: Final = ("data/media", "data/redis", "logs", "run/postgresql", "run/redi
 _SECRET_BYTES: Final = 48
 
 
+def is_versioned(service: Path) -> bool:
+    """Tell whether a service's folder is in a git repository, whose files alone Nix copies, or is copied as a whole."""
+    return any((place / ".git").exists() for place in (service, *service.parents))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
     """Paths in a target's folder, and files in it that change as a whole.
@@ -75,7 +80,7 @@ class Folder:
             TargetError: It is, or it lies where Nix would copy the database into the store.
         """
         service = project.resolve()
-        if self.path.is_relative_to(service) and not (service / ".git").exists():
+        if self.path.is_relative_to(service) and not is_versioned(service):
             msg = f"{self.path} lies in the service's folder, which Nix copies as a whole where it is no git repository"
             raise TargetError(msg, hint="set folder in [tool.estiba.targets.local] to one outside, or run git init")
         self.prepare()

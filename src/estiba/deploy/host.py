@@ -12,7 +12,7 @@ from estiba.build import realise
 from estiba.deploy import database, environment, lines, memory, turn
 from estiba.deploy import release as releases
 from estiba.deploy.change import Change
-from estiba.deploy.folder import Folder
+from estiba.deploy.folder import Folder, is_versioned
 from estiba.deploy.logbook import Logbook, Record, Step
 from estiba.deploy.machine import PAIRED, SLOTS, Machine
 from estiba.deploy.program import Programs
@@ -235,7 +235,7 @@ class Host:
         if advice := self._machine.unit.advice():
             yield advice
         file, service = self.settings.env_file, self.project.resolve()
-        if file and file.is_relative_to(service) and not (service / ".git").exists():
+        if file and file.is_relative_to(service) and not is_versioned(service):
             yield f"{file} lies in a folder that Nix copies into its store, for everybody to read; keep it elsewhere"
 
     def _refuse_full(self) -> None:
