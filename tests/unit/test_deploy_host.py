@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.recording import RecordingRunner
+from tests.unit import test_deploy_shelf as releases
 
 from estiba import config
 from estiba.deploy import settings
@@ -40,6 +41,20 @@ def test_target_without_a_deployment_has_no_addresses(tmp_path: Path) -> None:
         host.urls()
 
     assert not host.settings.folder.exists()
+
+
+def test_release_that_does_not_come_up_again_is_in_the_logbook(tmp_path: Path) -> None:
+    """As after a restart of the machine with something broken: the command did nothing new, and failed all the same."""
+    host = make(tmp_path / "shop", folder="../state")
+    host._folder.claim(host.project)
+    current = host._shelf.add(releases.make(tmp_path / "one"))
+
+    with pytest.raises(OSError, match="bin/start"), host._turn("deploy", tell=lambda _: None) as change:
+        host._confirm(change, current)
+
+    (record,) = host._logbook.records()
+    assert (record.result, record.number, record.version) == ("failed", current.number, "1.0")
+    assert "bin/start" in record.reason
 
 
 def test_unknown_logs_are_answered_with_the_known_ones(tmp_path: Path) -> None:

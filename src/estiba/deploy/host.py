@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from estiba.build import realise
 from estiba.deploy import database, environment, lines, memory, turn
@@ -19,7 +19,7 @@ from estiba.deploy.program import Programs
 from estiba.deploy.servers import SERVERS
 from estiba.deploy.shelf import Shelf
 from estiba.deploy.target import Process, Report
-from estiba.errors import DeployError, TargetError
+from estiba.errors import DeployError, EstibaError, TargetError
 from estiba.process import run
 
 if TYPE_CHECKING:
@@ -279,19 +279,31 @@ class Host:
         return self._machine.supervisor.installed(slot) == wanted
 
     def _confirm(self, change: Change, current: Entry) -> Record:
-        """Bring up whatever of the served release does not run, as after a restart of the machine."""
+        """Bring up whatever of the served release does not run, and note it in the logbook."""
+        release = current.release
+        known: dict[str, Any] = {
+            "number": current.number,
+            "digest": str(release.digest),
+            "version": release.version,
+        }
+        try:
+            self._bring_up(change, current)
+        except (EstibaError, OSError) as error:
+            with suppress(OSError):
+                change.logbook.close(change.record.end("failed", reason=str(error), **known))
+            raise
+        record = change.record.end("unchanged", **known)
+        change.logbook.close(record)
+        return record
+
+    def _bring_up(self, change: Change, current: Entry) -> None:
+        """Start what does not run, as after a restart of the machine."""
         programs = self._programs(current.release)
         change.tell(Step.SERVERS.value)
         change.start_servers(current.release)
         if not self._machine.supervisor.is_up(f"web-{current.side}"):
             self._machine.start(current, programs)
         change.settle(current, None)
-        release = current.release
-        record = change.record.end(
-            "unchanged", number=current.number, digest=str(release.digest), version=release.version
-        )
-        change.logbook.close(record)
-        return record
 
     def _processes(self, current: Entry | None) -> Iterator[Process]:
         """Yield what should run, and what else does."""
