@@ -27,7 +27,6 @@ class Ours:
         self._settings = settings
         self._folder = folder
         self._stores = 0
-        self._store = folder
 
     def evaluate(self) -> str:
         """Evaluate the image's derivation without the evaluation cache."""
@@ -43,9 +42,7 @@ class Ours:
 
     def empty(self) -> None:
         """Make a store that has the locked files and the builders' own tools, and nothing of the service."""
-        self.discard()
         self._stores += 1
-        self._store = self._folder / f"store-{self._stores}"
         words = build.source_words(self._subject.folder, _ATTRIBUTE, self._settings)
         lock_file = build.lock_inputs(self._subject.folder, self._settings)
         wanted = nix.fixed_outputs(*words, lock_file=lock_file)
@@ -60,12 +57,13 @@ class Ours:
         build.realise(self._subject.folder, attribute, self._settings, options=options)
 
     def discard(self) -> None:
-        """Remove the last empty store."""
-        if self._store == self._folder:
-            return
-        run(["chmod", "--recursive", "u+w", str(self._store)])
-        shutil.rmtree(self._store)
-        self._store = self._folder
+        """Remove the stores; not between two builds, since removing so much goes on behind the next one."""
+        run(["chmod", "--recursive", "u+w", str(self._folder)])
+        shutil.rmtree(self._folder)
+
+    @property
+    def _store(self) -> Path:
+        return self._folder / f"store-{self._stores}"
 
     def push(self, ref: str) -> dict[str, Any]:
         """Push with the command that a user types."""
