@@ -6,7 +6,7 @@ import os
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from estiba.process import run_limited
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from estiba.deploy.folder import Folder
     from estiba.deploy.release import Release
+
+_LOG_LIMIT: Final = 2**22
+"""Bytes from which on a log is put aside, in place of the one before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,8 @@ def run(
         stdin: Text for its standard input.
     """
     output = folder.path / "logs" / f"{name}.log"
+    if output.exists() and output.stat().st_size > _LOG_LIMIT:
+        output.replace(output.with_suffix(".log.1"))
     before = output.stat().st_size if output.exists() else 0
     with _place(folder, name) as place:
         folder.write(place / "program.json", {**describe(place), "bound": os.getpid()})
