@@ -6,10 +6,22 @@ from tests.services.fixtures import (
     docker_engine,
     harbour,
     registry_root,
+    running,
     running_registry,
     shop,
     shop_image,
     shop_root,
+    site,
 )
 
-__all__ = ["docker_engine", "harbour", "registry_root", "running_registry", "shop", "shop_image", "shop_root"]
+__all__ = [
+    "docker_engine",
+    "harbour",
+    "registry_root",
+    "running",
+    "running_registry",
+    "shop",
+    "shop_image",
+    "shop_root",
+    "site",
+]

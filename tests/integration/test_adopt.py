@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.djangoproject import lay
-from tests.services import harbour, ports
+from tests.services import harbour, sites
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,11 +67,6 @@ FILES = {
     "manage.py": MANAGE,
     "requirements.txt": "django~=5.2.0\n",
 }
-TARGET = """
-[tool.estiba.targets.local]
-folder = "../state"
-port = {port}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +82,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def port(project: Path) -> Iterator[int]:
     """Deploy it on this machine."""
-    found = ports.find_free()
-    with (project / "pyproject.toml").open("a") as file:
-        file.write(TARGET.format(port=found))
-    try:
-        harbour.invoke(project, "deploy")
+    with sites.served(project) as found:
         yield found
-    finally:
-        harbour.invoke(project, "down")
 
 
 def test_its_own_files_are_as_before(project: Path) -> None:

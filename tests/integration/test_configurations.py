@@ -9,17 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.services import harbour, ports, rootfs
+from tests.services import harbour, ports, rootfs, sites
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SOURCE = Path(__file__).parents[1] / "fixtures" / "services" / "classes"
-TARGET = """
-[tool.estiba.targets.local]
-folder = "../state"
-port = {port}
-"""
 START = """
 import os, subprocess, sys
 env = {**os.environ, "DATABASE_URL": "postgresql://app@127.0.0.1:PORT/app", "DB_WAIT_TIMEOUT": "1", "SECRET_KEY": "a"}
@@ -41,14 +36,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def port(service: Path) -> Iterator[int]:
     """Deploy the service on this machine."""
-    found = ports.find_free()
-    with (service / "pyproject.toml").open("a") as file:
-        file.write(TARGET.format(port=found))
-    try:
-        harbour.invoke(service, "deploy")
+    with sites.served(service) as found:
         yield found
-    finally:
-        harbour.invoke(service, "down")
 
 
 def test_image_knows_its_class_and_waits_for_its_database(service: Path, tmp_path: Path) -> None:

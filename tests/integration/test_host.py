@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 import testinfra
-from tests.services import sites
 from tests.services.harbour import invoke
 from tests.services.sites import MARK
 
@@ -24,23 +23,8 @@ from estiba.deploy.logbook import Step
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
 
     from tests.services.sites import Site
-
-
-@pytest.fixture(scope="module")
-def running(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Deploy the service; take it down in the end."""
-    with sites.deployed(harbour, tmp_path_factory.mktemp("host")) as site:
-        yield site
-
-
-@pytest.fixture
-def site(running: Site) -> Iterator[Site]:
-    """Return the deployed service, to be changed; what a test leaves broken is undone in the sources."""
-    with sites.restored(running):
-        yield running
 
 
 def test_service_answers_with_everything_that_it_needs(running: Site) -> None:

@@ -7,27 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.services import sites
 from tests.services.sites import MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.services.sites import Site
-
-
-@pytest.fixture(scope="module")
-def running(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Deploy the service; take it down in the end."""
-    with sites.deployed(harbour, tmp_path_factory.mktemp("host")) as site:
-        yield site
-
-
-@pytest.fixture
-def site(running: Site) -> Iterator[Site]:
-    """Return the deployed service, to be changed; what a test leaves is undone in the sources."""
-    with sites.restored(running):
-        yield running
 
 
 MIGRATION = '''"""A migration."""

@@ -9,19 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.services import ports, sites
+from tests.services import ports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.services.sites import Site
-
-
-@pytest.fixture(scope="module")
-def site(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Deploy the service; take it down in the end."""
-    with sites.deployed(harbour, tmp_path_factory.mktemp("host")) as site:
-        yield site
 
 
 def test_redis_has_a_port_where_the_target_asks_for_one(site: Site) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.services import sites
 
 from estiba import config
 from estiba.demo import traffic
@@ -41,13 +40,6 @@ def write(seconds: float, text: str) -> None:
 NAMES = ["postgresql", "redis", "nginx"]
 KEPT = 3
 """Visitors that ask again over a connection that they have."""
-
-
-@pytest.fixture(scope="module")
-def running(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Deploy the service; take it down in the end."""
-    with sites.deployed(harbour, tmp_path_factory.mktemp("host")) as site:
-        yield site
 
 
 @pytest.fixture

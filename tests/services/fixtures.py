@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.services import debian, engine, registry, rootfs
+from tests.services import debian, engine, registry, rootfs, sites
 from tests.services import harbour as harbour_service
 from tests.services import shop as shop_service
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from tests.services.registry import RunningRegistry
     from tests.services.rootfs import RootFs
+    from tests.services.sites import Site
 
     from estiba.build import Built
 
@@ -61,3 +62,17 @@ def shop_image(shop: Path) -> Built:
 def shop_root(shop_image: Built, tmp_path_factory: pytest.TempPathFactory) -> RootFs:
     """Unpack the sample service's image for x86_64."""
     return rootfs.unpack(shop_image.path, tmp_path_factory.mktemp("amd64") / "root")
+
+
+@pytest.fixture(scope="module")
+def running(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Deploy the template's service on this machine; take it down in the end."""
+    with sites.deployed(harbour, tmp_path_factory.mktemp("host")) as site:
+        yield site
+
+
+@pytest.fixture
+def site(running: Site) -> Iterator[Site]:
+    """Return the deployed service, to be changed; what a test leaves broken is undone in the sources."""
+    with sites.restored(running):
+        yield running

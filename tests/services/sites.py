@@ -160,6 +160,19 @@ def deployed(service: Path, target: Path) -> Iterator[Site]:
 
 
 @contextmanager
+def served(folder: Path) -> Iterator[int]:
+    """Deploy a service of any kind from its own folder and return its port; take it down in the end."""
+    port = ports.find_free()
+    with (folder / "pyproject.toml").open("a") as file:
+        file.write(f'\n[tool.estiba.targets.local]\nfolder = "../state"\nport = {port}\n')
+    try:
+        invoke(folder, "deploy")
+        yield port
+    finally:
+        invoke(folder, "down")
+
+
+@contextmanager
 def restored(site: Site) -> Iterator[None]:
     """Put a service's sources back as they are now."""
     before = {path: path.read_bytes() for path in site.folder.rglob("*.py")}

@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 import entries
 import overlay
-import standard_library
+import service_root
 from root import Root
 
 _PYTHON = "/opt/venv/bin/python"
@@ -23,7 +23,7 @@ def command(words: list[str], manage: str) -> list[str]:
 def run_all(root: Root, commands: list[list[str]]) -> None:
     """Run programs one after another; leave where one fails, after what it said itself."""
     for words in commands:
-        code = root.run([_PYTHON, *words], cwd="/app")
+        code = root.run([_PYTHON, *words], cwd=service_root.APP)
         if code != 0:
             sys.exit(
                 f"{' '.join(words)} failed with exit code {code}; what [tool.estiba] prepare names runs without a "
@@ -58,17 +58,7 @@ def main() -> None:
     given = attrs.load()
     out = attrs.output(given)
     overlay.fill(out, Path(given["source"]))
-    tree = Path(given["tree"])
-    root = Root(
-        tree=tree,
-        top=Path.cwd() / "root",
-        binds={
-            **standard_library.binds(tree, given["compiler"]),
-            "/opt": Path(given["frame"], "root/opt"),
-            "/app": out,
-        },
-        env=given["environment"],
-    )
+    root = service_root.assemble(given, out, given["compiler"])
     run_all(root, [command(words, given["manage"]) for words in given["commands"]])
     remove_bytecode(out)
     clear_times(out)

@@ -7,9 +7,7 @@ from typing import Any
 import compiler
 import layer
 import tree_layer
-
-APP = "/app"
-"""Where the application is in the image."""
+from service_root import APP
 
 
 def install(source: Path, out: Path, interpreter: dict[str, Any]) -> None:

@@ -5,13 +5,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import standard_library
-from root import Root
+from service_root import APP, assemble
 
 PLACE = "place.json"
 """Where static files and uploads belong in the image, and their addresses."""
 
-_APP = "/app"
 _DRIVER = Path(__file__).with_name("collect_static.py")
 
 
@@ -33,22 +31,11 @@ class Collecting:
         self._folder = out / "collected"
         self._folder.mkdir(parents=True)
         self._log = Path.cwd() / "log"
-        tree = Path(given["tree"])
-        root = Root(
-            tree=tree,
-            top=Path.cwd() / "root",
-            binds={
-                **standard_library.binds(tree, compiler),
-                "/opt": Path(given["frame"], "root/opt"),
-                _APP: application,
-                "/collected": self._folder,
-                "/collect_static.py": _DRIVER,
-            },
-            env=given["environment"],
-        )
+        binds = {"/collected": self._folder, "/collect_static.py": _DRIVER}
+        root = assemble(given, application, compiler, binds)
         command = ["/opt/venv/bin/python", "-B", "/collect_static.py", "/collected"]
         with self._log.open("wb") as output:
-            self._child = root.popen(command, cwd=_APP, output=output)
+            self._child = root.popen(command, cwd=APP, output=output)
 
     def finish(self) -> Path:
         """Wait for its end, put the files at their place below `root` and return `out`; leave where it failed."""
@@ -82,6 +69,6 @@ def add_prepared(prepared: Path, place: str, target: Path) -> None:
     # Most services have none, and collecting starts before anything else is imported.
     import overlay  # noqa: PLC0415
 
-    written = prepared / place.removeprefix(f"{_APP}/")
-    if place.startswith(f"{_APP}/") and written.is_dir():
+    written = prepared / place.removeprefix(f"{APP}/")
+    if place.startswith(f"{APP}/") and written.is_dir():
         overlay.fill(target, written)

@@ -100,7 +100,7 @@ def find_applied(output: str) -> tuple[str, ...]:
 
 def _sources(release: Release) -> dict[str, bytes]:
     """Return what a release's migrations are made of, by their places: its own sources, and the path of all others."""
-    found = {place: source.encode() for place, source in release.app.binds.items() if place == "/opt/venv"}
+    found = {"/opt/venv": release.app.binds.get("/opt/venv", "").encode()}
     for place, source in release.app.binds.items():
         if f"{place}/".startswith(f"{release.cwd}/"):
             files = Path(source).rglob("*.py")
