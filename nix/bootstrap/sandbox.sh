@@ -1,0 +1,32 @@
+# shellcheck shell=sh
+# Whether this machine lets Nix make its sandbox, sourced by nixw: if not, one sentence says what to allow.
+
+# The same calls that Nix makes: a user namespace (root can do without), mounts, processes, and a /proc of its own.
+check_namespaces() {
+  ! has_namespaces --user --map-root-user || return 0
+  [ "$(id -u)" -ne 0 ] || ! has_namespaces || return 0
+  if is_container; then
+    die "this container lets nobody make the namespaces of Nix's sandbox: start it with
+  docker run --security-opt seccomp=unconfined --security-opt systempaths=unconfined …
+or, in Kubernetes, with 'procMount: Unmasked' and 'seccompProfile: {type: Unconfined}' in its securityContext;
+or, where you may set neither, build without the sandbox: ESTIBA_SANDBOX=container"
+  fi
+  for setting in kernel.apparmor_restrict_unprivileged_userns=0 kernel.unprivileged_userns_clone=1; do
+    file=/proc/sys/$(printf %s "${setting%=*}" | tr . /)
+    [ ! -e "$file" ] || [ "$(cat "$file")" = "${setting#*=}" ] ||
+      die "this system lets no ordinary user make the namespaces of Nix's sandbox; allow it: sudo sysctl -w $setting"
+  done
+  [ "$(cat /proc/sys/user/max_user_namespaces)" != 0 ] ||
+    die "this system makes no user namespaces, which Nix's sandbox needs; allow them: sudo sysctl -w user.max_user_namespaces=10000"
+  covers=$(awk '$5 ~ "^/proc/" { printf "%s ", $5 }' /proc/self/mountinfo)
+  [ -z "$covers" ] ||
+    die "Nix's sandbox needs a /proc of its own, which the kernel refuses while something covers parts of this one; unmount: $covers"
+  die "the kernel refuses the namespaces of Nix's sandbox, as it does below chroot(2): enter this root by systemd-nspawn or bubblewrap instead"
+}
+
+has_namespaces() { unshare "$@" --mount --pid --fork mount -t proc proc /proc 2>/dev/null; }
+
+is_container() {
+  [ -e /.dockerenv ] || [ -e /run/.containerenv ] || [ -n "${KUBERNETES_SERVICE_HOST:-}" ] ||
+    tr '\0' '\n' 2>/dev/null </proc/1/environ | grep -qE '^container=(docker|podman|oci|lxc)$'
+}
