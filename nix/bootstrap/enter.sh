@@ -28,7 +28,8 @@ done
 mkdir "$top/nix" "$top/tmp" "$top/.machine"
 mount --bind "$store/nix" "$top/nix"
 cd "$top"
-pivot_root . .machine
+# An ordinary user does not have the folder of this program on PATH.
+PATH=$PATH:/usr/sbin:/sbin pivot_root . .machine
 mount --rbind /.machine/tmp /tmp
 umount -l /.machine
 rmdir /.machine
