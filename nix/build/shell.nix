@@ -52,11 +52,11 @@ rec {
         PYTHONPATH = "${flake}/src";
         ESTIBA_FLAKE = "${flake}";
         # Root may write into the store, and Python would put its bytecode there; its own folder costs no one anything.
-        # Nix makes a folder for temporary files for each shell and leaves it behind, with all that is in it.
+        # Nix makes two folders for temporary files for each shell and leaves them behind, with all that is in them.
         shellHook = ''
           unset PYTHONDONTWRITEBYTECODE
-          rmdir "$NIX_BUILD_TOP"
           export TMPDIR="''${NIX_BUILD_TOP%/*}"
+          rmdir "$NIX_BUILD_TOP" "$TMPDIR/nix-develop-$$-"* 2>/dev/null
           unset NIX_BUILD_TOP TMP TEMP TEMPDIR
           export PYTHONPYCACHEPREFIX="''${XDG_CACHE_HOME:-''${HOME:-/tmp}/.cache}/estiba/pycache"
         '';

@@ -36,4 +36,4 @@ def test_a_shell_leaves_no_folder_behind(tmp_path: Path) -> None:
     done = run([str(harbour.ROOT / "nixw"), "develop", "--command", "printenv", "TMPDIR"], cwd=harbour.ROOT, env=env)
 
     assert done.stdout.strip() == str(tmp_path)
-    assert not list(tmp_path.glob("nix-shell.*"))
+    assert list(tmp_path.iterdir()) == []

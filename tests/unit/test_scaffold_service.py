@@ -22,11 +22,15 @@ def test_folder_name_becomes_the_package(tmp_path: Path) -> None:
     assert 'verbose_name = "Puerto Viejo"' in (made / "puerto_viejo" / "apps.py").read_text()
 
 
-def test_nothing_else_is_left(tmp_path: Path) -> None:
-    """Only the service's folder appears."""
-    service.create(tmp_path / "harbour")
+def test_nothing_else_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a half-made service, nor cookiecutter's own state, nor its rendered hooks stay behind."""
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
 
-    assert [entry.name for entry in tmp_path.iterdir()] == ["harbour"]
+    service.create(tmp_path / "made" / "harbour")
+
+    assert [entry.name for entry in (tmp_path / "made").iterdir()] == ["harbour"]
+    assert list(temporary.iterdir()) == []
 
 
 def test_template_from_a_store_makes_files_to_edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +15,7 @@ from cookiecutter.main import cookiecutter
 from estiba.errors import ScaffoldError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _PACKAGED: Final = Path(__file__).with_name("template")
 _IN_REPOSITORY: Final = Path(__file__).parents[3] / "cookiecutter-template"
@@ -71,18 +72,30 @@ def _render(work: Path, answers: Mapping[str, str], *, ask: bool) -> Path:
     state = {"replay_dir": str(work / "replay"), "cookiecutters_dir": str(work / "templates")}
     settings.write_text(json.dumps(state))
     try:
-        made = cookiecutter(
-            str(locate_template()),
-            no_input=not ask,
-            extra_context=dict(answers),
-            output_dir=str(work / "made"),
-            config_file=str(settings),
-        )
+        with _temporary_files_in(work):
+            made = cookiecutter(
+                str(locate_template()),
+                no_input=not ask,
+                extra_context=dict(answers),
+                output_dir=str(work / "made"),
+                config_file=str(settings),
+            )
     except CookiecutterException as error:
         msg = f"the template refused: {error}"
         raise ScaffoldError(msg, hint="choose other answers, and see what the template printed above") from error
     _unlock(Path(made))
     return Path(made)
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Have temporary files made in a folder: cookiecutter renders each hook into one, and leaves it behind."""
+    before = tempfile.tempdir
+    tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _unlock(folder: Path) -> None:
