@@ -20,9 +20,9 @@ $reason"
 # Set `mirror` and `keyring` to a Debian archive and what verifies it.
 find_mirror() {
   [ -z "${mirror:-}" ] || return 0
-  targets=$(read_targets)
-  mirror=$(printf '%s\n' "$targets" | grep -E '^(bullseye|bookworm|trixie|forky|duke|sid|(old)?stable|testing) main ' |
-    sort -t ' ' -k 3,3r -s | sed -n '1s/.* //p')
+  mirror=$(read_targets | find_debian)
+  # Before the first apt-get update, which minimal machines never saw, apt knows its sources but not their origin.
+  [ -n "$mirror" ] || mirror=$(read_targets --no-release-info | find_debian)
   [ -n "$mirror" ] || find_mirror_in_debootstrap
   [ -n "${keyring:-}" ] || for keyring in /usr/share/keyrings/debian-archive-keyring.gpg \
     /usr/share/keyrings/debian-archive-keyring.pgp "$cache/debian/usr/share/keyrings/debian-archive-keyring.gpg"; do
@@ -30,11 +30,16 @@ find_mirror() {
   done
 }
 
+# Print the mirror among sources, one of Debian's own origin rather than a vendor's.
+find_debian() {
+  grep -E '^(bullseye|bookworm|trixie|forky|duke|sid|(old)?stable|testing) main ' |
+    sort -t ' ' -k 3,3r -s | sed -n '1s/.* //p'
+}
+
 # The sources of the machine's apt, one a line: suite, component, origin (where known), URI.
 read_targets() {
-  set --
   [ -z "${ESTIBA_APT_SOURCES:-}" ] ||
-    set -- -o "Dir::Etc::SourceList=$ESTIBA_APT_SOURCES" -o Dir::Etc::SourceParts=/dev/null
+    set -- "$@" -o "Dir::Etc::SourceList=$ESTIBA_APT_SOURCES" -o Dir::Etc::SourceParts=/dev/null
   # shellcheck disable=SC2016 # these are apt's variables, not the shell's
   apt-get indextargets "$@" --format '$(RELEASE) $(COMPONENT) $(ORIGIN) $(REPO_URI)' 'Created-By: Packages' |
     sed 's/ \$(ORIGIN) / - /' || die 'apt cannot read its sources; try: apt-get update'
