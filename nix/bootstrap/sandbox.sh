@@ -1,6 +1,11 @@
 # shellcheck shell=sh
 # Whether this machine lets Nix make its sandbox, sourced by nixw: if not, one sentence says what to allow.
 
+# Before anything is fetched and built; Nix itself would say it late, and without the remedy.
+check_sandbox() {
+  case ${NIX_CONFIG:-} in *'sandbox = false'*) ;; *) check_namespaces ;; esac
+}
+
 # The same calls that Nix makes: a user namespace (root can do without), mounts, processes, and a /proc of its own.
 check_namespaces() {
   ! has_namespaces --user --map-root-user || return 0
@@ -8,8 +13,7 @@ check_namespaces() {
   if is_container; then
     die "this container lets nobody make the namespaces of Nix's sandbox: start it with
   docker run --security-opt seccomp=unconfined --security-opt systempaths=unconfined …
-or, in Kubernetes, with 'procMount: Unmasked' and 'seccompProfile: {type: Unconfined}' in its securityContext;
-or, where you may set neither, build without the sandbox: ESTIBA_SANDBOX=container"
+or, in Kubernetes, with 'procMount: Unmasked' and 'seccompProfile: {type: Unconfined}' in its securityContext"
   fi
   for setting in kernel.apparmor_restrict_unprivileged_userns=0 kernel.unprivileged_userns_clone=1; do
     file=/proc/sys/$(printf %s "${setting%=*}" | tr . /)

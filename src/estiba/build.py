@@ -29,6 +29,11 @@ LOCK: Final = "estiba.lock"
 _ARTIFACTS: Final = ("build_distributions", "debs", "distributions")
 _log = logging.getLogger(__name__)
 _MISSING: Final = "artifact missing from the store: "
+_NO_NAMESPACES: Final = "does not support the kernel namespaces"
+_ALLOW_NAMESPACES: Final = (
+    "start a container with `--security-opt seccomp=unconfined --security-opt systempaths=unconfined`, a pod with "
+    "`procMount: Unmasked` and `seccompProfile: {type: Unconfined}`; elsewhere see docs/troubleshooting.md"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +249,8 @@ def _explain(log: BuildLog, error: CommandError, lock: Path) -> BuildError | Art
         listed = f" {names[0]}" if len(names) == 1 else "".join(f"\n  - {name}" for name in names)
         return ArtifactError(f"not in the store:{listed}", hint="invoke fetch")
     failure = log.failure() or error.tail
+    if _NO_NAMESPACES in failure:
+        return BuildError("this machine does not let Nix make its sandbox", hint=_ALLOW_NAMESPACES)
     derivation = failed_derivation(failure)
     return BuildError(failure, hint=f"nix log {derivation}" if derivation else "")
 

@@ -248,6 +248,16 @@ def test_missing_artifact_names_the_command(service: Path, tmp_path: Path, versi
     assert str(caught.value) == "not in the store: django-5.2.1-py3-none-any.whl\n  hint: invoke fetch"
 
 
+def test_refused_namespaces_name_what_allows_them(service: Path, tmp_path: Path) -> None:
+    """Where the sandbox cannot be made the error names the options of a container, not the way around the sandbox."""
+    with pytest.raises(BuildError) as caught:
+        build.build(service, settings(tmp_path), runner=Replay(f"namespaces-{OLD}.log"))
+
+    assert caught.value.message == "this machine does not let Nix make its sandbox"
+    assert "--security-opt seccomp=unconfined --security-opt systempaths=unconfined" in str(caught.value)
+    assert "procMount: Unmasked" in str(caught.value)
+
+
 def test_all_missing_artifacts_are_named(service: Path, tmp_path: Path) -> None:
     """Nix stops at the first one; the others are those of the lock that it wanted to build."""
     files = ["django-5.2.1", "django-5.2.1-py3-none-any.whl", "sqlparse-0.5.3-py3-none-any.whl"]
