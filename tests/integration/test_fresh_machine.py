@@ -1,0 +1,97 @@
+"""The README's first command on a machine with nothing prepared, as newcomers have it: an ordinary user, or a container."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import docker
+import pytest
+from tests.services import fresh
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from docker.models.containers import Container
+    from tests.services.fresh import FreshMachine
+
+ALLOWED: Final = ["seccomp=unconfined", "systempaths=unconfined"]
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[FreshMachine]:
+    """Make a machine of the release that the default Python comes from."""
+    # Not TMPDIR: that may be a file system in memory.
+    with tempfile.TemporaryDirectory(prefix="fresh-", dir="/var/tmp") as name:
+        Path(name).chmod(0o755)
+        yield fresh.make(Path(name), "trixie", ordinary=True)
+
+
+@pytest.fixture(scope="module")
+def engine(docker_engine: str, machine: FreshMachine) -> Iterator[docker.DockerClient]:
+    """Give a Docker engine an image of the machine as it is before anything ran there."""
+    with closing(docker.DockerClient(base_url=docker_engine)) as client:
+        packed = ["tar", "--create", "--directory", str(machine.root), "."]
+        with subprocess.Popen(packed, stdout=subprocess.PIPE) as archive:
+            client.api.import_image(archive.stdout, repository="fresh", tag="latest")
+        yield client
+        client.images.remove("fresh:latest", force=True)
+
+
+def run_in_container(engine: docker.DockerClient, options: list[str], command: str) -> tuple[int, str]:
+    """Run a shell command in the checkout as the user in a container; return its exit code and all that it said."""
+    container: Container = engine.containers.create(
+        "fresh:latest",
+        ["sh", "-c", command],
+        user="1000:1000",
+        working_dir="/home/ana/project",
+        environment={"HOME": "/home/ana", "LANG": "C.UTF-8"},
+        network_mode="host",
+        security_opt=options,
+    )
+    try:
+        container.start()
+        code = container.wait()["StatusCode"]
+        return code, container.logs().decode()
+    finally:
+        container.remove(force=True)
+
+
+@pytest.mark.parametrize("options", [[], *([option] for option in ALLOWED)], ids=["default", *ALLOWED])
+def test_container_is_told_what_it_lacks(engine: docker.DockerClient, options: list[str]) -> None:
+    """Where one of the two options is missing, both are named before anything is fetched."""
+    code, said = run_in_container(engine, options, "./nixw --version")
+
+    assert code == 1
+    assert said == (
+        "nixw: this container lets nobody make the namespaces of Nix's sandbox: start it with\n"
+        "  docker run --security-opt seccomp=unconfined --security-opt systempaths=unconfined …\n"
+        "or, in Kubernetes, with 'procMount: Unmasked' and 'seccompProfile: {type: Unconfined}' in its securityContext\n"
+    )
+
+
+def test_container_with_two_options_builds_in_the_sandbox(engine: docker.DockerClient) -> None:
+    """With both, an ordinary user builds there, without privileges and with the sandbox."""
+    expression = (
+        'derivation { name = "sandboxed"; system = builtins.currentSystem; builder = "/bin/sh"; '
+        'args = [ "-c" "test ! -e /etc/debian_version && echo sandboxed > $out" ]; }'
+    )
+    command = f"./nixw build --impure --no-link --print-build-logs --expr '{expression}'"
+    code, said = run_in_container(engine, ALLOWED, command)
+
+    assert code == 0, said
+
+
+def test_demo_as_an_ordinary_user_without_nix(machine: FreshMachine) -> None:
+    """The whole way ends green, prints no error and leaves nothing for temporary files behind."""
+    done = machine.run("./nixw", "develop", "--command", "invoke", "demo")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^rollback +\S+ s +served .* none failed$", done.stdout, re.MULTILINE), done.stdout
+    assert not re.search(r"^(error|warning|fatal|E:|W:)", done.stderr, re.MULTILINE), done.stderr
+    assert machine.leftovers() == []
+    assert not (machine.root / "nix").exists()
