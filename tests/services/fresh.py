@@ -16,8 +16,8 @@ _MAKE: Final = Path(__file__).with_name("minimal_debian.sh")
 _OWNER: Final = 1000
 """The number of `ana`, an ordinary user."""
 
-# $1: the root; $2: user and group; $3: home folder; from $4: the command. pivot_root and not chroot, below which the kernel
-# makes no user namespace.
+# $1: the root; $2: user and group; $3: home folder; from $4: the command.
+# pivot_root and not chroot, below which the kernel makes no user namespace.
 _ENTER: Final = """
 set -e
 mount --bind "$1" "$1"
@@ -50,7 +50,7 @@ class FreshMachine:
     home: Path
 
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in the checkout as the user, with a login's few variables, in mounts and processes of its own."""
+        """Run a command in the checkout as the user, with a login's few variables, in namespaces of its own."""
         spaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "--"]
         enter = ["sh", "-c", _ENTER, "enter", str(self.root), str(self.uid), str(self.home)]
         proxies = {key: value for key, value in os.environ.items() if key.lower().endswith("_proxy")}
