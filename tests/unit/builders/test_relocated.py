@@ -46,6 +46,33 @@ def test_links_stay_in_the_tree(tmp_path: Path) -> None:
     assert (libraries / "libz.so.1.2").samefile(libraries / "libz.so.1.3")
 
 
+@pytest.mark.parametrize("first", ["base-files", "coreutils"])
+def test_links_for_merged_usr_are_folders(tmp_path: Path, first: str) -> None:
+    """Debian 13 ships `bin` as a link; whichever package comes first, `usr/bin` stays the folder with the programs."""
+    packages = {
+        "base-files": [debfile.symlink("./bin", "usr/bin"), debfile.symlink("./lib64", "usr/lib64")],
+        "coreutils": [debfile.Member(path="./usr/bin/cat", content=b"cat")],
+    }
+    for name in sorted(packages, key=lambda name: name != first):
+        relocated.unpack(debfile.write(tmp_path / f"{name}_1_amd64.deb", packages[name]), tmp_path / "root")
+
+    assert (tmp_path / "root/usr/bin/cat").read_bytes() == b"cat"
+    assert sorted(path.name for path in (tmp_path / "root").iterdir()) == ["usr"]
+    assert not (tmp_path / "root/usr/lib64").is_symlink()
+
+
+def test_a_link_does_not_replace_a_folder(tmp_path: Path) -> None:
+    """What a package has put into a folder stays there when another one has a link of its name."""
+    files = debfile.write(
+        tmp_path / "a_1_amd64.deb", [debfile.Member(path="./usr/share/data/file", content=b"content")]
+    )
+    link = debfile.write(tmp_path / "b_1_amd64.deb", [debfile.symlink("./usr/share/data", "elsewhere")])
+    for package in (files, link):
+        relocated.unpack(package, tmp_path / "root")
+
+    assert (tmp_path / "root/usr/share/data/file").read_bytes() == b"content"
+
+
 def elf(*kinds: int) -> bytes:
     """Return the start of a 64-bit ELF file with program headers of these kinds."""
     header = bytearray(64)
