@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +15,7 @@ import pytest
 import testinfra
 from tests.services import debian, ports
 from tests.services import shop as shop_service
+from tests.services.engine import PACKAGE
 
 import services
 from estiba import build
@@ -40,11 +42,14 @@ FEED = "<feed><product slug='rope'><name>Rope</name><price>3.50</price></product
 
 
 @pytest.fixture(scope="module")
-def engine(docker_engine: str) -> Iterator[DockerClient]:
-    """Connect to the tests' own engine; testinfra finds it through the environment."""
+def engine(docker_engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerClient]:
+    """Connect to the tests' own engine; testinfra finds it and its client through the environment."""
+    programs = tmp_path_factory.mktemp("programs")
+    (programs / "docker").symlink_to(debian.unpack(PACKAGE, essential=True) / "usr/bin/docker")
     client = docker.DockerClient(base_url=docker_engine)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", docker_engine)
+        patch.setenv("PATH", str(programs), prepend=os.pathsep)
         yield client
     client.close()
 
@@ -107,11 +112,9 @@ def migrated(engine: DockerClient, image: str, environment: dict[str, str]) -> d
 
 
 @pytest.fixture(scope="module")
-def web(
-    engine: DockerClient, image: str, migrated: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Container]:
+def web(engine: DockerClient, image: str, migrated: dict[str, str]) -> Iterator[Container]:
     """Run the service; a shell, which the image has not, is mounted for testinfra to look around with."""
-    busybox = debian.unpack("busybox-static", tmp_path_factory.mktemp("busybox")) / "bin/busybox"
+    busybox = debian.unpack("busybox-static") / "bin/busybox"
     shell = {str(busybox): {"bind": "/usr/bin/sh", "mode": "ro"}}
     container = engine.containers.run(image, environment=migrated, detach=True, volumes=shell, **HARDENED)
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.recording import RecordingRunner
-from tests.services import machine, sites
+from tests.services import debian, machine, sites
 from tests.services.harbour import build
 
 from estiba.demo import traffic
@@ -134,7 +134,7 @@ def test_shipped_unit_says_nothing_that_systemd_does_not_know(tmp_path: Path, *,
     unit = Unit(folder=folder, is_system=is_system, runner=RecordingRunner(), root=tmp_path, home=tmp_path)
     assert unit.start()
 
-    argv = ["systemd-analyze", "verify", "--man=no", str(unit.file)]
+    argv = [*debian.inside(machine.PACKAGE), "systemd-analyze", "verify", "--man=no", str(unit.file)]
     (said,) = subprocess.run(argv, capture_output=True, text=True, check=False).stderr.splitlines()
 
     assert re.search(r"Command /srv/shop/roots/supervisor/bin/\w+ is not executable: No such file", said)

@@ -1,30 +1,89 @@
-"""Debian packages that integration tests need, unpacked privately; `.ci/packages.txt` names those to be installed."""
+"""Debian packages that tests need, with all that they depend on, unpacked in the user's cache and never installed."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from estiba import config
+from estiba.digest import Digest
+from estiba.lock import apt
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
+
+_SUITE: Final = "bookworm"
+"""As for the programs of the development shell: it no longer changes."""
+_ESSENTIAL: Final = ("bash", "coreutils", "dash", "grep", "mount", "sed", "util-linux")
+"""What Debian's packages take for granted, and so do not depend on."""
+_MERGED: Final = ("bin", "lib", "lib64", "sbin")
+# $0: the tree; from $1: the command. The machine's own files in /etc come before those of the tree.
+_ENTER: Final = """
+set -e
+mount --bind "$0/usr" /usr
+mount -t overlay -o "lowerdir=/etc:$0/etc" overlay /etc
+exec "$@"
+"""
 
 
-def unpack(package: str, folder: Path) -> Path:
-    """Download a package with this machine's apt, unpack it into a folder without installing it, and return that."""
+@cache
+def unpack(*names: str, essential: bool = False) -> Path:
+    """Return the folder of packages and all that they depend on; it is kept for the next run, and not to be changed.
+
+    Args:
+        names: The packages.
+        essential: Whether their programs are to run in it (`inside`), not beside the machine's own libraries.
+    """
     if shutil.which("apt-get") is None:
-        message = f"{package} is needed, and there is no apt to get it with"
-        raise FileNotFoundError(message)
-    archives = folder / "archives"
-    archives.mkdir(parents=True, exist_ok=True)
-    _run(["apt-get", "download", "-q", package], archives)
-    for archive in archives.glob(f"{package}_*.deb"):
-        _run(["dpkg-deb", "-x", str(archive), str(folder / "root")], archives)
-    return folder / "root"
+        pytest.skip(f"{', '.join(names)} comes with apt, which this machine has not")
+    wanted = sorted({*names, *(_ESSENTIAL if essential else ())})
+    arch = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
+    folder = config.load().cache_dir
+    root = apt.prepare(folder, _SUITE, ["main"])
+    with apt.exclusive(root):
+        apt.update(root)
+        versions = [f"{name}={version}" for name, version in sorted(apt.simulate(root, arch, wanted).items())]
+        tree = folder / "tests" / Digest.of_bytes("\n".join([arch, *versions]).encode()).hex[:16]
+        if not tree.exists():
+            scratch = tree.with_name(f"{tree.name}.part")
+            shutil.rmtree(scratch, ignore_errors=True)
+            archives = scratch / "archives"
+            archives.mkdir(parents=True)
+            apt.download(root, versions, folder=archives, arch=arch)
+            _extract(sorted(archives.glob("*.deb")), scratch)
+            shutil.rmtree(archives)
+            scratch.rename(tree)
+    return tree
 
 
-def _run(argv: list[str], folder: Path) -> None:
-    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+def _extract(archives: Sequence[Path], tree: Path) -> None:
+    """Unpack archives into a tree whose top-level folders lie in `/usr`, as on any Debian of today."""
+    for name in _MERGED:
+        (tree / "usr" / name).mkdir(parents=True)
+        (tree / name).symlink_to(f"usr/{name}")
+    for archive in archives:
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=subprocess.PIPE) as packed:
+            unpacking = ["tar", "--extract", "--keep-directory-symlink", "--directory", str(tree)]
+            subprocess.run(unpacking, stdin=packed.stdout, check=True)
+        if packed.returncode:
+            message = f"{archive.name} cannot be unpacked"
+            raise RuntimeError(message)
+
+
+def inside(*names: str) -> list[str]:
+    """Return the words before a command that make it see packages in the place of the machine's own programs."""
+    # The superuser of a user namespace is none for an engine or for systemd.
+    numbers = Path("/proc/self/uid_map").read_text(encoding="ascii").split()
+    if os.geteuid() != 0 or numbers[2] != str(2**32 - 1):
+        pytest.skip(f"{', '.join(names)} needs a superuser: run the tests as root")
+    words = ["unshare", "--mount", "--", "sh", "-c", _ENTER, str(unpack(*names, essential=True))]
+    done = subprocess.run([*words, "true"], capture_output=True, text=True, check=False)
     if done.returncode:
-        message = f"{' '.join(argv)} exited with {done.returncode}\n{done.stdout}{done.stderr}"
-        raise RuntimeError(message)
+        pytest.skip(f"{', '.join(names)} needs a machine that lets a superuser mount: {done.stderr.strip()}")
+    return words

@@ -1,21 +1,23 @@
-"""A Docker engine of the tests' own, with its own folder and socket, beside any that the machine runs."""
+"""A Docker engine of the tests' own, with its own programs, folder and socket, beside any that the machine runs."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import socket
 import subprocess
 import time
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from tests.services import debian
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-_LIMIT = 60.0
+PACKAGE: Final = "docker.io"
+_LIMIT: Final = 60.0
+_ENV: Final = {"PATH": "/usr/sbin:/usr/bin"}
 
 
 @contextmanager
@@ -25,28 +27,18 @@ def run(folder: Path) -> Iterator[str]:
     Raises:
         RuntimeError: It does not start; the message has the end of its log.
     """
-    if shutil.which("dockerd") is None or os.geteuid() != 0:
-        message = "dockerd must be on PATH (apt-get install docker.io) and the tests must run as root"
-        raise RuntimeError(message)
+    inside = debian.inside(PACKAGE)
     folder.mkdir(parents=True, exist_ok=True)
     address = f"unix://{folder}/sock"
-    argv = ["dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]
-    argv += ["--host", address, "--bridge", "none", "--iptables=false"]
-    with (folder / "log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
+    argv = [*inside, "dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"]
+    argv += ["--pidfile", f"{folder}/pid", "--host", address, "--bridge", "none", "--iptables=false"]
+    with (folder / "log").open("wb") as log, subprocess.Popen(argv, env=_ENV, stdout=log, stderr=log) as process:
         try:
             _wait(folder / "sock", process, folder / "log")
             yield address
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
-            _unmount(folder)
-
-
-def _unmount(folder: Path) -> None:
-    """Take away what the engine leaves mounted, which could not be removed otherwise."""
-    targets = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for target in reversed([target for target in targets if Path(target).is_relative_to(folder)]):
-        subprocess.run(["umount", target], check=True)
 
 
 def _wait(path: Path, process: subprocess.Popen[bytes], log: Path) -> None:

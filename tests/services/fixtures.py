@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def registry_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def registry_root() -> Path:
     """Unpack Debian's registry."""
-    return debian.unpack("docker-registry", tmp_path_factory.mktemp("docker-registry"))
+    return debian.unpack("docker-registry")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A machine whose PID 1 is systemd, of this machine's files and processes but its own units; it can be switched off."""
+"""A machine whose PID 1 is systemd, of this machine's files but its own programs and units; it can be switched off."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.services import debian
+
 from estiba import process
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from estiba.process import Completed
 
+PACKAGE: Final = "systemd"
 _LIMIT: Final = 30.0
 _SCRIPT: Final = Path(__file__).with_suffix(".sh")
 _MANAGER: Final = Path(__file__).with_name("manager.service")
@@ -94,12 +97,13 @@ def running(folder: Path) -> Iterator[Machine]:
     Raises:
         RuntimeError: It does not start; the message has the end of its log.
     """
+    inside = debian.inside(PACKAGE)
     units = folder / "units"
     units.mkdir(parents=True, exist_ok=True)
     group = _cgroups() / f"estiba-{folder.name}-{os.getpid()}"
     group.mkdir()
     argv = ["unshare", *_SPACES, "--uts", "--ipc", "--fork", "--kill-child", "--", "sh", str(_SCRIPT), str(units)]
-    enter = ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(group), *argv]
+    enter = ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(group), *inside, *argv]
     log = folder / "log"
     with log.open("ab") as output, subprocess.Popen(enter, stdout=output, stderr=output) as child:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import tarfile
 from dataclasses import dataclass
@@ -78,7 +77,8 @@ def unpack(image: Path, top: Path, *, architecture: str = "amd64") -> RootFs:
             archive.extract(member, top)
     config = json.loads(read.blob(chosen.manifest.config.digest).read_bytes())["config"]
     environment = dict(line.split("=", 1) for line in config["Env"])
-    return RootFs(top=top, environment=environment, emulator=find_emulator(top) if architecture == "arm64" else None)
+    emulator = debian.unpack("qemu-user-static") / "usr/bin" / EMULATOR if architecture == "arm64" else None
+    return RootFs(top=top, environment=environment, emulator=emulator)
 
 
 def members(read: layout.Layout, layer: Layer) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
@@ -90,9 +90,3 @@ def members(read: layout.Layout, layer: Layer) -> Iterator[tuple[tarfile.TarInfo
         for member in archive:
             yield member, archive
 
-
-def find_emulator(folder: Path) -> Path:
-    """Return the emulator that is installed, or that of the Debian package, unpacked beside a folder."""
-    if installed := shutil.which(EMULATOR):
-        return Path(installed)
-    return debian.unpack("qemu-user-static", folder.with_name("emulator")) / "usr/bin" / EMULATOR
