@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
 REQUIRE = os.environ.get("ESTIBA_REQUIRE") == "1"
 INTEGRATION = Path(__file__).parent / "integration"
@@ -38,6 +41,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.getoption("--run-integration") and slow:
         config.hook.pytest_deselected(items=slow)
         items[:] = fast
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_left_behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Remove the folder of this run, with the one of all runs when it is empty; after a failure it is evidence."""
+    yield
+    if request.session.testsfailed or request.config.getoption("basetemp"):
+        return
+    folder = tmp_path_factory.getbasetemp()
+    subprocess.run(["chmod", "--recursive", "u+rwX", str(folder)], check=False, stderr=subprocess.DEVNULL)
+    shutil.rmtree(folder, ignore_errors=True)
+    newest = folder.parent / "pytest-current"
+    if not newest.exists():
+        newest.unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.parent.rmdir()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,7 +6,6 @@ import json
 import subprocess
 import tarfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.services import debian
@@ -16,6 +15,7 @@ from estiba.image.manifest import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from estiba.image.manifest import Layer
 
@@ -89,4 +89,3 @@ def members(read: layout.Layout, layer: Layer) -> Iterator[tuple[tarfile.TarInfo
     ):
         for member in archive:
             yield member, archive
-
