@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
 from tests.services import debian
 
 from estiba import process
@@ -101,7 +102,10 @@ def running(folder: Path) -> Iterator[Machine]:
     units = folder / "units"
     units.mkdir(parents=True, exist_ok=True)
     group = _cgroups() / f"estiba-{folder.name}-{os.getpid()}"
-    group.mkdir()
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"systemd needs a control group of its own, which cannot be made here: {error}")
     argv = ["unshare", *_SPACES, "--uts", "--ipc", "--fork", "--kill-child", "--", "sh", str(_SCRIPT), str(units)]
     enter = ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(group), *inside, *argv]
     log = folder / "log"
@@ -119,8 +123,7 @@ def _cgroups() -> Path:
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     found = [Path(words[1]) for words in mounts if words[2] == "cgroup2"]
     if not found:
-        message = "systemd needs the second version of control groups, which is not mounted here"
-        raise RuntimeError(message)
+        pytest.skip("systemd needs the second version of control groups, which is not mounted here")
     return found[0]
 
 
@@ -134,7 +137,7 @@ def _await(child: subprocess.Popen[bytes], log: Path) -> Machine:
             if machine.control("is-system-running") == "running":
                 return machine
         time.sleep(0.1)
-    message = f"systemd did not start; the tests must run as root:\n{log.read_text()[-2000:]}"
+    message = f"systemd did not start:\n{log.read_text()[-2000:]}"
     raise RuntimeError(message)
 
 
