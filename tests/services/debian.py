@@ -23,11 +23,14 @@ _SUITE: Final = "bookworm"
 _ESSENTIAL: Final = ("bash", "coreutils", "dash", "grep", "mount", "sed", "util-linux")
 """What Debian's packages take for granted, and so do not depend on."""
 _MERGED: Final = ("bin", "lib", "lib64", "sbin")
-# $0: the tree; from $1: the command. The machine's own files in /etc come before those of the tree.
+# $0: the tree; from $1: the command. The machine's own files in /etc come before those of the tree, and stay as they are:
+# dockerd writes there.
 _ENTER: Final = """
 set -e
 mount --bind "$0/usr" /usr
-mount -t overlay -o "lowerdir=/etc:$0/etc" overlay /etc
+mount -t tmpfs tmpfs "$0/tmp"
+mkdir "$0/tmp/upper" "$0/tmp/work"
+mount -t overlay -o "lowerdir=/etc:$0/etc,upperdir=$0/tmp/upper,workdir=$0/tmp/work" overlay /etc
 exec "$@"
 """
 
@@ -67,6 +70,7 @@ def _extract(archives: Sequence[Path], tree: Path) -> None:
     for name in _MERGED:
         (tree / "usr" / name).mkdir(parents=True)
         (tree / name).symlink_to(f"usr/{name}")
+    (tree / "tmp").mkdir()
     for archive in archives:
         with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=subprocess.PIPE) as packed:
             unpacking = ["tar", "--extract", "--keep-directory-symlink", "--directory", str(tree)]
