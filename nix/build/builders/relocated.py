@@ -12,13 +12,14 @@ import deb
 _ELF = b"\x7fELF"
 _PROGRAM_INTERPRETER = 3
 _UNWANTED = ("usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/lintian/", "usr/share/bug/", "var/")
-_OUTSIDE_USR = ("bin/", "lib/", "lib64/", "sbin/")
+_OUTSIDE_USR = ("bin/", "lib/", "lib32/", "lib64/", "libx32/", "sbin/")
 
 
 def place(name: str) -> str:
     """Return where a member of a package belongs, relative to the root; empty for what is left out.
 
-    Debian 12 has some files outside /usr, for links that stand there in an installed system (merged /usr).
+    Debian 12 has some files outside /usr, for links that stand there in an installed system (merged /usr). From
+    Debian 13 on a package has those links themselves, and no file beside them.
     """
     path = name.removeprefix("./").rstrip("/")
     if f"{path}/".startswith(_UNWANTED):
@@ -27,18 +28,42 @@ def place(name: str) -> str:
 
 
 def unpack(package: Path, root: Path) -> None:
-    """Unpack the files of one package below `root`; absolute links are made to point into `root`."""
+    """Unpack the files of one package below `root`; absolute links are made to point into `root`.
+
+    What is a folder already stays one, as where dpkg installs: a link in its place is left out, and a folder in the
+    place of a link goes to where that leads.
+
+    Raises:
+        ValueError: The package has a file where another one has a folder.
+    """
     _, data = deb.tarballs(package)
     with data:
         for member in data:
             if not (path := place(member.name)):
                 continue
-            target = root / path
             if member.isdir():
-                target.mkdir(parents=True, exist_ok=True)
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _write(data, member, target, root)
+                _make_folder(root / path)
+            elif not _names_folder(member, path, root):
+                _make_folder((root / path).parent)
+                _write(data, member, root / path, root)
+            elif not member.issym():
+                msg = f"{package.name}: {path} is a file here, and a folder in another package"
+                raise ValueError(msg)
+
+
+def _names_folder(member: tarfile.TarInfo, path: str, root: Path) -> bool:
+    """Tell what stands in the place of a folder; `bin -> usr/bin` does so even where nothing is there yet."""
+    is_itself = member.issym() and place(member.linkname.lstrip("/")) == path
+    return is_itself or ((root / path).is_dir() and not (root / path).is_symlink())
+
+
+def _make_folder(path: Path) -> None:
+    if path.is_symlink() and not path.is_dir():
+        if path.exists():
+            path.unlink()
+        else:
+            path.resolve().mkdir(parents=True)
+    path.mkdir(parents=True, exist_ok=True)
 
 
 def _write(data: tarfile.TarFile, member: tarfile.TarInfo, target: Path, root: Path) -> None:
