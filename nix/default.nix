@@ -37,6 +37,7 @@ let
       inherit flake system;
       tools = toolsFor system;
       programs = programsFor system;
+      scope = scopeFor system;
     };
 in
 {
@@ -51,6 +52,6 @@ in
   mkService = import ./service.nix {
     inherit lib scopeFor;
     supervisorFor = system: (programsFor system).supervisor;
-    shellFor = system: (shellsFor system).serviceShell;
+    developmentFor = system: (shellsFor system).development;
   };
 }

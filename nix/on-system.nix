@@ -117,17 +117,19 @@ let
 
   # Where a build stands in for production: settings load, and nothing is reached or signed with these.
   buildEnvironment = rootEnvironment // {
-    DJANGO_SETTINGS_MODULE = service.settings;
     ESTIBA_BUILD = "1";
     SECRET_KEY = "only-for-the-build-and-never-in-an-image-0123456789-abcdefghij";
     ALLOWED_HOSTS = "localhost";
     DATABASE_URL = "postgresql://build@localhost/build";
     REDIS_URL = "redis://localhost/0";
   }
-  // (
-    if service.configuration == null then { } else { DJANGO_CONFIGURATION = service.configuration; }
-  )
+  // settingsEnvironment
   // service.env;
+
+  settingsEnvironment = {
+    DJANGO_SETTINGS_MODULE = service.settings;
+  }
+  // optional "DJANGO_CONFIGURATION" service.configuration;
 
   # Each is worked out once, however many layers and environments have it; a wheel's file says for which platforms it is.
   wheelFor = platform: record: wheels.${keyOf platform record};
@@ -271,9 +273,11 @@ let
   platforms = builtins.filter (name: builtins.elem name lock.platforms) service.platforms;
 in
 {
-  shell = {
-    inherit (service) name;
+  development = {
+    inherit (service) name manage;
     inherit (lock) python;
+    inherit source;
+    servers = checkTree;
     debs = debs lock system [
       "base"
       "service"
@@ -282,6 +286,7 @@ in
       "dev"
       "runtime"
     ];
+    variables = settingsEnvironment // service.shell-env;
   };
   packages = {
     default = layoutOf platforms;

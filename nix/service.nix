@@ -5,16 +5,16 @@
   - lib: the library of pure functions
   - scopeFor: a build platform's derivations, see `build/default.nix`
   - supervisorFor: a build platform's `supervisor`, see `build/programs.nix`
-  - shellFor: a build platform's development shell, given what `serviceShell` of `build/shell.nix` takes
+  - developmentFor: `development` of a build platform's `build/shell.nix`
 */
 {
   lib,
   scopeFor,
   supervisorFor,
-  shellFor,
+  developmentFor,
 }:
 /**
-  Make the outputs of a service's flake: `packages`, `checks` and `devShells`.
+  Make the outputs of a service's flake: `packages`, `checks`, `devShells`, and manage.py as what `nix run` runs.
 
   # Example
   ```nix
@@ -23,7 +23,8 @@
 
   # Type
   ```
-  mkService :: { src :: Path | Flake, extraContents :: String -> [StorePath] } -> { packages, checks, devShells }
+  mkService :: { src :: Path | Flake, extraContents :: String -> [StorePath] } ->
+    { packages, checks, devShells, apps }
   ```
 
   # Arguments
@@ -60,9 +61,19 @@ let
     scope = scopeFor system;
     supervisor = supervisorFor system;
   });
+  development = builtins.mapAttrs (system: built: developmentFor system built.development) on;
 in
 {
-  packages = builtins.mapAttrs (_: built: built.packages) on;
+  packages = builtins.mapAttrs (
+    system: built: built.packages // { inherit (development.${system}) services; }
+  ) on;
   checks = builtins.mapAttrs (_: built: built.checks) on;
-  devShells = builtins.mapAttrs (system: built: { default = shellFor system built.shell; }) on;
+  devShells = builtins.mapAttrs (_: made: { default = made.shell; }) development;
+  apps = builtins.mapAttrs (_: made: {
+    default = {
+      type = "app";
+      program = "${made.manage}/bin/manage";
+      meta.description = "manage.py of ${service.name}";
+    };
+  }) development;
 }

@@ -5,14 +5,37 @@
   - system: the platform that builds
   - tools: see `tools.nix`
   - programs: see `programs.nix`
+  - scope: the platform's other derivations, see `default.nix`
   - flake: the flake of Estiba itself
 */
 {
   system,
   tools,
   programs,
+  scope,
   flake,
 }:
+let
+  inherit (scope) builder;
+
+  # Those of the builders that a program of the shell uses too.
+  modules = builtins.path {
+    path = ./builders;
+    name = "shell-modules";
+    filter =
+      path: _:
+      builtins.elem (baseNameOf path) [
+        "root.py"
+        "services.py"
+      ];
+  };
+
+  invoke = builder "script" "invoke" {
+    python = "${programs.pythonTools}/bin/python";
+    script = ./shell/run_invoke.py;
+    settings.source = "${flake}/src";
+  };
+in
 rec {
   /**
     A development shell: Estiba's programs, before what the machine has on PATH.
@@ -24,17 +47,21 @@ rec {
 
     # Type
     ```
-    mkShell :: { packages :: [Derivation], variables :: { String = String } } -> Derivation
+    mkShell :: { packages :: [Derivation], variables :: { String = String }, hook :: String } -> Derivation
     ```
 
     # Arguments
     - packages: folders whose `bin` comes first on PATH
     - variables: more environment variables
+    - hook: shell commands to run on entering
   */
   mkShell =
     {
       packages ? [ ],
-      variables ? { },
+      variables ? {
+        PYTHONPATH = "${flake}/src";
+      },
+      hook ? "",
     }:
     derivation (
       variables
@@ -49,8 +76,7 @@ rec {
         ];
         outputs = [ "out" ];
         PATH = builtins.concatStringsSep ":" (map (package: "${package}/bin") (packages ++ programs.all));
-        PYTHONPATH = "${flake}/src";
-        ESTIBA_FLAKE = "${flake}";
+        ESTIBA_FLAKE = "path:${flake}";
         # Root may write into the store, and Python would put its bytecode there; its own folder costs no one anything.
         # Nix makes two folders for temporary files for each shell and leaves them behind, with all that is in them.
         shellHook = ''
@@ -59,16 +85,19 @@ rec {
           rmdir "$NIX_BUILD_TOP" "$TMPDIR/nix-develop-$$-"* 2>/dev/null
           unset NIX_BUILD_TOP TMP TEMP TEMPDIR
           export PYTHONPYCACHEPREFIX="''${XDG_CACHE_HOME:-''${HOME:-/tmp}/.cache}/estiba/pycache"
-        '';
+        ''
+        + hook;
       }
     );
 
   /**
-    A service's development shell: its own interpreter and locked distributions come first.
+    What the developers of a service use: `shell`, its development shell, where its own interpreter and locked
+    distributions come first, and its sources are on Python's path as they lie in its folder; `manage`, its manage.py
+    without a shell; `services`, its PostgreSQL and Redis.
 
     # Type
     ```
-    serviceShell :: { name, python, debs, sources, variables } -> Derivation
+    development :: { name, python, debs, sources, source, manage, servers, variables } -> { shell, manage, services }
     ```
 
     # Arguments
@@ -76,15 +105,21 @@ rec {
     - python: its minor version, such as `3.13`
     - debs: records of its lock, closed under dependencies
     - sources: its unpacked wheels, see `python.wheel`
-    - variables: more environment variables
+    - source: its files
+    - manage: path of manage.py in them
+    - servers: a Debian root with PostgreSQL and Redis
+    - variables: environment variables of the shell and of manage.py
   */
-  serviceShell =
+  development =
     {
       name,
       python,
       debs,
       sources,
-      variables ? { },
+      source,
+      manage,
+      servers,
+      variables,
     }:
     let
       tree = programs.relocated {
@@ -96,9 +131,38 @@ rec {
         python = "${tree}/usr/bin/python${python}";
         inherit sources;
       };
+      # A minimal machine has no time zones of its own.
+      all = {
+        PYTHONTZPATH = "${tree}/usr/share/zoneinfo";
+      }
+      // variables;
     in
-    mkShell {
-      packages = [ env ];
-      inherit variables;
+    {
+      shell = mkShell {
+        packages = [
+          invoke
+          env
+        ];
+        variables = all // {
+          ESTIBA_MANAGE = manage;
+        };
+        hook = builtins.readFile ./shell/service.sh;
+      };
+      manage = builder "script" "manage" {
+        python = "${env}/bin/python";
+        script = ./shell/run_manage.py;
+        settings = {
+          inherit manage source;
+          variables = all;
+        };
+      };
+      services = builder "script" "services" {
+        python = "${tools.builderPython}/usr/bin/python3.11";
+        script = ./shell/run_services.py;
+        settings = {
+          inherit modules;
+          tree = servers;
+        };
+      };
     };
 }

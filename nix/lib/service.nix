@@ -21,6 +21,7 @@ let
     include = [ ];
     groups = { };
     env = { };
+    shell-env = { };
     pockets = [ ];
     targets = { };
   };

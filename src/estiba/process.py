@@ -11,7 +11,7 @@ import sys
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from estiba.errors import CommandError, MissingProgramError
 
@@ -110,6 +110,13 @@ def replace(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: P
     except FileNotFoundError as error:
         msg = f"program not found: {argv[0]}"
         raise MissingProgramError(msg, hint="enter the development shell first: ./nixw develop") from error
+
+
+def become(argv: Sequence[str]) -> NoReturn:
+    """Go on as another program, which gets this terminal and its signals as if it had been started there."""
+    _log.debug("become: %s", shlex.join(argv))
+    sys.stdout.flush()
+    os.execv(argv[0], list(argv))  # noqa: S606 - no shell is the point
 
 
 def run_limited(

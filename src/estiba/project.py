@@ -47,6 +47,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "prepare": (list, "a list of commands such as [['compilescss']], each a list of words"),
     "python": _TEXT,
     "settings": _TEXT,
+    "shell-env": (dict, "a table of strings"),
     "static": (bool, "true or false"),
     "targets": (dict, "a table of tables such as {local = {port = 8000}}"),
     "test-command": _NAMES,
@@ -187,7 +188,7 @@ def _check_type(key: str, value: object) -> list[str]:
         entries = _flatten(value)
     elif isinstance(value, list):
         entries = value
-    elif isinstance(value, dict) and key == "env":
+    elif isinstance(value, dict) and key in {"env", "shell-env"}:
         entries = list(value.values())
     elif isinstance(value, dict) and key == "targets":
         return [

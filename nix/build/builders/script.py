@@ -1,5 +1,6 @@
-"""Builder: one Python program with the interpreter that it is to run with."""
+"""Builder: one Python program with the interpreter that it is to run with, and its settings beside it."""
 
+import json
 from pathlib import Path
 
 import attrs
@@ -12,6 +13,10 @@ def main() -> None:
     program.parent.mkdir(parents=True)
     program.write_bytes(b"#!" + given["python"].encode() + b"\n" + Path(given["script"]).read_bytes())
     program.chmod(0o755)
+    if "settings" in given:
+        (attrs.output(given) / "settings.json").write_text(
+            json.dumps(given["settings"], sort_keys=True, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

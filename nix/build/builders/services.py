@@ -124,8 +124,8 @@ def choose_port(usual: int) -> int:
 
 
 @contextmanager
-def running(launcher: Launcher, services: list[Service], logs: Path) -> Iterator[None]:
-    """Start services beside one another, wait until all answer, and stop them at the end.
+def running(launcher: Launcher, services: list[Service], logs: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Start services beside one another, wait until all answer, yield their processes, and stop them at the end.
 
     Args:
         launcher: Starts the programs.
@@ -142,7 +142,7 @@ def running(launcher: Launcher, services: list[Service], logs: Path) -> Iterator
             _await(service, child, logs)
             for argv in service.finish:
                 _run(launcher, service, argv, logs)
-        yield
+        yield children
     finally:
         for child in children:
             _stop(child)

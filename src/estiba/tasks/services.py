@@ -1,0 +1,29 @@
+"""Run PostgreSQL and Redis for developing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from estiba import config
+from estiba.build import realise
+from estiba.process import become
+from estiba.tasks.console import console, task
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+STATE: Final = Path(".estiba", "services")
+"""Where data and sockets are, below the service's folder; the development shell's variables lead there."""
+
+_ROOT: Final = Path(".estiba", "services-program")
+
+
+@task(default=True, help={"project": "The service's folder."})
+def services(_: Context, project: str = ".") -> None:
+    """Run the lock's PostgreSQL and Redis for developing, until Ctrl-C; they keep their data."""
+    folder = Path(project).resolve()
+    (folder / _ROOT).parent.mkdir(exist_ok=True)
+    with console.step("services") as status:
+        made = realise(folder, "services", config.load(), out_link=folder / _ROOT, on_status=status)
+    become([str(made / "bin" / "services"), str(folder / STATE)])
