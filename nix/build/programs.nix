@@ -122,9 +122,18 @@ rec {
   };
 
   /**
+    Estiba's own command; its modules are those on PYTHONPATH.
+  */
+  estiba = builder "script" "estiba" {
+    python = "${pythonTools}/bin/python";
+    script = ./console_script.py;
+  };
+
+  /**
     Folders whose `bin` belongs on PATH, the first one first; helm and kubectl are there for x86_64 alone.
   */
   all = [
+    estiba
     pythonTools
     debian
   ]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import difflib
+from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_LISTED: Final = 12
+"""So many good values are said; more than that would bury the message."""
 
 
 class EstibaError(Exception):
@@ -161,3 +165,26 @@ class DeployError(EstibaError):
     """A release did not work and was taken back, or could not be started; says where the evidence is."""
 
     exit_code = 18
+
+
+class UsageError(EstibaError):
+    """The command line lacks something, or has something that is not understood."""
+
+    exit_code = 64
+
+
+class ChoiceError(UsageError):
+    """A word of the command line is none of those that there are; says which there are, and the nearest one.
+
+    Attributes:
+        given: The word.
+        known: Those that there are.
+    """
+
+    def __init__(self, what: str, given: str, known: Sequence[str], *, hint: str = "") -> None:
+        near = difflib.get_close_matches(given, known, n=1)
+        listed = f"; there is {', '.join(known)}" if len(known) <= _LISTED else ""
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"no {what} {given!r}{listed}{meant}", hint=hint)
+        self.given = given
+        self.known = tuple(known)

@@ -96,7 +96,8 @@ def test_options_reach_invoke() -> None:
         """Leave the harbour."""
 
     assert (sail.name, sail.__doc__, sail.is_default) == ("sail", "Leave the harbour.", True)
-    assert [argument.help for argument in sail.get_arguments()] == ["Be quick."]
+    assert [argument.help for argument in sail.get_arguments()] == ["Be quick.", "Show this help and exit."]
+    sail(invoke.Context(), fast=True, help=False)
 
 
 def test_json_is_one_sorted_line(console: Console, capsys: pytest.CaptureFixture[str]) -> None:

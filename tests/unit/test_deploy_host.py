@@ -9,7 +9,7 @@ from tests.unit import test_deploy_shelf as releases
 from estiba import config
 from estiba.deploy import settings
 from estiba.deploy.host import Host
-from estiba.errors import DeployError, TargetError
+from estiba.errors import ChoiceError, DeployError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ def test_unknown_logs_are_answered_with_the_known_ones(tmp_path: Path) -> None:
     host = make(tmp_path / "shop")
     (host.settings.folder / "logs" / "redis").mkdir(parents=True)
 
-    with pytest.raises(TargetError) as caught:
+    with pytest.raises(ChoiceError) as caught:
         list(host.logs(tail=1, process="rdis", follow=False))
 
-    assert str(caught.value) == "there are no logs of rdis; there are those of redis"
+    assert str(caught.value) == "no process with logs named 'rdis'; there is redis; did you mean 'redis'?"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from estiba.deploy import settings
-from estiba.errors import ConfigError
+from estiba.errors import ChoiceError, ConfigError
 
 SERVICE = Path("/srv/shop")
 STATE = Path("/var/lib/shop")
@@ -80,5 +80,5 @@ def test_wrong_settings_are_named(table: dict[str, Any], problem: str) -> None:
 
 def test_unknown_target_names_the_known_ones() -> None:
     """A typing error in `--target` is answered with what there is."""
-    with pytest.raises(ConfigError, match="no target 'stagign'; there is local, staging"):
+    with pytest.raises(ChoiceError, match="no target 'stagign'; there is local, staging; did you mean 'staging'"):
         settings.load(SERVICE, "stagign", {"staging": {}}, state=STATE)

@@ -19,7 +19,7 @@ from estiba.deploy.program import Programs
 from estiba.deploy.servers import SERVERS
 from estiba.deploy.shelf import Shelf
 from estiba.deploy.target import Process, Report
-from estiba.errors import DeployError, EstibaError, TargetError
+from estiba.errors import ChoiceError, DeployError, EstibaError, TargetError
 from estiba.process import run
 
 if TYPE_CHECKING:
@@ -147,10 +147,9 @@ class Host:
         folder = self._folder.path / "logs"
         slots = [slot for slot in SLOTS if slot.startswith(process) and (folder / slot).is_dir()]
         if not slots:
-            known = ", ".join(slot for slot in SLOTS if (folder / slot).is_dir())
-            if known:
-                msg = f"there are no logs of {process}; there are those of {known}"
-                raise TargetError(msg)
+            if known := [slot for slot in SLOTS if (folder / slot).is_dir()]:
+                what = "process with logs named"
+                raise ChoiceError(what, process, known)
             msg = "there are no logs yet"
             raise TargetError(msg, hint="invoke deploy")
         yield from lines.last(folder, slots, tail)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from estiba.errors import ConfigError
+from estiba.errors import ChoiceError, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,12 +90,13 @@ def load(folder: Path, name: str, targets: Mapping[str, Mapping[str, Any]], *, s
         state: Where the service's targets have their folders unless they say otherwise.
 
     Raises:
-        ConfigError: There is no such target, or its settings have problems; all are listed.
+        ChoiceError: There is no such target.
+        ConfigError: Its settings have problems; all are listed.
     """
     if name != DEFAULT and name not in targets:
-        known = ", ".join(sorted({DEFAULT, *targets}))
-        where = "pyproject.toml [tool.estiba.targets]"
-        raise ConfigError(where, [f"no target {name!r}; there is {known}"])
+        hint = "pyproject.toml has a table [tool.estiba.targets.NAME] for each but `local`"
+        what = "target"
+        raise ChoiceError(what, name, sorted({DEFAULT, *targets}), hint=hint)
     table = targets.get(name, {})
     problems = [_unknown(key) for key in table if key not in _KEYS]
     problems += [problem for key, value in table.items() if key in _KEYS for problem in _check(key, value)]

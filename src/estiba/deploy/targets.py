@@ -19,7 +19,8 @@ def find(folder: Path, name: str, config: Config) -> Target:
     """Return a target of the service in a folder.
 
     Raises:
-        ConfigError: There is no such target, or its settings have problems.
+        ChoiceError: There is no such target.
+        ConfigError: Its settings have problems.
     """
     project = projects.load(folder)
     found = settings.load(folder, name, project.targets, state=config.state_dir / project.name)

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     },
 )
 def adopt(_: Context, folder: str, estiba_url: str = "", dry_run: bool = False, json: bool = False) -> None:
-    """Make a service of an existing Django project; its own files are read, never run or overwritten."""
+    """Make a service of an existing Django project.
+
+    Its own files are read, never run or overwritten.
+    """
     found = adoption.plan(Path(folder), flake=estiba_url or service.locate_flake(Path.cwd()))
     if not dry_run:
         adoption.apply(found)

@@ -10,6 +10,7 @@ from estiba import config
 from estiba.build import LOCK
 from estiba.build import build as build_image
 from estiba.tasks.console import console, leave, task
+from estiba.tasks.options import choose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from estiba.verify.proof import Proof
     from estiba.verify.subject import Subject
 
+_PLATFORMS = "`platforms` in [tool.estiba] of pyproject.toml says for which ones the service is locked"
+
 
 @task(
     default=True,
@@ -31,7 +34,11 @@ if TYPE_CHECKING:
     },
 )
 def build(_: Context, project: str = ".", platform: str = "", json: bool = False) -> None:
-    """Build the service's image from the lock, offline, and print its digest and layers."""
+    """Build the image from the lock, offline, and print its digest and layers."""
+    if platform:
+        from estiba import project as projects  # noqa: PLC0415 - a build of all platforms does not wait for it
+
+        choose("platform", platform, projects.load(Path(project)).platforms, hint=_PLATFORMS)
     with console.step("build") as status:
         built = build_image(Path(project), config.load(), platform=platform, on_status=status)
     if json:
@@ -49,7 +56,10 @@ def build(_: Context, project: str = ".", platform: str = "", json: bool = False
     }
 )
 def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = False, json: bool = False) -> None:
-    """Build the image again elsewhere, and compare: the same digest, or what differs and why."""
+    """Build the image again elsewhere, and compare.
+
+    Prints that the digest is the same, or what differs and why.
+    """
     from estiba.verify.proof import rebuild, rebuild_from_source  # noqa: PLC0415 - see _subject
 
     settings = config.load()

@@ -37,7 +37,10 @@ _UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")
     },
 )
 def keygen(_: Context, *, name: str = "", file: str = "", project: str = ".", json: bool = False) -> None:
-    """Make a key that signs what is pushed, and print the public half, which others need."""
+    """Make a key that signs what is pushed.
+
+    Prints the public half, which others need.
+    """
     chosen = name or f"{_UNUSABLE.sub('-', Path(project).resolve().name).strip('-.') or 'estiba'}-1"
     key = keys.generate(chosen, Path(file) if file else config.load().cache_key)
     if json:
@@ -70,7 +73,10 @@ def push(
     project: str = ".",
     json: bool = False,
 ) -> None:
-    """Push the image, with all that it refers to, to a binary cache; only what is missing there is sent."""
+    """Push the image, with all that it refers to, to a binary cache.
+
+    Only what is missing there is sent.
+    """
     signing = keys.load(Path(key) if key else config.load().cache_key)
     wanted = pushing.plan(Address.parse(url), [path or _image(project)], key=signing, with_inputs=inputs)
     if not dry_run:
@@ -103,7 +109,10 @@ def use(
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """Let this user's Nix take from a binary cache what it would otherwise build or fetch."""
+    """Let Nix take from a binary cache what it would otherwise build or fetch.
+
+    Holds for this user alone.
+    """
     address, file = Address.parse(url), config.load().nix_conf
     present = settings.load(file)
     wanted = present.remove(address) if remove else present.add(address, _public_key(public_key))
@@ -133,7 +142,10 @@ def use(
 def info(
     _: Context, url: str, *, public_key: str = "", verify: bool = False, project: str = "", json: bool = False
 ) -> None:
-    """Show what a binary cache holds, how large it is, who signed it, and what is wrong with it."""
+    """Show what a binary cache holds, and what is wrong with it.
+
+    Also how large it is, and who signed it.
+    """
     address = Address.parse(url)
     roots = [_image(project or ".")] if project or not address.folder else []
     trusted = str(PublicKey(public_key)) if public_key else ""

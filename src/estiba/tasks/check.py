@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     },
 )
 def check(_: Context, project: str = ".", reports: str = "", again: bool = False, json: bool = False) -> None:
-    """Run Django's checks and the tests offline, beside real PostgreSQL and Redis."""
+    """Run Django's checks and the tests offline, beside PostgreSQL and Redis."""
     with console.step("check") as status:
         checked = run_checks(
             Path(project), config.load(), reports=Path(reports) if reports else None, again=again, on_status=status

@@ -16,6 +16,7 @@ import invoke
 
 from estiba import config
 from estiba.errors import EstibaError
+from estiba.tasks import options as task_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -208,7 +209,7 @@ def task(*bodies: Callable[_P, _R], **options: Any) -> Any:
 
     Takes the keyword arguments of `invoke.task`. An exception that Estiba does not know keeps its traceback.
     """
-    declare = invoke.task(**options)
+    declare = invoke.task(klass=task_options.Task, **options)
     return declare(_guarded(bodies[0])) if bodies else lambda body: declare(_guarded(body))
 
 

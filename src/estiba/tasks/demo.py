@@ -34,7 +34,10 @@ _DOWNLOADS = ("lock", "fetch")
     },
 )
 def demo(_: Context, *, dir: str = "", keep: bool = False, verify: bool = False, json: bool = False) -> None:
-    """Scaffold, build, check and deploy a service, change it under load, break it, and roll it back."""
+    """Show the whole way, from the template to a rollback under load.
+
+    Scaffolds, builds, checks and deploys a service, changes it under load, breaks it, and rolls it back.
+    """
     with ExitStack() as stack:
         folder = _place(dir, stack, keep=keep)
         journey = plan(folder, config.load(), keep=keep, verify=verify)

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 def deploy(
     _: Context, *, target: str = "local", project: str = ".", contract: bool = False, json: bool = False
 ) -> None:
-    """Build the service, migrate its database, serve the release without losing a request, and try it."""
+    """Build the service and serve it without losing a request.
+
+    Its database is migrated first, and the release is tried.
+    """
     place = targets.find(Path(project), target, config.load())
     with console.step(f"deploy to {target}") as tell:
         record = place.deploy(tell=tell, contract=contract)

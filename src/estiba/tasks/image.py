@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from estiba import config
 from estiba.build import RESULT
-from estiba.errors import ConfigError, RegistryError
+from estiba.errors import RegistryError
 from estiba.image import credentials, layout, picture, report
 from estiba.image import load as loading
 from estiba.image import push as pushing
@@ -15,6 +15,7 @@ from estiba.image.manifest import Platform
 from estiba.image.registry import Registry
 from estiba.imageref import ImageRef, is_reference
 from estiba.tasks.console import console, task
+from estiba.tasks.options import choose
 
 if TYPE_CHECKING:
     from invoke import Context
@@ -42,8 +43,10 @@ def load(
 ) -> None:
     """Load the image into the Docker engine."""
     source = _read(image, project)
+    names = [name for image in source.images for name in (image.platform.system, str(image.platform))]
+    chosen = Platform.parse(platform) if choose("platform", platform, names) else None
     engine = loading.Engine.connect()
-    wanted = loading.plan(source, engine, platform=_platform(platform), name=tag)
+    wanted = loading.plan(source, engine, platform=chosen, name=tag)
     with console.progress(f"load {wanted.name}", total=wanted.size, unit="bytes") as advance:
         loaded = loading.load(wanted, engine, advance=advance)
     if json:
@@ -76,7 +79,10 @@ def push(
     project: str = ".",
     json: bool = False,
 ) -> None:
-    """Push the image and its bills of materials to a registry; only what is missing there is sent."""
+    """Push the image and its bills of materials to a registry.
+
+    Only what is missing there is sent.
+    """
     source, target = _read(image, project), ImageRef.parse(ref)
     registry = _registry(target, writes=not dry_run, mount_from=mount_from, insecure=insecure)
     wanted = pushing.plan(source, target, registry)
@@ -114,14 +120,6 @@ def inspect(
         return
     console.say(f"{found.name}  {found.digest}  {report.megabytes(found.size)}")
     console.table(report.HEADER, report.rows(found))
-
-
-def _platform(text: str) -> Platform | None:
-    try:
-        return Platform.parse(text) if text else None
-    except ValueError as error:
-        where = "--platform"
-        raise ConfigError(where, [str(error)]) from error
 
 
 def _read(image: str, project: str) -> Layout:

@@ -39,7 +39,10 @@ def lock(
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """Resolve what the service needs, and write requirements-lock.txt and estiba.lock."""
+    """Resolve what the service needs, and write its lock.
+
+    The files are requirements-lock.txt and estiba.lock.
+    """
     options = resolve.Options(
         upgrade=Upgrade(everything=upgrade, names=tuple(upgrade_package)),
         upgrade_debian=upgrade_debian,
@@ -57,7 +60,7 @@ def lock(
 
 @task(help={"project": "The service's folder.", "json": "Print one JSON object on standard output."})
 def check(_: Context, *, project: str = ".", json: bool = False) -> None:
-    """Exit with 2 when the lock is not the one of these requirements and settings."""
+    """Exit with 2 when the lock is not that of the requirements and settings."""
     found = resolve.check(Path(project))
     if json:
         console.json({"fresh": True, "inputs": str(found.inputs)})

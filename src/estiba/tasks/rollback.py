@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 def rollback(
     _: Context, *, target: str = "local", project: str = ".", contract: bool = False, json: bool = False
 ) -> None:
-    """Serve the release before again, without losing a request; the database stays as it is."""
+    """Serve the release before again, without losing a request.
+
+    The database stays as it is.
+    """
     place = targets.find(Path(project), target, config.load())
     with console.step(f"rollback on {target}") as tell:
         record = place.rollback(tell=tell, contract=contract)

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     },
 )
 def status(_: Context, *, target: str = "local", project: str = ".", json: bool = False) -> None:
-    """Show the release that is served, its processes, and what was done last; exit with 1 unless it is ready."""
+    """Show the release that is served, its processes, and what was done last.
+
+    Exits with 1 unless it is ready.
+    """
     report = targets.find(Path(project), target, config.load()).status()
     if json:
         console.json(report.to_dict())
