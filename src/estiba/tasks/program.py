@@ -23,7 +23,7 @@ _FLOW: Final = (
     ("Images", ("image",)),
     ("Binary cache", ("cache",)),
     ("Deploy", ("deploy", "rollback", "status", "logs", "urls", "down")),
-    ("Start", ("new", "adopt", "demo")),
+    ("Develop", ("new", "adopt", "services", "demo")),
 )
 """The namespaces in the order of the work; what is not among them is listed behind."""
 

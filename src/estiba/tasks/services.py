@@ -21,7 +21,10 @@ _ROOT: Final = Path(".estiba", "services-program")
 
 @task(default=True, help={"project": "The service's folder."})
 def services(_: Context, project: str = ".") -> None:
-    """Run the lock's PostgreSQL and Redis for developing, until Ctrl-C; they keep their data."""
+    """Run PostgreSQL and Redis of the lock for developing, until Ctrl-C.
+
+    They keep their data in `.estiba/services`.
+    """
     folder = Path(project).resolve()
     (folder / _ROOT).parent.mkdir(exist_ok=True)
     with console.step("services") as status:
