@@ -47,7 +47,7 @@ def is_shadowed(member: tarfile.TarInfo, target: Path) -> bool:
     """Tell whether a link stands for a folder that is there under another name, or already.
 
     Debian 13's base-files ships `bin`, `lib`, `lib64` and `sbin` as links, and what is behind them is moved here. As
-    with dpkg, a link never takes the place of a folder (dpkg-maintscript-helper(1), "switching a directory to symlink").
+    with dpkg, a link never replaces a folder (dpkg-maintscript-helper(1), "switching a directory to symlink").
     """
     is_merged = f"{member.name.removeprefix('./')}/" in _OUTSIDE_USR
     return member.issym() and (is_merged or (target.is_dir() and not target.is_symlink()))
