@@ -19,9 +19,9 @@ FLAKE: Final = f"path:{ROOT}"
 """This repository as it lies there, for the service's flake and for the tasks; Nix does not lock a changed checkout."""
 
 
-def make(folder: Path) -> Path:
-    """Create the service, lock it and fetch what it needs."""
-    create(folder, flake=FLAKE)
+def make(folder: Path, **answers: str) -> Path:
+    """Create the service with these answers to the template's questions, lock it and fetch what it needs."""
+    create(folder, flake=FLAKE, answers=answers)
     for command in ("lock", "fetch"):
         invoke(folder, command)
     return folder

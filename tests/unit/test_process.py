@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from estiba.errors import CommandError, MissingProgramError
-from estiba.process import replace, run
+from estiba.process import become, replace, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +32,15 @@ def test_standard_input_is_fed() -> None:
 def test_child_that_ignores_its_input_is_fine() -> None:
     """A command may end without reading its input."""
     assert run(python("pass"), stdin="x" * 1_000_000).code == 0
+
+
+def test_another_program_takes_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signals of the terminal reach the other program itself, for it is this same process."""
+    made: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr("os.execv", lambda path, argv: made.append((path, argv)))
+    become(("/bin/services", "folder"))
+
+    assert made == [("/bin/services", ["/bin/services", "folder"])]
 
 
 def test_environment_is_the_given_one() -> None:

@@ -95,6 +95,7 @@ def test_all_problems_are_listed_at_once(folder: Path) -> None:
         ('prepare = [["compilescss", ""]]', _COMMANDS.format("[['compilescss', '']]")),
         ('prepare = [["compilescss", 1]]', _COMMANDS.format("[['compilescss', 1]]")),
         ("debian = [1]", "'debian' must be a list of strings, not [1]"),
+        ("shell-env = {DEBUG = true}", "'shell-env' must be a table of strings, not {'DEBUG': True}"),
     ],
 )
 def test_wrong_values_are_named(folder: Path, table: str, problem: str) -> None:

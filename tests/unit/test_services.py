@@ -43,7 +43,8 @@ def test_running_starts_and_stops(tmp_path: Path) -> None:
         finish=[python("print('finished')")],
     )
 
-    with running(Here(), [service], tmp_path):
+    with running(Here(), [service], tmp_path) as (child,):
+        assert child.poll() is None
         assert log.read_text().split() == ["prepared", "up", "finished"]
         assert is_open(port)
 

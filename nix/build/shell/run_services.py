@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 given: dict[str, Any] = json.loads(Path(__file__).resolve().parents[1].joinpath("settings.json").read_text())
@@ -23,8 +23,8 @@ sys.path.insert(0, given["modules"])
 import services  # noqa: E402 - found on the path as it is now
 from root import Root  # noqa: E402
 
-BUSY = 10
-"""The exit code where they run already; as Estiba's own errors have it."""
+FAILED, BUSY, UNUSABLE = 8, 10, 17
+"""Exit codes, as Estiba has them: a server failed, they run already, their folder cannot be used."""
 
 _HERE = "/srv"
 _USER = "app"
@@ -61,7 +61,13 @@ def main() -> None:
                 say(folder, version=programs.parent.name)
                 watch(children, folder)
         except services.ServiceError as error:
-            sys.exit(f"services: {error}")
+            fail(str(error), FAILED)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Say why this ends."""
+    print(f"services: {message}", file=sys.stderr)
+    sys.exit(code)
 
 
 def leave(_number: int, _frame: FrameType | None) -> None:
@@ -76,17 +82,21 @@ def prepare(folder: Path, lock: int, *, version: str) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        print(f"services: they run already, from {folder}", file=sys.stderr)
-        sys.exit(BUSY)
+        fail(f"they run already, from {folder}", BUSY)
     if len(os.fsencode(folder / ".s.PGSQL.5432")) > _LONGEST:
-        sys.exit(f"services: {folder} is too long a path for a socket, {_LONGEST} bytes are the most; move the service")
+        fail(
+            f"the sockets in {folder} would have paths of more than {_LONGEST} bytes\n"
+            "  hint: move the service to a folder with a shorter path",
+            UNUSABLE,
+        )
     data = folder / "postgresql"
     if not (folder / "made").exists():
         shutil.rmtree(data, ignore_errors=True)
     elif (found := (data / "PG_VERSION").read_text().strip()) != version:
-        sys.exit(
-            f"services: {data} is of PostgreSQL {found}, and the lock has {version}\n"
-            f"  hint: keep what you need of it, then: rm -r {folder}"
+        fail(
+            f"{data} is of PostgreSQL {found}, and the lock has {version}\n"
+            f"  hint: keep what you need of it, then: rm -r {folder}",
+            UNUSABLE,
         )
     (folder / "redis").mkdir(exist_ok=True)
     for log in folder.glob("*.log"):
@@ -152,7 +162,7 @@ def watch(children: list[subprocess.Popen[bytes]], folder: Path) -> None:
     """Wait until one of them ends by itself, which is an error."""
     while all(child.poll() is None for child in children):
         time.sleep(0.2)
-    sys.exit(f"services: one of them has ended; see {folder}/postgresql.log and {folder}/redis.log")
+    fail(f"one of them has ended; see {folder}/postgresql.log and {folder}/redis.log", FAILED)
 
 
 if __name__ == "__main__":
