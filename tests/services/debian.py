@@ -23,7 +23,7 @@ _SUITE: Final = "bookworm"
 _ESSENTIAL: Final = ("bash", "coreutils", "dash", "grep", "mount", "sed", "util-linux")
 """What Debian's packages take for granted, and so do not depend on."""
 _MERGED: Final = ("bin", "lib", "lib64", "sbin")
-# $0: the tree; from $1: the command. The machine's own files in /etc come before those of the tree, and stay as they are:
+# $0: the tree; from $1: the command. The machine's files in /etc come before those of the tree, and stay as they are:
 # dockerd writes there.
 _ENTER: Final = """
 set -e
