@@ -30,11 +30,17 @@ let
       ];
   };
 
-  invoke = builder "script" "invoke" {
-    python = "${programs.pythonTools}/bin/python";
-    script = ./shell/run_invoke.py;
-    settings.source = "${flake}/src";
-  };
+  # The tasks' own commands, where PYTHONPATH is not theirs.
+  command =
+    name: module:
+    builder "script" name {
+      python = "${programs.pythonTools}/bin/python";
+      script = ./shell/run_invoke.py;
+      settings = {
+        source = "${flake}/src";
+        inherit module;
+      };
+    };
 in
 rec {
   /**
@@ -140,7 +146,8 @@ rec {
     {
       shell = mkShell {
         packages = [
-          invoke
+          (command "invoke" "invoke.main")
+          (command "estiba" "estiba.tasks.program")
           env
         ];
         variables = all // {

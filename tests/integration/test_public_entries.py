@@ -189,7 +189,8 @@ def test_outputs_of_the_flake(service: Path) -> None:
 
 def test_tasks_in_the_shell(service: Path) -> None:
     """Estiba's tasks run by its own Python, whichever the service's is."""
-    assert "services" in shell(service, "invoke", "--list")
+    for program in ("invoke", "estiba"):
+        assert "services" in shell(service, program, "--list")
     for task in ("lock", "fetch", "build", "check", "image.inspect"):
         shell(service, "invoke", task)
     assert shell(service, "invoke", "status", code=1) == "local: nothing is served\n"

@@ -1,5 +1,6 @@
-"""Program: Invoke with Estiba's tasks, in a shell whose PYTHONPATH belongs to the service and its other Python."""
+"""Program: `invoke` or `estiba` in a shell whose PYTHONPATH belongs to the service and its other Python."""
 
+import importlib
 import json
 import os
 import sys
@@ -10,6 +11,5 @@ of_the_service = os.environ.get("PYTHONPATH", "").split(os.pathsep)
 # The first entry is this program's own folder.
 sys.path[:] = [given["source"], *(entry for entry in sys.path[1:] if entry not in of_the_service)]
 
-from invoke.main import program  # noqa: E402 - found on the path as it is now
-
-program.run()
+# Found on the path as it is now.
+importlib.import_module(given["module"]).program.run()
