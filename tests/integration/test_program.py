@@ -6,6 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from tests import ocilayout
 from tests.djangoproject import lay
 from tests.integration.test_adopt import FILES
 from tests.services import harbour
@@ -58,8 +59,7 @@ def test_project_is_adopted_from_its_own_folder(plain: Path) -> None:
     assert run(plain, "invoke", "adopt", "--help").returncode == 0
 
 
-@pytest.mark.parametrize("flag", ["--help", "-h"])
-@pytest.mark.parametrize("task", ["adopt", "build", "build.verify", "cache.push", "image.push", "new"])
+@pytest.mark.parametrize(("task", "flag"), [("adopt", "--help"), ("cache.push", "-h")])
 def test_help_is_the_same_everywhere(plain: Path, service: Path, task: str, flag: str) -> None:
     """Before the task and behind it, for both programs."""
     shown = run(plain, "estiba", task, flag)
@@ -99,15 +99,19 @@ def test_mistyped_words_fail_in_both(plain: Path, service: Path, wrong: tuple[st
     assert not (plain / "tasks.py").exists()
 
 
-def test_bad_values_are_refused_before_anything_runs(plain: Path) -> None:
-    """Neither Nix nor a target has a say in it."""
+def test_bad_values_are_refused_before_anything_runs(plain: Path, tmp_path: Path) -> None:
+    """Neither Nix nor a target nor the Docker engine has a say in it."""
     run(plain, "estiba", "adopt", ".", "--estiba-url", harbour.FLAKE)
     platform = run(plain, "estiba", "build", "--platform", "arm")
     target = run(plain, "estiba", "status", "--target", "locl")
+    image = ocilayout.write(tmp_path / "image", ocilayout.service())
+    loaded = run(plain, "estiba", "image.load", "--image", str(image), "--platform", "linux/arm")
 
-    assert (platform.returncode, target.returncode) == (64, 64)
+    assert (platform.returncode, target.returncode, loaded.returncode) == (64, 64, 64)
     assert "error: no platform 'arm'; there is " in platform.stderr
     assert "x86_64-linux" in platform.stderr
+    assert "error: no platform 'linux/arm'; there is " in loaded.stderr
+    assert "aarch64-linux, linux/arm64; did you mean 'linux/arm64'?" in loaded.stderr
     assert "error: no target 'locl'; there is local; did you mean 'local'?" in target.stderr
 
 
