@@ -37,8 +37,14 @@ def test_child_that_ignores_its_input_is_fine() -> None:
 def test_another_program_takes_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """Signals of the terminal reach the other program itself, for it is this same process."""
     made: list[tuple[str, list[str]]] = []
-    monkeypatch.setattr("os.execv", lambda path, argv: made.append((path, argv)))
-    become(("/bin/services", "folder"))
+
+    def execute(path: str, argv: list[str]) -> None:
+        made.append((path, argv))
+        raise SystemExit
+
+    monkeypatch.setattr("os.execv", execute)
+    with pytest.raises(SystemExit):
+        become(("/bin/services", "folder"))
 
     assert made == [("/bin/services", ["/bin/services", "folder"])]
 
