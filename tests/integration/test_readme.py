@@ -50,4 +50,4 @@ def test_two_commands_are_those_of_ci() -> None:
     demo, test = commands("See it work")
 
     assert demo == "./nixw develop --command invoke demo"
-    assert f"exec {test}\n" in (ROOT / ".ci" / "run").read_text()
+    assert test in (ROOT / ".ci" / "run").read_text().splitlines()

@@ -2,15 +2,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from estiba.errors import ScaffoldError
 from estiba.scaffold import service
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_folder_name_becomes_the_package(tmp_path: Path) -> None:
@@ -20,6 +17,17 @@ def test_folder_name_becomes_the_package(tmp_path: Path) -> None:
     assert made == tmp_path / "puerto-viejo"
     assert (made / "puerto_viejo" / "__init__.py").is_file()
     assert 'verbose_name = "Puerto Viejo"' in (made / "puerto_viejo" / "apps.py").read_text()
+
+
+def test_relative_folder_is_meant_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder is named from where the user stands, though the template's hooks run elsewhere."""
+    (here := tmp_path / "here").mkdir()
+    monkeypatch.chdir(here)
+
+    made = service.create(Path("../harbour"))
+
+    assert made.resolve() == tmp_path / "harbour"
+    assert (made / "manage.py").is_file()
 
 
 def test_nothing_else_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,8 @@ def _render(work: Path, answers: Mapping[str, str], *, ask: bool) -> Path:
 def _temporary_files_in(folder: Path) -> Iterator[None]:
     """Have temporary files made in a folder: cookiecutter renders each hook into one, and leaves it behind."""
     before = tempfile.tempdir
-    tempfile.tempdir = str(folder)
+    # Absolute, as cookiecutter runs the hooks in a working directory of their own.
+    tempfile.tempdir = str(folder.resolve())
     try:
         yield
     finally:
