@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba import nix
 from estiba.cache import trouble
+from estiba.config import CONTAINER, ENV_SANDBOX
 from estiba.digest import Digest
 from estiba.errors import ArtifactError, BuildError, CommandError, ConfigError, StaleLockError
 from estiba.nixlog import BuildLog, failed_derivation
@@ -32,7 +33,8 @@ _MISSING: Final = "artifact missing from the store: "
 _NO_NAMESPACES: Final = "does not support the kernel namespaces"
 _ALLOW_NAMESPACES: Final = (
     "start a container with `--security-opt seccomp=unconfined --security-opt systempaths=unconfined`, a pod with "
-    "`procMount: Unmasked` and `seccompProfile: {type: Unconfined}`; elsewhere see docs/troubleshooting.md"
+    "`procMount: Unmasked` and `seccompProfile: {type: Unconfined}`; where nobody may configure it, set "
+    f"{ENV_SANDBOX}={CONTAINER}: the same image, but not hermetic; elsewhere see docs/troubleshooting.md"
 )
 
 

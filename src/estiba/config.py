@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from estiba.errors import ConfigError
+
 ENV_FLAKE: Final = "ESTIBA_FLAKE"
 """Flake reference of the library itself; the development shell sets it."""
 
@@ -19,6 +21,10 @@ ENV_APT_SOURCES: Final = "ESTIBA_APT_SOURCES"
 ENV_CACHE_KEY: Final = "ESTIBA_CACHE_KEY"
 """File with the secret key that signs what is pushed to a binary cache."""
 
+ENV_SANDBOX: Final = "ESTIBA_SANDBOX"
+"""`container` where Nix cannot have its sandbox and nobody may configure the container, else empty; of the machine, not of
+the service, whose image is the same either way."""
+
 ENV_STATE: Final = "ESTIBA_STATE_DIR"
 """Folder for what targets on this machine keep: databases, uploads, logs."""
 
@@ -28,9 +34,17 @@ ENV_NO_COLOR: Final = "NO_COLOR"
 ENV_DOCKER_CONFIG: Final = "DOCKER_CONFIG"
 """Folder of Docker's `config.json`, by default `.docker` in the home folder; Docker's own name for it."""
 
+ENV_NIX: Final = "NIX_CONFIG"
+"""Nix's own name for settings, which beat those in its files."""
 
 ENV_STORE: Final = "NIX_REMOTE"
 """Nix's own name for the store that it uses; a folder is one whose paths lie below it."""
+
+CONTAINER: Final = "container"
+"""The value of `ESTIBA_SANDBOX` for a container without the rights that the sandbox takes."""
+
+# Nix's users for builds could not call chroot(2), which takes the place of a builder's own namespaces.
+_WITHOUT_SANDBOX: Final = "sandbox = false\nbuild-users-group ="
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +62,7 @@ class Config:
         store: Folder below which the paths of the Nix store lie, `/` unless it is one of the user's own.
         color: Whether output may be coloured.
         interactive: Whether a person watches standard error.
+        sandbox: Whether Nix is to build in its sandbox.
     """
 
     flake: str
@@ -60,10 +75,15 @@ class Config:
     store: Path
     color: bool
     interactive: bool
+    sandbox: bool = True
 
 
 def load() -> Config:
-    """Read the environment once."""
+    """Read the environment once.
+
+    Raises:
+        ConfigError: A variable holds what is none of its values.
+    """
     home_cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     home_config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     home_state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
@@ -78,6 +98,7 @@ def load() -> Config:
         store=_store(os.environ.get(ENV_STORE, "")),
         color=ENV_NO_COLOR not in os.environ and os.isatty(2),
         interactive=os.isatty(2),
+        sandbox=not _is_without_sandbox(),
     )
 
 
@@ -86,5 +107,14 @@ def _store(remote: str) -> Path:
 
 
 def environment(**additions: str) -> dict[str, str]:
-    """Return this process's environment with additions, for a child process."""
+    """Return this process's environment with additions, for a child process, which may be Nix."""
+    if _is_without_sandbox():
+        additions.setdefault(ENV_NIX, f"{os.environ.get(ENV_NIX, '')}\n{_WITHOUT_SANDBOX}")
     return {**os.environ, **additions}
+
+
+def _is_without_sandbox() -> bool:
+    said = os.environ.get(ENV_SANDBOX, "")
+    if said not in ("", CONTAINER):
+        raise ConfigError(ENV_SANDBOX, [f"'{said}' is none of its values"], hint=f"set it to '{CONTAINER}', or not at all")
+    return said == CONTAINER

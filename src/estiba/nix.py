@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from estiba import config
+from estiba.errors import ConfigError
 from estiba.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from estiba.process import Runner
+
+UNSANDBOXED: Final = Path("/nix/var/nix/estiba-unsandboxed")
+"""The mark of a store that was built in without the sandbox, for its builders too: `nix/build/builders/build_root.py`."""
 
 
 def build(
@@ -35,7 +40,10 @@ def build(
 
     Raises:
         CommandError: The evaluation or the build failed.
+        ConfigError: Builds are to do without the sandbox, and this user cannot have that.
     """
+    if not config.load().sandbox:
+        _mark_unsandboxed()
     link = ["--out-link", str(out_link)] if out_link else ["--no-link"]
     argv = ["nix", "build", *installable, "--json", *link, *_lock_flags(lock_file), *options]
     (built,) = json.loads(runner(argv, on_line=on_line).stdout)
@@ -62,6 +70,20 @@ def locate(path: Path, store: Path) -> Path:
     """
     target = path.readlink() if path.is_symlink() else path
     return target if target.exists() or not target.is_absolute() else store / target.relative_to("/")
+
+
+def is_hermetic(mark: Path = UNSANDBOXED, *, runner: Runner = run) -> bool:
+    """Tell whether all that was built in this machine's store was built in the sandbox, as far as is known.
+
+    Results stay in a store: once builds in it went without the sandbox, no later one is told apart from them.
+    """
+    if mark.exists():
+        return False
+    shown = runner(["nix", "config", "show", "sandbox"], check=False)
+    if shown.code != 0:
+        # The name of the command before Nix 2.20.
+        shown = runner(["nix", "show-config", "sandbox"])
+    return shown.stdout.strip() != "false"
 
 
 def delete(path: Path, *, runner: Runner = run) -> None:
@@ -170,6 +192,15 @@ def lock(
     flags = [word for name, ref in sorted(overrides.items()) for word in ("--override-input", name, ref)]
     argv = ["nix", "flake", "metadata", flake, "--json", *flags, "--no-write-lock-file", *options]
     return dict(json.loads(runner(argv).stdout)["locks"])
+
+
+def _mark_unsandboxed() -> None:
+    try:
+        UNSANDBOXED.parent.mkdir(parents=True, exist_ok=True)
+        UNSANDBOXED.touch()
+    except OSError as error:
+        problem = f"{UNSANDBOXED} cannot be written: {error.strerror}"
+        raise ConfigError(config.ENV_SANDBOX, [problem], hint="run as the root user of the container") from error
 
 
 def _lock_flags(lock_file: Path | None) -> list[str]:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import attrs
-from root import Root
+import build_root
 from sdist import unpack
 
 _DRIVER = Path(__file__).with_name("ask_backend.py")
@@ -42,9 +42,8 @@ def main() -> None:
     adopt(Path(given["packages"]), work / "packages", python=python)
     question = {"backend": given["backend"], "backend_path": given["backendPath"], "hook": given["hook"]}
     (work / "question.json").write_text(json.dumps(question))
-    root = Root(
-        tree=Path(given["tree"]),
-        top=Path.cwd() / "root",
+    root = build_root.assemble(
+        Path(given["tree"]),
         binds={"/build": work, "/ask_backend.py": _DRIVER, "/build_wheel.py": _HOOKS},
         env={
             "HOME": "/tmp",  # noqa: S108 - inside the root
@@ -55,6 +54,7 @@ def main() -> None:
     )
     if root.run([str(python), "-B", "/ask_backend.py", "/build"], cwd="/build/source") != 0:
         sys.exit(1)
+    root.give_back()
     shutil.copyfile(work / "answer.json", attrs.output(given))
 
 

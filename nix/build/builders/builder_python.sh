@@ -1,7 +1,7 @@
 #!/bin/bash
 # The first derivation: unpacks the Debian packages in $debs with busybox alone and makes their programs run from $out.
 set -eu -o pipefail
-: "${seed:?}" "${out:?}" "${debs:?}" "${triplet:?}"
+: "${seed:?}" "${out:?}" "${debs:?}" "${triplet:?}" "${TMPDIR:?}"
 export PATH=$seed/bin LC_ALL=C PYTHONHASHSEED=0
 busybox mkdir -p "$out"
 for deb in $debs; do
@@ -29,10 +29,10 @@ loader=$libraries/$loader
 busybox find usr/lib64 usr/lib -maxdepth 1 -name 'ld-linux-*' -exec busybox ln -sf "$loader" {} \;
 for program in usr/bin/*; do
   if [ -L "$program" ] || [ "$(busybox head -c 4 "$program" | busybox xxd -p)" != 7f454c46 ]; then continue; fi
-  busybox cp "$program" /tmp/program
+  busybox cp "$program" "$TMPDIR/program"
   "$loader" --library-path "$libraries" usr/bin/patchelf --set-interpreter "$loader" --force-rpath \
-    --set-rpath "$libraries" /tmp/program
-  busybox cat /tmp/program >"$program"
+    --set-rpath "$libraries" "$TMPDIR/program"
+  busybox cat "$TMPDIR/program" >"$program"
 done
 
 # A link to /etc: outside of the sandbox the machine's own file would run.

@@ -11,6 +11,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import attrs
+import build_root
 import overlay
 import services
 from bench import Bench, Outcome
@@ -36,6 +37,7 @@ def main() -> None:
         outcomes = run_all(given, root, out)
     except services.ServiceError as error:
         sys.exit(f"check: {error}")
+    root.give_back()
     result = {"checks": [asdict(outcome) for outcome in outcomes], "coverage": covered(out), "tests": counted(out)}
     (out / RESULT).write_text(json.dumps(result, sort_keys=True, indent=1) + "\n")
 
@@ -49,9 +51,8 @@ def set_up(given: dict[str, Any], out: Path) -> Root:
     if given.get("prepared"):
         overlay.fill(application, Path(given["prepared"]))
     overlay.fill(application, Path(given["source"]))
-    return Root(
-        tree=Path(given["tree"]),
-        top=Path.cwd() / "root",
+    return build_root.assemble(
+        Path(given["tree"]),
         binds={
             "/opt": Path(given["frame"], "root/opt"),
             "/app": application,

@@ -60,6 +60,7 @@ def main() -> None:
     overlay.fill(out, Path(given["source"]))
     root = service_root.assemble(given, out, given["compiler"])
     run_all(root, [command(words, given["manage"]) for words in given["commands"]])
+    root.give_back()
     remove_bytecode(out)
     clear_times(out)
 

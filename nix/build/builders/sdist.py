@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
+import build_root
 import needed
 from root import Root
 
@@ -70,9 +71,8 @@ def main() -> None:
     work.mkdir()
     (work / "wheels").mkdir()
     unpack(Path(given["sdist"]), work, name=given["file"])
-    root = Root(
-        tree=Path(given["tree"]),
-        top=Path.cwd() / "root",
+    root = build_root.assemble(
+        Path(given["tree"]),
         binds={"/opt": Path(given["frame"], "root/opt"), "/build": work, "/build_wheel.py": _DRIVER},
         env=given["environment"],
     )
@@ -88,6 +88,7 @@ def main() -> None:
             f"{given['file']} holds compiled code and has no wheel for {given['foreign']}; "
             "build on that platform, or take it out of [tool.estiba] platforms"
         )
+    root.give_back()
     out = attrs.output(given)
     out.mkdir()
     shutil.move(wheel, out)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import build_root
 import standard_library
 from root import Root
 
@@ -22,9 +23,8 @@ def assemble(
         binds: What else is to be seen where.
     """
     tree = Path(given["tree"])
-    return Root(
-        tree=tree,
-        top=Path.cwd() / "root",
+    return build_root.assemble(
+        tree,
         binds={
             **standard_library.binds(tree, compiler),
             "/opt": Path(given["frame"], "root/opt"),

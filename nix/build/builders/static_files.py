@@ -32,10 +32,10 @@ class Collecting:
         self._folder.mkdir(parents=True)
         self._log = Path.cwd() / "log"
         binds = {"/collected": self._folder, "/collect_static.py": _DRIVER}
-        root = assemble(given, application, compiler, binds)
+        self._root = assemble(given, application, compiler, binds)
         command = ["/opt/venv/bin/python", "-B", "/collect_static.py", "/collected"]
         with self._log.open("wb") as output:
-            self._child = root.popen(command, cwd=APP, output=output)
+            self._child = self._root.popen(command, cwd=APP, output=output)
 
     def finish(self) -> Path:
         """Wait for its end, put the files at their place below `root` and return `out`; leave where it failed."""
@@ -45,6 +45,7 @@ class Collecting:
                 "collectstatic failed; settings must load with build-time values ([tool.estiba] env), "
                 "or set [tool.estiba] static = false"
             )
+        self._root.give_back()
         (self._folder / PLACE).rename(self._out / PLACE)
         place = json.loads((self._out / PLACE).read_text())["static_root"]
         target = self._out / "root" / place.lstrip("/")

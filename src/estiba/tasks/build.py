@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from estiba import config
+from estiba import config, nix
 from estiba.build import LOCK
 from estiba.build import build as build_image
+from estiba.errors import VerificationError
 from estiba.tasks.console import console, leave, task
 from estiba.tasks.options import choose
 
@@ -42,7 +43,7 @@ def build(_: Context, project: str = ".", platform: str = "", json: bool = False
     with console.step("build") as status:
         built = build_image(Path(project), config.load(), platform=platform, on_status=status)
     if json:
-        console.json(built.to_dict())
+        console.json({**built.to_dict(), "hermetic": nix.is_hermetic()})
     else:
         _show(built)
 
@@ -63,6 +64,9 @@ def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = 
     from estiba.verify.proof import rebuild, rebuild_from_source  # noqa: PLC0415 - see _subject
 
     settings = config.load()
+    if not nix.is_hermetic():
+        message = "this store was built in without the sandbox of Nix, so building again would prove nothing"
+        raise VerificationError(message, hint="on a machine with the sandbox: invoke build.verify --image HOST/NAME:TAG")
     with console.step("verify") as status, _subject(image, settings, insecure=insecure) as subject:
         if subject is None:
             proof = rebuild(Path(project), settings, on_status=status)
