@@ -79,11 +79,7 @@ class Config:
 
 
 def load() -> Config:
-    """Read the environment once.
-
-    Raises:
-        ConfigError: A variable holds what is none of its values.
-    """
+    """Read the environment once."""
     home_cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     home_config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     home_state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
@@ -98,7 +94,7 @@ def load() -> Config:
         store=_store(os.environ.get(ENV_STORE, "")),
         color=ENV_NO_COLOR not in os.environ and os.isatty(2),
         interactive=os.isatty(2),
-        sandbox=not _is_without_sandbox(),
+        sandbox=os.environ.get(ENV_SANDBOX) != CONTAINER,
     )
 
 
@@ -107,14 +103,14 @@ def _store(remote: str) -> Path:
 
 
 def environment(**additions: str) -> dict[str, str]:
-    """Return this process's environment with additions, for a child process, which may be Nix."""
-    if _is_without_sandbox():
-        additions.setdefault(ENV_NIX, f"{os.environ.get(ENV_NIX, '')}\n{_WITHOUT_SANDBOX}")
-    return {**os.environ, **additions}
+    """Return this process's environment with additions, for a child process, which may be Nix.
 
-
-def _is_without_sandbox() -> bool:
+    Raises:
+        ConfigError: `ESTIBA_SANDBOX` holds what is none of its values.
+    """
     said = os.environ.get(ENV_SANDBOX, "")
     if said not in ("", CONTAINER):
-        raise ConfigError(ENV_SANDBOX, [f"'{said}' is none of its values"], hint=f"set it to '{CONTAINER}', or not at all")
-    return said == CONTAINER
+        problem = f"'{said}' is none of its values"
+        raise ConfigError(ENV_SANDBOX, [problem], hint=f"set it to '{CONTAINER}', or not at all")
+    without = {ENV_NIX: f"{os.environ.get(ENV_NIX, '')}\n{_WITHOUT_SANDBOX}"} if said else {}
+    return {**os.environ, **without, **additions}

@@ -7,6 +7,7 @@ as the image's user.
 import ctypes
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -52,14 +53,17 @@ class Root(NamedTuple):
             output: A file for what it prints.
         """
         self.prepare()
-        return subprocess.Popen(
-            argv,
-            env={**self.env, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT if output else None,
-            preexec_fn=lambda: self.enter(cwd),  # noqa: PLW1509 - builders have no threads
-        )
+        try:
+            return subprocess.Popen(
+                argv,
+                env={**self.env, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT if output else None,
+                preexec_fn=lambda: self.enter(cwd),  # noqa: PLW1509 - builders have no threads
+            )
+        except subprocess.SubprocessError:
+            sys.exit(f"{argv[0]}: the kernel refuses the namespaces of a root of its own; see docs/troubleshooting.md")
 
     def run(
         self, argv: list[str], *, cwd: str = "/", env: dict[str, str] | None = None, output: IO[bytes] | None = None
