@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from estiba.process import Runner
 
 UNSANDBOXED: Final = Path("/nix/var/nix/estiba-unsandboxed")
-"""The mark of a store that was built in without the sandbox, for its builders too: `nix/build/builders/build_root.py`."""
+"""The mark of a store that was built in without the sandbox; `nix/build/builders/build_root.py` reads it too."""
 
 
 def build(

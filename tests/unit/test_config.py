@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from estiba import config
+from estiba.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = (config.ENV_FLAKE, config.ENV_CACHE, config.ENV_CACHE_KEY, config.ENV_NO_COLOR)
+    own = (config.ENV_FLAKE, config.ENV_CACHE, config.ENV_CACHE_KEY, config.ENV_NO_COLOR, config.ENV_SANDBOX)
     for name in (*own, "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/home/grace")
@@ -68,3 +69,24 @@ def test_keys_and_nix_settings_follow_the_desktop_standard(monkeypatch: pytest.M
 
     assert config.load().nix_conf == Path("/etc/grace/nix/nix.conf")
     assert config.load().cache_key == Path("/run/secrets/key")
+
+
+def test_container_takes_the_sandbox_from_every_nix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is started builds without the sandbox then, and keeps its other settings."""
+    monkeypatch.setenv(config.ENV_NIX, "max-jobs = 2")
+    assert (config.load().sandbox, config.environment()[config.ENV_NIX]) == (True, "max-jobs = 2")
+
+    monkeypatch.setenv(config.ENV_SANDBOX, config.CONTAINER)
+    assert not config.load().sandbox
+    assert config.environment()[config.ENV_NIX] == "max-jobs = 2\nsandbox = false\nbuild-users-group ="
+
+
+def test_other_sandbox_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt value does not pass for one or the other; it is told before anything is started."""
+    monkeypatch.setenv(config.ENV_SANDBOX, "docker")
+    with pytest.raises(ConfigError) as caught:
+        config.environment()
+
+    assert str(caught.value) == (
+        "ESTIBA_SANDBOX: 'docker' is none of its values\n  hint: set it to 'container', or not at all"
+    )

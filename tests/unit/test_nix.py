@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.recording import RecordingRunner
 
-from estiba import nix
+from estiba import config, nix
 from estiba.errors import CommandError
 
 BUILT = json.dumps([{"drvPath": "/nix/store/x.drv", "outputs": {"out": "/nix/store/y-image"}}])
@@ -121,3 +121,33 @@ def test_delete_is_one_command() -> None:
     nix.delete(Path("/nix/store/x-results"), runner=runner)
 
     assert runner.calls == [["nix", "store", "delete", "/nix/store/x-results"]]
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [(["true\n"], True), (["relaxed\n"], True), (["false\n"], False), ([1, "false\n"], False), ([1, "true\n"], True)],
+    ids=["on", "relaxed", "off", "off by an old Nix", "on by an old Nix"],
+)
+def test_hermetic_is_what_the_sandbox_is(tmp_path: Path, answers: list[str | int], *, expected: bool) -> None:
+    """Nix says whether it has its sandbox; before 2.20 the command has another name."""
+    runner = RecordingRunner(*answers)
+
+    assert nix.is_hermetic(tmp_path / "none", runner=runner) is expected
+    asked = [["nix", "config", "show", "sandbox"], ["nix", "show-config", "sandbox"]]
+    assert runner.calls == asked[: len(answers)]
+
+
+def test_store_that_was_built_in_without_the_sandbox_stays_so(tmp_path: Path) -> None:
+    """Its mark counts more than what Nix does now."""
+    (tmp_path / "mark").touch()
+
+    assert not nix.is_hermetic(tmp_path / "mark", runner=RecordingRunner("true\n"))
+
+
+def test_build_without_the_sandbox_marks_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mark is there before the builders look for it."""
+    monkeypatch.setenv(config.ENV_SANDBOX, config.CONTAINER)
+    monkeypatch.setattr(nix, "UNSANDBOXED", tmp_path / "var" / "mark")
+
+    nix.build(".#image", runner=RecordingRunner(BUILT))
+    assert (tmp_path / "var" / "mark").exists()

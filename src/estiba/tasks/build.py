@@ -35,17 +35,23 @@ _PLATFORMS = "`platforms` in [tool.estiba] of pyproject.toml says for which ones
     },
 )
 def build(_: Context, project: str = ".", platform: str = "", json: bool = False) -> None:
-    """Build the image from the lock, offline, and print its digest and layers."""
+    """Build the image from the lock, offline, and print its digest and layers.
+
+    `hermetic` in the JSON object is false where Nix builds without its sandbox, or has in the same store.
+    """
     if platform:
         from estiba import project as projects  # noqa: PLC0415 - a build of all platforms does not wait for it
 
         choose("platform", platform, projects.load(Path(project)).platforms, hint=_PLATFORMS)
+    settings = config.load()
     with console.step("build") as status:
-        built = build_image(Path(project), config.load(), platform=platform, on_status=status)
+        built = build_image(Path(project), settings, platform=platform, on_status=status)
     if json:
         console.json({**built.to_dict(), "hermetic": nix.is_hermetic()})
     else:
         _show(built)
+    if not settings.sandbox:
+        console.say("built without the sandbox of Nix: the same image, but not hermetic")
 
 
 @task(
@@ -59,14 +65,16 @@ def build(_: Context, project: str = ".", platform: str = "", json: bool = False
 def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = False, json: bool = False) -> None:
     """Build the image again elsewhere, and compare.
 
-    Prints that the digest is the same, or what differs and why.
+    Prints that the digest is the same, or what differs and why. Without Nix's sandbox it would prove nothing: refused.
     """
     from estiba.verify.proof import rebuild, rebuild_from_source  # noqa: PLC0415 - see _subject
 
     settings = config.load()
     if not nix.is_hermetic():
-        message = "this store was built in without the sandbox of Nix, so building again would prove nothing"
-        raise VerificationError(message, hint="on a machine with the sandbox: invoke build.verify --image HOST/NAME:TAG")
+        message = "Nix builds here without its sandbox, or has, so building again would prove nothing"
+        raise VerificationError(
+            message, hint="on a machine with the sandbox: invoke build.verify --image HOST/NAME:TAG"
+        )
     with console.step("verify") as status, _subject(image, settings, insecure=insecure) as subject:
         if subject is None:
             proof = rebuild(Path(project), settings, on_status=status)
