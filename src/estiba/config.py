@@ -22,8 +22,9 @@ ENV_CACHE_KEY: Final = "ESTIBA_CACHE_KEY"
 """File with the secret key that signs what is pushed to a binary cache."""
 
 ENV_SANDBOX: Final = "ESTIBA_SANDBOX"
-"""`container` where Nix cannot have its sandbox and nobody may configure the container, else empty; it is of the machine,
-not of the service, whose image is the same either way."""
+"""`container` where Nix cannot have its sandbox and nobody may configure the container, else empty.
+
+It says something of the machine and not of the service, whose image is the same either way."""
 
 ENV_STATE: Final = "ESTIBA_STATE_DIR"
 """Folder for what targets on this machine keep: databases, uploads, logs."""

@@ -1,8 +1,8 @@
 """The root file system of a build: in namespaces, or by chroot(2) where builds run without Nix's sandbox on purpose.
 
-Which of the two is no guess: `ESTIBA_SANDBOX=container` leaves a mark beside the Nix store. No sandboxed build sees that
-file, so none can lose its namespaces unnoticed; and being no input, it is in no derivation's hash, so that both ways make
-the same store paths.
+Which of the two is no guess: `ESTIBA_SANDBOX=container` leaves a mark beside the Nix store. No sandboxed build sees
+that file, so none can lose its namespaces unnoticed; and being no input, it is in no derivation's hash, so that both
+ways make the same store paths.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """A root file system for a superuser without namespaces: copies in place of mounts, chroot(2), and the image's user.
 
-Docker's default capabilities are enough. The programs have neither `/proc` nor pseudo-terminals, and they have the network
-of the machine.
+Docker's default capabilities are enough. The programs have neither `/proc` nor pseudo-terminals, and they have the
+machine's network.
 """
 
 import os
@@ -21,8 +21,8 @@ _WRITABLE_BIT = 0o200
 class CopiedRoot(Root):
     """A root that holds files of its own.
 
-    What the store has is there as hard links, to which the programs, being another user, cannot write. What is bound and
-    can be written to is moved in, with a link in its old place for the builder, until `give_back`.
+    What the store has is there as hard links, to which the programs, being another user, cannot write. What is bound
+    and can be written to is moved in, with a link in its old place for the builder, until `give_back`.
     """
 
     __slots__ = ()
@@ -90,8 +90,8 @@ def _check_rights() -> None:
         os.chroot("/")
     except PermissionError:
         sys.exit(
-            "ESTIBA_SANDBOX=container needs a root user who may call chroot(2), as Docker's default capabilities let him; "
-            "whoever is another user, or has dropped them, needs Nix's sandbox"
+            "ESTIBA_SANDBOX=container needs a root user who may call chroot(2), as with Docker's default capabilities; "
+            "without them only Nix's sandbox is left"
         )
 
 
