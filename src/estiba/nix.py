@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 UNSANDBOXED: Final = Path("/nix/var/nix/estiba-unsandboxed")
 """The mark of a store that was built in without the sandbox; `nix/build/builders/build_root.py` reads it too."""
 
+_NAMESPACES: Final = (
+    *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork"),
+    *("mount", "-t", "proc", "proc", "/proc"),
+)
+
 
 def build(
     *installable: str,
@@ -79,11 +84,15 @@ def is_hermetic(mark: Path = UNSANDBOXED, *, runner: Runner = run) -> bool:
     """
     if mark.exists():
         return False
-    shown = runner(["nix", "config", "show", "sandbox"], check=False)
+    shown = runner(["nix", "config", "show", "--json"], check=False)
     if shown.code != 0:
         # The name of the command before Nix 2.20.
-        shown = runner(["nix", "show-config", "sandbox"])
-    return shown.stdout.strip() != "false"
+        shown = runner(["nix", "show-config", "--json"])
+    settings = json.loads(shown.stdout)
+    if not settings["sandbox"]["value"]:
+        return False
+    # With a fallback, Nix goes without a sandbox that it cannot make, and says nothing; this is what it tries.
+    return not settings["sandbox-fallback"]["value"] or runner(_NAMESPACES, check=False).code == 0
 
 
 def delete(path: Path, *, runner: Runner = run) -> None:

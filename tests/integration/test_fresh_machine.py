@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -51,14 +52,14 @@ def engine(docker_engine: str, machine: FreshMachine) -> Iterator[docker.DockerC
 
 @pytest.fixture
 def inputs(harbour: Path) -> Iterator[Path]:
-    """Make a store that has what the shell and the service are built from, and nothing that was built."""
+    """Make a store that has the tools of the shell, and of the service only what it is built from."""
     with tempfile.TemporaryDirectory(prefix="fresh-store-", dir="/var/tmp") as name:
         shells = f"{harbour_service.FLAKE}#devShells.x86_64-linux.default"
         wanted = {
             *nix.fixed_outputs(shells),
             *nix.fixed_outputs(*build.source_words(harbour, "image", shop_service.settings())),
         }
-        nix.copy(sorted(wanted - set(nix.find_invalid(sorted(wanted)))), Path(name))
+        nix.copy([sys.prefix, *sorted(wanted - set(nix.find_invalid(sorted(wanted))))], Path(name))
         yield Path(name)
 
 

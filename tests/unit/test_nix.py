@@ -123,25 +123,50 @@ def test_delete_is_one_command() -> None:
     assert runner.calls == [["nix", "store", "delete", "/nix/store/x-results"]]
 
 
+def answer(*, sandbox: bool | str, fallback: bool = False) -> str:
+    """Return what `nix config show --json` of Nix 2.26 prints of these settings."""
+    return json.dumps({"sandbox": {"value": sandbox}, "sandbox-fallback": {"value": fallback}})
+
+
 @pytest.mark.parametrize(
     ("answers", "expected"),
-    [(["true\n"], True), (["relaxed\n"], True), (["false\n"], False), ([1, "false\n"], False), ([1, "true\n"], True)],
-    ids=["on", "relaxed", "off", "off by an old Nix", "on by an old Nix"],
+    [
+        ([answer(sandbox=True)], True),
+        ([answer(sandbox="relaxed")], True),
+        ([answer(sandbox=False)], False),
+        ([1, answer(sandbox=False)], False),
+        ([1, answer(sandbox=True)], True),
+        ([answer(sandbox=True, fallback=True), ""], True),
+        ([answer(sandbox=True, fallback=True), 1], False),
+    ],
+    ids=["on", "relaxed", "off", "off in an old Nix", "on in an old Nix", "possible", "impossible"],
 )
 def test_hermetic_is_what_the_sandbox_is(tmp_path: Path, answers: list[str | int], *, expected: bool) -> None:
-    """Nix says whether it has its sandbox; before 2.20 the command has another name."""
+    """Nix says whether it has its sandbox; where it may do without, it is tried whether there can be one."""
     runner = RecordingRunner(*answers)
 
     assert nix.is_hermetic(tmp_path / "none", runner=runner) is expected
-    asked = [["nix", "config", "show", "sandbox"], ["nix", "show-config", "sandbox"]]
-    assert runner.calls == asked[: len(answers)]
+    assert len(runner.calls) == len(answers)
+
+
+def test_hermetic_is_asked_in_the_words_of_old_versions_too(tmp_path: Path) -> None:
+    """Before Nix 2.20 the command has another name; a fallback is tried with the namespaces that the sandbox takes."""
+    runner = RecordingRunner(1, answer(sandbox=True, fallback=True), "")
+    nix.is_hermetic(tmp_path / "none", runner=runner)
+
+    spaces = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork"]
+    assert runner.calls == [
+        ["nix", "config", "show", "--json"],
+        ["nix", "show-config", "--json"],
+        [*spaces, "mount", "-t", "proc", "proc", "/proc"],
+    ]
 
 
 def test_store_that_was_built_in_without_the_sandbox_stays_so(tmp_path: Path) -> None:
     """Its mark counts more than what Nix does now."""
     (tmp_path / "mark").touch()
 
-    assert not nix.is_hermetic(tmp_path / "mark", runner=RecordingRunner("true\n"))
+    assert not nix.is_hermetic(tmp_path / "mark", runner=RecordingRunner(answer(sandbox=True)))
 
 
 def test_build_without_the_sandbox_marks_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
