@@ -99,7 +99,7 @@ def run(
     return completed
 
 
-def replace(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
+def run_interactive(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
     """Run an interactive command on this terminal and return its exit code.
 
     Raises:
@@ -112,7 +112,7 @@ def replace(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: P
         raise MissingProgramError(msg, hint="enter the development shell first: ./nixw develop") from error
 
 
-def become(argv: Sequence[str]) -> NoReturn:
+def exec_program(argv: Sequence[str]) -> NoReturn:
     """Go on as another program, which gets this terminal and its signals as if it had been started there."""
     _log.debug("become: %s", shlex.join(argv))
     sys.stdout.flush()

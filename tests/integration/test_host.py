@@ -18,7 +18,7 @@ from tests.services.harbour import invoke
 from tests.services.sites import MARK
 
 from estiba.demo import traffic
-from estiba.deploy.folder import Folder
+from estiba.deploy.host.state_folder import StateFolder
 from estiba.deploy.logbook import Step
 
 if TYPE_CHECKING:
@@ -271,7 +271,7 @@ def test_logs_of_all_processes_are_in_the_order_of_time(site: Site) -> None:
 
 def test_folders_belong_to_the_processes_only_where_they_must(running: Site) -> None:
     """What the processes have no need to write stays the deploying user's."""
-    owner = Folder.at(running.state)
+    owner = StateFolder.at(running.state)
 
     assert (running.state / "data" / "media").stat().st_uid == owner.uid
     assert (running.state / "profile").stat().st_uid == os.geteuid()

@@ -12,8 +12,8 @@ import pytest
 from estiba import config
 from estiba.demo import traffic
 from estiba.deploy import targets
+from estiba.deploy.host.supervise.runit import until
 from estiba.deploy.logbook import Step
-from estiba.deploy.supervisor import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from tests.services.disk import fill
 
 from estiba import config
-from estiba.deploy.host import Host
+from estiba.deploy.host.target import HostTarget
 from estiba.deploy.targets import find
 from estiba.errors import EstibaError
 from estiba.process import run
@@ -49,7 +49,7 @@ def main(folder: Path, command: str, moment: str, filling: str = "") -> None:
         return run(argv, **options)
 
     target = find(folder, "local", config.load())
-    assert isinstance(target, Host)
+    assert isinstance(target, HostTarget)
     try:
         getattr(replace(target, runner=runner), command)(tell=tell)
     except EstibaError as error:

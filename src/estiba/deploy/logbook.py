@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from estiba.deploy.folder import Folder
+    from estiba.deploy.host.state_folder import StateFolder
 
 _JOURNAL: Final = "journal.json"
 _LOGBOOK: Final = "logbook.jsonl"
@@ -94,7 +94,7 @@ class Record:
 class Logbook:
     """The journal and the logbook in a target's folder."""
 
-    folder: Folder
+    folder: StateFolder
 
     def open(self, record: Record) -> None:
         """Note in the journal what is under way and how far it is."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from estiba.deploy.host.supervise.oneshot import Finished
     from estiba.deploy.logbook import Record
-    from estiba.deploy.task import Ran
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ class Target(Protocol):
         """
         ...
 
-    def manage(self, words: Sequence[str]) -> Ran:
+    def manage(self, words: Sequence[str]) -> Finished:
         """Run a management command of the release that is served, to its end.
 
         Args:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from estiba import project as projects
-from estiba.deploy import settings
-from estiba.deploy.host import Host
+from estiba.deploy.host import settings
+from estiba.deploy.host.target import HostTarget
+from estiba.service import project as projects
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,4 +24,4 @@ def find(folder: Path, name: str, config: Config) -> Target:
     """
     project = projects.load(folder)
     found = settings.load(folder, name, project.targets, state=config.state_dir / project.name)
-    return Host(project=folder, config=config, settings=found)
+    return HostTarget(project=folder, config=config, settings=found)
