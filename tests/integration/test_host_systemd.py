@@ -17,7 +17,7 @@ from tests.services.harbour import build
 
 from estiba.demo import traffic
 from estiba.deploy.host import closure as releases
-from estiba.deploy.host.state_folder import StateFolder
+from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.supervise.runit import until
 from estiba.deploy.host.supervise.systemd import Unit
 
@@ -88,7 +88,7 @@ def test_systemd_looks_after_the_service(harbour: Path, tmp_path: Path) -> None:
 
 def test_user_has_a_unit_of_his_own(harbour: Path, tmp_path: Path) -> None:
     """An ordinary user's supervisor runs under his own manager, again after it died, and goes with the unit."""
-    release = build(harbour, releases.ATTRIBUTE)
+    release = build(harbour, "host")
     with machine.running(tmp_path / "machine") as running:
         user = running.log_in()
         state = user.home / "my state"

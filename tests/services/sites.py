@@ -132,7 +132,9 @@ class Site:
     @property
     def pids(self) -> dict[str, int]:
         """The processes that run, by name."""
-        return {one["name"]: one["pid"] for one in self.status()["processes"] if one["state"] == "up"}
+        status = self.status()
+        up = {one["name"] for one in status["workloads"] if one["state"] == "up"}
+        return {name: pid for name, pid in status["details"]["pids"].items() if name in up}
 
 
 def _line(record: dict[str, Any]) -> str:

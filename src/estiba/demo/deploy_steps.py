@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from estiba.build import release
 from estiba.demo import traffic
 from estiba.demo.build_steps import STATE
 from estiba.demo.report import Outcome
 from estiba.demo.repository import Repository
 from estiba.deploy import targets
-from estiba.deploy.host.settings import DEFAULT
 from estiba.errors import DeployError
 from estiba.process import run
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from estiba.config import Config
     from estiba.demo.report import Report
     from estiba.demo.traffic import Traffic
+    from estiba.deploy.logbook import Record
     from estiba.deploy.target import Target
     from estiba.process import Runner
 
@@ -61,9 +62,8 @@ class DeploySteps:
 
     def deploy(self, note: Note) -> Outcome:
         """Run it on this machine: nginx, gunicorn, worker, scheduler, PostgreSQL and Redis."""
-        target = self._target
-        record = target.deploy(tell=note)
-        self.report.url = target.urls()["page"]
+        record = self._deploy(note)
+        self.report.url = self._target.addresses()["page"]
         return Outcome(note=f"{len(record.migrations)} migrations; {self.report.url} answers")
 
     def smoke(self, _: Note) -> Outcome:
@@ -84,7 +84,7 @@ class DeploySteps:
         self._repository.edit(PAGE, BEFORE, AFTER)
         self._repository.commit("Change a line")
         with self._visitors() as seen:
-            seconds = self._time(lambda: self._target.deploy(tell=note))
+            seconds = self._time(lambda: self._deploy(note))
             self._expect(AFTER)
         return Outcome(note=f"served {seconds:.1f} s after the command; {seen.count} requests, none failed")
 
@@ -92,14 +92,13 @@ class DeploySteps:
         """Release a version whose job fails, and see the version before served again."""
         self._repository.edit(JOBS, JOB, BROKEN_JOB)
         self._repository.commit("Break the job")
-        before = self._target.status().release["digest"]
+        before = self._served
         with self._visitors() as seen:
             self._deploy_broken(note)
             self._expect(AFTER)
         self._repository.revert()
-        status = self._target.status()
-        if not status.is_ready or status.release["digest"] != before:
-            msg = f"release {status.release['number']} is served instead of the one before the broken one"
+        if not self._target.status().is_ready or self._served != before:
+            msg = f"{self._served or 'nothing'} is served instead of the release before the broken one"
             raise DeployError(msg, hint="invoke status")
         return Outcome(note=f"its job failed, so it was taken back; {seen.count} requests, none failed")
 
@@ -117,9 +116,14 @@ class DeploySteps:
         self._target.down(tell=note)
         return Outcome()
 
+    def _deploy(self, note: Note) -> Record:
+        target = self._target
+        manifest = release.build(self.folder, target.contents, self.settings, on_status=note, runner=self.runner)
+        return target.deploy(manifest, tell=note)
+
     def _deploy_broken(self, note: Note) -> None:
         try:
-            self._target.deploy(tell=note)
+            self._deploy(note)
         except DeployError as error:
             last = self._target.status().last
             if last is None or last.result != "taken back":
@@ -153,6 +157,12 @@ class DeploySteps:
         return time.monotonic() - started
 
     @property
+    def _served(self) -> str:
+        """The digest of what is served, or an empty string."""
+        served = self._target.status().release
+        return served.digest if served else ""
+
+    @property
     def _port(self) -> int:
         return urlsplit(self.report.url).port or 80
 
@@ -162,4 +172,4 @@ class DeploySteps:
 
     @property
     def _target(self) -> Target:
-        return targets.find(self.folder, DEFAULT, self.settings)
+        return targets.load(self.folder, targets.DEFAULT, self.settings)

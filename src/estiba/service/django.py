@@ -24,7 +24,7 @@ class Layout:
     wsgi: str
 
 
-def find(folder: Path, manage: str, *, settings: str = "", wsgi: str = "") -> Layout:
+def find_layout(folder: Path, manage: str, *, settings: str = "", wsgi: str = "") -> Layout:
     """Find the settings module in manage.py, and the WSGI application in the settings or beside them.
 
     Args:

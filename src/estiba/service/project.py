@@ -118,7 +118,7 @@ def load(folder: Path) -> Project:
     manage = table.get("manage", "manage.py")
     # Tools are locked in the same way as a service, this repository's own among them; there is nothing of Django then.
     layout = (
-        django.find(folder, manage, settings=table.get("settings", ""), wsgi=table.get("wsgi", ""))
+        django.find_layout(folder, manage, settings=table.get("settings", ""), wsgi=table.get("wsgi", ""))
         if manage
         else django.Layout(settings="", wsgi="")
     )

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.recording import RecordingRunner
-
-from estiba import config
 from tests.unit.lock.test_model import DJANGO, LOCK
 
+from estiba import config
 from estiba.build import flake, oci_image
-from estiba.lock import model
 from estiba.errors import ArtifactError, BuildError, CommandError, ConfigError, StaleLockError
+from estiba.lock import model
 from estiba.process import Completed
 
 if TYPE_CHECKING:

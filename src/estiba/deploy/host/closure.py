@@ -13,9 +13,6 @@ from estiba.errors import DeployError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ATTRIBUTE: Final = "host"
-"""The output of a service's flake."""
-
 _MANIFEST: Final = "host.json"
 _FORMAT: Final = 1
 

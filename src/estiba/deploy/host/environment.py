@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from estiba.deploy.host.closure import HostClosure
     from estiba.deploy.host.settings import Settings
-    from estiba.deploy.host.state_folder import StateFolder
+    from estiba.deploy.host.state.folder import StateFolder
 
 REDIS_ADDRESS: Final = "127.0.0.1"
 REDIS_PASSWORD: Final = "REDIS_PASSWORD"  # noqa: S105 - its name

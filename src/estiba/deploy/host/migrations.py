@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from estiba.deploy.host.closure import HostClosure
     from estiba.deploy.host.processes import Processes
-    from estiba.deploy.host.supervise.oneshot import Finished
     from estiba.deploy.host.supervise.program import Programs
+    from estiba.deploy.target import Finished
 
 _APPLIED: Final = re.compile(r"^ *Applying ([\w.]+)\.\.\. OK", re.MULTILINE)
 _UNUSABLE: Final = 78

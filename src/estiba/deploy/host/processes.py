@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from estiba.deploy.host.closure import HostClosure
-    from estiba.deploy.host.revisions import Revision, RevisionStore
     from estiba.deploy.host.settings import Settings
-    from estiba.deploy.host.state_folder import StateFolder
-    from estiba.deploy.host.supervise.oneshot import Finished
+    from estiba.deploy.host.state.folder import StateFolder
+    from estiba.deploy.host.state.revisions import Revision, RevisionStore
     from estiba.deploy.host.supervise.program import Programs
+    from estiba.deploy.target import Finished
     from estiba.process import Runner
 
 PAIRED: Final = ("web", "worker", "scheduler")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from estiba.deploy.host import evidence, migrations
 from estiba.deploy.host.servers.lifecycle import DATABASES, PROXY
-from estiba.deploy.logbook import Step
 from estiba.errors import DeployError, EstibaError, TargetError
 
 if TYPE_CHECKING:
@@ -17,12 +17,24 @@ if TYPE_CHECKING:
     from estiba.deploy.endpoint import Endpoint
     from estiba.deploy.host.closure import HostClosure
     from estiba.deploy.host.processes import Processes
-    from estiba.deploy.host.revisions import Revision, RevisionStore
+    from estiba.deploy.host.state.revisions import Revision, RevisionStore
     from estiba.deploy.host.supervise.program import Programs
     from estiba.deploy.logbook import Logbook, Record
 
 _PROBE_LIMIT: Final = 30.0
 _FAILURES: Final = (EstibaError, OSError, KeyboardInterrupt)
+
+
+class Step(Enum):
+    """How far a command is; a command that was killed left the last one in the journal."""
+
+    SERVERS = "starting the servers"
+    MIGRATE = "migrating"
+    START = "starting the release"
+    SWITCH = "switching"
+    WORKERS = "replacing the workers"
+    SMOKE = "trying the release"
+    FINISH = "ending the release before"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from estiba.errors import ChoiceError, ConfigError
+from estiba.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-DEFAULT: Final = "local"
-"""The target that needs no settings."""
 
 _NAMES: Final[tuple[type, str]] = (list, "a list of strings")
 _NUMBER: Final[tuple[type, str]] = (int, "a whole number above 0")
@@ -80,24 +77,18 @@ class Settings:
     smoke: tuple[str, ...]
 
 
-def load(folder: Path, name: str, targets: Mapping[str, Mapping[str, Any]], *, state: Path) -> Settings:
-    """Return the settings of one target of the service in a folder.
+def parse(name: str, table: Mapping[str, Any], *, folder: Path, state: Path) -> Settings:
+    """Read the settings of one target.
 
     Args:
-        folder: The service's folder.
         name: The target's.
-        targets: What is written about each.
+        table: What is written about it.
+        folder: The service's folder, which paths are relative to.
         state: Where the service's targets have their folders unless they say otherwise.
 
     Raises:
-        ChoiceError: There is no such target.
-        ConfigError: Its settings have problems; all are listed.
+        ConfigError: They have problems; all are listed.
     """
-    if name != DEFAULT and name not in targets:
-        hint = "pyproject.toml has a table [tool.estiba.targets.NAME] for each but `local`"
-        what = "target"
-        raise ChoiceError(what, name, sorted({DEFAULT, *targets}), hint=hint)
-    table = targets.get(name, {})
     problems = [_unknown(key) for key in table if key not in _KEYS]
     problems += [problem for key, value in table.items() if key in _KEYS for problem in _check(key, value)]
     if "port" in table and table["port"] == table.get("redis-port"):
@@ -132,7 +123,7 @@ def _unknown(key: str) -> str:
 def _check(key: str, value: object) -> list[str]:
     kind, wanted = _KEYS[key]
     entries = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
-    if type(value) is not kind or not all(isinstance(revision, str) for revision in entries):
+    if type(value) is not kind or not all(isinstance(entry, str) for entry in entries):
         return [f"{key!r} must be {wanted}, not {value!r}"]
     if type(value) is int and value < 1:
         return [f"{key!r} must be {wanted}, not {value}"]

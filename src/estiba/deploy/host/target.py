@@ -8,36 +8,38 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from estiba.build.flake import realise
 from estiba.deploy.host import closure as closures
-from estiba.deploy.host import environment
-from estiba.deploy.host.supervise import logs
-from estiba.deploy.host import target_lock
+from estiba.deploy.host import environment, settings
 from estiba.deploy.host.processes import PAIRED, SLOTS, Processes
-from estiba.deploy.host.revisions import RevisionStore
-from estiba.deploy.host.rollout import Rollout
+from estiba.deploy.host.rollout import Rollout, Step
 from estiba.deploy.host.servers import databases, postgresql_tuning
 from estiba.deploy.host.servers.lifecycle import SERVERS
-from estiba.deploy.host.state_folder import StateFolder, is_versioned
+from estiba.deploy.host.state import target_lock
+from estiba.deploy.host.state.folder import StateFolder, is_versioned
+from estiba.deploy.host.state.logbook import FileLogbook
+from estiba.deploy.host.state.revisions import RevisionStore
+from estiba.deploy.host.supervise import logs
 from estiba.deploy.host.supervise.program import Programs
-from estiba.deploy.logbook import Logbook, Record, Step
-from estiba.deploy.target import Process, Report
+from estiba.deploy.logbook import Record
+from estiba.deploy.target import Report, Workload
 from estiba.errors import ChoiceError, DeployError, EstibaError, TargetError
 from estiba.process import run
+from estiba.release_manifest import Contents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from estiba.config import Config
     from estiba.deploy.host.closure import HostClosure
-    from estiba.deploy.host.revisions import Revision
     from estiba.deploy.host.settings import Settings
-    from estiba.deploy.host.supervise.oneshot import Finished
+    from estiba.deploy.host.state.revisions import Revision
+    from estiba.deploy.target import Finished
     from estiba.process import Runner
+    from estiba.release_manifest import ReleaseManifest
+    from estiba.service.project import Project
 
 _log = logging.getLogger(__name__)
-_RESULT: Final = ".estiba/host"
 _COMMAND_LIMIT: Final = 60.0
 """Seconds that a management command may take."""
 
@@ -61,19 +63,27 @@ class HostTarget:
     settings: Settings
     runner: Runner = run
 
-    def deploy(self, *, tell: Callable[[str], None], contract: bool = False) -> Record:
+    @classmethod
+    def load(cls, name: str, table: Mapping[str, Any], project: Project, config: Config) -> HostTarget:
+        """Make a target from its settings.
+
+        Raises:
+            ConfigError: They have problems.
+        """
+        found = settings.parse(name, table, folder=project.folder, state=config.state_dir / project.name)
+        return cls(project=project.folder, config=config, settings=found)
+
+    @property
+    def contents(self) -> Contents:
+        """See `Target.contents`."""
+        return Contents.HOST
+
+    def deploy(self, manifest: ReleaseManifest, *, tell: Callable[[str], None], contract: bool = False) -> Record:
         """See `Target.deploy`."""
         with self._locked("deploy", tell) as rollout:
             rollout.contract = contract
             self._refuse_full()
-            tell("building")
-            link = self.project / _RESULT
-            link.parent.mkdir(exist_ok=True)
-            path = realise(self.project, closures.ATTRIBUTE, self.config, out_link=link, on_status=tell)
-            if not path.exists():
-                msg = f"the release's programs lie in {self.config.store}, and start only where {path} is in place"
-                raise TargetError(msg, hint="run the command inside ./nixw develop")
-            closure = closures.load(path)
+            closure = self._closure(manifest)
             self._refuse_unfit(closure)
             current = self._revisions.current()
             if current and current.closure.path == closure.path and self._is_as_wanted(current):
@@ -122,27 +132,24 @@ class HostTarget:
         """See `Target.status`."""
         current = self._revisions.current() if self._folder.path.exists() else None
         records = self._logbook.records()
-        release = (
-            {
-                "digest": str(current.closure.digest),
-                "generation": current.generation,
-                "number": current.number,
-                "path": str(current.closure.path),
-                "revision": current.closure.revision,
-                "version": current.closure.version,
-            }
-            if current
-            else {}
-        )
+        closure = current.closure if current else None
         return Report(
             target=self.settings.name,
-            service=current.closure.service if current else "",
+            kind="host",
+            service=closure.service if closure else "",
             is_ready=bool(current) and self._processes.endpoint().is_ready(self.settings.ready),
-            release=release,
-            processes=tuple(self._workloads(current)),
-            urls=self.urls() if current else {},
+            release=current.to_release() if current else None,
+            workloads=tuple(self._workloads(current)),
+            addresses=self.addresses() if current else {},
             last=records[-1] if records else None,
             notes=tuple(self._notes(current)),
+            details={
+                "generation": current.generation if current else 0,
+                "path": str(closure.path) if closure else "",
+                "pids": {
+                    slot: status.pid for slot in SLOTS if (status := self._processes.runit.status(slot)) and status.pid
+                },
+            },
         )
 
     def logs(self, *, tail: int, process: str, follow: bool) -> Iterator[str]:
@@ -159,8 +166,8 @@ class HostTarget:
         if follow:
             yield from logs.follow(folder, slots)
 
-    def urls(self) -> dict[str, str]:
-        """See `Target.urls`."""
+    def addresses(self) -> dict[str, str]:
+        """See `Target.addresses`."""
         if not self._folder.path.exists():
             msg = "nothing was deployed here yet"
             raise DeployError(msg, hint="invoke deploy")
@@ -170,6 +177,20 @@ class HostTarget:
         if endpoint.has(self.settings.ready):
             pages["ready"] = self.settings.ready
         return {name: f"http://{endpoint.host}{page}" for name, page in pages.items()}
+
+    def _closure(self, manifest: ReleaseManifest) -> HostClosure:
+        """Return what of a release runs here.
+
+        Raises:
+            TargetError: It has nothing for a host, or what it has is not in this machine's store.
+        """
+        if manifest.host is None:
+            msg = f"the release {manifest.version} of {manifest.service} was built without what a host runs"
+            raise TargetError(msg, hint="invoke deploy builds it")
+        if not manifest.host.exists():
+            msg = f"the release's programs lie in {self.config.store}, and start only where {manifest.host} is in place"
+            raise TargetError(msg, hint="run the command inside ./nixw develop")
+        return closures.load(manifest.host)
 
     @property
     def _folder(self) -> StateFolder:
@@ -184,8 +205,8 @@ class HostTarget:
         return Processes(folder=self._folder, settings=self.settings, revisions=self._revisions, runner=self.runner)
 
     @property
-    def _logbook(self) -> Logbook:
-        return Logbook(folder=self._folder)
+    def _logbook(self) -> FileLogbook:
+        return FileLogbook(folder=self._folder)
 
     def _programs(self, closure: HostClosure) -> Programs:
         env = environment.build(self.settings, self._folder, closure, self._processes.port())
@@ -307,7 +328,7 @@ class HostTarget:
             self._processes.start(current, programs)
         rollout.settle(current, None)
 
-    def _workloads(self, current: Revision | None) -> Iterator[Process]:
+    def _workloads(self, current: Revision | None) -> Iterator[Workload]:
         """Yield what should run, and what else does."""
         wanted = set(SERVERS) if current else set()
         if current:
@@ -316,10 +337,9 @@ class HostTarget:
             status = self._processes.runit.status(slot)
             if slot in wanted or (status and status.state != "down"):
                 state = status.state if status else "down"
-                yield Process(
+                yield Workload(
                     name=slot,
                     state=state if slot in wanted or state != "up" else "finishing",
-                    pid=status.pid if status else 0,
                     seconds=max(0, int(time.time() - status.since)) if status else 0,
                 )
 

@@ -205,11 +205,11 @@ def _find_gaps(study: Study, seen: Survey) -> None:
     if study.pyproject and "name" not in study.pyproject.get("project", {}):
         study.undecided.append("no [project] name in pyproject.toml: the image is called service")
     has_commands = bool(study.pyproject.get("tool", {}).get(_TOOL, {}).get("prepare"))
-    study.undecided += frontend.find(study.folder, seen, has_commands=has_commands)
+    study.undecided += frontend.find_builders(study.folder, seen, has_commands=has_commands)
     study.undecided += [
         f"{place} makes or opens a file while the settings load ({what}), and /app is read-only in a build and where"
         " the service runs: use /tmp, or let a variable turn it off"
-        for place, what in loading.find(seen)
+        for place, what in loading.find_file_access(seen)
     ]
     if seen.sources[-1].name != study.settings["settings"]:
         return

@@ -60,7 +60,7 @@ class Choice:
         return {name: value for name, value in {**self.condition, **wanted}.items() if given.get(name) != value}
 
 
-def find(seen: Survey) -> tuple[Choice, ...]:
+def find_databases(seen: Survey) -> tuple[Choice, ...]:
     """Return all places where settings choose their default database, the one that asks for least first."""
     finder = _Finder(values=_assigned(seen))
     for source in seen.sources:

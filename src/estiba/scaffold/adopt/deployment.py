@@ -58,7 +58,7 @@ def find_database(study: Study, seen: Survey) -> bool:
 
     Where they name a database that the environment cannot change, settings of their own are written for the service.
     """
-    choices = database.find(seen)
+    choices = database.find_databases(seen)
     if not choices:
         if "DATABASES" in seen.names:
             study.undecided.append("DATABASES cannot be read here: see to it that it is what DATABASE_URL names")

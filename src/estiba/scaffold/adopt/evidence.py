@@ -71,7 +71,7 @@ def find_modules(study: Study) -> Survey:
     seen = survey(root, settings, top=study.folder)
     study.undecided += [f"the settings import {missing}, which is not there" for missing in seen.missing]
     try:
-        wsgi = django.find(study.folder, manage, settings=settings, wsgi=seen.constant("WSGI_APPLICATION")).wsgi
+        wsgi = django.find_layout(study.folder, manage, settings=settings, wsgi=seen.constant("WSGI_APPLICATION")).wsgi
     except ConfigError:
         wsgi = ".".join(next(iter(servers), "").removesuffix(".py").split("/")) + ":application"
     if wsgi == ":application":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _FOREIGN: Final = frozenset({"node_modules", "site-packages", "venv"})
 
 
-def find(folder: Path, seen: Survey, *, has_commands: bool = False) -> Iterator[str]:
+def find_builders(folder: Path, seen: Survey, *, has_commands: bool = False) -> Iterator[str]:
     """Yield what somebody has to see to, since a build does it only where it is told to.
 
     Args:

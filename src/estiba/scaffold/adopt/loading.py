@@ -15,7 +15,7 @@ _MAKING: Final = ("mkdir", "makedirs", "touch", "write_bytes", "write_text")
 _HANDLERS: Final = ("FileHandler", "TimedRotatingFileHandler", "RotatingFileHandler")
 
 
-def find(seen: Survey) -> Iterator[tuple[str, str]]:
+def find_file_access(seen: Survey) -> Iterator[tuple[str, str]]:
     """Yield where settings open a database in a file or write to files, `file:line`, and what does."""
     for source in seen.sources:
         finder = _Finder()

@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.deploy.host.test_revisions import make
+from tests.unit.deploy.host.state.test_revisions import make
 
 from estiba.deploy.host import environment, settings
-from estiba.deploy.host.state_folder import StateFolder
+from estiba.deploy.host.state.folder import StateFolder
 from estiba.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def test_redis_with_a_port_is_found_by_it(tmp_path: Path) -> None:
     folder.prepare()
     closure = make(tmp_path / "one")
     found = [
-        environment.build(settings.load(tmp_path, "local", {"local": table}, state=tmp_path), folder, closure, 8000)
+        environment.build(settings.parse("local", table, folder=tmp_path, state=tmp_path), folder, closure, 8000)
         for table in ({}, {"redis-port": 6379})
     ]
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.recording import RecordingRunner
 from tests.unit.deploy.host.servers.test_lifecycle import running
-from tests.unit.deploy.host.test_revisions import make
+from tests.unit.deploy.host.state.test_revisions import make
 
 from estiba.deploy.host import settings
 from estiba.deploy.host.processes import Processes
-from estiba.deploy.host.revisions import RevisionStore
-from estiba.deploy.host.state_folder import StateFolder
+from estiba.deploy.host.state.folder import StateFolder
+from estiba.deploy.host.state.revisions import RevisionStore
 from estiba.deploy.host.supervise.program import Programs
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def processes(tmp_path: Path, port: int) -> Processes:
     folder = StateFolder.at(tmp_path / "state")
     folder.prepare()
     revisions = RevisionStore(folder=folder, runner=RecordingRunner())
-    found = settings.load(tmp_path, "local", {"local": {"port": port}}, state=tmp_path)
+    found = settings.parse("local", {"port": port}, folder=tmp_path, state=tmp_path)
     return Processes(folder=folder, settings=found, revisions=revisions, runner=RecordingRunner())
 
 

@@ -5,15 +5,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.recording import RecordingRunner
-from tests.unit.deploy.host.test_revisions import make
+from tests.unit.deploy.host.state.test_revisions import make
 
 from estiba.deploy.host import settings
 from estiba.deploy.host.processes import Processes
-from estiba.deploy.host.revisions import RevisionStore
-from estiba.deploy.host.rollout import Rollout
-from estiba.deploy.host.state_folder import StateFolder
+from estiba.deploy.host.rollout import Rollout, Step
+from estiba.deploy.host.state.folder import StateFolder
+from estiba.deploy.host.state.logbook import FileLogbook
+from estiba.deploy.host.state.revisions import RevisionStore
 from estiba.deploy.host.supervise.program import Programs
-from estiba.deploy.logbook import Logbook, Record, Step
+from estiba.deploy.logbook import Record
 from estiba.errors import DeployError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def rollout(tmp_path: Path) -> Rollout:
     folder.prepare()
     runner = RecordingRunner(1)
     revisions = RevisionStore(folder=folder, runner=runner)
-    found = settings.load(tmp_path, "local", {}, state=tmp_path)
+    found = settings.parse("local", {}, folder=tmp_path, state=tmp_path)
 
     def describe(closure: HostClosure) -> Programs:
         return Programs(folder=folder, closure=closure, env={}, memory={})
@@ -37,7 +38,7 @@ def rollout(tmp_path: Path) -> Rollout:
     return Rollout(
         processes=Processes(folder=folder, settings=found, revisions=revisions, runner=runner),
         revisions=revisions,
-        logbook=Logbook(folder=folder),
+        logbook=FileLogbook(folder=folder),
         programs=describe,
         record=replace(Record.begin("deploy"), step=Step.SMOKE.name.lower()),
         tell=lambda _: None,

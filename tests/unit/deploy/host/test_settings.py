@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from estiba.deploy.host import settings
-from estiba.errors import ChoiceError, ConfigError
+from estiba.errors import ConfigError
 
 SERVICE = Path("/srv/shop")
 STATE = Path("/var/lib/shop")
@@ -14,12 +14,12 @@ STATE = Path("/var/lib/shop")
 
 def load(name: str = "local", **table: object) -> settings.Settings:
     """Read the settings of one target."""
-    return settings.load(SERVICE, name, {"local": table}, state=STATE)
+    return settings.parse(name, table, folder=SERVICE, state=STATE)
 
 
 def test_local_needs_no_settings() -> None:
     """Everything has a default, and the data is not in the service's folder."""
-    found = settings.load(SERVICE, "local", {}, state=STATE)
+    found = settings.parse("local", {}, folder=SERVICE, state=STATE)
 
     assert found.folder == STATE / "local"
     assert (found.address, found.port, found.keep, found.memory) == ("127.0.0.1", 0, 5, 0)
@@ -76,9 +76,3 @@ def test_wrong_settings_are_named(table: dict[str, Any], problem: str) -> None:
 
     assert caught.value.problems == (problem,)
     assert caught.value.where == "pyproject.toml [tool.estiba.targets.local]"
-
-
-def test_unknown_target_names_the_known_ones() -> None:
-    """A typing error in `--target` is answered with what there is."""
-    with pytest.raises(ChoiceError, match="no target 'stagign'; there is local, staging; did you mean 'staging'"):
-        settings.load(SERVICE, "stagign", {"staging": {}}, state=STATE)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.recording import RecordingRunner
-from tests.unit.deploy.host import test_revisions as closures
+from tests.unit.deploy.host.state import test_revisions
 
 from estiba import config
 from estiba.deploy.host import settings
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def make(service: Path, **table: object) -> HostTarget:
     """Return the target of a service."""
     service.mkdir()
-    found = settings.load(service, "local", {"local": table}, state=service.parent)
+    found = settings.parse("local", table, folder=service, state=service.parent)
     return HostTarget(project=service, config=config.load(), settings=found, runner=RecordingRunner())
 
 
@@ -38,7 +38,7 @@ def test_target_without_a_deployment_has_no_addresses(tmp_path: Path) -> None:
     host = make(tmp_path / "shop")
 
     with pytest.raises(DeployError, match="nothing was deployed here yet"):
-        host.urls()
+        host.addresses()
 
     assert not host.settings.folder.exists()
 
@@ -47,7 +47,7 @@ def test_release_that_does_not_come_up_again_is_in_the_logbook(tmp_path: Path) -
     """As after a restart of the machine with something broken: the command did nothing new, and failed all the same."""
     host = make(tmp_path / "shop", folder="../state")
     host._folder.claim(host.project)
-    current = host._revisions.add(closures.make(tmp_path / "one"))
+    current = host._revisions.add(test_revisions.make(tmp_path / "one"))
 
     with pytest.raises(OSError, match="bin/start"), host._locked("deploy", tell=lambda _: None) as rollout:
         host._confirm(rollout, current)

@@ -77,7 +77,7 @@ def test_target_gets_what_the_settings_read(tmp_path: Path) -> None:
     """Variables with which the settings find PostgreSQL are set for this machine, and it can be deployed to."""
     reads = "import os\nDATABASES = {'default': {'ENGINE': os.environ['DB_ENGINE'], 'NAME': os.environ['DB_NAME']}}\n"
     made = adopt(harbour(tmp_path, **{"harbour/settings.py": SETTINGS + reads + "KEY = os.environ['API_KEY']\n"}))
-    found = settings.load(tmp_path, "local", project.load(tmp_path).targets, state=tmp_path)
+    found = settings.parse("local", project.load(tmp_path).targets.get("local", {}), folder=tmp_path, state=tmp_path)
 
     assert found.env == {"DB_ENGINE": "django.db.backends.postgresql"}
     assert "before `invoke deploy`, set API_KEY in [tool.estiba.targets.local.env]" in made.undecided[-1]
@@ -98,7 +98,7 @@ def test_page_to_try_is_chosen(tmp_path: Path, routes: str, smoke: list[str], to
     text = SETTINGS + 'ROOT_URLCONF = "harbour.urls"\n'
     folder = harbour(tmp_path, **{"harbour/settings.py": text, "harbour/urls.py": f"urlpatterns = [{routes}]\n"})
     made = adopt(folder)
-    found = settings.load(folder, "local", project.load(folder).targets, state=tmp_path)
+    found = settings.parse("local", project.load(folder).targets.get("local", {}), folder=folder, state=tmp_path)
 
     assert (list(found.smoke), len(made.undecided)) == (smoke, told)
 
@@ -148,7 +148,9 @@ def test_extensions_are_found(tmp_path: Path) -> None:
     folder = harbour(tmp_path, **files)
     adopt(folder)
 
-    assert settings.load(folder, "local", project.load(folder).targets, state=tmp_path).extensions == (
+    assert settings.parse(
+        "local", project.load(folder).targets.get("local", {}), folder=folder, state=tmp_path
+    ).extensions == (
         "bloom",
         "earthdistance",
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def opened(folder: Path, text: str) -> list[tuple[str, str]]:
     """Return where settings write to files, and what does."""
     (folder / "conf.py").write_text(text)
-    return list(loading.find(survey(folder, "conf")))
+    return list(loading.find_file_access(survey(folder, "conf")))
 
 
 @pytest.mark.parametrize(

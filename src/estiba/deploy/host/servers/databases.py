@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from estiba.deploy.host.closure import HostClosure
-    from estiba.deploy.host.state_folder import StateFolder
+    from estiba.deploy.host.state.folder import StateFolder
     from estiba.deploy.host.supervise.program import Programs
 
 _SUPERUSER: Final = "postgres"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from estiba.deploy.host.state_folder import StateFolder
+    from estiba.deploy.host.state.folder import StateFolder
     from estiba.deploy.host.supervise.program import Programs
     from estiba.deploy.host.supervise.runit import Runit
     from estiba.process import Runner

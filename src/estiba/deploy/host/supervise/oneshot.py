@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from estiba.deploy.target import Finished
 from estiba.process import run_limited
 
 if TYPE_CHECKING:
@@ -15,27 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from estiba.deploy.host.closure import HostClosure
-    from estiba.deploy.host.state_folder import StateFolder
+    from estiba.deploy.host.state.folder import StateFolder
 
 _LOG_LIMIT: Final = 2**22
 """Bytes from which on a log is put aside, in place of the one before it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """How a task ended: its exit code, None where it took too long, and what it printed."""
-
-    code: int | None
-    output: str
-
-    @property
-    def has_passed(self) -> bool:
-        """Whether it succeeded."""
-        return self.code == 0
-
-    def tail(self, lines: int = 20) -> str:
-        """Return the end of what it printed."""
-        return "\n".join(self.output.splitlines()[-lines:])
 
 
 def run(

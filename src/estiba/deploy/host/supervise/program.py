@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from estiba.deploy.host.closure import Files, HostClosure
-    from estiba.deploy.host.state_folder import StateFolder
+    from estiba.deploy.host.state.folder import StateFolder
 
 POSTGRESQL_DATA: Final = "/srv/postgresql"
 REDIS_SETTINGS: Final = "redis.conf"

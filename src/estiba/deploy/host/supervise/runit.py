@@ -20,7 +20,7 @@ from estiba.process import spawn
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from estiba.deploy.host.state_folder import StateFolder
+    from estiba.deploy.host.state.folder import StateFolder
     from estiba.deploy.host.supervise.systemd import Unit
 
 LOG_BYTES: Final = 4_000_000

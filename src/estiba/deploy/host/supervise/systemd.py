@@ -13,7 +13,7 @@ from estiba.errors import CommandError, MissingProgramError
 from estiba.process import run
 
 if TYPE_CHECKING:
-    from estiba.deploy.host.state_folder import StateFolder
+    from estiba.deploy.host.state.folder import StateFolder
     from estiba.process import Runner
 
 _SHIPPED: Final = Path(__file__).parent / "units"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from estiba.deploy.host.servers import databases
-from estiba.deploy.host.state_folder import StateFolder
+from estiba.deploy.host.state.folder import StateFolder
 from estiba.errors import TargetError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from tests.recording import RecordingRunner
 from estiba.deploy.host.closure import Files, HostClosure
 from estiba.deploy.host.processes import SLOTS
 from estiba.deploy.host.servers.lifecycle import Servers
-from estiba.deploy.host.state_folder import StateFolder
+from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.supervise.program import Programs
 from estiba.deploy.host.supervise.runit import Runit
 from estiba.digest import Digest

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from estiba.deploy.host.servers import socket_handover
-from estiba.deploy.host.state_folder import StateFolder
+from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.supervise.runit import until
 from estiba.process import spawn
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from tests.unit.deploy.host.test_revisions import make
+from tests.unit.deploy.host.state.test_revisions import make
 
-from estiba.deploy.host.state_folder import StateFolder
+from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.supervise import oneshot
 
 if TYPE_CHECKING:

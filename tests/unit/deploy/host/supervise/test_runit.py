@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from estiba.deploy.host.state_folder import StateFolder
+from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.supervise.runit import Runit, Status, until
 from estiba.errors import DeployError
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.recording import RecordingRunner
 
-from estiba.deploy.host.state_folder import StateFolder
+from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.supervise.systemd import Unit, escape
 from estiba.errors import MissingProgramError
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from estiba.deploy.host import migrations, target_lock
-from estiba.deploy.host.state_folder import StateFolder
-from estiba.deploy.logbook import Logbook, Record
+from estiba.deploy.host import migrations
+from estiba.deploy.host.state import target_lock
+from estiba.deploy.host.state.folder import StateFolder
+from estiba.deploy.host.state.logbook import FileLogbook
+from estiba.deploy.logbook import Record
 from estiba.errors import BusyError
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def folder(tmp_path: Path) -> StateFolder:
 
 def test_journal_is_open_until_the_logbook_has_the_line(folder: StateFolder) -> None:
     """What is under way is in the journal, what is over is in the logbook."""
-    logbook, record = Logbook(folder=folder), Record.begin("deploy")
+    logbook, record = FileLogbook(folder=folder), Record.begin("deploy")
     logbook.open(record)
     assert logbook.interrupted() == record
 
@@ -48,7 +50,7 @@ def test_journal_is_open_until_the_logbook_has_the_line(folder: StateFolder) -> 
 
 def test_logs_and_reasons_are_not_for_everybody(folder: StateFolder) -> None:
     """The reason of a failure has lines of a log in it, and so has the evidence."""
-    Logbook(folder=folder).close(Record.begin("deploy").end("failed", reason="password=secret"))
+    FileLogbook(folder=folder).close(Record.begin("deploy").end("failed", reason="password=secret"))
 
     assert stat.S_IMODE((folder.path / "logbook.jsonl").stat().st_mode) == 0o600
     assert stat.S_IMODE((folder.path / "evidence").stat().st_mode) == 0o700
@@ -56,7 +58,7 @@ def test_logs_and_reasons_are_not_for_everybody(folder: StateFolder) -> None:
 
 def test_line_that_was_cut_short_is_left_out(folder: StateFolder) -> None:
     """A disk that was full for a while does not cost the whole logbook."""
-    logbook, record = Logbook(folder=folder), Record.begin("down").end("down")
+    logbook, record = FileLogbook(folder=folder), Record.begin("down").end("down")
     logbook.close(record)
     with (folder.path / "logbook.jsonl").open("a") as file:
         file.write('{"command": "dep')

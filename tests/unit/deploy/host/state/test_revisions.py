@@ -9,8 +9,8 @@ import pytest
 from tests.recording import RecordingRunner
 
 from estiba.deploy.host import closure as closures
-from estiba.deploy.host.revisions import RevisionStore
-from estiba.deploy.host.state_folder import StateFolder
+from estiba.deploy.host.state.folder import StateFolder
+from estiba.deploy.host.state.revisions import RevisionStore
 from estiba.errors import DeployError, TargetError
 from estiba.nix import commands as nix
 

@@ -14,7 +14,7 @@ from estiba.errors import BusyError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from estiba.deploy.host.state_folder import StateFolder
+    from estiba.deploy.host.state.folder import StateFolder
 
 _FILE: Final = "lock"
 _TRIES: Final = 10

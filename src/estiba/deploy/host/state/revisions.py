@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from estiba.deploy.host import closure as closures
 from estiba.deploy.host.supervise.program import WEB_SOCKET
+from estiba.deploy.target import Release
 from estiba.nix import commands as nix
 from estiba.process import run
 
 if TYPE_CHECKING:
     from estiba.deploy.host.closure import HostClosure
-    from estiba.deploy.host.state_folder import StateFolder
+    from estiba.deploy.host.state.folder import StateFolder
     from estiba.process import Runner
 
 
@@ -38,6 +39,11 @@ class Revision:
     closure: HostClosure
     generation: int
     trail: tuple[int, ...] = ()
+
+    def to_release(self) -> Release:
+        """Return it as every kind of target describes what it serves."""
+        closure = self.closure
+        return Release(number=self.number, digest=str(closure.digest), version=closure.version, commit=closure.revision)
 
     @property
     def side(self) -> str:
