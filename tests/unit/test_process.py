@@ -34,6 +34,18 @@ def test_child_that_ignores_its_input_is_fine() -> None:
     assert run(python("pass"), stdin="x" * 1_000_000).code == 0
 
 
+def test_listener_that_fails_stops_no_child() -> None:
+    """A child that goes on talking ends as it would have, and then the listener's error is raised."""
+
+    def listen(_: str) -> None:
+        msg = "no space"
+        raise OSError(msg)
+
+    talk = "import sys; [print('x' * 1000, file=sys.stderr) for _ in range(2000)]; print('done')"
+    with pytest.raises(OSError, match="no space"):
+        run(python(talk), on_line=listen)
+
+
 def test_another_program_takes_the_place() -> None:
     """Signals of the terminal reach the other program itself, for it is this same process."""
     say = "import os; print(os.getpid(), flush=True)"

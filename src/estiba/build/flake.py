@@ -6,6 +6,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Final
 
+from estiba import files
 from estiba.build.explain import explain
 from estiba.digest import Digest
 from estiba.errors import BuildError, CommandError, ConfigError
@@ -116,8 +117,7 @@ def lock_inputs(folder: Path, config: Config, *, options: Sequence[str] = (), ru
         except CommandError as error:
             raise BuildError(error.tail, hint="look at flake.nix") from error
         path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(locks, indent=2, sort_keys=True))
-        path.chmod(0o644)
+        files.write(path, json.dumps(locks, indent=2, sort_keys=True), mode=0o644)
     return path
 
 

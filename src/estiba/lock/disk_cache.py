@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from estiba.files import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def cached(path: Path, find: Callable[[], str]) -> str:
@@ -16,8 +17,5 @@ def cached(path: Path, find: Callable[[], str]) -> str:
         return path.read_text(encoding="utf-8")
     text = find()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-        made = Path(scratch, path.name)
-        made.write_text(text, encoding="utf-8")
-        made.replace(path)
+    write(path, text)
     return text

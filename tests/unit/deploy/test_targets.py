@@ -23,7 +23,9 @@ def load(folder: Path, name: str, settings: str = "") -> Target:
     """Return a target of a service with settings for its targets."""
     text = f"[project]\nname = 'shop'\ndependencies = ['django']\n{settings}"
     return targets.load(
-        site(folder / "shop", **{"pyproject.toml": text}), name, dataclasses.replace(config.load(), state_dir=folder / "state")
+        site(folder / "shop", **{"pyproject.toml": text}),
+        name,
+        dataclasses.replace(config.load(), state_dir=folder / "state"),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from estiba.deploy.endpoint import Endpoint
 from estiba.deploy.host.environment import REDIS_ADDRESS
 from estiba.deploy.host.servers import lifecycle, ports
 from estiba.deploy.host.servers.lifecycle import PROXY, SERVERS, Servers
@@ -13,6 +12,7 @@ from estiba.deploy.host.supervise import oneshot
 from estiba.deploy.host.supervise.runit import Runit, until
 from estiba.deploy.host.supervise.systemd import Unit
 from estiba.digest import Digest
+from estiba.endpoint import Endpoint
 from estiba.errors import DeployError
 from estiba.process import run
 

@@ -14,12 +14,12 @@ from estiba.errors import DeployError, EstibaError, TargetError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from estiba.deploy.endpoint import Endpoint
     from estiba.deploy.host.closure import HostClosure
     from estiba.deploy.host.processes import Processes
     from estiba.deploy.host.state.revisions import Revision, RevisionStore
     from estiba.deploy.host.supervise.program import Programs
     from estiba.deploy.logbook import Logbook, Record
+    from estiba.endpoint import Endpoint
 
 _PROBE_LIMIT: Final = 30.0
 _FAILURES: Final = (EstibaError, OSError, KeyboardInterrupt)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
 import time
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from estiba.digest import Digest
 from estiba.errors import CommandError, ResolutionError
+from estiba.files import lock
 from estiba.lock.debian import sources
 from estiba.process import run
 
@@ -125,8 +125,7 @@ def pretend(root: AptRoot, arch: str, *, status: str, installed: str = "", prefe
 @contextmanager
 def exclusive(root: AptRoot) -> Iterator[None]:
     """Keep other processes out of the root for as long as the block runs; wait for them first."""
-    with (root.folder / "busy").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with lock(root.folder / "busy", wait=True):
         yield
 
 

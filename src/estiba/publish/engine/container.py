@@ -12,6 +12,7 @@ import docker
 import docker.errors
 import requests
 
+from estiba.endpoint import Endpoint
 from estiba.errors import EngineError
 from estiba.publish.connection import describe_failure
 
@@ -72,11 +73,14 @@ def wait(url: str, *, seconds: float) -> int:
     Raises:
         EngineError: It does not within the time.
     """
+    host, _, path = url.removeprefix("http://").partition("/")
+    address, _, port = host.partition(":")
+    endpoint = Endpoint(host=host, address=address, port=int(port))
     deadline = time.monotonic() + seconds
     last = "no answer"
     while time.monotonic() < deadline:
         try:
-            status = _ask(url)
+            status = endpoint.ask(f"/{path}").status
         except (OSError, http.client.HTTPException) as error:
             last = describe_failure(error)
         else:
@@ -110,14 +114,3 @@ def _find_port() -> int:
     with socket.socket() as probe:
         probe.bind((_ADDRESS, 0))
         return int(probe.getsockname()[1])
-
-
-def _ask(url: str) -> int:
-    # Not through urllib: a proxy of the environment has no way to this machine's loopback address.
-    host, _, path = url.removeprefix("http://").partition("/")
-    connection = http.client.HTTPConnection(host, timeout=5)
-    try:
-        connection.request("GET", f"/{path}")
-        return connection.getresponse().status
-    finally:
-        connection.close()

@@ -8,10 +8,10 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from estiba.deploy.endpoint import dial
 from estiba.deploy.host.environment import REDIS_PASSWORD
 from estiba.deploy.host.supervise import oneshot
 from estiba.deploy.host.supervise.program import POSTGRESQL_DATA, REDIS_SETTINGS
+from estiba.endpoint import dial
 from estiba.errors import DeployError, TargetError
 from estiba.service.variables import DATABASE
 

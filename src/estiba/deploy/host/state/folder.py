@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from estiba import files
 from estiba.errors import TargetError
 
 UID: Final = 10001
@@ -106,19 +107,7 @@ class StateFolder:
         """Write text in the same way; a file that has it already is left alone."""
         if path.exists() and path.read_text(encoding="utf-8") == text:
             return
-        made = path.with_name(f".{path.name}.new")
-        made.unlink(missing_ok=True)
-        try:
-            with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:
-            made.unlink(missing_ok=True)
-            raise
-        if self.user is not None:
-            os.chown(made, self.uid, self.gid)
-        made.replace(path)
+        files.write(path, text, owner=(self.uid, self.gid) if self.user is not None else None)
 
     def link(self, path: Path, target: str | Path) -> None:
         """Make a symbolic link, in place of the one that is there, at once."""

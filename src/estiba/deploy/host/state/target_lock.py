@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.errors import BusyError
+from estiba.files import lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from estiba.deploy.host.state.folder import StateFolder
 
@@ -32,43 +33,37 @@ def acquire(folder: StateFolder, owner: Mapping[str, Any]) -> Iterator[None]:
     Raises:
         BusyError: Another command works on it; says which and whose.
     """
-    file = os.open(folder.path / _FILE, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        _lock(file)
+    with ExitStack() as stack:
+        file = _enter(stack, folder.path / _FILE)
         os.ftruncate(file, 0)
         # On a full disk nobody is told who works here, but a command can be run.
         with suppress(OSError):
             os.pwrite(file, json.dumps(dict(owner), sort_keys=True).encode(), 0)
         yield
-    finally:
-        os.close(file)
 
 
 def is_held(folder: StateFolder) -> bool:
     """Tell whether a command works on the target right now."""
-    try:
-        file = os.open(folder.path / _FILE, os.O_RDWR)
-    except OSError:
+    path = folder.path / _FILE
+    if not path.exists():
         return False
     try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with lock(path, shared=True):
+            return False
     except BlockingIOError:
         return True
-    finally:
-        os.close(file)
-    return False
 
 
-def _lock(file: int) -> None:
-    """Take the lock; whoever only asks whether it is taken has it for a moment, too, and is waited for."""
+def _enter(stack: ExitStack, path: Path) -> int:
+    """Take the lock; whoever only asks whether it is held has it for a moment, too, and is waited for."""
     for _ in range(_TRIES - 1):
         with suppress(BlockingIOError):
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return stack.enter_context(lock(path))
         time.sleep(_PAUSE)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return stack.enter_context(lock(path))
     except BlockingIOError as error:
-        held = _parse(os.pread(file, 4096, 0))
+        held = _parse(path.read_bytes())
         who = f"{held.get('user', 'somebody')} runs {held.get('command', 'a command')} here"
         msg = f"{who} since {held.get('since', 'just now')} (process {held.get('pid', 'unknown')})"
         raise BusyError(msg, hint="wait until it is done, then run this again") from error

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from estiba.deploy.endpoint import Endpoint
+from estiba.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
