@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 REQUIRE = os.environ.get("ESTIBA_REQUIRE") == "1"
 INTEGRATION = Path(__file__).parent / "integration"
+LAST = "test_fresh_machine.py"
+"""The whole way on a machine of its own: after every test that tells more closely what is wrong."""
 
 
 def pytest_configure() -> None:
@@ -36,6 +38,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if INTEGRATION in item.path.parents:
             item.add_marker("integration")
     slow = [item for item in items if item.get_closest_marker("integration")]
+    slow.sort(key=lambda item: item.path.name == LAST)
     fast = [item for item in items if not item.get_closest_marker("integration")]
     items[:] = fast + slow
     if not config.getoption("--run-integration") and slow:
