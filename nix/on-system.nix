@@ -35,6 +35,7 @@ let
     image
     layer
     python
+    release
     ;
 
   interpreter = {
@@ -249,6 +250,25 @@ let
     );
   };
 
+  manifestOf =
+    contents:
+    release.manifest (
+      {
+        inherit service;
+        inherit (commit) revision;
+        lock = "sha256:${lockHash}";
+        migrations = release.migrations {
+          inherit compiler application tree;
+          runtime = frame;
+          frame = env;
+          environment = buildEnvironment;
+        };
+        image = null;
+        host = null;
+      }
+      // contents
+    );
+
   annotations =
     {
       "io.estiba.lock.digest" = "sha256:${lockHash}";
@@ -297,6 +317,12 @@ in
     };
     check-results = checkResults;
     host = hostRelease;
+    release = manifestOf {
+      image = layoutOf platforms;
+      host = hostRelease;
+    };
+    release-host = manifestOf { host = hostRelease; };
+    release-image = manifestOf { image = layoutOf platforms; };
     check-root = checkTree;
   }
   // builtins.listToAttrs (

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ENV_FLAKE: Final = "ESTIBA_FLAKE"
 """Flake reference of the library itself; the development shell sets it."""
@@ -48,6 +51,7 @@ class Config:
         store: Folder below which the paths of the Nix store lie, `/` unless it is one of the user's own.
         color: Whether output may be coloured.
         interactive: Whether a person watches standard error.
+        variables: All variables, for child processes; not shown, since secrets may be among them.
     """
 
     flake: str
@@ -60,6 +64,11 @@ class Config:
     store: Path
     color: bool
     interactive: bool
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def environment(self, **additions: str) -> dict[str, str]:
+        """Return the environment of a child process: this one's, with additions."""
+        return {**self.variables, **additions}
 
 
 def load() -> Config:
@@ -78,13 +87,9 @@ def load() -> Config:
         store=_store(os.environ.get(ENV_STORE, "")),
         color=ENV_NO_COLOR not in os.environ and os.isatty(2),
         interactive=os.isatty(2),
+        variables=dict(os.environ),
     )
 
 
 def _store(remote: str) -> Path:
     return Path(remote if remote.startswith("/") else "/")
-
-
-def environment(**additions: str) -> dict[str, str]:
-    """Return this process's environment with additions, for a child process."""
-    return {**os.environ, **additions}

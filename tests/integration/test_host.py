@@ -18,8 +18,8 @@ from tests.services.harbour import invoke
 from tests.services.sites import MARK
 
 from estiba.demo import traffic
-from estiba.deploy.folder import Folder
-from estiba.deploy.logbook import Step
+from estiba.deploy.host.rollout import Step
+from estiba.deploy.host.state.folder import StateFolder
 
 if TYPE_CHECKING:
     import subprocess
@@ -32,8 +32,8 @@ def test_service_answers_with_everything_that_it_needs(running: Site) -> None:
     status = running.status()
 
     assert status["ready"]
-    assert {one["name"][:-2] for one in status["processes"] if one["name"][-2] == "-"} == {"web", "worker", "scheduler"}
-    assert {one["state"] for one in status["processes"]} == {"up"}
+    assert {one["name"][:-2] for one in status["workloads"] if one["name"][-2] == "-"} == {"web", "worker", "scheduler"}
+    assert {one["state"] for one in status["workloads"]} == {"up"}
     assert MARK in running.text()
     with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/static/site/site.css", timeout=10) as answer:
         assert answer.headers["Content-Type"] == "text/css"
@@ -186,7 +186,7 @@ def test_killed_deployment_leaves_the_old_or_the_new(site: Site, moment: str) ->
     assert site.logbook()[-2]["result"] == "interrupted"
     status = site.status()
     assert status["notes"] == []
-    assert status["release"]["generation"] == int(
+    assert status["details"]["generation"] == int(
         re.findall(r"\d+", str((site.state / "profile/release").readlink()))[0]
     )
 
@@ -240,7 +240,7 @@ def test_data_survives_going_down(site: Site) -> None:
     tables = count_tables(site)
     site.run("down")
 
-    assert site.status()["processes"] == [] or {one["state"] for one in site.status()["processes"]} == {"down"}
+    assert site.status()["workloads"] == [] or {one["state"] for one in site.status()["workloads"]} == {"down"}
     assert not [pid for pid in pids.values() if Path(f"/proc/{pid}").exists()]
     assert site.run("deploy")["result"] == "unchanged"
     after = site.status()
@@ -271,7 +271,7 @@ def test_logs_of_all_processes_are_in_the_order_of_time(site: Site) -> None:
 
 def test_folders_belong_to_the_processes_only_where_they_must(running: Site) -> None:
     """What the processes have no need to write stays the deploying user's."""
-    owner = Folder.at(running.state)
+    owner = StateFolder.at(running.state)
 
     assert (running.state / "data" / "media").stat().st_uid == owner.uid
     assert (running.state / "profile").stat().st_uid == os.geteuid()

@@ -55,7 +55,7 @@ def test_child_environment_keeps_and_adds(monkeypatch: pytest.MonkeyPatch) -> No
     """A child sees this process's environment and what is added."""
     monkeypatch.setenv("LANG", "es_ES.UTF-8")
 
-    child = config.environment(LC_ALL="C")
+    child = config.load().environment(LC_ALL="C")
 
     assert (child["LANG"], child["LC_ALL"]) == ("es_ES.UTF-8", "C")
 

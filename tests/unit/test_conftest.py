@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from estiba.config import environment
+from estiba import config
 
 ROOT = Path(__file__).parents[2]
 WRITING = """
@@ -24,7 +24,7 @@ def test_skips_are_failures_where_nothing_may_be_missing(tmp_path: Path, require
     """With ESTIBA_REQUIRE=1 a skipped test fails and keeps its reason."""
     (tmp_path / "test_skipping.py").write_text(SKIPPING)
     argv = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", "-rs", str(tmp_path)]
-    env = environment(ESTIBA_REQUIRE=require)
+    env = config.load().environment(ESTIBA_REQUIRE=require)
 
     done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
@@ -40,7 +40,7 @@ def test_temporary_files_stay_as_evidence_only(tmp_path: Path, outcome: str, kep
     (tmp_path / "test_writing.py").write_text(WRITING.format(outcome=outcome))
     argv = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", str(tmp_path)]
     argv += [f"--numprocesses={workers}"]
-    env = environment(TMPDIR=str(tmp_path / "tmp"))
+    env = config.load().environment(TMPDIR=str(tmp_path / "tmp"))
 
     subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, check=False)
 
