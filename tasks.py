@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     from invoke import Context
 
+# Two files at a time, since most tests wait for something half of their time. More would make the services that tests
+# share as many times.
+_WORKERS = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
+
 
 @task(help={"fix": "Repair what can be repaired."})
 def lint(_: Context, fix: bool = False) -> None:
@@ -38,7 +42,8 @@ def test(_: Context, unit_only: bool = False, k: str = "") -> None:
     if lint_code:
         console.fail("style or types are wrong, see above; the tests run all the same")
     selection = ["-k", k] if k else []
-    leave(run_interactive(["pytest", *([] if unit_only else ["--run-integration"]), *selection]) or lint_code)
+    options = [*_WORKERS, *([] if unit_only else ["--run-integration"]), *selection]
+    leave(run_interactive(["pytest", *options]) or lint_code)
 
 
 def _lint(options: Sequence[str] = ()) -> int:

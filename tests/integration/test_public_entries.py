@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-LIMIT: Final = 30.0
+LIMIT: Final = 120.0
 """Seconds until something answers."""
 
 FROM_OUTSIDE: Final = ("DATABASE_URL", "DJANGO_SETTINGS_MODULE", "ESTIBA_FLAKE", "REDIS_URL")

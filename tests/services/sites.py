@@ -33,9 +33,9 @@ SETTINGS = """
 [tool.estiba.targets.local]
 folder = "../state"
 memory = "512MB"
-migrate-limit = 5
+migrate-limit = 30
 port = {port}
-ready-limit = 20
+ready-limit = 60
 """
 
 

@@ -32,12 +32,14 @@ def test_skips_are_failures_where_nothing_may_be_missing(tmp_path: Path, require
     assert "no engine here" in done.stdout
 
 
+@pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize(("outcome", "kept"), [("True", 0), ("False", 1)], ids=["passed", "failed"])
-def test_temporary_files_stay_as_evidence_only(tmp_path: Path, outcome: str, kept: int) -> None:
+def test_temporary_files_stay_as_evidence_only(tmp_path: Path, outcome: str, kept: int, workers: int) -> None:
     """A run that passes leaves nothing, read-only folders and the folder of all runs included."""
     (tmp_path / "tmp").mkdir()
     (tmp_path / "test_writing.py").write_text(WRITING.format(outcome=outcome))
     argv = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", str(tmp_path)]
+    argv += [f"--numprocesses={workers}"]
     env = config.load().environment(TMPDIR=str(tmp_path / "tmp"))
 
     subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, check=False)

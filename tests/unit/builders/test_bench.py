@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import os
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.launcher import Here
 
 from bench import Bench
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
     import pytest
@@ -27,6 +29,20 @@ def test_check_reports_a_failure(tmp_path: Path, capfd: pytest.CaptureFixture[st
     assert (tmp_path / "tests.log").read_text() == "two you\n"
     said = capfd.readouterr().err
     assert re.fullmatch(r"check tests: running\ntwo you\ncheck tests: failed with 3 in [\d.]+ s\n", said)
+
+
+def test_output_of_what_ends_at_once_is_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Also where it has ended before anybody looks."""
+
+    class Late(Here):
+        def popen(self, argv: list[str], **options: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401 - as `Here` takes them
+            child = super().popen(argv, **options)
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+            return child
+
+    code = Bench(root=Late(), out=tmp_path).run("tests", [sys.executable, "-c", "print('done')"], {})
+
+    assert (code, capfd.readouterr().err) == (0, "done\n")
 
 
 def test_run_does_not_wait_for_what_a_test_leaves_behind(tmp_path: Path) -> None:
