@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba import tasks
-from estiba.process import replace
+from estiba.process import run_interactive
 from estiba.tasks import ns
 from estiba.tasks.collection import load, render_reference
 from estiba.tasks.console import console, leave, task
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from invoke import Context
+
+# Two files at a time, since most tests wait for something half of their time. More would make the services that tests
+# share as many times.
+_WORKERS = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 
 
 @task(help={"fix": "Repair what can be repaired."})
@@ -27,8 +31,8 @@ def lint(_: Context, fix: bool = False) -> None:
 @task
 def format(_: Context) -> None:
     """Rewrite the sources in the house style."""
-    leave(replace(["ruff", "check", "--fix-only", "--quiet", "."]))
-    leave(replace(["ruff", "format", "."]))
+    leave(run_interactive(["ruff", "check", "--fix-only", "--quiet", "."]))
+    leave(run_interactive(["ruff", "format", "."]))
 
 
 @task(help={"unit-only": "Leave out what needs Nix, Docker or the network.", "k": "Run the tests that match only."})
@@ -38,11 +42,15 @@ def test(_: Context, unit_only: bool = False, k: str = "") -> None:
     if lint_code:
         console.fail("style or types are wrong, see above; the tests run all the same")
     selection = ["-k", k] if k else []
-    leave(replace(["pytest", *([] if unit_only else ["--run-integration"]), *selection]) or lint_code)
+    options = [*_WORKERS, *([] if unit_only else ["--run-integration"]), *selection]
+    leave(run_interactive(["pytest", *options]) or lint_code)
 
 
 def _lint(options: Sequence[str] = ()) -> int:
-    codes = [replace(argv) for argv in (["ruff", "check", *options, "."], ["ruff", "format", "--check", "."], ["mypy"])]
+    codes = [
+        run_interactive(argv)
+        for argv in (["ruff", "check", *options, "."], ["ruff", "format", "--check", "."], ["mypy"])
+    ]
     return max(codes)
 
 
@@ -55,7 +63,7 @@ def docs(_: Context) -> None:
 @task
 def bench(_: Context) -> None:
     """Compare with `docker build`, and write docs/benchmarks.md anew."""
-    leave(replace([sys.executable, "-m", "benchmarks.bench"]))
+    leave(run_interactive([sys.executable, "-m", "benchmarks.bench"]))
 
 
 for _chore in (lint, format, test, docs, bench):

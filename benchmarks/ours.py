@@ -6,7 +6,8 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from estiba import build, nix
+from estiba.build import flake
+from estiba.nix import commands as nix
 from estiba.process import run
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ class Ours:
 
     def evaluate(self) -> str:
         """Evaluate the image's derivation without the evaluation cache."""
-        (installable,) = build.source_words(self._subject.folder, _ATTRIBUTE, self._settings)
-        lock_file = build.lock_inputs(self._subject.folder, self._settings)
+        (installable,) = flake.source_words(self._subject.folder, _ATTRIBUTE, self._settings)
+        lock_file = flake.lock_inputs(self._subject.folder, self._settings)
         path = nix.evaluate(f"{installable}.drvPath", lock_file=lock_file, options=["--option", "eval-cache", "false"])
         return str(path)
 
@@ -43,8 +44,8 @@ class Ours:
     def empty(self) -> None:
         """Make a store that has the locked files and the builders' own tools, and nothing of the service."""
         self._stores += 1
-        words = build.source_words(self._subject.folder, _ATTRIBUTE, self._settings)
-        lock_file = build.lock_inputs(self._subject.folder, self._settings)
+        words = flake.source_words(self._subject.folder, _ATTRIBUTE, self._settings)
+        lock_file = flake.lock_inputs(self._subject.folder, self._settings)
         wanted = nix.fixed_outputs(*words, lock_file=lock_file)
         missing = set(nix.find_invalid(wanted))
         nix.copy([path for path in wanted if path not in missing], self._store)
@@ -54,7 +55,7 @@ class Ours:
     def build_cold(self, attribute: str = _ATTRIBUTE) -> None:
         """Build in the store that `empty` made."""
         options = ["--store", str(self._store), "--option", "substituters", ""]
-        build.realise(self._subject.folder, attribute, self._settings, options=options)
+        flake.realise(self._subject.folder, attribute, self._settings, options=options)
 
     def discard(self) -> None:
         """Remove the stores; not between two builds, since removing so much goes on behind the next one."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from tests.services import debian
 
-from estiba.config import environment
-from estiba.lock import sources
+from estiba import config
+from estiba.lock.debian import sources
 from estiba.process import run
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Peer:
         self._context = folder / "context"
         self._variant = variant
         self._image = f"estiba-peer-{variant.name}"
-        self._environment: Mapping[str, str] = environment(DOCKER_HOST=engine, DOCKER_BUILDKIT="1")
+        self._environment: Mapping[str, str] = config.load().environment(DOCKER_HOST=engine, DOCKER_BUILDKIT="1")
 
     def prepare(self, app: Path, wheels: Mapping[str, Path]) -> None:
         """Make the base image and the build context.
@@ -110,7 +110,11 @@ class Peer:
         """Bootstrap the base image, and download what the Dockerfile installs into it."""
         root = debian.unpack("mmdebstrap", self._folder / "mmdebstrap")
         listed = self._folder / "debian.sources"
-        listed.write_text(sources.render(sources.load(), suite=_SUITE, pockets=("main", "updates", "security")))
+        listed.write_text(
+            sources.render(
+                sources.load(config.load().apt_sources), suite=_SUITE, pockets=("main", "updates", "security")
+            )
+        )
         debs = self._context / "debs"
         debs.mkdir()
         install = ["apt-get", "install", "--yes", "--download-only", *self._variant.apt, *self._variant.packages]
@@ -124,9 +128,12 @@ class Peer:
             *(f"--customize-hook={hook}" for hook in hooks),
         ]
         variant = ["--variant=minbase", "--mode=root", "--include=ca-certificates"]
-        path = f"{root / 'usr/bin'}:{environment()['PATH']}"
+        path = f"{root / 'usr/bin'}:{config.load().variables['PATH']}"
         target = [_SUITE, str(self._folder / "base.tar"), str(listed)]
-        run(["perl", str(root / "usr/bin/mmdebstrap"), *variant, *words, *target], env=environment(PATH=path))
+        run(
+            ["perl", str(root / "usr/bin/mmdebstrap"), *variant, *words, *target],
+            env=config.load().environment(PATH=path),
+        )
         for file in (debs / "archives").glob("*.deb"):
             file.rename(debs / file.name)
         shutil.rmtree(debs / "archives")

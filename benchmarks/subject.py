@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from estiba.process import run
-from estiba.scaffold import service
+from estiba.scaffold import new
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Subject:
 
     def make(self) -> None:
         """Scaffold it, then lock and fetch."""
-        service.create(self.folder, flake=service.locate_flake(Path.cwd()))
+        new.create(self.folder, flake=new.locate_flake(Path.cwd()))
         pyproject = self.folder / "pyproject.toml"
         lines = "".join(f'\n    "{name}",' for name in EXTRA)
         pyproject.write_text(pyproject.read_text().replace(_MARK, _MARK + lines, 1))

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
 
 REQUIRE = os.environ.get("ESTIBA_REQUIRE") == "1"
 INTEGRATION = Path(__file__).parent / "integration"
+LAST = "test_fresh_machine.py"
+"""The whole way on a machine of its own: after every test that tells more closely what is wrong."""
 
 
 def pytest_configure() -> None:
@@ -36,6 +38,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if INTEGRATION in item.path.parents:
             item.add_marker("integration")
     slow = [item for item in items if item.get_closest_marker("integration")]
+    slow.sort(key=lambda item: item.path.name == LAST)
     fast = [item for item in items if not item.get_closest_marker("integration")]
     items[:] = fast + slow
     if not config.getoption("--run-integration") and slow:
@@ -43,13 +46,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = fast
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _nothing_left_behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
     """Remove the folder of this run, with the one of all runs when it is empty; after a failure it is evidence."""
     yield
-    if request.session.testsfailed or request.config.getoption("basetemp"):
+    # A worker's folder, which is given to it, lies in that of the run.
+    if session.testsfailed or session.config.getoption("basetemp"):
         return
-    folder = tmp_path_factory.getbasetemp()
+    # Not by a fixture: where workers run the tests, this process runs none.
+    folder = vars(session.config)["_tmp_path_factory"].getbasetemp()
     subprocess.run(["chmod", "--recursive", "u+rwX", str(folder)], check=False, stderr=subprocess.DEVNULL)
     shutil.rmtree(folder, ignore_errors=True)
     newest = folder.parent / "pytest-current"

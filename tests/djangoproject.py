@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from estiba.scaffold import adoption
+from estiba.scaffold.adopt import adoption
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import zstandard
 
 from estiba.digest import Digest
-from estiba.image import media
+from estiba.image import media_types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,11 +43,11 @@ class LayerSpec:
         """Return the media type and the compressed bytes."""
         match self.compression:
             case "zstd":
-                return media.LAYER_ZSTD, zstandard.ZstdCompressor(level=3).compress(self.tar())
+                return media_types.LAYER_ZSTD, zstandard.ZstdCompressor(level=3).compress(self.tar())
             case "gzip":
-                return media.LAYER_GZIP, gzip.compress(self.tar(), mtime=0)
+                return media_types.LAYER_GZIP, gzip.compress(self.tar(), mtime=0)
             case _:
-                return media.LAYER_TAR, self.tar()
+                return media_types.LAYER_TAR, self.tar()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,15 +90,15 @@ class _Writer:
         )
         manifest = {
             "schemaVersion": 2,
-            "mediaType": media.MANIFEST,
-            "config": {"mediaType": media.CONFIG, **config},
+            "mediaType": media_types.MANIFEST,
+            "config": {"mediaType": media_types.CONFIG, **config},
             "layers": layers,
             "annotations": dict(annotations),
         }
         for name, data in spec.sbom.items():
             (self.path / "sbom").mkdir(exist_ok=True)
             (self.path / "sbom" / name).write_bytes(data)
-        return {"mediaType": media.MANIFEST, **self.document(manifest), "platform": platform}
+        return {"mediaType": media_types.MANIFEST, **self.document(manifest), "platform": platform}
 
 
 def write(
@@ -110,13 +110,13 @@ def write(
     notes = dict(annotations or {})
     index = {
         "schemaVersion": 2,
-        "mediaType": media.INDEX,
+        "mediaType": media_types.INDEX,
         "manifests": [writer.image(spec, notes) for spec in images],
         "annotations": notes,
     }
-    top = {"mediaType": media.INDEX, **writer.document(index), "annotations": {media.REF_NAME: name}}
+    top = {"mediaType": media_types.INDEX, **writer.document(index), "annotations": {media_types.REF_NAME: name}}
     (path / "index.json").write_text(
-        json.dumps({"schemaVersion": 2, "mediaType": media.INDEX, "manifests": [top]}, sort_keys=True)
+        json.dumps({"schemaVersion": 2, "mediaType": media_types.INDEX, "manifests": [top]}, sort_keys=True)
     )
     (path / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
     return path

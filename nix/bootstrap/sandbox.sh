@@ -12,12 +12,13 @@ choose_sandbox() {
     die "ESTIBA_SANDBOX=container needs the container's root user, who may call chroot(2): docker run --user 0 …"
   say 'ESTIBA_SANDBOX=container: builds run without the sandbox of Nix and are not hermetic'
   # Those of nixbld could not call chroot(2) either.
+  settings='sandbox = false
+build-users-group ='
   case ${NIX_CONFIG:-} in
-    *'sandbox = false'*) ;;
+    *"$settings"*) ;;
     *)
       export NIX_CONFIG="${NIX_CONFIG:-}
-sandbox = false
-build-users-group ="
+$settings"
       ;;
   esac
   # Builders look for it (nix/build/builders/build_root.py), and so does who asks whether a build was hermetic.

@@ -44,6 +44,7 @@ let
       shell = tools.seed.folder;
     };
     image = import ./image.nix { inherit (scope) builder; };
+    release = import ./release.nix { inherit (scope) builder; };
   };
 in
 scope

@@ -26,7 +26,7 @@ let
     targets = { };
   };
 
-  # As estiba.project says it, too.
+  # As estiba.service.project says it, too.
   isCommands =
     value:
     builtins.isList value
@@ -39,7 +39,7 @@ let
     "zstd"
   ];
 
-  # manage.py names the settings in one call; Python's own reader of it is estiba.project.
+  # manage.py names the settings in one call; Python's own reader of it is estiba.service.project.
   settingsOf =
     src: file:
     let

@@ -4,7 +4,7 @@ in
 {
   /**
     A file name with the characters that a store name may not have replaced by `_`. The same rule as
-    `estiba.storepath.store_name`; both are tested with the same examples.
+    `estiba.nix.store_path.store_name`; both are tested with the same examples.
 
     # Example
     ```nix

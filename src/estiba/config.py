@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from estiba.errors import ConfigError
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ENV_FLAKE: Final = "ESTIBA_FLAKE"
 """Flake reference of the library itself; the development shell sets it."""
@@ -63,7 +64,8 @@ class Config:
         store: Folder below which the paths of the Nix store lie, `/` unless it is one of the user's own.
         color: Whether output may be coloured.
         interactive: Whether a person watches standard error.
-        sandbox: Whether Nix is to build in its sandbox.
+        sandbox: Empty where Nix is to build in its sandbox, else `container`.
+        variables: All variables, for child processes; not shown, since secrets may be among them.
     """
 
     flake: str
@@ -76,7 +78,12 @@ class Config:
     store: Path
     color: bool
     interactive: bool
-    sandbox: bool = True
+    sandbox: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def environment(self, **additions: str) -> dict[str, str]:
+        """Return the environment of a child process: this one's, with additions."""
+        return {**self.variables, **additions}
 
 
 def load() -> Config:
@@ -95,7 +102,8 @@ def load() -> Config:
         store=_store(os.environ.get(ENV_STORE, "")),
         color=ENV_NO_COLOR not in os.environ and os.isatty(2),
         interactive=os.isatty(2),
-        sandbox=os.environ.get(ENV_SANDBOX) != CONTAINER,
+        sandbox=os.environ.get(ENV_SANDBOX, ""),
+        variables=variables(),
     )
 
 
@@ -103,15 +111,8 @@ def _store(remote: str) -> Path:
     return Path(remote if remote.startswith("/") else "/")
 
 
-def environment(**additions: str) -> dict[str, str]:
-    """Return this process's environment with additions, for a child process, which may be Nix.
-
-    Raises:
-        ConfigError: `ESTIBA_SANDBOX` holds what is none of its values.
-    """
-    said = os.environ.get(ENV_SANDBOX, "")
-    if said not in ("", CONTAINER):
-        problem = f"'{said}' is none of its values"
-        raise ConfigError(ENV_SANDBOX, [problem], hint=f"set it to '{CONTAINER}', or not at all")
-    without = {ENV_NIX: f"{os.environ.get(ENV_NIX, '')}\n{_WITHOUT_SANDBOX}"} if said else {}
-    return {**os.environ, **without, **additions}
+def variables() -> dict[str, str]:
+    """Return this process's variables for a child, with the settings for Nix where it is to do without its sandbox."""
+    if os.environ.get(ENV_SANDBOX) != CONTAINER:
+        return dict(os.environ)
+    return {**os.environ, ENV_NIX: f"{os.environ.get(ENV_NIX, '')}\n{_WITHOUT_SANDBOX}"}

@@ -167,6 +167,12 @@ class DeployError(EstibaError):
     exit_code = 18
 
 
+class ReleaseError(EstibaError):
+    """A release manifest cannot be read: it is missing, of another format, or damaged."""
+
+    exit_code = 19
+
+
 class UsageError(EstibaError):
     """The command line lacks something, or has something that is not understood."""
 

@@ -69,7 +69,8 @@ def run(
         cwd: Its working directory.
         stdin: Text for its standard input, which is empty otherwise.
         check: Raise when the exit code is not 0.
-        on_line: Called with every line of standard error, without its newline, from a thread.
+        on_line: Called with every line of standard error, without its newline, from a thread; what it raises is raised
+            here once the command has ended.
 
     Raises:
         MissingProgramError: The program does not exist.
@@ -79,7 +80,7 @@ def run(
     try:
         child = subprocess.Popen(
             argv,
-            env=config.environment() if env is None else env,
+            env=config.variables() if env is None else env,
             cwd=cwd,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -100,7 +101,7 @@ def run(
     return completed
 
 
-def replace(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
+def run_interactive(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
     """Run an interactive command on this terminal and return its exit code.
 
     Raises:
@@ -113,7 +114,7 @@ def replace(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: P
         raise MissingProgramError(msg, hint="enter the development shell first: ./nixw develop") from error
 
 
-def become(argv: Sequence[str]) -> NoReturn:
+def exec_program(argv: Sequence[str]) -> NoReturn:
     """Go on as another program, which gets this terminal and its signals as if it had been started there."""
     _log.debug("become: %s", shlex.join(argv))
     sys.stdout.flush()
@@ -197,8 +198,9 @@ def _communicate(
     assert child.stdout is not None
     assert child.stderr is not None
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    problems: list[BaseException] = []
     threads = [
-        threading.Thread(target=_drain, args=(child.stderr, tail, on_line), daemon=True),
+        threading.Thread(target=_drain, args=(child.stderr, tail, on_line, problems), daemon=True),
         threading.Thread(target=_feed, args=(child.stdin, stdin or ""), daemon=True),
     ]
     for thread in threads:
@@ -212,15 +214,24 @@ def _communicate(
         raise
     for thread in threads:
         thread.join()
+    if problems:
+        raise problems[0]
     return stdout, "\n".join(tail)
 
 
-def _drain(stream: IO[str], tail: deque[str], on_line: Callable[[str], None] | None) -> None:
+def _drain(
+    stream: IO[str], tail: deque[str], on_line: Callable[[str], None] | None, problems: list[BaseException]
+) -> None:
+    """Read standard error to its end, whatever becomes of those who are told its lines."""
     for raw in stream:
         line = raw.rstrip("\n")
         tail.append(line)
-        if on_line:
-            on_line(line)
+        if on_line and not problems:
+            try:
+                on_line(line)
+            except BaseException as problem:  # noqa: BLE001 - raised again where the command was started
+                # A child whose standard error nobody reads would stop for ever at a full pipe.
+                problems.append(problem)
 
 
 def _feed(stream: IO[str], text: str) -> None:

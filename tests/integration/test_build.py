@@ -10,15 +10,15 @@ import pytest
 from tests.services import harbour, rootfs
 from tests.services import shop as shop_service
 
-from estiba import build
+from estiba.build import oci_image
 from estiba.errors import ArtifactError, BuildError
-from estiba.image import layout, media
+from estiba.image import layout, media_types
 from estiba.image.manifest import Platform
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from estiba.build import Built
+    from estiba.build.oci_image import Built
 
 PLATFORMS = ("aarch64-linux", "x86_64-linux")
 SAMPLES = shop_service.SOURCE.parent
@@ -119,7 +119,7 @@ def test_one_distribution_moves_one_layer(copied: Path) -> None:
 
 def test_one_platform_is_the_same_alone(copied: Path, shop_image: Built) -> None:
     """The image for one platform does not depend on whether others are built with it."""
-    alone = build.build(copied, shop_service.settings(), platform="aarch64-linux")
+    alone = oci_image.build(copied, shop_service.settings(), platform="aarch64-linux")
 
     assert alone.platforms == ("aarch64-linux",)
     assert changed(alone) == set()
@@ -138,7 +138,7 @@ def test_folder_without_git_and_flake(copied: Path, shop_image: Built) -> None:
     assert digests(built) == digests(shop_image)
     manifest, config = documents(built, "amd64")
     assert config["created"] == "1970-01-01T00:00:00Z"
-    assert media.REVISION not in manifest["annotations"]
+    assert media_types.REVISION not in manifest["annotations"]
 
 
 def test_repository_without_a_flake(copied: Path, shop_image: Built) -> None:
@@ -159,9 +159,9 @@ def test_image_says_where_it_comes_from(shop: Path, shop_image: Built) -> None:
     for architecture in ("amd64", "arm64"):
         manifest, config = documents(shop_image, architecture)
         assert manifest["annotations"] == config["config"]["Labels"]
-        assert manifest["annotations"][media.TITLE] == "shop"
-        assert manifest["annotations"][media.REVISION] == commit.stdout.strip()
-        assert manifest["annotations"][media.LOCK_DIGEST].startswith("sha256:")
+        assert manifest["annotations"][media_types.TITLE] == "shop"
+        assert manifest["annotations"][media_types.REVISION] == commit.stdout.strip()
+        assert manifest["annotations"][media_types.LOCK_DIGEST].startswith("sha256:")
         assert config["created"] == "2026-01-02T03:04:05Z"
 
 
@@ -169,10 +169,10 @@ def test_gzip_for_old_engines(copied: Path, shop_image: Built, tmp_path: Path) -
     """With `compression = "gzip"` the layers hold the same files in another wrapping."""
     edit(copied / "pyproject.toml", "[tool.estiba]\n", '[tool.estiba]\ncompression = "gzip"\n')
 
-    built = build.build(copied, shop_service.settings(), platform="x86_64-linux")
+    built = oci_image.build(copied, shop_service.settings(), platform="x86_64-linux")
 
     manifest, config = documents(built, "amd64")
-    assert {layer["mediaType"] for layer in manifest["layers"]} == {media.LAYER_GZIP}
+    assert {layer["mediaType"] for layer in manifest["layers"]} == {media_types.LAYER_GZIP}
     _, before = documents(shop_image, "amd64")
     assert config["rootfs"]["diff_ids"][:-1] == before["rootfs"]["diff_ids"][:-1]
     assert rootfs.unpack(built.path, tmp_path / "root").python("import django; print(django.__name__)") == "django"
@@ -193,7 +193,7 @@ def test_missing_artifacts_are_named(copied: Path, shop_image: Built) -> None:
     assert len(chosen) == 6
     listed = "".join(f"\n  - {file}" for file in sorted(record["file"] for record in chosen))
     assert str(caught.value) == f"not in the store:{listed}\n  hint: invoke fetch"
-    assert (copied / build.RESULT).resolve() == shop_image.path
+    assert (copied / oci_image.RESULT).resolve() == shop_image.path
 
 
 def test_settings_that_do_not_load(copied: Path) -> None:
@@ -226,7 +226,7 @@ def test_committed_lock_builds_with_an_older_debian(tmp_path: Path) -> None:
     (service / "tasks.py").write_text(shop_service.TASKS)
     harbour.invoke(service, "fetch")
 
-    built = build.build(service, shop_service.settings(), platform="x86_64-linux")
+    built = oci_image.build(service, shop_service.settings(), platform="x86_64-linux")
 
     root = rootfs.unpack(built.path, tmp_path / "root")
     trusted = "len(ssl.create_default_context().get_ca_certs()) > 50"

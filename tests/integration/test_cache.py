@@ -16,11 +16,12 @@ import zstandard
 from tests.services import caches, ports
 from tests.services.stores import built_in, discard
 
-from estiba import nix
-from estiba.cache import contents, keys, push, settings, trouble
+from estiba.cache import contents, keys, push, settings
 from estiba.cache.address import Address
 from estiba.errors import CacheError
-from estiba.nixlog import BuildLog
+from estiba.nix import commands as nix
+from estiba.nix import substituters
+from estiba.nix.log import BuildLog
 from estiba.process import run
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def test_build_goes_on_without_a_cache(key: SigningKey, empty_store: Path) -> No
 
     make("pair", text, options=take(address, key, empty_store), log=log)
 
-    assert trouble.find(log) == [f"the cache at {address} does not answer; went on without it"]
+    assert substituters.explain_failures(log) == [f"the cache at {address} does not answer; went on without it"]
     assert built_in(empty_store) == ["pair", "word"]
 
 
@@ -157,7 +158,7 @@ def test_build_goes_on_when_a_cache_goes_away(key: SigningKey, tmp_path: Path, e
 
     make("pair", text, options=take(address, key, empty_store), log=log)
 
-    assert f"the cache at {address} does not answer; went on without it" in trouble.find(log)
+    assert f"the cache at {address} does not answer; went on without it" in substituters.explain_failures(log)
     assert built_in(empty_store) == ["pair"]
 
 
@@ -179,7 +180,7 @@ def test_build_waits_a_little_for_a_silent_cache(
         make("pair", text, options=options, log=log)
         took = time.monotonic() - started
 
-    assert trouble.find(log) == [f"the cache at {address} does not answer; went on without it"]
+    assert substituters.explain_failures(log) == [f"the cache at {address} does not answer; went on without it"]
     assert "pair" in built_in(empty_store)
     assert took < SILENCE
 
@@ -198,7 +199,7 @@ def test_build_waits_a_little_for_a_cache_that_cannot_be_reached(key: SigningKey
         make("pair", str(uuid.uuid4()), options=take(address, key, empty_store), log=log)
         took = time.monotonic() - started
 
-    assert trouble.find(log) == [f"the cache at {address} does not answer; went on without it"]
+    assert substituters.explain_failures(log) == [f"the cache at {address} does not answer; went on without it"]
     assert took < SILENCE
 
 
@@ -215,7 +216,7 @@ def test_damaged_archive_is_never_used(damage: str, key: SigningKey, folder: Add
 
     assert (empty_store / taken.removeprefix("/")).read_bytes() == Path(path).read_bytes()
     assert "pair" in built_in(empty_store)
-    (told,) = trouble.find(log)
+    (told,) = substituters.explain_failures(log)
     assert told.startswith(f"the cache at {folder} is damaged; refused what it sent: ")
     assert contents.read(folder, thorough=True).is_damaged
 
@@ -247,7 +248,7 @@ def test_unsigned_path_is_refused(key: SigningKey, folder: Address, tmp_path: Pa
 
     make("pair", text, options=take(folder, key, empty_store), log=log)
 
-    (told,) = trouble.find(log)
+    (told,) = substituters.explain_failures(log)
     assert told.startswith(f"the cache at {folder} has 2 paths that no trusted key signed; refused them.")
     assert built_in(empty_store) == ["pair", "word"]
 

@@ -152,7 +152,8 @@ def test_killed_push_goes_on(built: Path, folder: Address, tmp_path: Path) -> No
     """After SIGKILL at any moment the cache is whole as far as it goes, and the next push completes it."""
     secret = str(tmp_path / "team.key")
     invoke(built, "cache.keygen", "--name", "team-1", "--file", secret)
-    env = config.environment(ESTIBA_FLAKE=harbour.FLAKE, PYTHONPATH=str(harbour.ROOT / "src"))
+    places = {"PYTHONPATH": str(harbour.ROOT / "src"), "TMPDIR": str(tmp_path)}  # where a killed Nix leaves its files
+    env = config.load().environment(ESTIBA_FLAKE=harbour.FLAKE, **places)
     argv = [sys.executable, "-m", "invoke", "cache.push", str(folder.folder), "--key", secret, "--inputs"]
     place = Path(str(folder.folder))
     for enough in (1, 20, 60):

@@ -18,8 +18,9 @@ from tests.services import shop as shop_service
 from tests.services.engine import PACKAGE
 
 import services
-from estiba import build
-from estiba.image import layout, load
+from estiba.build import flake
+from estiba.image import layout
+from estiba.publish.engine import load
 from root import Root
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
     from testinfra.host import Host
 
-    from estiba.build import Built
+    from estiba.build.oci_image import Built
 
 HARDENED: dict[str, Any] = {
     "network_mode": "host",
@@ -65,7 +66,7 @@ def image(engine: DockerClient, shop_image: Built) -> str:
 def environment(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Run PostgreSQL and Redis from the service's own lock, and return what a container needs to know."""
     folder = tmp_path_factory.mktemp("servers")
-    tree = build.realise(shop, "check-root", shop_service.settings())
+    tree = flake.realise(shop, "check-root", shop_service.settings())
     root = Root(tree=tree, top=folder / "root", env={"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"})
     (programs,) = tree.glob("usr/lib/postgresql/*/bin")
     database, cache = ports.find_free(), ports.find_free()

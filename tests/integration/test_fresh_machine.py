@@ -19,10 +19,11 @@ from tests.services import fresh
 from tests.services import harbour as harbour_service
 from tests.services import shop as shop_service
 
-from estiba import build, nix
+from estiba.build import flake, oci_image
+from estiba.nix import commands as nix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from docker.models.containers import Container
     from tests.services.fresh import FreshMachine
@@ -52,14 +53,13 @@ def engine(docker_engine: str, machine: FreshMachine) -> Iterator[docker.DockerC
 
 @pytest.fixture
 def inputs(harbour: Path) -> Iterator[Path]:
-    """Make a store that has the tools of the shell, and of the service only what it is built from."""
+    """Make a folder with the service and a store, which has the shell's tools and what the service is built from."""
     with tempfile.TemporaryDirectory(prefix="fresh-store-", dir="/var/tmp") as name:
         shells = f"{harbour_service.FLAKE}#devShells.x86_64-linux.default"
-        wanted = {
-            *nix.fixed_outputs(shells),
-            *nix.fixed_outputs(*build.source_words(harbour, "image", shop_service.settings())),
-        }
-        nix.copy([sys.prefix, *sorted(wanted - set(nix.find_invalid(sorted(wanted))))], Path(name))
+        service = flake.source_words(harbour, "image", shop_service.settings())
+        wanted = sorted({*nix.fixed_outputs(shells), *nix.fixed_outputs(*service)})
+        nix.copy([sys.prefix, *sorted(set(wanted) - set(nix.find_invalid(wanted)))], Path(name))
+        shutil.copytree(harbour, Path(name, "harbour"), ignore=shutil.ignore_patterns(".estiba"))
         yield Path(name)
 
 
@@ -67,31 +67,21 @@ def run_in_container(
     engine: docker.DockerClient,
     options: list[str],
     command: str,
-    *,
-    home: str = "/home/ana",
+    *binds: str,
+    user: str = "1000:1000",
     env: Mapping[str, str] = MappingProxyType({}),
-    binds: Sequence[str] = (),
 ) -> tuple[int, str]:
-    """Run a shell command in the checkout as the user in a container; return its exit code and all that it said.
-
-    Args:
-        engine: The Docker engine.
-        options: Those of `docker run --security-opt`.
-        command: The command.
-        home: The home folder, of the ordinary user or of root.
-        env: More variables.
-        binds: What else is to be seen in the container, as for `docker run --volume`.
-    """
+    """Run a shell command in the checkout as a user of a container; return its exit code and all that it said."""
     # What `docker run` makes of systempaths=unconfined; the engine does not know it as an option.
     shown: dict[str, list[str]] = {"MaskedPaths": [], "ReadonlyPaths": []} if ALLOWED[1] in options else {}
     others = [option for option in options if option != ALLOWED[1]]
-    config = engine.api.create_host_config(network_mode="host", security_opt=others, binds=list(binds)) | shown
+    config = engine.api.create_host_config(network_mode="host", security_opt=others, binds=[*binds]) | shown
     created = engine.api.create_container(
         "fresh:latest",
         ["sh", "-c", command],
-        user="0:0" if home == "/root" else "1000:1000",
+        user=user,
         working_dir="/home/ana/project",
-        environment={"HOME": home, "LANG": "C.UTF-8", **env},
+        environment={"HOME": "/home/ana", "LANG": "C.UTF-8", **env},
         host_config=config,
     )
     container: Container = engine.containers.get(created["Id"])
@@ -119,18 +109,6 @@ def test_container_is_told_what_it_lacks(engine: docker.DockerClient, options: l
     )
 
 
-def test_container_with_two_options_builds_in_the_sandbox(engine: docker.DockerClient) -> None:
-    """With both, an ordinary user builds there, without privileges and with the sandbox."""
-    expression = (
-        'derivation { name = "sandboxed"; system = builtins.currentSystem; builder = "/bin/sh"; '
-        'args = [ "-c" "test ! -e /etc/debian_version && echo sandboxed > $out" ]; }'
-    )
-    command = f"./nixw build --impure --no-link --print-build-logs --expr '{expression}'"
-    code, said = run_in_container(engine, ALLOWED, command)
-
-    assert code == 0, said
-
-
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
@@ -149,27 +127,6 @@ def test_going_without_the_sandbox_is_refused(engine: docker.DockerClient, value
     assert (code, said) == (1, f"nixw: {problem}\n")
 
 
-def test_container_that_nobody_may_configure_builds_the_same(
-    engine: docker.DockerClient, harbour: Path, inputs: Path, tmp_path: Path
-) -> None:
-    """With default options, root builds without the sandbox what this machine builds in it, and that is told."""
-    service = tmp_path / "harbour"
-    shutil.copytree(harbour, service, ignore=shutil.ignore_patterns(".estiba"))
-    assert nix.is_hermetic()
-    expected = build.build(harbour, shop_service.settings()).digest
-
-    command = (
-        "cp -r . ~/project && cd ~/project && ./nixw develop --command sh -c 'cd /srv/harbour && invoke build --json'"
-    )
-    binds = [f"{inputs}/nix:/nix", f"{service}:/srv/harbour"]
-    code, said = run_in_container(engine, [], command, home="/root", env={"ESTIBA_SANDBOX": "container"}, binds=binds)
-
-    assert code == 0, said
-    assert "nixw: ESTIBA_SANDBOX=container: builds run without the sandbox of Nix and are not hermetic\n" in said
-    (built,) = (json.loads(line) for line in said.splitlines() if line.startswith("{"))
-    assert (built["digest"], built["hermetic"]) == (expected, False)
-
-
 def test_demo_as_an_ordinary_user_without_nix(machine: FreshMachine) -> None:
     """The whole way ends green, prints no error and leaves nothing for temporary files behind."""
     done = machine.run("./nixw", "develop", "--command", "invoke", "demo")
@@ -179,3 +136,38 @@ def test_demo_as_an_ordinary_user_without_nix(machine: FreshMachine) -> None:
     assert not re.search(r"^(error|warning|fatal|E:|W:)", done.stderr, re.MULTILINE), done.stderr
     assert machine.leftovers() == []
     assert not (machine.root / "nix").exists()
+
+
+def test_container_with_two_options_builds_in_the_sandbox(engine: docker.DockerClient, machine: FreshMachine) -> None:
+    """With both, an ordinary user builds there, without privileges and with the sandbox."""
+    # What the demo has brought need not be brought again.
+    home = f"{machine.root}{machine.home}:{machine.home}"
+    expression = (
+        'derivation { name = "sandboxed"; system = builtins.currentSystem; builder = "/bin/sh"; '
+        'args = [ "-c" "test ! -e /etc/debian_version && echo sandboxed > $out" ]; }'
+    )
+    command = f"./nixw build --impure --no-link --print-build-logs --expr '{expression}'"
+    code, said = run_in_container(engine, ALLOWED, command, home)
+
+    assert code == 0, said
+
+
+def test_container_that_nobody_may_configure_builds_the_same(
+    engine: docker.DockerClient, machine: FreshMachine, harbour: Path, inputs: Path
+) -> None:
+    """With default options, root builds without the sandbox what this machine builds in it, and that is told."""
+    assert nix.is_hermetic()
+    expected = oci_image.build(harbour, shop_service.settings()).digest
+
+    # The demo has brought a Nix; its store has the same service, and is not the one to build in.
+    binds = [f"{machine.root}{machine.home}:{machine.home}", f"{inputs}/nix:/nix", f"{inputs}/harbour:/srv/harbour"]
+    env = {"HOME": "/root", "ESTIBA_CACHE_DIR": f"{machine.home}/.cache/estiba", "ESTIBA_SANDBOX": "container"}
+    command = (
+        "cp -r . ~/project && cd ~/project && ./nixw develop --command sh -c 'cd /srv/harbour && invoke build --json'"
+    )
+    code, said = run_in_container(engine, [], command, *binds, user="0:0", env=env)
+
+    assert code == 0, said
+    assert "nixw: ESTIBA_SANDBOX=container: builds run without the sandbox of Nix and are not hermetic\n" in said
+    (built,) = (json.loads(line) for line in said.splitlines() if line.startswith("{"))
+    assert (built["digest"], built["hermetic"]) == (expected, False)

@@ -10,8 +10,8 @@ import pytest
 from tests.services import disk, sites
 
 from estiba.demo import traffic
-from estiba.deploy.logbook import Step
-from estiba.deploy.supervisor import until
+from estiba.deploy.host.rollout import Step
+from estiba.deploy.host.supervise.runit import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -27,19 +27,24 @@ class Migration(migrations.Migration):
 
 
 @pytest.mark.parametrize(
-    ("name", "second", "reason"),
+    ("name", "second", "limit", "reason"),
     [
-        pytest.param("broken", "SELECT 1 / 0", "division by zero", id="fails"),
-        pytest.param("slow", "SELECT pg_sleep(600)", "did not end within 5 seconds|statement timeout", id="endless"),
+        pytest.param("broken", "SELECT 1 / 0", 30, "division by zero", id="fails"),
+        pytest.param("slow", "SELECT pg_sleep(600)", 5, "did not end within 5 seconds|statement timeout", id="endless"),
     ],
 )
-def test_migration_that_fails_half_way_leaves_nothing(site: Site, name: str, second: str, reason: str) -> None:
+def test_migration_that_fails_half_way_leaves_nothing(
+    site: Site, name: str, second: str, *, limit: int, reason: str
+) -> None:
     """The transaction is taken back, nothing was switched, and the next release migrates as if nothing had been."""
+    settings = site.folder / "pyproject.toml"
+    settings.write_text((before := settings.read_text()).replace("migrate-limit = 30", f"migrate-limit = {limit}"))
     file = site.folder / "harbour" / "migrations" / f"0002_{name}.py"
     first = f'migrations.RunSQL("CREATE TABLE {name} (id int)")'
     file.write_text(MIGRATION.format(operations=f'{first}, migrations.RunSQL("{second}")'))
 
     code, said = site.fail("deploy")
+    settings.write_text(before)
 
     assert code == 18
     assert re.search(reason, said)

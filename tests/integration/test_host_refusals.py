@@ -23,7 +23,7 @@ def test_taken_port_is_named_with_its_holder(harbour: Path, tmp_path: Path) -> N
     assert code == 17
     assert f"port {site.port} of 127.0.0.1 is taken by" in said
     assert f"process {os.getpid()}" in said
-    assert site.status()["processes"] == []
+    assert site.status()["workloads"] == []
 
 
 def test_data_of_another_postgresql_is_refused(harbour: Path, tmp_path: Path) -> None:

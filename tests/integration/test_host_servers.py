@@ -12,8 +12,8 @@ import pytest
 from estiba import config
 from estiba.demo import traffic
 from estiba.deploy import targets
-from estiba.deploy.logbook import Step
-from estiba.deploy.supervisor import until
+from estiba.deploy.host.rollout import Step
+from estiba.deploy.host.supervise.runit import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,7 +192,7 @@ def test_killed_deployment_leaves_servers_that_run(other: Site, moment: str) -> 
     assert status["ready"]
     assert status["notes"] == []
     # What belongs to the release before may still be at its last request.
-    assert {one["state"] for one in status["processes"]} <= {"up", "finishing"}
+    assert {one["state"] for one in status["workloads"]} <= {"up", "finishing"}
 
 
 def test_jobs_and_data_outlast_the_change(other: Site) -> None:
@@ -200,7 +200,7 @@ def test_jobs_and_data_outlast_the_change(other: Site) -> None:
     with (other.folder / "harbour" / "jobs.py").open("a") as file:
         file.write(JOB)
     assert names(other.run("deploy")) == NAMES
-    target = targets.find(other.folder, "local", config.load())
+    target = targets.load(other.folder, "local", config.load())
     ran = target.manage(
         ["shell", "-c", "from harbour.jobs import write; write.delay(9, 'long'); write.delay(0, 'next')"]
     )

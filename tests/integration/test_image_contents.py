@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.services.rootfs import RootFs
 
-    from estiba.build import Built
+    from estiba.build.oci_image import Built
 
 FREEZE = """
 import importlib.metadata, json

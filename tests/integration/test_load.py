@@ -9,15 +9,16 @@ import pytest
 from tests import ocilayout
 
 from estiba.errors import EngineError, LayoutError
-from estiba.image import archive, layout, load
-from estiba.image.load import Engine
+from estiba.image import layout
 from estiba.image.manifest import Platform
+from estiba.publish.engine import docker_archive, load
+from estiba.publish.engine.load import Engine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from estiba.image.layout import Layout
-    from estiba.image.load import Loaded
+    from estiba.publish.engine.load import Loaded
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_layers_that_vanished_are_sent(engine: Engine, tmp_path: Path) -> None:
     """When the engine lost a layer between plan and load, everything is sent."""
     image = make(tmp_path / "image", os.urandom(10))
     native = image.image(engine.platform())
-    sizes = archive.sizes(image, native, skip=native.config.diff_ids[:2])
+    sizes = docker_archive.sizes(image, native, skip=native.config.diff_ids[:2])
     wanted = load.LoadPlan(layout=image, image=native, name="late:1", identifier="", sizes=sizes)
     assert load.load(wanted, engine).id == str(native.manifest.config.digest)
 

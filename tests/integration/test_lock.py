@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 import pytest
 from tests import wheelfile
 from tests.services import harbour, index
-from tests.unit.test_elf import shared_library
+from tests.unit.lock.python.test_elf import shared_library
 
 from estiba import config
-from estiba.lock import files, model, pins
+from estiba.fetch.plan import path_of
+from estiba.lock import files, model
+from estiba.lock.python import pins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -221,7 +223,7 @@ def test_interruption_leaves_the_files_as_before(tiny: Path, running_index: Runn
     """Ctrl-C in the middle of resolving changes nothing and leaves nothing behind."""
     require(tiny, "django~=5.1.0")
     before = snapshot(tiny)
-    env = config.environment(
+    env = config.load().environment(
         ESTIBA_FLAKE=harbour.FLAKE,
         PYTHONPATH=str(harbour.ROOT / "src"),
         PIP_EXTRA_INDEX_URL=running_index.url_with_credentials,
@@ -334,11 +336,10 @@ def test_private_index_with_netrc_and_fetch(
 
 def forget(folder: Path) -> None:
     """Delete a service's distributions from the store."""
-    from estiba import nix  # noqa: PLC0415 - only where Nix is at hand
-    from estiba.lock import fetch  # noqa: PLC0415
+    from estiba.nix import commands as nix  # noqa: PLC0415 - only where Nix is at hand
 
     for one in load(folder).distributions:
-        nix.delete(Path(fetch.path_of(one)))
+        nix.delete(Path(path_of(one)))
 
 
 def test_version_that_left_the_mirror(tiny: Path) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from estiba import nix
 from estiba.errors import CommandError
+from estiba.nix import commands as nix
 
 CASES = Path(__file__).parents[1] / "nix" / "default.nix"
 

@@ -44,7 +44,7 @@ def service(tmp_path: Path) -> Path:
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a command line of the development shell in a folder."""
-    env = config.environment(ESTIBA_FLAKE=harbour.FLAKE, PYTHONPATH=str(harbour.ROOT / "src"))
+    env = config.load().environment(ESTIBA_FLAKE=harbour.FLAKE, PYTHONPATH=str(harbour.ROOT / "src"))
     done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
     return done

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-LIMIT: Final = 30.0
+LIMIT: Final = 120.0
 """Seconds until something answers."""
 
 FROM_OUTSIDE: Final = ("DATABASE_URL", "DJANGO_SETTINGS_MODULE", "ESTIBA_FLAKE", "REDIS_URL")
@@ -63,7 +63,7 @@ def in_shell(*argv: str) -> list[str]:
 
 def clean() -> dict[str, str]:
     """Return the environment that a developer has."""
-    return {name: value for name, value in config.environment().items() if name not in FROM_OUTSIDE}
+    return {name: value for name, value in config.load().environment().items() if name not in FROM_OUTSIDE}
 
 
 def run(service: Path, *argv: str, code: int = 0) -> str:

@@ -14,12 +14,12 @@ from tests.services import proxy, registry
 
 from estiba.digest import Digest
 from estiba.errors import ImageRefError, RegistryError
-from estiba.image import credentials, layout, media, push, report
+from estiba.image import layout, media_types, report
 from estiba.image.manifest import Document
-from estiba.image.registry import Registry, referrers_tag
-from estiba.image.transport import Backoff
 from estiba.imageref import ImageRef
-from estiba.verify import subject
+from estiba.publish.registry import credentials, pull, push
+from estiba.publish.registry.client import Registry, referrers_tag
+from estiba.publish.registry.transport import Backoff
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.services.registry import RunningRegistry
 
     from estiba.image.layout import Layout
-    from estiba.image.push import Pushed
+    from estiba.publish.registry.push import Pushed
 
 HTPASSWD = "ana:$2y$05$Sn3xZX4GegSe3Iw5TG//legSHfXASG9je/VUm4msj.QqUwQQf1q3G"
 """Recorded with `htpasswd -nbBC 5 ana s3cret`."""
@@ -107,7 +107,7 @@ def test_sboms_are_referrers(running_registry: RunningRegistry, tmp_path: Path) 
     there = Registry(ref)
     for one in image.images:
         found = there.referrers(one.document.digest)
-        assert {entry.artifact_type for entry in found} == {media.CYCLONEDX, media.SPDX}
+        assert {entry.artifact_type for entry in found} == {media_types.CYCLONEDX, media_types.SPDX}
         for entry in found:
             artifact = json.loads(there.manifest(str(entry.digest)).data)  # type: ignore[union-attr]
             assert artifact["subject"]["digest"] == str(one.document.digest)
@@ -126,10 +126,10 @@ def test_attachments_of_others_stay(running_registry: RunningRegistry, tmp_path:
     foreign = image.images[1].document
     listing = {
         "schemaVersion": 2,
-        "mediaType": media.INDEX,
+        "mediaType": media_types.INDEX,
         "manifests": [foreign.descriptor.to_dict()],
     }
-    document = Document(media_type=media.INDEX, data=json.dumps(listing).encode())
+    document = Document(media_type=media_types.INDEX, data=json.dumps(listing).encode())
     there.put_manifest(referrers_tag(subject_digest), document)
     send(make(tmp_path / "again"), str(ref))
     digests = [entry.digest for entry in Registry(ref).referrers(subject_digest)]
@@ -263,10 +263,10 @@ def test_inspect_and_verify_read_it_back(running_registry: RunningRegistry, tmp_
     """The report on the pushed image is that on the layout, and a stranger gets the same images."""
     image, ref = make(tmp_path / "image"), ImageRef.parse(f"{running_registry.host}/team/shop:1")
     send(image, str(ref))
-    found = report.of_registry(ref, Registry(ref))
+    found = pull.read_report(ref, Registry(ref))
     assert found is not None
     assert found.images == report.of_layout(image).images
-    with subject.of_registry(ref, Registry(ref)) as served:
+    with pull.open_subject(ref, Registry(ref)) as served:
         assert served.digest == image.digest
         blob = image.images[0].layers[0].blob
         assert served.side.blob(blob).read_bytes() == image.blob(blob.digest).read_bytes()

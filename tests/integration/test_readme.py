@@ -37,7 +37,7 @@ def test_use_it(checkout: Path) -> None:
     script = "\n".join(["set -eux", *commands("Use it")])
     # `-m invoke` under another name: the interpreter of these tests need not be the first on PATH.
     invoke = f'invoke() {{ "{sys.executable}" -m invoke "$@"; }}'
-    env = config.environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"))
+    env = config.load().environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"))
     argv = ["bash", "-c", f"{invoke}\ncd {checkout}\n{script}"]
     done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
 

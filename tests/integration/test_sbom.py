@@ -15,7 +15,7 @@ from estiba import config
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from estiba.build import Built
+    from estiba.build.oci_image import Built
 
 PLATFORMS = ("aarch64-linux", "x86_64-linux")
 
@@ -43,7 +43,7 @@ for found in validate_full_spdx_document(parse_file(sys.argv[1])):
 def judge(code: str, document: Path, *, path: str = "") -> list[str]:
     """Run a validator in a process of its own, where builders' modules have nobody's name, and return what it finds."""
     argv = [sys.executable, "-W", "ignore", "-c", code, str(document)]
-    env = config.environment(PYTHONPATH=path)
+    env = config.load().environment(PYTHONPATH=path)
     return subprocess.run(argv, env=env, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from tests.services import harbour
 
-from estiba.config import environment
+from estiba import config
 from estiba.process import run
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ STORE: Final = "/nix/store/"
 @pytest.fixture
 def programs() -> list[str]:
     """Return the store paths that the development shell puts on PATH."""
-    folders = environment()["PATH"].split(":")
+    folders = config.load().variables["PATH"].split(":")
     found = sorted({folder.removesuffix("/bin") for folder in folders if folder.startswith(STORE)})
     assert found, "these tests run inside ./nixw develop"
     return found
@@ -32,7 +32,7 @@ def test_programs_do_not_change_the_store(programs: list[str]) -> None:
 
 def test_a_shell_leaves_no_folder_behind(tmp_path: Path) -> None:
     """Temporary files go where the machine's do, not to a folder of each shell that nobody removes."""
-    env = environment(TMPDIR=str(tmp_path))
+    env = config.load().environment(TMPDIR=str(tmp_path))
     done = run([str(harbour.ROOT / "nixw"), "develop", "--command", "printenv", "TMPDIR"], cwd=harbour.ROOT, env=env)
 
     assert done.stdout.strip() == str(tmp_path)

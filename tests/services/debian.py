@@ -13,7 +13,7 @@ import pytest
 
 from estiba import config
 from estiba.digest import Digest
-from estiba.lock import apt
+from estiba.lock.debian import apt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def unpack(*names: str, essential: bool = False) -> Path:
     wanted = sorted({*names, *(_ESSENTIAL if essential else ())})
     arch = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
     folder = config.load().cache_dir
-    root = apt.prepare(folder, _SUITE, ["main"])
+    root = apt.prepare(config.load(), _SUITE, ["main"])
     with apt.exclusive(root):
         apt.update(root)
         versions = [f"{name}={version}" for name, version in sorted(apt.simulate(root, arch, wanted).items())]

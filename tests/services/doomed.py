@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NoReturn
 from tests.services.disk import fill
 
 from estiba import config
-from estiba.deploy.host import Host
-from estiba.deploy.targets import find
+from estiba.build import release
+from estiba.deploy.host.target import HostTarget
+from estiba.deploy.targets import load
 from estiba.errors import EstibaError
 from estiba.process import run
 
@@ -48,10 +49,11 @@ def main(folder: Path, command: str, moment: str, filling: str = "") -> None:
             happen()
         return run(argv, **options)
 
-    target = find(folder, "local", config.load())
-    assert isinstance(target, Host)
+    target = load(folder, "local", config.load())
+    assert isinstance(target, HostTarget)
+    given = [release.build(folder, target.contents, config.load())] if command == "deploy" else []
     try:
-        getattr(replace(target, runner=runner), command)(tell=tell)
+        getattr(replace(target, runner=runner), command)(*given, tell=tell)
     except EstibaError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from estiba import config
-from estiba.build import realise
-from estiba.scaffold.service import create
+from estiba.build.flake import realise
+from estiba.scaffold.new import create
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def invoke(
         check: Whether it must succeed.
         inside: Words before the command, which make it run elsewhere.
     """
-    env = config.environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"))
+    env = config.load().environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"))
     argv = [*inside, sys.executable, "-m", "invoke", *arguments]
     done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
     if check and done.returncode:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from estiba.process import Completed
 
 PACKAGE: Final = "systemd"
-_LIMIT: Final = 30.0
+_LIMIT: Final = 120.0
 _SCRIPT: Final = Path(__file__).with_suffix(".sh")
 _MANAGER: Final = Path(__file__).with_name("manager.service")
 _SPACES: Final = ("--pid", "--mount", "--cgroup")

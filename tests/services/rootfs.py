@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.services import debian
 
-from estiba.image import layout, tarstream
+from estiba.image import layout, tar_stream
 from estiba.image.manifest import Platform
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def unpack(image: Path, top: Path, *, architecture: str = "amd64") -> RootFs:
 def members(read: layout.Layout, layer: Layer) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
     """Yield what is in a layer, in its order."""
     with (
-        tarstream.opened(read.blob(layer.blob.digest), layer.blob) as stream,
+        tar_stream.opened(read.blob(layer.blob.digest), layer.blob) as stream,
         tarfile.open(fileobj=stream, mode="r|") as archive,
     ):
         for member in archive:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from tests.services import harbour
 
-from estiba import build, config
+from estiba import config
+from estiba.build import oci_image
 
 if TYPE_CHECKING:
-    from estiba.build import Built
+    from estiba.build.oci_image import Built
 
 SOURCE: Final = Path(__file__).parents[1] / "fixtures" / "services" / "shop"
 FLAKE: Final = "{ outputs = { self, estiba }: estiba.lib.mkService { src = self; }; }\n"
@@ -49,7 +50,7 @@ def commit(folder: Path, message: str) -> None:
 def git(folder: Path, *arguments: str) -> None:
     """Run git without this machine's settings."""
     date = "2026-01-02T03:04:05Z"
-    env = config.environment(
+    env = config.load().environment(
         GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_SYSTEM="/dev/null", GIT_AUTHOR_DATE=date, GIT_COMMITTER_DATE=date
     )
     who = ["-c", "user.name=Shop", "-c", "user.email=shop@example.com"]
@@ -66,4 +67,4 @@ def settings() -> config.Config:
 
 def built(folder: Path) -> Built:
     """Build the image of a service's folder."""
-    return build.build(folder, settings())
+    return oci_image.build(folder, settings())

@@ -33,9 +33,9 @@ SETTINGS = """
 [tool.estiba.targets.local]
 folder = "../state"
 memory = "512MB"
-migrate-limit = 5
+migrate-limit = 30
 port = {port}
-ready-limit = 20
+ready-limit = 60
 """
 
 
@@ -126,13 +126,15 @@ class Site:
     def _doom(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         inside = self.disk.inside(ROOT) if self.disk else ()
         argv = [*inside, sys.executable, "-m", doomed.__name__, str(self.folder), *arguments]
-        env = config.environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=f"{ROOT / 'src'}:{ROOT}")
+        env = config.load().environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=f"{ROOT / 'src'}:{ROOT}")
         return subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
 
     @property
     def pids(self) -> dict[str, int]:
         """The processes that run, by name."""
-        return {one["name"]: one["pid"] for one in self.status()["processes"] if one["state"] == "up"}
+        status = self.status()
+        up = {one["name"] for one in status["workloads"] if one["state"] == "up"}
+        return {name: pid for name, pid in status["details"]["pids"].items() if name in up}
 
 
 def _line(record: dict[str, Any]) -> str:

@@ -41,7 +41,7 @@ class Machine:
         self.store = place / "store"
         self.service = place / service.name
         shutil.copytree(service, self.service, ignore=shutil.ignore_patterns(".estiba"))
-        self._env = config.environment(
+        self._env = config.load().environment(
             HOME=str(place / "home"),
             XDG_CONFIG_HOME=str(place / "home/.config"),
             XDG_CACHE_HOME=str(place / "home/.cache"),

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from estiba import config, errors, project
+from estiba import config, errors
 from estiba import tasks as library
+from estiba.service import project
 from estiba.tasks.collection import load, render_reference
 
 ROOT = Path(__file__).parents[2]

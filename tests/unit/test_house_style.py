@@ -27,25 +27,17 @@ README_LINES = 120
 TASKS_LINES = 170
 SHELL_LINES = 10
 
-LAYERS = (
-    ("errors",),
-    ("digest",),
-    ("imageref", "storepath"),
-    ("config",),
-    ("process",),
-    ("nix", "nixlog"),
-    ("django", "requirements"),
-    ("project",),
-    ("lock", "image", "cache"),
-    ("build",),
-    ("check", "verify"),
-    ("release",),
-    ("deploy",),
-    ("operate", "scaffold"),
-    ("demo",),
-    ("tasks",),
-)
-"""From what everything may import to what nothing may import; neighbours in a row do not see each other."""
+ROOM_MODULES = 11
+"""So many files a reader takes in at a glance; `tasks` has one for each noun of the command line."""
+
+IMPORTS = re.compile(r"Imports go one way: `([^`]+)`", re.DOTALL)
+"""CONTRIBUTING's chain of folders, from what nothing may import to what everything may."""
+
+
+def layers() -> list[list[str]]:
+    """Return the rows of CONTRIBUTING's chain, lowest first; neighbours in a row do not see each other."""
+    (chain,) = IMPORTS.findall((ROOT / "CONTRIBUTING.md").read_text())
+    return [row.replace("|", " ").split() for row in reversed(chain.split("→"))]
 
 
 def sources() -> list[Path]:
@@ -99,9 +91,9 @@ def imports(file: Path) -> set[str]:
 
 
 def layer(module: str) -> int:
-    """Return the height of a module in `LAYERS`."""
+    """Return the height of a module in CONTRIBUTING's chain, -1 where it is not in it."""
     noun = module.split(".")[1]
-    return next(height for height, nouns in enumerate(LAYERS) if noun in nouns)
+    return next((height for height, nouns in enumerate(layers()) if noun in nouns), -1)
 
 
 def tracked() -> list[str]:
@@ -113,22 +105,31 @@ def tracked() -> list[str]:
 MODULES = [file for file in sorted(PACKAGE.rglob("*.py")) if file != PACKAGE / "__init__.py"]
 
 
-@pytest.mark.parametrize("file", MODULES, ids=name_of)
-def test_every_module_has_a_layer(file: Path) -> None:
-    """A new noun is given its place in `LAYERS` before anything imports it."""
-    assert any(module_name(file).split(".")[1] in nouns for nouns in LAYERS)
+def test_every_module_has_a_layer() -> None:
+    """A new folder is given its place in CONTRIBUTING's chain before anything imports it, and none there is gone."""
+    nouns = {module_name(file).split(".")[1] for file in MODULES}
+
+    assert {noun for row in layers() for noun in row} == nouns
 
 
-@pytest.mark.parametrize("file", MODULES, ids=name_of)
-def test_imports_go_down(file: Path) -> None:
-    """A module imports from lower layers and from its own noun, never upwards or sideways."""
-    own = module_name(file)
-    noun = own.split(".")[1]
-    wrong = {
-        other for other in imports(file) - {"estiba"} if other.split(".")[1] != noun and layer(other) >= layer(own)
-    }
+def test_imports_go_down() -> None:
+    """A module imports from lower layers and from its own folder, never upwards or sideways."""
+    wrong = [
+        f"{module_name(file)} imports {other}"
+        for file in MODULES
+        for other in sorted(imports(file) - {"estiba"})
+        if other.split(".")[1] != module_name(file).split(".")[1] and layer(other) >= layer(module_name(file))
+    ]
 
-    assert wrong == set()
+    assert wrong == []
+
+
+def test_rooms_stay_small() -> None:
+    """A folder that outgrows its budget holds two subjects."""
+    folders = {file.parent for file in MODULES} - {PACKAGE / "tasks"}
+    counts = {name_of(folder): len([*folder.glob("*.py")]) - 1 for folder in folders}
+
+    assert {name: count for name, count in counts.items() if count > ROOM_MODULES} == {}
 
 
 def test_no_import_cycles() -> None:
@@ -138,10 +139,11 @@ def test_no_import_cycles() -> None:
     graphlib.TopologicalSorter(graph).prepare()
 
 
-@pytest.mark.parametrize("file", sources(), ids=name_of)
-def test_modules_stay_short(file: Path) -> None:
+def test_modules_stay_short() -> None:
     """A module that outgrows its budget holds two nouns."""
-    assert len(file.read_text().splitlines()) <= MODULE_LINES
+    lines = {name_of(file): len(file.read_text().splitlines()) for file in sources()}
+
+    assert {name: count for name, count in lines.items() if count > MODULE_LINES} == {}
 
 
 def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -152,18 +154,23 @@ def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return last - function.lineno + 1 - documented
 
 
-@pytest.mark.parametrize("file", sources(), ids=name_of)
-def test_functions_stay_short(file: Path) -> None:
+def test_functions_stay_short() -> None:
     """A function fits on a screen; ruff holds its complexity."""
-    functions = [node for node in ast.walk(parse(file)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lengths = {
+        f"{name_of(file)}: {node.name}": length(node)
+        for file in sources()
+        for node in ast.walk(parse(file))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
 
-    assert {node.name: length(node) for node in functions if length(node) > FUNCTION_LINES} == {}
+    assert {name: count for name, count in lengths.items() if count > FUNCTION_LINES} == {}
 
 
-@pytest.mark.parametrize("file", sources(), ids=name_of)
-def test_modules_are_named_after_a_noun(file: Path) -> None:
+def test_modules_are_named_after_a_noun() -> None:
     """No file is a place for leftovers."""
-    assert file.stem.strip("_") not in {"utils", "util", "helpers", "helper", "common", "misc"}
+    leftovers = {"utils", "util", "helpers", "helper", "common", "misc"}
+
+    assert [name_of(file) for file in sources() if file.stem.strip("_") in leftovers] == []
 
 
 @pytest.mark.parametrize(
@@ -184,12 +191,12 @@ def test_what_touches_the_world_has_one_home(pattern: str, home: str) -> None:
     assert touching <= {home}
 
 
-@pytest.mark.parametrize("file", [file for file in MODULES if file.name == "__init__.py"], ids=name_of)
-def test_packages_define_nothing(file: Path) -> None:
+def test_packages_define_nothing() -> None:
     """A package's `__init__` re-exports and holds no code of its own."""
     kinds = (ast.FunctionDef, ast.ClassDef, ast.For, ast.While, ast.With, ast.Try)
+    packages = [file for file in MODULES if file.name == "__init__.py"]
 
-    assert [node.lineno for node in parse(file).body if isinstance(node, kinds)] == []
+    assert [name_of(file) for file in packages if any(isinstance(node, kinds) for node in parse(file).body)] == []
 
 
 DEFAULT_INDEX = (
@@ -222,19 +229,26 @@ def test_no_registry_is_named() -> None:
 NIX_FILES = sorted(file for file in (*ROOT.glob("*.nix"), *(ROOT / "nix").rglob("*.nix")))
 
 
-@pytest.mark.parametrize("file", NIX_FILES, ids=name_of)
-def test_nix_names_what_it_uses(file: Path) -> None:
+def test_nix_names_what_it_uses() -> None:
     """`with lib` hides where a name comes from; `inherit (lib)` says it."""
-    assert re.search(r"\bwith\s+(lib|builtins|pkgs)\b", file.read_text()) is None
+    hiding = re.compile(r"\bwith\s+(lib|builtins|pkgs)\b")
+
+    assert [name_of(file) for file in NIX_FILES if hiding.search(file.read_text())] == []
 
 
-@pytest.mark.parametrize("file", NIX_FILES, ids=name_of)
-def test_nix_holds_no_shell_scripts(file: Path) -> None:
-    """A shell string of more than ten lines is a file of its own."""
+def shell_strings(file: Path) -> list[str]:
+    """Return the indented strings of a Nix file, without those in comments."""
     code = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.DOTALL)
-    strings = re.findall(r"''(?!\$)(.*?)(?<!')''(?!['$\\])", code, flags=re.DOTALL)
+    return re.findall(r"''(?!\$)(.*?)(?<!')''(?!['$\\])", code, flags=re.DOTALL)
 
-    assert [text for text in strings if text.strip().count("\n") >= SHELL_LINES] == []
+
+def test_nix_holds_no_shell_scripts() -> None:
+    """A shell string of more than ten lines is a file of its own."""
+    long = {
+        name_of(file) for file in NIX_FILES for text in shell_strings(file) if text.strip().count("\n") >= SHELL_LINES
+    }
+
+    assert long == set()
 
 
 @pytest.mark.parametrize(
@@ -251,7 +265,8 @@ def test_front_doors_stay_small(name: str, limit: int) -> None:
     assert len((ROOT / name).read_text().splitlines()) <= limit
 
 
-@pytest.mark.parametrize("file", sorted(file for file in TEMPLATE.rglob("*") if file.is_file()), ids=name_of)
-def test_template_has_no_conditionals(file: Path) -> None:
+def test_template_has_no_conditionals() -> None:
     """What varies are values, not code; Django's own templates are copied as they are."""
-    assert file.suffix == ".html" or "{%" not in file.read_text()
+    files = [file for file in sorted(TEMPLATE.rglob("*")) if file.is_file() and file.suffix != ".html"]
+
+    assert [name_of(file) for file in files if "{%" in file.read_text()] == []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from estiba.errors import CommandError, MissingProgramError
-from estiba.process import replace, run
+from estiba.process import run, run_interactive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,10 +34,22 @@ def test_child_that_ignores_its_input_is_fine() -> None:
     assert run(python("pass"), stdin="x" * 1_000_000).code == 0
 
 
+def test_listener_that_fails_stops_no_child() -> None:
+    """A child that goes on talking ends as it would have, and then the listener's error is raised."""
+
+    def listen(_: str) -> None:
+        msg = "no space"
+        raise OSError(msg)
+
+    talk = "import sys; [print('x' * 1000, file=sys.stderr) for _ in range(2000)]; print('done')"
+    with pytest.raises(OSError, match="no space"):
+        run(python(talk), on_line=listen)
+
+
 def test_another_program_takes_the_place() -> None:
     """Signals of the terminal reach the other program itself, for it is this same process."""
     say = "import os; print(os.getpid(), flush=True)"
-    become = f"import sys; from estiba.process import become; become([sys.executable, '-c', {say!r}])"
+    become = f"import sys; from estiba.process import exec_program; exec_program([sys.executable, '-c', {say!r}])"
     before, after = run(python(f"{say}; {become}")).stdout.split()
 
     assert after == before
@@ -78,7 +90,7 @@ def test_every_line_of_the_log_is_passed_on() -> None:
     assert lines == ["one", "two"]
 
 
-@pytest.mark.parametrize("runner", [run, replace], ids=["run", "replace"])
+@pytest.mark.parametrize("runner", [run, run_interactive], ids=["run", "replace"])
 def test_missing_program_is_named(runner: type) -> None:
     """A program that does not exist is an error of its own that says what to do."""
     with pytest.raises(MissingProgramError) as caught:
@@ -97,4 +109,4 @@ def test_missing_folder_is_not_a_missing_program(tmp_path: Path) -> None:
 
 def test_replace_returns_the_exit_code() -> None:
     """An interactive command gives its exit code back."""
-    assert replace(python("raise SystemExit(5)")) == 5
+    assert run_interactive(python("raise SystemExit(5)")) == 5

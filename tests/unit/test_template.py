@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from estiba import project
-from estiba.scaffold import service
+from estiba.scaffold import new
+from estiba.service import project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ ANSWERS = {
 @pytest.fixture(scope="module", params=ANSWERS)
 def baked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a new service."""
-    return service.create(tmp_path_factory.mktemp("baked") / "puerto_viejo", answers=ANSWERS[request.param])
+    return new.create(tmp_path_factory.mktemp("baked") / "puerto_viejo", answers=ANSWERS[request.param])
 
 
 def test_python_compiles(baked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

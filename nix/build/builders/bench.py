@@ -45,12 +45,14 @@ class Bench:
             shown.seek(0, 2)
             child = self.root.popen(argv, cwd="/app", env=env, output=written)
             # Not a pipe: a process that a test leaves behind would keep it open.
-            while child.poll() is None:
+            code = None
+            while code is None:
                 with suppress(subprocess.TimeoutExpired):
-                    child.wait(_INTERVAL)
+                    code = child.wait(_INTERVAL)
+                # Also of one that has ended before it was waited for.
                 sys.stderr.write(shown.read().decode(errors="replace"))
                 sys.stderr.flush()
-        return child.returncode
+        return code
 
 
 def _say(text: str) -> None:

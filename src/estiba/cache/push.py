@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.cache import archive, remote
-from estiba.cache.copylog import CopyLog
+from estiba.cache.copy_log import CopyLog
 from estiba.errors import CacheError, CommandError
 from estiba.process import run
 

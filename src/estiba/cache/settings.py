@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from estiba import files
 from estiba.cache.keys import PublicKey
 from estiba.errors import CacheError
 
 if TYPE_CHECKING:
     from estiba.cache.address import Address
 
+_READABLE: Final = 0o644
 _BEGIN: Final = "# begin of what invoke cache.use writes"
 _END: Final = "# end of what invoke cache.use writes"
 _URL: Final = "extra-substituters"
@@ -102,13 +104,11 @@ def save(file: Path, settings: Settings) -> bool:
     if text == (file.read_text(encoding="utf-8") if file.exists() else ""):
         return False
     real = Path(file.resolve())
-    fresh = real.with_name(f"{real.name}.fresh-estiba")
     try:
         real.parent.mkdir(parents=True, exist_ok=True)
         if real.exists():
             shutil.copy2(real, real.with_name(f"{real.name}.before-estiba"))
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(real)
+        files.write(real, text, mode=real.stat().st_mode & 0o7777 if real.exists() else _READABLE)
     except OSError as error:
         message = f"cannot write {real}: {error.strerror}"
         raise CacheError(message, hint="print the lines instead: --print") from error

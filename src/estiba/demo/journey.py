@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from estiba.demo import interruption
-from estiba.demo.life import Life
-from estiba.demo.making import Making
+from estiba.demo.build_steps import BuildSteps
+from estiba.demo.deploy_steps import DeploySteps
 from estiba.demo.report import Outcome, Report, Step
 from estiba.process import run
 
@@ -81,8 +81,8 @@ def plan(folder: Path, settings: Config, *, keep: bool = False, verify: bool = F
         runner: Runs commands.
     """
     report = Report()
-    making = Making(folder=folder, settings=settings, report=report, runner=runner)
-    life = Life(folder=folder, settings=settings, report=report, runner=runner)
+    making = BuildSteps(folder=folder, settings=settings, report=report, runner=runner)
+    life = DeploySteps(folder=folder, settings=settings, report=report, runner=runner)
     acts: dict[str, Act] = {
         "scaffold": making.scaffold,
         "lock": making.lock,

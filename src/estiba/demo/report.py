@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from estiba.build import Built
+    from estiba.build.oci_image import Built
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,16 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from estiba.endpoint import REFUSAL, Endpoint
 from estiba.errors import DeployError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ADDRESS: Final = "127.0.0.1"
-_HEADERS: Final = {"Host": "localhost"}
 _CLIENTS: Final = 5
-_TIMEOUT: Final = 10.0
-_REFUSAL: Final = 400
 
 
 @dataclass(slots=True)
@@ -38,7 +36,7 @@ class Traffic:
     def failed(self) -> dict[str, int]:
         """Every answer that was none or a refusal."""
         return {
-            answer: count for answer, count in self.answers.items() if not answer.isdigit() or int(answer) >= _REFUSAL
+            answer: count for answer, count in self.answers.items() if not answer.isdigit() or int(answer) >= REFUSAL
         }
 
     @property
@@ -59,21 +57,21 @@ def running(port: int, path: str = "/", *, rate: int = 50) -> Iterator[Traffic]:
     traffic = Traffic()
     stop, lock = threading.Event(), threading.Lock()
     interval = _CLIENTS / rate
+    endpoint = _endpoint(port)
 
     def client(number: int) -> None:
         keep = number % 2 == 0
-        connection = http.client.HTTPConnection(_ADDRESS, port, timeout=_TIMEOUT)
         due = time.monotonic() + interval * number / _CLIENTS
-        while not stop.wait(max(0.0, due - time.monotonic())):
-            due += interval
-            began = time.monotonic()
-            answer = _ask(connection, path)
-            if not keep:
-                connection.close()
-            with lock:
-                traffic.answers[answer] += 1
-                traffic.slowest = max(traffic.slowest, time.monotonic() - began)
-        connection.close()
+        with endpoint.connect() as connection:
+            while not stop.wait(max(0.0, due - time.monotonic())):
+                due += interval
+                began = time.monotonic()
+                answer = _ask(endpoint, path, connection)
+                if not keep:
+                    connection.close()
+                with lock:
+                    traffic.answers[answer] += 1
+                    traffic.slowest = max(traffic.slowest, time.monotonic() - began)
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(_CLIENTS)]
     for thread in threads:
@@ -92,28 +90,24 @@ def visit(port: int, path: str = "/") -> str:
     Raises:
         DeployError: There is none.
     """
-    connection = http.client.HTTPConnection(_ADDRESS, port, timeout=_TIMEOUT)
     try:
-        connection.request("GET", path, headers=_HEADERS)
-        response = connection.getresponse()
-        text = response.read().decode(errors="replace")
+        answer = _endpoint(port).ask(path)
     except (OSError, http.client.HTTPException) as error:
         msg = f"{path} does not answer: {error}"
         raise DeployError(msg, hint="invoke logs") from error
-    finally:
-        connection.close()
-    if response.status >= _REFUSAL:
-        msg = f"{path} answers {response.status}"
+    if answer.status >= REFUSAL:
+        msg = f"{path} answers {answer.status}"
         raise DeployError(msg, hint="invoke logs")
-    return text
+    return answer.body.decode(errors="replace")
 
 
-def _ask(connection: http.client.HTTPConnection, path: str) -> str:
+def _endpoint(port: int) -> Endpoint:
+    return Endpoint(host="localhost", address=_ADDRESS, port=port)
+
+
+def _ask(endpoint: Endpoint, path: str, connection: http.client.HTTPConnection) -> str:
     try:
-        connection.request("GET", path, headers=_HEADERS)
-        response = connection.getresponse()
-        response.read()
+        return str(endpoint.ask(path, connection).status)
     except (OSError, http.client.HTTPException) as error:
         connection.close()
         return type(error).__name__
-    return str(response.status)

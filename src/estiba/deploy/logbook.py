@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import getpass
-import json
 import os
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
-if TYPE_CHECKING:
-    from estiba.deploy.folder import Folder
-
-_JOURNAL: Final = "journal.json"
-_LOGBOOK: Final = "logbook.jsonl"
 _LISTS: Final = ("contracts", "migrations", "restarted")
-
-
-class Step(Enum):
-    """How far a command is; a command that was killed left the last one in the journal."""
-
-    SERVERS = "starting the servers"
-    MIGRATE = "migrating"
-    START = "starting the release"
-    SWITCH = "switching"
-    WORKERS = "replacing the workers"
-    SMOKE = "trying the release"
-    FINISH = "ending the release before"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A command's line in the logbook.
+    """A command that worked on a target, as the logbook has it.
 
     Attributes:
         command: What was asked for.
@@ -90,38 +71,24 @@ class Record:
         return replace(self, result=result, seconds=round(seconds, 2), **changes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Logbook:
-    """The journal and the logbook in a target's folder."""
-
-    folder: Folder
+class Logbook(Protocol):
+    """Where a target keeps the record of what is under way, its journal, and the records of what is over."""
 
     def open(self, record: Record) -> None:
         """Note in the journal what is under way and how far it is."""
-        self.folder.write(self.folder.path / _JOURNAL, record.to_dict())
+        ...
 
     def interrupted(self) -> Record | None:
         """Return what the journal has; where nobody works on the target, that command was killed."""
-        known = self.folder.read(self.folder.path / _JOURNAL)
-        return Record.from_dict(known) if known else None
+        ...
 
     def close(self, record: Record) -> None:
-        """Add a line to the logbook and clear the journal."""
-        line = json.dumps(record.to_dict(), sort_keys=True, ensure_ascii=False)
-        path = self.folder.path / _LOGBOOK
-        # A line that a full disk cut short must not swallow this one.
-        is_cut = path.exists() and not path.read_bytes().endswith(b"\n")
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8") as file:
-            file.write(f"\n{line}\n" if is_cut else f"{line}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        (self.folder.path / _JOURNAL).unlink(missing_ok=True)
+        """Add a record and clear the journal."""
+        ...
 
     def records(self) -> list[Record]:
-        """Return all lines, the oldest first; one that a full disk cut short is left out."""
-        path = self.folder.path / _LOGBOOK
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        return [Record.from_dict(json.loads(line)) for line in lines if line.startswith("{") and line.endswith("}")]
+        """Return all records, the oldest first."""
+        ...
 
 
 def now() -> str:

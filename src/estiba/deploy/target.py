@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from estiba.deploy.logbook import Record
-    from estiba.deploy.task import Ran
+    from estiba.release_manifest import Contents, ReleaseManifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
-    """A process of a target: its name, `up`, `down` or otherwise, its id, and for how many seconds."""
+class Workload:
+    """A process, or a group of equal ones, that a release runs.
+
+    Attributes:
+        name: Its name.
+        state: `up`, `down` or otherwise.
+        seconds: For how long it has been in that state.
+    """
 
     name: str
     state: str
-    pid: int
     seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What a target serves.
+
+    Attributes:
+        number: Counts what was served on this target, forwards and backwards.
+        digest: Of what was deployed.
+        version: The service's version.
+        commit: The commit, or an empty string.
+    """
+
+    number: int
+    digest: str
+    version: str
+    commit: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,55 +50,89 @@ class Report:
 
     Attributes:
         target: Its name.
+        kind: Its kind.
         service: The service's name; empty before the first deployment.
         is_ready: Whether the service says that it is ready.
-        release: Number, digest, version, revision and generation of what is served; empty without one.
-        processes: What runs, and what should.
-        urls: Where it answers, by name.
-        last: The last line of the logbook, or None.
+        release: What is served, or None.
+        workloads: What runs, and what should.
+        addresses: Where it answers, by name.
+        last: The last record of the logbook, or None.
         notes: What somebody should know or do.
+        details: What only this kind of target has, as JSON has it.
     """
 
     target: str
+    kind: str
     service: str
     is_ready: bool
-    release: Mapping[str, Any]
-    processes: tuple[Process, ...]
-    urls: Mapping[str, str]
+    release: Release | None
+    workloads: tuple[Workload, ...]
+    addresses: Mapping[str, str]
     last: Record | None
     notes: tuple[str, ...]
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `invoke status --json` prints."""
+        release = self.release
         return {
+            "details": dict(self.details),
+            "kind": self.kind,
             "last": self.last.to_dict() if self.last else None,
             "notes": list(self.notes),
-            "processes": [
-                {"name": one.name, "pid": one.pid, "seconds": one.seconds, "state": one.state} for one in self.processes
-            ],
             "ready": self.is_ready,
-            "release": dict(self.release),
+            "release": {
+                "digest": release.digest,
+                "number": release.number,
+                "revision": release.commit,
+                "version": release.version,
+            }
+            if release
+            else {},
             "service": self.service,
             "target": self.target,
-            "urls": dict(self.urls),
+            "urls": dict(self.addresses),
+            "workloads": [{"name": one.name, "seconds": one.seconds, "state": one.state} for one in self.workloads],
         }
 
 
-class Target(Protocol):
-    """A place that releases of one service are deployed to."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A command that ran to its end: its exit code, or None past its time limit, and what it printed."""
 
-    def deploy(self, *, tell: Callable[[str], None], contract: bool = False) -> Record:
-        """Build the service as it is now and serve it; take it back where it does not work.
+    code: int | None
+    output: str
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether it succeeded."""
+        return self.code == 0
+
+    def tail(self, lines: int = 20) -> str:
+        """Return the end of what it printed."""
+        return "\n".join(self.output.splitlines()[-lines:])
+
+
+class Target(Protocol):
+    """A place that releases of one service are deployed to; `estiba.deploy.targets` makes them from their settings."""
+
+    @property
+    def contents(self) -> Contents:
+        """What of a release it takes."""
+        ...
+
+    def deploy(self, manifest: ReleaseManifest, *, tell: Callable[[str], None], contract: bool = False) -> Record:
+        """Serve a release that is built; take it back where it does not work.
 
         Args:
+            manifest: The release.
             tell: Gets what is happening.
             contract: Whether migrations may take away what the release before needs.
 
         Raises:
-            BuildError: It cannot be built; nothing was changed.
             BusyError: Another command works on the target.
             DeployError: The release did not work, and the one before is served.
-            TargetError: The target is not fit; nothing was changed.
+            TargetError: The target is not fit, or the release has nothing for its kind; nothing was changed.
         """
         ...
 
@@ -101,7 +157,7 @@ class Target(Protocol):
         """
         ...
 
-    def manage(self, words: Sequence[str]) -> Ran:
+    def manage(self, words: Sequence[str]) -> Finished:
         """Run a management command of the release that is served, to its end.
 
         Args:
@@ -127,7 +183,7 @@ class Target(Protocol):
         """
         ...
 
-    def urls(self) -> dict[str, str]:
+    def addresses(self) -> dict[str, str]:
         """Return where the service answers, by name: `page`, and `ready` where it has such a page.
 
         Raises:

@@ -1,1 +1,1 @@
-"""OCI images: reading a layout, loading it into an engine, pushing it to a registry, proving it."""
+"""OCI images: their documents, a layout on disk, reports and differences."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from estiba import nix
 from estiba.digest import Digest
 from estiba.errors import LayoutError
-from estiba.image import media
+from estiba.image import media_types
 from estiba.image.manifest import Document, Image, Index, Manifest, parse
+from estiba.nix import commands as nix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ VERSION: Final = "1.0.0"
 """The only version of the layout format there is."""
 
 _REBUILD: Final = "build the image again: invoke build"
-_SBOMS: Final = {"cdx": media.CYCLONEDX, "spdx": media.SPDX}
+_SBOMS: Final = {"cdx": media_types.CYCLONEDX, "spdx": media_types.SPDX}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,14 +97,14 @@ def read(path: Path, *, root: Path = Path("/")) -> Layout:
     if len(top.manifests) != 1:
         raise LayoutError(where, [f"expected one image, found {len(top.manifests)}"], hint=_REBUILD)
     (entry,) = top.manifests
-    if entry.media_type != media.INDEX:
+    if entry.media_type != media_types.INDEX:
         raise LayoutError(where, [f"expected an image index, found {entry.media_type}"], hint=_REBUILD)
     document = folder.document(entry)
     index = parse(document.data, Index.from_dict, f"index {entry.digest}")
     images = tuple(folder.image(descriptor) for descriptor in index.manifests)
     if problems := list(folder.problems(images)):
         raise LayoutError(str(path), problems, hint=_REBUILD)
-    name = entry.annotations.get(media.REF_NAME, "")
+    name = entry.annotations.get(media_types.REF_NAME, "")
     return Layout(path=path, root=root, document=document, index=index, images=images, name=name)
 
 
@@ -175,7 +175,7 @@ class _Folder:
         return Document(media_type=descriptor.media_type, data=data)
 
     def image(self, descriptor: Descriptor) -> Image:
-        if descriptor.media_type != media.MANIFEST:
+        if descriptor.media_type != media_types.MANIFEST:
             problem = f"index entry {descriptor.digest} is a {descriptor.media_type}"
             raise LayoutError(str(self.path), [problem], hint=_REBUILD)
         document = self.document(descriptor)

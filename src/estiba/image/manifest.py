@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from estiba.digest import Digest
 from estiba.errors import LayoutError
-from estiba.image import media
+from estiba.image import media_types
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -270,4 +270,4 @@ def _name_and_contents(entry: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _is_alien(layer: Descriptor) -> bool:
-    return layer.media_type not in media.LAYERS
+    return layer.media_type not in media_types.LAYERS

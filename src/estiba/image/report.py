@@ -5,17 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from estiba.image import media
-from estiba.image.manifest import Image, Index, Manifest, parse
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from estiba.digest import Digest
     from estiba.image.layout import Layout
-    from estiba.image.manifest import Document
-    from estiba.image.registry import Registry
-    from estiba.imageref import ImageRef
+    from estiba.image.manifest import Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,26 +101,7 @@ class Report:
 def of_layout(layout: Layout) -> Report:
     """Report on a layout."""
     name = layout.name or layout.path.name
-    return _report(name, layout.digest, layout.index.annotations, layout.images)
-
-
-def of_registry(ref: ImageRef, registry: Registry) -> Report | None:
-    """Report on an image in a registry, or return None when there is none; no layer is fetched.
-
-    Raises:
-        RegistryError: The registry fails or refuses.
-        LayoutError: The image has documents that are no OCI documents.
-    """
-    top = registry.manifest(ref.reference)
-    if top is None:
-        return None
-    if top.media_type != media.INDEX:
-        image = _fetch(top, registry)
-        return _report(str(ref), top.digest, image.manifest.annotations, [image])
-    index = parse(top.data, Index.from_dict, f"index {top.digest}")
-    documents = [registry.manifest(str(entry.digest)) for entry in index.manifests]
-    images = [_fetch(document, registry) for document in documents if document]
-    return _report(str(ref), top.digest, index.annotations, images)
+    return make(name, layout.digest, layout.index.annotations, layout.images)
 
 
 def rows(report: Report) -> list[tuple[object, ...]]:
@@ -151,7 +127,8 @@ def percent(share: float) -> str:
     return "<1%" if 0 < share < 0.01 else f"{share:.0%}"  # noqa: PLR2004 - 1 %
 
 
-def _report(name: str, digest: Digest, annotations: Mapping[str, str], images: Sequence[Image]) -> Report:
+def make(name: str, digest: Digest, annotations: Mapping[str, str], images: Sequence[Image]) -> Report:
+    """Report on an image: its name, the digest and annotations of its index, and the images of its platforms."""
     everywhere = frozenset.intersection(*(frozenset(_digests([image])) for image in images)) if images else frozenset()
     shared = everywhere if len(images) > 1 else frozenset()
     return Report(
@@ -177,11 +154,6 @@ def _image(image: Image, shared: frozenset[Digest]) -> ImageReport:
 
 def _digests(images: Iterable[Image]) -> list[Digest]:
     return [layer.blob.digest for image in images for layer in image.layers]
-
-
-def _fetch(document: Document, registry: Registry) -> Image:
-    manifest = parse(document.data, Manifest.from_dict, f"manifest {document.digest}")
-    return Image.parse(document, registry.blob(manifest.config))
 
 
 def _short(text: str, limit: int = 60) -> str:

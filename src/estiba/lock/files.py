@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
+import contextlib
 import signal
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from estiba.errors import BusyError
+from estiba.files import lock, stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+_READABLE: Final = 0o644
+"""Permissions of a lock file that is new; it goes into the repository."""
 
 
 @contextmanager
@@ -23,15 +25,13 @@ def exclusive(folder: Path) -> Iterator[None]:
     Raises:
         BusyError: Another process does so already.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(lock(folder))
+        except BlockingIOError as error:
+            msg = f"another invoke lock works on {folder.resolve().name}"
+            raise BusyError(msg, hint="wait until it is done, then run this again") from error
         yield
-    except BlockingIOError as error:
-        msg = f"another invoke lock works on {folder.resolve().name}"
-        raise BusyError(msg, hint="wait until it is done, then run this again") from error
-    finally:
-        os.close(descriptor)
 
 
 def read(folder: Path, names: Sequence[str]) -> dict[str, str]:
@@ -42,20 +42,20 @@ def read(folder: Path, names: Sequence[str]) -> dict[str, str]:
 
 def write(folder: Path, texts: Mapping[str, str]) -> None:
     """Write files together: an interruption comes before the first has changed or after the last; empty ones go."""
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".estiba-") as scratch:
+    made = []
+    try:
         for name, text in texts.items():
-            made = Path(scratch, name)
-            made.write_text(text, encoding="utf-8")
-            if (folder / name).exists():
-                made.chmod((folder / name).stat().st_mode)
-            with made.open("rb") as file:
-                os.fsync(file.fileno())
+            if text:
+                path = folder / name
+                made.append(stage(path, text, mode=path.stat().st_mode & 0o7777 if path.exists() else _READABLE))
         with _uninterrupted():
-            for name, text in texts.items():
-                if text:
-                    Path(scratch, name).replace(folder / name)
-                else:
-                    (folder / name).unlink(missing_ok=True)
+            for one in made:
+                one.commit()
+            for name in (name for name, text in texts.items() if not text):
+                (folder / name).unlink(missing_ok=True)
+    finally:
+        for one in made:
+            one.discard()
 
 
 @contextmanager

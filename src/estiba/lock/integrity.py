@@ -6,13 +6,14 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from estiba.errors import LockFormatError
-from estiba.lock import model, pins
+from estiba.lock import model
+from estiba.lock.python import pins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from estiba.lock.model import Distribution, Lock
-    from estiba.lock.pins import Pin
+    from estiba.lock.python.pins import Pin
 
 _HINT = "take the lock files from version control, or write them anew: invoke lock --upgrade"
 

@@ -6,38 +6,27 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from estiba import project as projects
 from estiba.digest import Digest
 from estiba.errors import LockFormatError, StaleLockError
-from estiba.lock import (
-    apt,
-    contents,
-    debian,
-    debs,
-    distributions,
-    integrity,
-    interpreter,
-    layers,
-    model,
-    pins,
-    pip,
-    wheels,
-)
+from estiba.lock import integrity, layers, model
+from estiba.lock.debian import apt, closure, contents, debs
 from estiba.lock.files import exclusive, read, write
 from estiba.lock.model import FILE_NAME, Lock
-from estiba.lock.pins import DEV_FILE, RUNTIME_FILE
-from estiba.lock.pip import Bench, Upgrade
-from estiba.lock.toolchain import Toolchain
+from estiba.lock.python import distributions, interpreter, pins, pip, shared_libraries
+from estiba.lock.python.pins import DEV_FILE, RUNTIME_FILE
+from estiba.lock.python.pip import Bench, Upgrade
+from estiba.lock.sdist.toolchain import Toolchain
+from estiba.service import project as projects
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from estiba.lock.apt import AptRoot
-    from estiba.lock.distributions import Resolution
+    from estiba.lock.context import LockContext
+    from estiba.lock.debian.apt import AptRoot
     from estiba.lock.model import Deb
-    from estiba.lock.workshop import Workshop
-    from estiba.project import Project
+    from estiba.lock.python.distributions import Resolution
+    from estiba.service.project import Project
 
 _LOCK_FILES: Final = (FILE_NAME, RUNTIME_FILE, DEV_FILE)
 
@@ -79,8 +68,14 @@ class Outcome:
     gone: tuple[str, ...] = ()
 
 
-def lock(folder: Path, workshop: Workshop, options: Options = Options()) -> Outcome:
+def lock(folder: Path, context: LockContext, options: Options = Options(), *, fetch: Callable[[Lock], None]) -> Outcome:
     """Lock the service in a folder; without a change in its inputs and with no upgrade asked for, touch nothing.
+
+    Args:
+        folder: The service's folder.
+        context: Where to work.
+        options: How to lock.
+        fetch: Brings what a lock names into the store; for sdists whose backends are asked in the sandbox.
 
     Raises:
         ConfigError: The project is not in order.
@@ -96,7 +91,9 @@ def lock(folder: Path, workshop: Workshop, options: Options = Options()) -> Outc
         if previous and options.is_plain and previous.inputs == inputs:
             return Outcome(lock=previous, changed=False)
         seeds = [] if options.upgrade.everything else _load_seeds(before)
-        made, resolution, gone = _resolve(project, workshop, options=options, previous=previous, seeds=seeds)
+        made, resolution, gone = _resolve(
+            project, context, options=options, previous=previous, seeds=seeds, fetch=fetch
+        )
         after = {
             FILE_NAME: model.render(replace(made, inputs=inputs)),
             RUNTIME_FILE: pins.render(resolution.runtime, python=project.python),
@@ -165,19 +162,25 @@ def _load_seeds(before: Mapping[str, str]) -> list[pins.Pin]:
 
 
 def _resolve(
-    project: Project, workshop: Workshop, *, options: Options, previous: Lock | None, seeds: Sequence[pins.Pin]
+    project: Project,
+    context: LockContext,
+    *,
+    options: Options,
+    previous: Lock | None,
+    seeds: Sequence[pins.Pin],
+    fetch: Callable[[Lock], None],
 ) -> tuple[Lock, Resolution, list[str]]:
-    root = apt.prepare(workshop.cache, project.suite, project.pockets, runner=workshop.runner)
+    root = apt.prepare(context.config, project.suite, project.pockets, runner=context.runner)
     with apt.exclusive(root):
-        workshop.tell(f"reading the package lists of Debian {project.suite}")
-        apt.update(root, force=options.upgrade_debian, runner=workshop.runner)
+        context.tell(f"reading the package lists of Debian {project.suite}")
+        apt.update(root, force=options.upgrade_debian, runner=context.runner)
         keep = previous.debs if previous and previous.suite == project.suite and not options.upgrade_debian else ()
-        found, gone = _resolve_debian(root, project, workshop, keep, groups=_groups(project))
-        workshop.tell("fetching the Debian packages of the image")
+        found, gone = _resolve_debian(root, project, context, keep, groups=_groups(project))
+        context.tell("fetching the Debian packages of the image")
         wanted = [deb for deb in found if {"base", "service"} & set(deb.groups)]
-        debs.download(root, wanted, workshop.artifacts, runner=workshop.runner)
-        bench = _prepare_bench(root, project, workshop, found=found, keep=keep)
-        workshop.tell("resolving the Python requirements")
+        debs.download(root, wanted, context.artifacts, runner=context.runner)
+        bench = _prepare_bench(root, project, context, found=found, keep=keep, fetch=fetch)
+        context.tell("resolving the Python requirements")
         resolution = distributions.resolve(
             bench,
             project,
@@ -186,13 +189,17 @@ def _resolve(
             upgrade=options.upgrade,
         )
         if any(one.kind == "sdist" for one in resolution.distributions):
-            workshop.tell("resolving the Debian packages that build the sdists")
-            toolchain, gone_too = _resolve_debian(root, project, workshop, keep, groups=("build",))
-            found, gone = debian.merge((*found, *toolchain)), sorted({*gone, *gone_too})
-        workshop.tell("checking the shared libraries that the wheels need")
-        _check_libraries(root, project, workshop, found=found, resolution=resolution)
+            context.tell("resolving the Debian packages that build the sdists")
+            toolchain, gone_too = _resolve_debian(root, project, context, keep, groups=("build",))
+            found, gone = closure.merge((*found, *toolchain)), sorted({*gone, *gone_too})
+        context.tell("checking the shared libraries that the wheels need")
+        _check_libraries(root, project, context, found=found, resolution=resolution)
+    return _assemble(project, found, resolution, previous), resolution, gone
+
+
+def _assemble(project: Project, found: Sequence[Deb], resolution: Resolution, previous: Lock | None) -> Lock:
     sizes, native = layers.measure(resolution.distributions), layers.native(resolution.distributions)
-    made = Lock(
+    return Lock(
         inputs=Digest("0" * 64),
         python=project.python,
         suite=project.suite,
@@ -203,13 +210,12 @@ def _resolve(
         build_distributions=resolution.build_distributions,
         layers=layers.plan(sizes, previous.layers if previous else (), native=native),
     )
-    return made, resolution, gone
 
 
 def _resolve_debian(
-    root: AptRoot, project: Project, workshop: Workshop, keep: Sequence[Deb], *, groups: Sequence[str]
+    root: AptRoot, project: Project, context: LockContext, keep: Sequence[Deb], *, groups: Sequence[str]
 ) -> tuple[list[Deb], list[str]]:
-    return debian.resolve(root, _request(project), groups=groups, keep=keep, runner=workshop.runner)
+    return closure.resolve(root, _request(project), groups=groups, keep=keep, runner=context.runner)
 
 
 def _groups(project: Project) -> tuple[str, ...]:
@@ -218,8 +224,8 @@ def _groups(project: Project) -> tuple[str, ...]:
     return ("base", "service", "check", *prepare)
 
 
-def _request(project: Project) -> debian.Request:
-    return debian.Request(
+def _request(project: Project) -> closure.Request:
+    return closure.Request(
         python=project.python,
         suite=project.suite,
         platforms=project.platforms,
@@ -229,39 +235,45 @@ def _request(project: Project) -> debian.Request:
 
 
 def _prepare_bench(
-    root: AptRoot, project: Project, workshop: Workshop, *, found: Sequence[Deb], keep: Sequence[Deb]
+    root: AptRoot,
+    project: Project,
+    context: LockContext,
+    *,
+    found: Sequence[Deb],
+    keep: Sequence[Deb],
+    fetch: Callable[[Lock], None],
 ) -> Bench:
     """Unpack the locked Python for this machine, also where the service is not locked for machines of its kind."""
     host = pip.host_platform()
     request = _request(project)
     if host not in project.platforms:
         request = replace(request, platforms=(host,))
-        found, _ = debian.resolve(root, request, groups=("base",), runner=workshop.runner)
-        debs.download(root, found, workshop.artifacts, runner=workshop.runner)
+        found, _ = closure.resolve(root, request, groups=("base",), runner=context.runner)
+        debs.download(root, found, context.artifacts, runner=context.runner)
     base = [deb for deb in found if "base" in deb.groups and host in deb.platforms]
-    python = interpreter.prepare(
-        workshop.cache, base, workshop.artifacts, python=project.python, runner=workshop.runner
-    )
+    python = interpreter.prepare(context.cache, base, context.artifacts, python=project.python, runner=context.runner)
     toolchain = Toolchain(
         root=root,
         platform=host,
         python=project.python,
-        resolve=lambda: debian.resolve(root, request, groups=("build",), keep=keep, runner=workshop.runner)[0],
-        workshop=workshop,
+        resolve=lambda: closure.resolve(root, request, groups=("build",), keep=keep, runner=context.runner)[0],
+        context=context,
+        fetch=fetch,
     )
     # What a backend answers may depend on what it finds.
     key = Digest.of_bytes(repr([python.version, request.names("build")]).encode()).hex[:16]
     return Bench(
+        config=context.config,
         interpreter=python,
-        sdists=workshop.cache / "sdists" / key,
-        artifacts=workshop.artifacts,
+        sdists=context.cache / "sdists" / key,
+        artifacts=context.artifacts,
         ask=toolchain.ask,
-        runner=workshop.runner,
+        runner=context.runner,
     )
 
 
 def _check_libraries(
-    root: AptRoot, project: Project, workshop: Workshop, *, found: Sequence[Deb], resolution: Resolution
+    root: AptRoot, project: Project, context: LockContext, *, found: Sequence[Deb], resolution: Resolution
 ) -> None:
     missing = {}
     for platform in project.platforms:
@@ -271,11 +283,11 @@ def _check_libraries(
             if platform in one.platforms and one.kind == "wheel" and "runtime" in one.groups
         ]
         packages = [deb for deb in found if platform in deb.platforms and {"base", "service"} & set(deb.groups)]
-        libraries = debs.list_libraries(packages, workshop.artifacts, workshop.cache, runner=workshop.runner)
-        paths = {one.file: workshop.artifacts.path(one.sha256) for one in chosen}
-        missing[platform] = wheels.find_missing(paths, libraries)
-    wheels.refuse_missing(
-        missing, lambda platform, names: contents.find_packages(root, platform, names, runner=workshop.runner)
+        libraries = debs.list_libraries(packages, context.artifacts, context.cache, runner=context.runner)
+        paths = {one.file: context.artifacts.path(one.sha256) for one in chosen}
+        missing[platform] = shared_libraries.find_missing(paths, libraries)
+    shared_libraries.refuse_missing(
+        missing, lambda platform, names: contents.find_packages(root, platform, names, runner=context.runner)
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from estiba.scaffold import adoption, service
+from estiba.scaffold import new
+from estiba.scaffold.adopt import adoption
 from estiba.tasks.console import console, task
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def adopt(_: Context, folder: str, estiba_url: str = "", dry_run: bool = False, 
 
     Its own files are read, never run or overwritten.
     """
-    found = adoption.plan(Path(folder), flake=estiba_url or service.locate_flake(Path.cwd()))
+    found = adoption.plan(Path(folder), flake=estiba_url or new.locate_flake(Path.cwd()))
     if not dry_run:
         adoption.apply(found)
     if json:

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from estiba import config, nix
-from estiba.build import LOCK
-from estiba.build import build as build_image
+from estiba import config
+from estiba.build.flake import LOCK
+from estiba.build.oci_image import build as build_image
 from estiba.errors import VerificationError
+from estiba.nix import commands as nix
 from estiba.tasks.console import console, leave, task
 from estiba.tasks.options import choose
 
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
     from invoke import Context
 
-    from estiba.build import Built
+    from estiba.build.oci_image import Built
+    from estiba.build.verify.proof import Proof
+    from estiba.build.verify.subject import Subject
     from estiba.config import Config
-    from estiba.verify.proof import Proof
-    from estiba.verify.subject import Subject
 
 _PLATFORMS = "`platforms` in [tool.estiba] of pyproject.toml says for which ones the service is locked"
 
@@ -40,7 +41,7 @@ def build(_: Context, project: str = ".", platform: str = "", json: bool = False
     `hermetic` in the JSON object is false where Nix builds without its sandbox, or has in the same store.
     """
     if platform:
-        from estiba import project as projects  # noqa: PLC0415 - a build of all platforms does not wait for it
+        from estiba.service import project as projects  # noqa: PLC0415 - a build of all platforms does not wait for it
 
         choose("platform", platform, projects.load(Path(project)).platforms, hint=_PLATFORMS)
     settings = config.load()
@@ -50,7 +51,7 @@ def build(_: Context, project: str = ".", platform: str = "", json: bool = False
         console.json({**built.to_dict(), "hermetic": nix.is_hermetic()})
     else:
         _show(built)
-    if not settings.sandbox:
+    if settings.sandbox:
         console.say("built without the sandbox of Nix: the same image, but not hermetic")
 
 
@@ -67,7 +68,7 @@ def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = 
 
     Prints that the digest is the same, or what differs and why. Without Nix's sandbox it would prove nothing: refused.
     """
-    from estiba.verify.proof import rebuild, rebuild_from_source  # noqa: PLC0415 - see _subject
+    from estiba.build.verify.proof import rebuild, rebuild_from_source  # noqa: PLC0415 - see _subject
 
     settings = config.load()
     if not nix.is_hermetic():
@@ -102,10 +103,12 @@ def _show_proof(proof: Proof) -> None:
 def _subject(image: str, settings: Config, *, insecure: bool) -> Iterator[Subject | None]:
     """Find the image to verify; None stands for the project's own."""
     # What verifies, and speaks with registries, takes longer to import than a build with no changes takes.
-    from estiba.image import credentials, layout  # noqa: PLC0415
-    from estiba.image.registry import Registry  # noqa: PLC0415
+    from estiba.build.verify import subject as subjects  # noqa: PLC0415
+    from estiba.image import layout  # noqa: PLC0415
     from estiba.imageref import ImageRef, is_reference  # noqa: PLC0415
-    from estiba.verify import subject as subjects  # noqa: PLC0415
+    from estiba.publish.registry import credentials  # noqa: PLC0415
+    from estiba.publish.registry.client import Registry  # noqa: PLC0415
+    from estiba.publish.registry.pull import open_subject  # noqa: PLC0415
 
     if not image:
         yield None
@@ -114,22 +117,22 @@ def _subject(image: str, settings: Config, *, insecure: bool) -> Iterator[Subjec
     else:
         ref = ImageRef.parse(image)
         found = credentials.load(settings.docker_config, ref.host)
-        with subjects.of_registry(ref, Registry(ref, credentials=found, insecure=insecure)) as subject:
+        with open_subject(ref, Registry(ref, credentials=found, insecure=insecure)) as subject:
             yield subject
 
 
 def _fetch(folder: Path) -> None:
     """Bring what the lock of another commit names into the store."""
-    from estiba.lock import fetch as fetching  # noqa: PLC0415 - see _subject
+    from estiba.fetch import apply, plan  # noqa: PLC0415 - see _subject
     from estiba.lock import model  # noqa: PLC0415
-    from estiba.lock.workshop import Workshop  # noqa: PLC0415
+    from estiba.lock.context import LockContext  # noqa: PLC0415
 
     lock = model.parse((folder / LOCK).read_text(encoding="utf-8"))
-    wanted = fetching.plan(lock)
+    wanted = plan.plan(lock)
     if wanted.files:
-        workshop = Workshop(cache=config.load().cache_dir, tell=console.say)
+        context = LockContext(config=config.load(), tell=console.say)
         with console.progress("fetch", total=wanted.size, unit="bytes") as advance:
-            fetching.apply(lock, wanted, workshop, advance=advance)
+            apply.apply(lock, wanted, context, advance=advance)
 
 
 def _show(built: Built) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba import config
-from estiba.build import RESULT
+from estiba.build.oci_image import RESULT
 from estiba.cache import contents, keys, remote, settings
 from estiba.cache import push as pushing
 from estiba.cache.address import Address

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba import config
-from estiba.check import HINTS
-from estiba.check import check as run_checks
+from estiba.build.check import HINTS
+from estiba.build.check import check as run_checks
 from estiba.tasks.console import console, leave, task
 
 if TYPE_CHECKING:
     from invoke import Context
 
-    from estiba.check import Checked
+    from estiba.build.check import Checked
 
 
 @task(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba import config
+from estiba.build import release
 from estiba.deploy import targets
 from estiba.tasks.console import console, task
 
@@ -29,16 +30,18 @@ def deploy(
 
     Its database is migrated first, and the release is tried.
     """
-    place = targets.find(Path(project), target, config.load())
+    settings = config.load()
+    place = targets.load(Path(project), target, settings)
     with console.step(f"deploy to {target}") as tell:
-        record = place.deploy(tell=tell, contract=contract)
+        manifest = release.build(Path(project), place.contents, settings, on_status=tell)
+        record = place.deploy(manifest, tell=tell, contract=contract)
     if json:
-        console.json({**record.to_dict(), "urls": place.urls()})
+        console.json({**record.to_dict(), "urls": place.addresses()})
         return
     for name in record.restarted:
         console.say(f"restarted {name}")
     for name in record.migrations:
         console.say(f"applied {name}")
     console.say(f"release {record.number} ({record.version}, {record.digest}): {record.result}")
-    for url in place.urls().values():
+    for url in place.addresses().values():
         console.result(url)

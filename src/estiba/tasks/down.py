@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 )
 def down(_: Context, *, target: str = "local", project: str = ".", json: bool = False) -> None:
     """End all processes of a target; its data and its releases stay."""
-    place = targets.find(Path(project), target, config.load())
+    place = targets.load(Path(project), target, config.load())
     with console.step(f"down on {target}") as tell:
         record = place.down(tell=tell)
     if json:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba import config
-from estiba.lock import fetch as fetching
+from estiba.fetch import apply, plan
 from estiba.lock import resolve
-from estiba.lock.workshop import Workshop
+from estiba.lock.context import LockContext
 from estiba.tasks.console import console, task
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ def fetch(
 ) -> None:
     """Bring the artifacts that the lock names into the Nix store."""
     lock = resolve.check(Path(project))
-    workshop = Workshop(cache=config.load().cache_dir, tell=console.say)
-    wanted = fetching.plan(lock, everything=everything)
+    context = LockContext(config=config.load(), tell=console.say)
+    wanted = plan.plan(lock, everything=everything)
     if wanted.files and not dry_run:
         with console.progress("fetch", total=wanted.size, unit="bytes") as advance:
-            fetching.apply(lock, wanted, workshop, advance=advance)
+            apply.apply(lock, wanted, context, advance=advance)
     if json:
         console.json(wanted.to_dict())
     else:

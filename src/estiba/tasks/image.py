@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba import config
-from estiba.build import RESULT
+from estiba.build.oci_image import RESULT
 from estiba.errors import RegistryError
-from estiba.image import credentials, layout, picture, report
-from estiba.image import load as loading
-from estiba.image import push as pushing
+from estiba.image import layer_chart, layout, report
 from estiba.image.manifest import Platform
-from estiba.image.registry import Registry
 from estiba.imageref import ImageRef, is_reference
+from estiba.publish.engine import load as loading
+from estiba.publish.registry import credentials, pull
+from estiba.publish.registry import push as pushing
+from estiba.publish.registry.client import Registry
 from estiba.tasks.console import console, task
 from estiba.tasks.options import choose
 
@@ -114,7 +115,7 @@ def inspect(
     """Show the layers of an image: what they hold, their size and their share."""
     found = _report(image, project, insecure=insecure)
     if svg:
-        Path(svg).write_text(picture.render(found), encoding="utf-8")
+        Path(svg).write_text(layer_chart.render(found), encoding="utf-8")
     if json:
         console.json(found.to_dict())
         return
@@ -130,7 +131,7 @@ def _report(image: str, project: str, *, insecure: bool) -> Report:
     if not is_reference(image) or Path(image).exists():
         return report.of_layout(_read(image, project))
     ref = ImageRef.parse(image)
-    found = report.of_registry(ref, _registry(ref, insecure=insecure))
+    found = pull.read_report(ref, _registry(ref, insecure=insecure))
     if found is None:
         message = f"{ref.host} has no image {ref}"
         raise RegistryError(message, hint="look at the name and the tag")

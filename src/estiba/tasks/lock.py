@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba import config
+from estiba.fetch.apply import fetch
 from estiba.lock import resolve
-from estiba.lock.pip import Upgrade
-from estiba.lock.workshop import Workshop
+from estiba.lock.context import LockContext
+from estiba.lock.python.pip import Upgrade
 from estiba.tasks.console import console, task
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def lock(
         dry_run=dry_run,
     )
     with console.step("lock") as tell:
-        outcome = resolve.lock(Path(project), Workshop(cache=config.load().cache_dir, tell=tell), options)
+        context = LockContext(config=config.load(), tell=tell)
+        outcome = resolve.lock(Path(project), context, options, fetch=lambda lock: fetch(lock, context))
     for gone in outcome.gone:
         console.warn(f"{gone} is gone from the mirror; the version that it has now is locked")
     if json:

@@ -35,7 +35,7 @@ def logs(
     json: bool = False,
 ) -> None:
     """Show the last lines of all processes, in the order of time."""
-    found = targets.find(Path(project), target, config.load()).logs(tail=tail, process=process, follow=follow)
+    found = targets.load(Path(project), target, config.load()).logs(tail=tail, process=process, follow=follow)
     if json and not follow:
         console.json({"lines": list(found)})
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from estiba.scaffold import service
+from estiba.scaffold.new import create, locate_flake
 from estiba.tasks.console import console, task
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 )
 def new(_: Context, folder: str, no_input: bool = False, estiba_url: str = "", json: bool = False) -> None:
     """Make a new service."""
-    made = service.create(Path(folder), flake=estiba_url or service.locate_flake(Path.cwd()), ask=not no_input)
+    made = create(Path(folder), flake=estiba_url or locate_flake(Path.cwd()), ask=not no_input)
     if json:
         console.json({"folder": str(made.resolve())})
     else:

@@ -29,11 +29,11 @@ def rollback(
 
     The database stays as it is.
     """
-    place = targets.find(Path(project), target, config.load())
+    place = targets.load(Path(project), target, config.load())
     with console.step(f"rollback on {target}") as tell:
         record = place.rollback(tell=tell, contract=contract)
     if json:
-        console.json({**record.to_dict(), "urls": place.urls()})
+        console.json({**record.to_dict(), "urls": place.addresses()})
         return
     for name in record.restarted:
         console.say(f"restarted {name}")

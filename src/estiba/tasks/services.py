@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from estiba import config
-from estiba.build import realise
-from estiba.process import become
+from estiba.build.flake import realise
+from estiba.process import exec_program
 from estiba.tasks.console import console, task
 
 if TYPE_CHECKING:
@@ -29,4 +29,4 @@ def services(_: Context, project: str = ".") -> None:
     (folder / _ROOT).parent.mkdir(exist_ok=True)
     with console.step("services") as status:
         made = realise(folder, "services", config.load(), out_link=folder / _ROOT, on_status=status)
-    become([str(made / "bin" / "services"), str(folder / STATE)])
+    exec_program([str(made / "bin" / "services"), str(folder / STATE)])

@@ -28,7 +28,7 @@ def status(_: Context, *, target: str = "local", project: str = ".", json: bool 
 
     Exits with 1 unless it is ready.
     """
-    report = targets.find(Path(project), target, config.load()).status()
+    report = targets.load(Path(project), target, config.load()).status()
     if json:
         console.json(report.to_dict())
     else:
@@ -42,13 +42,14 @@ def _show(report: Report) -> None:
     if not report.release:
         console.result(f"{report.target}: nothing is served")
         return
-    release = report.release
+    release, details = report.release, report.details
     ready = "ready" if report.is_ready else "not ready"
-    console.result(f"{report.target}: {report.service} {release['version']}, release {release['number']}, {ready}")
-    console.result(f"{release['digest']}  {release['path']}")
-    for url in report.urls.values():
+    console.result(f"{report.target}: {report.service} {release.version}, release {release.number}, {ready}")
+    console.result(f"{release.digest}  {details.get('path', '')}".rstrip())
+    for url in report.addresses.values():
         console.result(url)
-    rows = [(one.name, one.state, one.pid, one.seconds) for one in report.processes]
+    pids = details.get("pids", {})
+    rows = [(one.name, one.state, pids.get(one.name, ""), one.seconds) for one in report.workloads]
     console.table(("process", "state", "id", "seconds"), rows)
     if report.last:
         console.result(f"last: {report.last.command} by {report.last.user}, {report.last.since}: {report.last.result}")

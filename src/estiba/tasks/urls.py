@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 )
 def urls(_: Context, *, target: str = "local", project: str = ".", json: bool = False) -> None:
     """Show the addresses of the service."""
-    found = targets.find(Path(project), target, config.load()).urls()
+    found = targets.load(Path(project), target, config.load()).addresses()
     if json:
         console.json(found)
         return

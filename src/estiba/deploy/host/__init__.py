@@ -1,0 +1,1 @@
+"""Targets that are one machine: processes under runit, servers from the release, revisions in a folder."""

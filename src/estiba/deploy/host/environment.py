@@ -1,0 +1,79 @@
+"""The environment variables of a service on this machine."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from estiba.errors import ConfigError
+from estiba.service import variables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from estiba.deploy.host.closure import HostClosure
+    from estiba.deploy.host.settings import Settings
+    from estiba.deploy.host.state.folder import StateFolder
+
+REDIS_ADDRESS: Final = "127.0.0.1"
+REDIS_PASSWORD: Final = "REDIS_PASSWORD"  # noqa: S105 - its name
+"""The variable with the password of a Redis that has a port, where every user of the machine could ask it."""
+
+_LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
+_QUOTED: Final = re.compile(r"(['\"])(.*)\1")
+
+
+def build(settings: Settings, folder: StateFolder, closure: HostClosure, port: int) -> dict[str, str]:
+    """Return the whole environment; what the target's settings say beats all else, then comes the target's file."""
+    # An address without the usual port stands for whatever is in front of this machine.
+    origins = [f"http://{host}:{port}" for host in settings.hosts] + [f"https://{host}" for host in settings.hosts]
+    own = (",".join(settings.hosts), ",".join(origins), closure.media, folder.secret("SECRET_KEY"))
+    return {
+        **closure.env,
+        **variables.servers(),
+        **(_redis(settings.redis_port, folder.secret(REDIS_PASSWORD)) if settings.redis_port else {}),
+        **{
+            f"{prefix}{name}": value
+            for prefix in variables.PREFIXES
+            for name, value in zip(variables.OWN, own, strict=True)
+        },
+        # A deployment waits for the database before it starts anything; half a second less for each start.
+        "DB_WAIT_TIMEOUT": "0",
+        # nginx speaks plain HTTP here; what ends TLS in front of it redirects as well.
+        "SSL_REDIRECT": "false",
+        **(load(settings.env_file) if settings.env_file else {}),
+        **settings.env,
+    }
+
+
+def _redis(port: int, password: str) -> Mapping[str, str]:
+    return {
+        REDIS_PASSWORD: password,
+        "REDIS_HOST": REDIS_ADDRESS,
+        "REDIS_PORT": str(port),
+        "REDIS_URL": f"redis://:{password}@{REDIS_ADDRESS}:{port}/0",
+    }
+
+
+def load(path: Path) -> dict[str, str]:
+    """Read a file of `NAME=value` lines; empty lines and those that start with `#` say nothing.
+
+    Raises:
+        ConfigError: It cannot be read, or has other lines; all are listed.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
+    found, problems = {}, []
+    for number, line in enumerate(lines, start=1):
+        text = line.strip()
+        if match := _LINE.fullmatch(text):
+            quoted = _QUOTED.fullmatch(match[2])
+            found[match[1]] = quoted[2] if quoted else match[2]
+        elif text and not text.startswith("#"):
+            problems.append(f"line {number} is not NAME=value")
+    if problems:
+        raise ConfigError(str(path), problems)
+    return found

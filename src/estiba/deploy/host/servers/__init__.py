@@ -1,0 +1,1 @@
+"""PostgreSQL, Redis and nginx of a target."""

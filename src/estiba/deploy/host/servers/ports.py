@@ -1,0 +1,93 @@
+"""The port that a target listens on, and who else does."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from pathlib import Path
+from typing import Final
+
+from estiba.errors import TargetError
+
+FIRST: Final = 8000
+"""Where the search for a free port starts."""
+
+_LISTENING: Final = "0A"
+_TRIES: Final = 1000
+_PRIVILEGED: Final = 1024
+
+
+def choose(address: str) -> int:
+    """Return the first free port from `FIRST` on.
+
+    Raises:
+        TargetError: The address is not one of this machine, or none is free.
+    """
+    for port in range(FIRST, FIRST + _TRIES):
+        if _try_to_bind(address, port) is None:
+            return port
+    msg = f"no port from {FIRST} to {FIRST + _TRIES - 1} of {address} is free"
+    raise TargetError(msg, hint="set port in [tool.estiba.targets.local]")
+
+
+def check(address: str, port: int, *, setting: str = "port") -> None:
+    """Make sure that a port is free, which some setting of the target names.
+
+    Raises:
+        TargetError: It is not, or it is not for this user.
+    """
+    problem = _try_to_bind(address, port)
+    if problem is None:
+        return
+    if problem.errno in {errno.EACCES, errno.EPERM}:
+        msg = f"port {port} is below {_PRIVILEGED}, and every process here runs without privileges"
+        raise TargetError(msg, hint=f"set {setting} in [tool.estiba.targets.local] to a higher one")
+    holder = find_holder(port)
+    msg = f"port {port} of {address} is taken{f' by {holder}' if holder else ''}"
+    raise TargetError(msg, hint=f"end that program, or set another {setting} in [tool.estiba.targets.local]")
+
+
+def find_holder(port: int) -> str:
+    """Return the name and process id of a program that listens on a port, empty where that cannot be seen."""
+    inodes = {f"socket:[{inode}]" for name in ("tcp", "tcp6") for inode in _listening(Path("/proc/net", name), port)}
+    for link in Path("/proc").glob("[0-9]*/fd/*") if inodes else ():
+        try:
+            if os.readlink(link) in inodes:  # noqa: PTH115 - not a path
+                return f"{(link.parents[1] / 'comm').read_text().strip()} (process {link.parents[1].name})"
+        except OSError:
+            continue
+    return ""
+
+
+def _listening(table: Path, port: int) -> list[str]:
+    """Return the inodes of the sockets that listen on a port, from the kernel's table."""
+    try:
+        rows = [line.split() for line in table.read_text().splitlines()[1:]]
+    except OSError:
+        return []
+    return [row[9] for row in rows if row[3] == _LISTENING and int(row[1].rpartition(":")[2], 16) == port]
+
+
+def _try_to_bind(address: str, port: int) -> OSError | None:
+    """Return what keeps a program without privileges from listening, or None."""
+    if port < _PRIVILEGED and port < _first_unprivileged():
+        return PermissionError(errno.EACCES, "privileged port")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            if error.errno in {errno.EADDRINUSE, errno.EACCES, errno.EPERM}:
+                return error
+            msg = f"cannot listen on {address}: {error.strerror}"
+            raise TargetError(msg, hint="set address in [tool.estiba.targets.local] to one of this machine") from error
+    return None
+
+
+def _first_unprivileged() -> int:
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    except (OSError, ValueError):
+        return _PRIVILEGED

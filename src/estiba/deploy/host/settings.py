@@ -1,0 +1,153 @@
+"""What `[tool.estiba.targets.NAME]` says about a target that is this machine."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from estiba.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NAMES: Final[tuple[type, str]] = (list, "a list of strings")
+_NUMBER: Final[tuple[type, str]] = (int, "a whole number above 0")
+_TEXT: Final[tuple[type, str]] = (str, "a string")
+_KEYS: Final[Mapping[str, tuple[type, str]]] = {
+    "address": _TEXT,
+    "env": (dict, "a table of strings"),
+    "env-file": _TEXT,
+    "extensions": _NAMES,
+    "folder": _TEXT,
+    "hosts": _NAMES,
+    "keep": _NUMBER,
+    "memory": _TEXT,
+    "migrate-limit": _NUMBER,
+    "port": _NUMBER,
+    "ready": _TEXT,
+    "ready-limit": _NUMBER,
+    "redis-port": _NUMBER,
+    "smoke": _NAMES,
+}
+_EXTENSION: Final = re.compile(r"[A-Za-z0-9_-]+")
+_MEMORY: Final = re.compile(r"(\d+)\s*(MB|GB)")
+_UNITS: Final = {"MB": 2**20, "GB": 2**30}
+_PORTS: Final = 65535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A target that is this machine, with every default filled in.
+
+    Attributes:
+        name: The target's.
+        folder: Where its state is: database, uploads, logs, releases.
+        address: Where nginx listens.
+        port: On which port; 0 takes a free one and keeps it.
+        hosts: Host names that the service answers to.
+        env: Environment variables of the service.
+        env_file: A file with more of them, `NAME=value` a line, for secrets; None without one.
+        extensions: Extensions of PostgreSQL that the service's own user may not create.
+        keep: How many releases to keep for a rollback.
+        memory: Bytes that PostgreSQL counts with; 0 for all that the machine has.
+        migrate_limit: Seconds that migrations may take.
+        ready: Path that tells whether a release is ready.
+        ready_limit: Seconds until it has to be.
+        redis_port: On which port of the loopback address Redis listens beside its socket; 0 for none.
+        smoke: Paths that must answer after a switch.
+    """
+
+    name: str
+    folder: Path
+    address: str
+    port: int
+    hosts: tuple[str, ...]
+    env: Mapping[str, str]
+    env_file: Path | None
+    extensions: tuple[str, ...]
+    keep: int
+    memory: int
+    migrate_limit: int
+    ready: str
+    ready_limit: int
+    redis_port: int
+    smoke: tuple[str, ...]
+
+
+def parse(name: str, table: Mapping[str, Any], *, folder: Path, state: Path) -> Settings:
+    """Read the settings of one target.
+
+    Args:
+        name: The target's.
+        table: What is written about it.
+        folder: The service's folder, which paths are relative to.
+        state: Where the service's targets have their folders unless they say otherwise.
+
+    Raises:
+        ConfigError: They have problems; all are listed.
+    """
+    problems = [_unknown(key) for key in table if key not in _KEYS]
+    problems += [problem for key, value in table.items() if key in _KEYS for problem in _check(key, value)]
+    if "port" in table and table["port"] == table.get("redis-port"):
+        problems.append(f"'port' and 'redis-port' are both {table['port']}")
+    if problems:
+        where = f"pyproject.toml [tool.estiba.targets.{name}]"
+        raise ConfigError(where, problems)
+    return Settings(
+        name=name,
+        folder=(folder / Path(table.get("folder", state / name)).expanduser()).resolve(),
+        address=table.get("address", "127.0.0.1"),
+        port=table.get("port", 0),
+        hosts=tuple(table.get("hosts", ("localhost", "127.0.0.1", "[::1]"))),
+        env=dict(table.get("env", {})),
+        env_file=(folder / Path(table["env-file"]).expanduser()).resolve() if "env-file" in table else None,
+        extensions=tuple(table.get("extensions", ())),
+        keep=table.get("keep", 5),
+        memory=_parse_memory(table.get("memory", "")),
+        migrate_limit=table.get("migrate-limit", 300),
+        ready=table.get("ready", "/readyz"),
+        ready_limit=table.get("ready-limit", 60),
+        redis_port=table.get("redis-port", 0),
+        smoke=tuple(table.get("smoke", ("/",))),
+    )
+
+
+def _unknown(key: str) -> str:
+    close = difflib.get_close_matches(key, _KEYS, n=1)
+    return f"unknown key {key!r}" + (f", did you mean {close[0]!r}?" if close else f"; known: {', '.join(_KEYS)}")
+
+
+def _check(key: str, value: object) -> list[str]:
+    kind, wanted = _KEYS[key]
+    entries = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
+    if type(value) is not kind or not all(isinstance(entry, str) for entry in entries):
+        return [f"{key!r} must be {wanted}, not {value!r}"]
+    if type(value) is int and value < 1:
+        return [f"{key!r} must be {wanted}, not {value}"]
+    return _check_value(key, value)
+
+
+def _check_value(key: str, value: Any) -> list[str]:  # noqa: ANN401 - of the type that the key has
+    match key:
+        case "port" | "redis-port" if value > _PORTS:
+            return [f"{key!r} is {value}, above {_PORTS}"]
+        case "memory" if not _MEMORY.fullmatch(value):
+            return [f"'memory' is {value!r}, not a number with MB or GB, such as '2GB'"]
+        case "ready" if not value.startswith("/"):
+            return [f"'ready' is {value!r}, not a path that starts with /"]
+        case "smoke" if wrong := [path for path in value if not path.startswith("/")]:
+            return [f"'smoke' has {wrong[0]!r}, not a path that starts with /"]
+        case "extensions" if wrong := [name for name in value if not _EXTENSION.fullmatch(name)]:
+            return [f"'extensions' has {wrong[0]!r}, not a name of letters, digits, _ and -"]
+        case "hosts" if not value:
+            return ["'hosts' must name at least one"]
+        case _:
+            return []
+
+
+def _parse_memory(text: str) -> int:
+    found = _MEMORY.fullmatch(text)
+    return int(found[1]) * _UNITS[found[2]] if found else 0

@@ -1,0 +1,1 @@
+"""What keeps processes running: runit, systemd above it, programs that run once."""

@@ -1,0 +1,1 @@
+"""What a lock names, brought into the Nix store."""

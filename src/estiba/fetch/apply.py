@@ -1,0 +1,128 @@
+"""Bring what a lock names into the Nix store."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from estiba.errors import ArtifactError, CommandError
+from estiba.fetch.plan import path_of
+from estiba.fetch.plan import plan as make_plan
+from estiba.lock.debian import apt, debs
+from estiba.lock.python.interpreter import drive
+from estiba.nix import commands as nix
+from estiba.nix.store_path import store_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from estiba.fetch.plan import FetchPlan
+    from estiba.lock.context import LockContext
+    from estiba.lock.model import Deb, Distribution, Lock
+
+_GOT: Final = re.compile(r"got (\d+) (\S+)")
+_DIVIDER: Final = "\n  - "
+
+
+def apply(lock: Lock, wanted: FetchPlan, context: LockContext, *, advance: Callable[[int], None]) -> None:
+    """Fetch what a plan holds, check every hash, and add it to the store; interrupted, it goes on where it stopped.
+
+    Args:
+        lock: The lock that the plan is for.
+        wanted: The plan.
+        context: Where downloads are kept.
+        advance: Called with numbers of bytes that have arrived, from any thread.
+
+    Raises:
+        ArtifactError: An artifact is gone from its mirror or has another hash; names all of them.
+    """
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [
+            pool.submit(_fetch_debs, lock, wanted.debs, context, advance),
+            pool.submit(_fetch_distributions, wanted.distributions, context, advance),
+        ]
+        problems = [job.exception() for job in jobs]
+    _add((*wanted.debs, *wanted.distributions), context)
+    for problem in problems:
+        if problem:
+            raise problem
+
+
+def fetch(lock: Lock, context: LockContext) -> None:
+    """Fetch all that a lock names and the store lacks.
+
+    Raises:
+        ArtifactError: See `apply`.
+    """
+    apply(lock, make_plan(lock, runner=context.runner), context, advance=lambda _: None)
+
+
+def _fetch_debs(lock: Lock, wanted: Sequence[Deb], context: LockContext, advance: Callable[[int], None]) -> None:
+    for deb in wanted:
+        if context.artifacts.has(deb.sha256):
+            advance(deb.size)
+    if all(context.artifacts.has(deb.sha256) for deb in wanted):
+        return
+    root = apt.prepare(context.config, lock.suite, lock.pockets, runner=context.runner)
+    with apt.exclusive(root):
+        apt.update(root, runner=context.runner)
+        debs.download(root, wanted, context.artifacts, on_done=lambda deb: advance(deb.size), runner=context.runner)
+
+
+def _fetch_distributions(wanted: Sequence[Distribution], context: LockContext, advance: Callable[[int], None]) -> None:
+    for one in wanted:
+        if context.artifacts.has(one.sha256):
+            advance(one.size)
+    missing = [one for one in wanted if not context.artifacts.has(one.sha256)]
+    if not missing:
+        return
+    request = {
+        "action": "fetch",
+        "cache": str(context.artifacts.folder),
+        "files": [{"name": one.name, "file": one.file, "sha256": one.sha256.hex} for one in missing],
+    }
+    answers = _drive(request, context, advance)
+    problems = [f"{answer['file']}: {answer['error']}" for answer in answers if "error" in answer]
+    if problems:
+        msg = f"some distributions could not be fetched:{_DIVIDER}{_DIVIDER.join(problems)}"
+        raise ArtifactError(msg, hint="check pip's configuration, or lock anew: invoke lock --upgrade")
+
+
+def _drive(request: Mapping[str, object], context: LockContext, advance: Callable[[int], None]) -> list[dict[str, Any]]:
+    def listen(line: str) -> None:
+        if match := _GOT.fullmatch(line):
+            advance(int(match[1]))
+
+    try:
+        answers: list[dict[str, Any]] = drive(
+            Path(sys.executable), request, config=context.config, on_line=listen, runner=context.runner
+        )
+    except CommandError as error:
+        msg = f"pip failed:\n{error.tail}"
+        raise ArtifactError(msg, hint="invoke fetch goes on where it stopped") from error
+    return answers
+
+
+def _add(wanted: Sequence[Deb | Distribution], context: LockContext) -> None:
+    """Add what has arrived to the store, under the names that it has there."""
+    arrived = [one for one in wanted if context.artifacts.has(one.sha256)]
+    with tempfile.TemporaryDirectory(dir=context.cache, prefix="adding-") as scratch:
+        files = []
+        for one in arrived:
+            folder = Path(scratch, one.sha256.hex)
+            folder.mkdir(exist_ok=True)
+            files.append(folder / store_name(one.file))
+            files[-1].hardlink_to(context.artifacts.path(one.sha256))
+        paths = nix.add_fixed(files, runner=context.runner)
+    damaged = [one for one, path in zip(arrived, paths, strict=True) if str(path) != path_of(one)]
+    if damaged:
+        for one in damaged:
+            context.artifacts.path(one.sha256).unlink()
+        msg = (
+            f"the download cache held damaged files, now removed:{_DIVIDER}{_DIVIDER.join(one.file for one in damaged)}"
+        )
+        raise ArtifactError(msg, hint="invoke fetch brings them again")

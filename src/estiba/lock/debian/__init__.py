@@ -1,0 +1,1 @@
+"""Debian packages: resolved by apt, chosen for each platform, downloaded, looked into."""

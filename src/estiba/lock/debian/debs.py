@@ -1,0 +1,135 @@
+"""Download locked Debian packages with apt, and look into them."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+from estiba.errors import ArtifactError, CommandError
+from estiba.lock import disk_cache
+from estiba.lock.debian import apt
+from estiba.lock.model import ARCHITECTURES
+from estiba.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from estiba.lock.artifacts import Artifacts
+    from estiba.lock.debian.apt import AptRoot
+    from estiba.lock.model import Deb
+    from estiba.process import Runner
+
+_WORKERS: Final = 4
+_BATCH: Final = 8
+_LIBRARY: Final = re.compile(r"(?:^|/)lib(?:64)?/(?:[^/]+/)?([^/]+\.so(?:\.[^/ ]*)?)$")
+
+
+def download(
+    root: AptRoot,
+    wanted: Iterable[Deb],
+    artifacts: Artifacts,
+    *,
+    on_done: Callable[[Deb], None] = lambda _: None,
+    runner: Runner = run,
+) -> None:
+    """Bring packages into the artifact cache; those that are there are not asked for again.
+
+    Raises:
+        ArtifactError: Versions have left the mirror, a hash is wrong, or a download failed; lists all of the first.
+    """
+    missing = [deb for deb in wanted if not artifacts.has(deb.sha256)]
+    if not missing:
+        return
+    _refuse_gone(root, missing, runner)
+    folder = root.folder / "downloads"
+    folder.mkdir(exist_ok=True)
+    ordered = sorted(missing, key=lambda deb: (_native(deb), -deb.size))
+    batches = [batch for _, of_arch in itertools.groupby(ordered, key=_native) for batch in _split(list(of_arch))]
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        try:
+            for done in pool.map(
+                lambda batch: _download_batch(root, batch, folder=folder, artifacts=artifacts, runner=runner), batches
+            ):
+                for deb in done:
+                    on_done(deb)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def list_libraries(debs: Sequence[Deb], artifacts: Artifacts, cache: Path, *, runner: Runner = run) -> set[str]:
+    """Return the file names of all shared libraries in packages, which must be among the artifacts."""
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(lambda deb: _list_one(deb, artifacts, cache / "libraries", runner), debs)
+        return {name for names in found for name in names}
+
+
+def _refuse_gone(root: AptRoot, missing: Sequence[Deb], runner: Runner) -> None:
+    """Raise one error that names every version that the mirror does not have, by lists that are up to date."""
+    if not _find_gone(root, missing, runner):
+        return
+    apt.update(root, force=True, runner=runner)
+    if gone := _find_gone(root, missing, runner):
+        _raise_gone(root, gone)
+
+
+def _find_gone(root: AptRoot, missing: Sequence[Deb], runner: Runner) -> dict[Deb, str]:
+    """Return each package whose locked version or hash the lists do not have, with the hash that they have instead."""
+    offered: dict[tuple[str, str, str], str] = {}
+    for arch in sorted({_native(deb) for deb in missing}):
+        wanted = [(deb.name, deb.version) for deb in missing if _native(deb) == arch]
+        for paragraph in apt.show(root, arch, wanted, runner=runner):
+            offered[paragraph["Package"], paragraph["Version"], arch] = paragraph["SHA256"]
+    found = {deb: offered.get((deb.name, deb.version, _native(deb)), "") for deb in missing}
+    return {deb: sha256 for deb, sha256 in found.items() if sha256 != deb.sha256.hex}
+
+
+def _raise_gone(root: AptRoot, gone: Mapping[Deb, str]) -> None:
+    changed = {deb: sha256 for deb, sha256 in gone.items() if sha256}
+    if changed:
+        listed = "".join(
+            f"\n  - {deb.file}: expected {deb.sha256}, got sha256:{sha256}" for deb, sha256 in changed.items()
+        )
+        msg = f"the mirror has other files than the lock names, under the same versions:{listed}"
+        raise ArtifactError(msg, hint="take estiba.lock from version control, or invoke lock --upgrade-debian")
+    listed = "".join(f"\n  - {deb.name} {deb.version} ({deb.arch})" for deb in gone)
+    msg = f"the mirror of Debian {root.suite} no longer has what the lock names:{listed}"
+    raise ArtifactError(
+        msg, hint="invoke lock --upgrade-debian takes the versions it has now; an archive mirror still has the old ones"
+    )
+
+
+def _split(found: Sequence[Deb]) -> list[Sequence[Deb]]:
+    return [found[start : start + _BATCH] for start in range(0, len(found), _BATCH)]
+
+
+def _native(deb: Deb) -> str:
+    return deb.arch if deb.arch != "all" else ARCHITECTURES[deb.platforms[0]]
+
+
+def _download_batch(
+    root: AptRoot, batch: Sequence[Deb], *, folder: Path, artifacts: Artifacts, runner: Runner
+) -> Sequence[Deb]:
+    """Download packages of one architecture into a folder that outlives an interruption."""
+    names = [f"{deb.name}={deb.version}" for deb in batch]
+    try:
+        apt.download(root, names, folder=folder, arch=_native(batch[0]), runner=runner)
+    except CommandError as error:
+        msg = f"apt could not download {', '.join(deb.file for deb in batch)}:\n{error.tail}"
+        raise ArtifactError(msg, hint="invoke fetch goes on where it stopped") from error
+    for deb in batch:
+        artifacts.take(folder / deb.file, name=deb.file, expected=deb.sha256)
+    return batch
+
+
+def _list_one(deb: Deb, artifacts: Artifacts, cache: Path, runner: Runner) -> list[str]:
+    def find() -> str:
+        listing = runner(["dpkg-deb", "--contents", str(artifacts.path(deb.sha256))]).stdout
+        # A line reads: -rw-r--r-- root/root 12345 2025-01-01 00:00 ./usr/lib/libz.so.1 -> libz.so.1.3
+        paths = (line.split(maxsplit=5)[5].split(" -> ")[0] for line in listing.splitlines() if line)
+        return "\n".join(sorted({match[1] for path in paths if (match := _LIBRARY.search(path))}))
+
+    return disk_cache.cached(cache / deb.sha256.hex, find).splitlines()

@@ -1,0 +1,64 @@
+"""The Debian packages that distributions are known to load, or to be built with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from packaging.utils import canonicalize_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from packaging.requirements import Requirement
+
+PACKAGES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "cairosvg": (("libcairo2",), ()),
+    "gitpython": (("git",), ()),
+    "mysqlclient": (("libmariadb3",), ("libmariadb-dev", "pkgconf")),
+    "pdf2image": (("poppler-utils",), ()),
+    "psycopg": (("libpq5",), ()),
+    "psycopg-c": (("libpq5",), ("libpq-dev",)),
+    "psycopg2": (("libpq5",), ("libpq-dev",)),
+    "pyodbc": (("unixodbc",), ()),
+    "pysaml2": (("xmlsec1",), ()),
+    "pytesseract": (("tesseract-ocr",), ()),
+    "python-ldap": (("libldap2",), ("libldap-dev", "libsasl2-dev")),
+    "python-magic": (("libmagic1",), ()),
+    "uwsgi": ((), ("libpcre2-dev",)),
+    "weasyprint": (("libharfbuzz-subset0", "libpango-1.0-0", "libpangoft2-1.0-0"), ()),
+}
+"""The Debian packages that a distribution loads at run time, and those that building it takes."""
+
+_IN_BOOKWORM: Final = {"libldap2": "libldap-2.5-0", "libgdal36": "libgdal32"}
+_GEOGRAPHY: Final = ("libgdal36", "libgeos-c1v5", "libproj25")
+
+
+def find_packages(
+    wanted: Iterable[Requirement], *, python: str, geography: bool = False
+) -> dict[str, dict[str, list[str]]]:
+    """Look up what requirements need from Debian.
+
+    Args:
+        wanted: The requirements.
+        python: Python's minor version, which goes with a Debian release.
+        geography: Whether GeoDjango is used.
+
+    Returns:
+        By each distribution's name, the packages under the keys of `[tool.estiba]`, `debian` and `debian-build`.
+    """
+    extras = {canonicalize_name(one.name): one.extras for one in wanted}
+    found: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+    if geography:
+        found["django.contrib.gis"] = (_GEOGRAPHY, ())
+    for name, chosen in extras.items():
+        entry = PACKAGES.get(f"{name}-c" if "c" in chosen else name)
+        if entry and "binary" not in chosen and f"{name}-binary" not in extras:
+            found[name] = entry
+    renamed = _IN_BOOKWORM if python == "3.11" else {}
+    return {
+        name: {
+            key: [renamed.get(package, package) for package in packages]
+            for key, packages in zip(("debian", "debian-build"), entry, strict=True)
+        }
+        for name, entry in found.items()
+    }

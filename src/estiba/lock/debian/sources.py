@@ -1,0 +1,135 @@
+"""The Debian mirrors of the machine's apt configuration."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from estiba import config
+from estiba.errors import ConfigError
+from estiba.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from estiba.process import Runner
+
+_RELEASES: Final = (
+    "buster",
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "duke",
+    "sid",
+    "oldoldstable",
+    "oldstable",
+    "stable",
+    "testing",
+    "unstable",
+)
+_SUITE: Final = re.compile(rf"({'|'.join(_RELEASES)})(-updates|-security|/updates)?")
+_LINE: Final = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>\S.*)")
+_KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One source of the machine's apt: URI, suite and what verifies it (path or fingerprint; empty: apt's default)."""
+
+    uri: str
+    suite: str
+    signed_by: str
+
+
+def load(override: Path | None = None, *, runner: Runner = run) -> list[Source]:
+    """Read the sources that belong to Debian from the machine's apt configuration.
+
+    Args:
+        override: A `.sources` or `.list` file to read instead.
+        runner: Asks apt where its configuration lies.
+
+    Raises:
+        ConfigError: There are none.
+    """
+    found = [
+        source
+        for path in _list_files(override, runner)
+        for source in parse(path.read_text(encoding="utf-8"), deb822=path.suffix == ".sources")
+        if _SUITE.fullmatch(source.suite)
+    ]
+    if not found:
+        where = "apt"
+        raise ConfigError(
+            where,
+            ["no Debian mirror among this machine's sources"],
+            hint=f"add a Debian mirror to /etc/apt/sources.list.d, or name a .sources file in {config.ENV_APT_SOURCES}",
+        )
+    return found
+
+
+def parse(text: str, *, deb822: bool) -> list[Source]:
+    """Read the enabled `deb` entries of a .sources file (`deb822`) or a .list file."""
+    return list(_parse_deb822(text) if deb822 else _parse_lines(text))
+
+
+def render(sources: Sequence[Source], *, suite: str, pockets: Sequence[str]) -> str:
+    """Write a .sources file for one release, with the mirrors of `sources`."""
+    main = [source for source in sources if not _is_security(source)] or list(sources)
+    # Debian's own layout: security updates lie beside the main archive unless the machine says otherwise.
+    security = [source for source in sources if _is_security(source)] or [
+        Source(uri=f"{source.uri.rstrip('/')}-security", suite="", signed_by=source.signed_by) for source in main
+    ]
+    suites = {"main": suite, "updates": f"{suite}-updates", "security": f"{suite}-security"}
+    paragraphs = []
+    for pocket in pockets:
+        chosen = security if pocket == "security" else main
+        fields = ["Types: deb", f"URIs: {chosen[0].uri}", f"Suites: {suites[pocket]}", "Components: main"]
+        signed_by = chosen[0].signed_by or (str(_KEYRING) if _KEYRING.exists() else "")
+        paragraphs.append("\n".join([*fields, f"Signed-By: {signed_by}"] if signed_by else fields) + "\n")
+    return "\n".join(paragraphs)
+
+
+def _is_security(source: Source) -> bool:
+    return source.suite.endswith(("-security", "/updates"))
+
+
+def _list_files(override: Path | None, runner: Runner) -> list[Path]:
+    if override:
+        return [override]
+    argv = ["apt-config", "shell", "LIST", "Dir::Etc::SourceList/f", "PARTS", "Dir::Etc::SourceParts/d"]
+    values = dict(word.split("=", 1) for word in shlex.split(runner(argv).stdout))
+    parts = Path(values.get("PARTS", "/etc/apt/sources.list.d"))
+    files = [
+        Path(values.get("LIST", "/etc/apt/sources.list")),
+        *sorted(parts.glob("*.list")),
+        *sorted(parts.glob("*.sources")),
+    ]
+    return [path for path in files if path.is_file()]
+
+
+def _parse_lines(text: str) -> Iterator[Source]:
+    for line in text.splitlines():
+        if match := _LINE.fullmatch(line.split("#")[0].strip()):
+            options = dict(word.split("=", 1) for word in (match["options"] or "").split() if "=" in word)
+            yield Source(uri=match["uri"], suite=match["suite"], signed_by=options.get("signed-by", ""))
+
+
+def _parse_deb822(text: str) -> Iterator[Source]:
+    uncommented = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    for block in re.split(r"\n\s*\n", uncommented):
+        fields = {
+            key.strip().lower(): value.strip()
+            for key, value in re.findall(r"^([A-Za-z-]+):((?:.*(?:\n[ \t]+.*)*))", block, re.MULTILINE)
+        }
+        if fields.get("enabled", "yes").lower() in ("no", "false", "0") or "deb" not in fields.get("types", "").split():
+            continue
+        # A key that is written out in the file is left to apt's default keyrings.
+        signed_by = fields.get("signed-by", "")
+        signed_by = "" if "BEGIN PGP" in signed_by else signed_by
+        for uri in fields.get("uris", "").split():
+            for suite in fields.get("suites", "").split():
+                yield Source(uri=uri, suite=suite, signed_by=signed_by)

@@ -1,0 +1,1 @@
+"""Python distributions: resolved by pip-tools, one file chosen for each platform."""

@@ -1,0 +1,311 @@
+"""The Python distributions of a service: pinned, one file chosen for each platform, with what builds the sdists."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from estiba.errors import ResolutionError
+from estiba.lock.model import Distribution
+from estiba.lock.python import graph, pip
+from estiba.lock.python.pip import Choice, Upgrade
+from estiba.lock.sdist import inspection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from estiba.lock.model import Lock
+    from estiba.lock.python.graph import Closure
+    from estiba.lock.python.pins import Pin
+    from estiba.lock.python.pip import Bench
+    from estiba.lock.sdist.inspection import Sdist
+    from estiba.service.project import Project
+
+_HINT = (
+    "mark it for one platform (name; platform_machine == 'x86_64'), take a version that has a wheel,"
+    " or leave the platform out of platforms in [tool.estiba]"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """What was resolved.
+
+    Attributes:
+        runtime: Pins of the running service.
+        dev: Pins that only its tests and development need.
+        distributions: The files of both.
+        build_distributions: The files that only the building of sdists needs.
+    """
+
+    runtime: tuple[Pin, ...]
+    dev: tuple[Pin, ...]
+    distributions: tuple[Distribution, ...]
+    build_distributions: tuple[Distribution, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What stays the same while a service is resolved."""
+
+    bench: Bench
+    project: Project
+    previous: Lock | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Resolved:
+    """The state of one platform: its pins, files and what its markers make of them."""
+
+    platform: str
+    pins: dict[str, Pin]
+    choices: dict[str, Choice]
+    sdists: dict[str, Sdist]
+    runtime: Closure
+    everything: Closure
+
+
+@dataclass(slots=True)
+class _Builds:
+    """The build environments found so far, by the hash of their sdist, and the files in them."""
+
+    environments: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    files: list[Distribution] = field(default_factory=list)
+
+
+def resolve(
+    bench: Bench, project: Project, *, seeds: Sequence[Pin] = (), previous: Lock | None = None, upgrade: Upgrade
+) -> Resolution:
+    """Resolve a service's requirements for all of its platforms.
+
+    Args:
+        bench: Where to do it.
+        project: The service.
+        seeds: The pins of the last lock, kept unless `upgrade` says otherwise.
+        previous: The last lock, whose build environments are kept for unchanged sdists.
+        upgrade: Which pins may move.
+
+    Raises:
+        ResolutionError: No versions fit, or some have no usable file for a platform; all of those are listed.
+    """
+    job = _Job(bench=bench, project=project, previous=None if upgrade.everything else previous)
+    first, *_ = sorted(project.platforms, key=lambda platform: platform != pip.host_platform())
+    compiled = _compile(job, first, seeds=seeds, upgrade=upgrade)
+    with ThreadPoolExecutor() as pool:
+        states = list(pool.map(lambda platform: _examine(job, platform, compiled), project.platforms))
+    for index, state in enumerate(states):
+        if state.everything.missing:
+            again = _compile(job, state.platform, seeds=compiled, upgrade=Upgrade())
+            states[index] = _examine(job, state.platform, again)
+    _refuse_incomplete(states)
+    _refuse_unbuildable(states)
+    builds = _Builds()
+    for state in states:
+        for name, found in state.sdists.items():
+            if name in state.everything.edges:
+                _lock_build(job, state.choices[name], found, builds)
+    return Resolution(
+        runtime=tuple(_list_pins(project, states, dev=False)),
+        dev=tuple(_list_pins(project, states, dev=True)),
+        distributions=_merge(_list_distributions(states, builds)),
+        build_distributions=_merge(builds.files),
+    )
+
+
+def _compile(job: _Job, platform: str, *, seeds: Sequence[Pin], upgrade: Upgrade) -> list[Pin]:
+    project = job.project
+    wanted = {
+        project.requirements.source: project.requirements.runtime,
+        "development requirements": project.requirements.dev,
+    }
+    # pip-compile would take a file of one of these names for something else than a list of requirements.
+    files = {name.replace("pyproject.toml", "dependencies of pyproject.toml"): lines for name, lines in wanted.items()}
+    return inspection.compile_pins(
+        job.bench, platform, wanted=files, constraints=project.requirements.constraints, seeds=seeds, upgrade=upgrade
+    )
+
+
+def _examine(job: _Job, platform: str, compiled: Sequence[Pin]) -> _Resolved:
+    """Choose files for the pins and follow their metadata, as on one platform."""
+    bench, project = job.bench, job.project
+    environment = bench.environment(platform)
+    wanted = [pin for pin in compiled if not pin.marker or Marker(pin.marker).evaluate(environment)]
+    chosen, problems = pip.select(bench, platform, wanted)
+    choices = {choice.name: choice for choice in chosen}
+    sdists = {choice.name: inspection.inspect(bench, choice) for choice in chosen if choice.kind == "sdist"}
+    metadata = {
+        choice.name: inspection.read_wheel(bench.artifacts.path(choice.sha256))
+        for choice in chosen
+        if choice.kind == "wheel"
+    } | {name: found.requires for name, found in sdists.items()}
+    versions = {pin.name: pin.version for pin in wanted}
+    runtime = graph.walk(project.requirements.runtime, pins=versions, metadata=metadata, environment=environment)
+    everything = graph.walk(
+        (*project.requirements.runtime, *project.requirements.dev),
+        pins=versions,
+        metadata=metadata,
+        environment=environment,
+    )
+    without_file = [problem for problem in problems if problem.split()[0] in everything.edges]
+    if without_file:
+        listed = "".join(f"\n  - {problem}" for problem in without_file)
+        msg = f"some requirements have no file for a platform:{listed}"
+        raise ResolutionError(msg, hint=_HINT)
+    return _Resolved(
+        platform=platform,
+        pins={pin.name: pin for pin in wanted},
+        choices=choices,
+        sdists=sdists,
+        runtime=runtime,
+        everything=everything,
+    )
+
+
+def _refuse_incomplete(states: Iterable[_Resolved]) -> None:
+    """Raise one error with every requirement that pip's answer does not satisfy by the metadata of the files."""
+    problems = [f"{line} ({state.platform})" for state in states for line in state.everything.missing]
+    if problems:
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        msg = f"the metadata of some files ask for more than pip resolved:{listed}"
+        raise ResolutionError(msg, hint="their wheels and sdists disagree; pin another version")
+
+
+def _refuse_unbuildable(states: Iterable[_Resolved]) -> None:
+    """Raise one error with every sdist that a compiler must build for a platform that this machine is not."""
+    problems = [
+        f"{state.choices[name].name} {state.choices[name].version}: no wheel for {state.platform},"
+        f" and its sdist has extension modules, which {pip.host_platform()} cannot compile for it"
+        for state in states
+        if state.platform != pip.host_platform()
+        for name, found in sorted(state.sdists.items())
+        if found.compiles and name in state.everything.edges
+    ]
+    if problems:
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        msg = f"some requirements cannot be built for a platform:{listed}"
+        raise ResolutionError(msg, hint=_HINT)
+
+
+def _lock_build(job: _Job, choice: Choice, found: Sdist, builds: _Builds) -> None:
+    """Lock the build environment of an sdist, and of the sdists in that."""
+    key = choice.sha256.hex
+    if key in builds.environments:
+        return
+    kept = _keep_build(choice, job.previous)
+    if kept is not None:
+        builds.environments[key] = tuple(f"{one.name}=={one.version}" for one in kept)
+        builds.files += kept
+        return
+    locked = inspection.resolve_build(job.bench, choice, found.build_requires)
+    builds.environments[key] = tuple(f"{pin.name}=={pin.version}" for pin in locked)
+    for platform in job.project.platforms:
+        chosen, problems = pip.select(job.bench, platform, locked)
+        if problems and platform == pip.host_platform():
+            msg = f"the build requirements of {choice.file} have no file for a platform: {'; '.join(problems)}"
+            raise ResolutionError(msg, hint=_HINT)
+        for one in chosen:
+            if one.kind == "sdist":
+                _lock_build(job, one, inspection.inspect(job.bench, one), builds)
+            requires = builds.environments.get(one.sha256.hex, ())
+            builds.files.append(_to_record(one, platform, groups=("build",), requires=(), build=requires))
+
+
+def _keep_build(choice: Choice, previous: Lock | None) -> list[Distribution] | None:
+    """Return the build environment that an unchanged sdist is already locked with, if it is whole."""
+    known = [one for one in previous.distributions if one.sha256 == choice.sha256] if previous else []
+    if not known or previous is None or any(one.build for one in previous.build_distributions):
+        return None
+    wanted = set(known[0].build)
+    kept = [one for one in previous.build_distributions if f"{one.name}=={one.version}" in wanted]
+    return kept if {f"{one.name}=={one.version}" for one in kept} == wanted else None
+
+
+def _list_distributions(states: Iterable[_Resolved], builds: _Builds) -> Iterable[Distribution]:
+    for state in states:
+        for name, requires in state.everything.edges.items():
+            choice = state.choices[name]
+            groups = ("dev", "runtime") if name in state.runtime.edges else ("dev",)
+            build = builds.environments.get(choice.sha256.hex, ())
+            yield _to_record(choice, state.platform, groups=groups, requires=requires, build=build)
+
+
+def _to_record(
+    choice: Choice, platform: str, *, groups: tuple[str, ...], requires: tuple[str, ...], build: tuple[str, ...]
+) -> Distribution:
+    return Distribution(
+        name=choice.name,
+        version=choice.version,
+        file=choice.file,
+        kind=choice.kind,
+        sha256=choice.sha256,
+        size=choice.size,
+        groups=groups,
+        platforms=(platform,),
+        requires=requires,
+        build=build if choice.kind == "sdist" else (),
+    )
+
+
+def _merge(records: Iterable[Distribution]) -> tuple[Distribution, ...]:
+    """Join the records of one file, which several platforms may share."""
+    merged: dict[tuple[str, str], Distribution] = {}
+    for record in records:
+        key = (record.file, record.sha256.hex)
+        known = merged.get(key, record)
+        merged[key] = replace(
+            known,
+            groups=tuple(sorted({*known.groups, *record.groups})),
+            platforms=tuple(sorted({*known.platforms, *record.platforms})),
+            requires=tuple(sorted({*known.requires, *record.requires})),
+            build=tuple(sorted({*known.build, *record.build})),
+        )
+    return tuple(merged.values())
+
+
+def _list_pins(project: Project, states: Sequence[_Resolved], *, dev: bool) -> Iterable[Pin]:
+    """Return the pins of one file, marked where not every platform needs them."""
+    platforms: dict[tuple[str, str], list[str]] = defaultdict(list)
+    found: dict[tuple[str, str], Pin] = {}
+    for state in states:
+        for name in state.everything.edges:
+            if (name not in state.runtime.edges) == dev:
+                pin = state.pins[name]
+                platforms[pin.name, pin.version].append(state.platform)
+                found[pin.name, pin.version] = pin
+    via = _find_via(project, states, dev=dev)
+    for key, pin in found.items():
+        marker = _mark(pin.marker, platforms[key], project.platforms)
+        yield replace(pin, marker=marker, via=via.get(pin.name, ()))
+
+
+def _mark(marker: str, platforms: Sequence[str], all_platforms: Sequence[str]) -> str:
+    if len(platforms) == len(all_platforms) or "platform_machine" in marker:
+        return marker
+    own = " or ".join(f'platform_machine == "{graph.MACHINES[platform]}"' for platform in platforms)
+    return f"({marker}) and {own}" if marker else own
+
+
+def _find_via(project: Project, states: Sequence[_Resolved], *, dev: bool) -> Mapping[str, tuple[str, ...]]:
+    source = project.requirements.source
+    shown = f"{project.name} ({source})" if source == "pyproject.toml" else f"-r {source}"
+    roots = dict.fromkeys(project.requirements.runtime, shown)
+    if dev:
+        roots = {**dict.fromkeys(project.requirements.dev, f"{project.name} (development)"), **roots}
+    edges: dict[str, set[str]] = defaultdict(set)
+    for state in states:
+        for name, requires in (state.everything if dev else state.runtime).edges.items():
+            edges[name].update(requires)
+    via: dict[str, tuple[str, ...]] = {}
+    for name, children in edges.items():
+        for child in children:
+            via[child] = tuple(sorted({*via.get(child, ()), name}))
+    for line, asked in roots.items():
+        root = canonicalize_name(Requirement(line).name)
+        via[root] = tuple(sorted({*via.get(root, ()), asked}))
+    return via

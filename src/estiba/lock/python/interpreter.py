@@ -1,0 +1,174 @@
+"""The service's own Python, unpacked from its locked Debian packages, with pip-tools beside it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from packaging.specifiers import SpecifierSet
+
+from estiba.digest import Digest
+from estiba.errors import ConfigError
+from estiba.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from estiba.config import Config
+    from estiba.lock.artifacts import Artifacts
+    from estiba.lock.model import Deb
+    from estiba.process import Runner
+
+_TOOLS: Final = ("build", "click", "packaging", "pip", "pip-tools", "pyproject-hooks", "setuptools", "wheel")
+_KNOWN: Final = {"pip": SpecifierSet(">=26,<27"), "pip-tools": SpecifierSet(">=7.6,<8")}
+"""Versions whose insides the driver knows, as pyproject.toml has them."""
+
+_HERE: Final = Path(__file__).parent
+_DRIVER: Final = _HERE / "pip_driver.py"
+_LAUNCHER: Final = _HERE / "python.sh"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """A Python that runs here with the packages it will have in the image.
+
+    Attributes:
+        version: Its full version, such as `3.13.5`.
+        python: The bare interpreter.
+        tools: The same in an environment that holds pip and pip-tools.
+    """
+
+    version: str
+    python: Path
+    tools: Path
+
+
+def prepare(
+    cache: Path, debs: Sequence[Deb], artifacts: Artifacts, *, python: str, runner: Runner = run
+) -> Interpreter:
+    """Unpack the interpreter into the cache folder, unless it is there; its packages must be among the artifacts."""
+    made_of = [*sorted(deb.sha256.hex for deb in debs), Digest.of_file(_LAUNCHER).hex]
+    key = Digest.of_bytes(" ".join(made_of).encode()).hex[:16]
+    root = cache / "python" / key
+    if not root.exists():
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=root.parent, prefix="unpacking-") as scratch:
+            _unpack(Path(scratch, "root"), [artifacts.path(deb.sha256) for deb in debs], python, runner)
+            _rename(Path(scratch, "root"), root)
+    (version,) = (deb.version for deb in debs if deb.name == f"python{python}")
+    bare = root / "usr" / "bin" / f"python{python}"
+    return Interpreter(version=version.split("-")[0], python=bare, tools=_prepare_tools(root, bare, python))
+
+
+def drive(
+    interpreter: Path,
+    request: Mapping[str, Any],
+    *,
+    config: Config,
+    cwd: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
+    runner: Runner = run,
+) -> Any:  # noqa: ANN401 - the answer of the action
+    """Run one action of the pip driver under an interpreter and return its answer.
+
+    Raises:
+        CommandError: The action failed.
+    """
+    env = config.environment(
+        CUSTOM_COMPILE_COMMAND="invoke lock",
+        PIP_DISABLE_PIP_VERSION_CHECK="1",
+        # Nobody would see a question that is asked there.
+        PIP_NO_INPUT="1",
+        PYTHONDONTWRITEBYTECODE="",
+        # Where the tools lie in a store, their bytecode cannot be written beside them.
+        PYTHONPYCACHEPREFIX=str(config.cache_dir / "bytecode"),
+    )
+    argv = [str(interpreter), "-sP", str(_DRIVER)]
+    answer = runner(argv, env=env, cwd=cwd, stdin=json.dumps(request), on_line=on_line).stdout
+    return json.loads(answer) if answer.strip() else None
+
+
+def _unpack(root: Path, debs: Sequence[Path], python: str, runner: Runner) -> None:
+    """Unpack packages and put the loader, and a script that runs Python through it, into their place."""
+    root.mkdir()
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda deb: runner(["dpkg-deb", "-x", str(deb), str(root)]), debs))
+    binaries = root / "usr" / "bin"
+    libraries = [*root.glob("lib/*-linux-gnu"), *root.glob("usr/lib/*-linux-gnu")]
+    loader = next(path for folder in libraries for path in folder.glob("ld-linux-*.so.*"))
+    # libc-bin has one of this name already, for its own place.
+    (binaries / "ld.so").unlink(missing_ok=True)
+    (binaries / "ld.so").symlink_to(Path("../..") / loader.relative_to(root))
+    real = binaries / f"python{python}"
+    real.rename(binaries / f"{real.name}.real")
+    shutil.copy(_LAUNCHER, real)
+    real.chmod(0o755)
+
+
+def _rename(made: Path, root: Path) -> None:
+    """Move the finished tree to its place, where the loader's search path can be written down."""
+    try:
+        made.rename(root)
+    except OSError:
+        # Another process was faster; its tree is the same.
+        if not root.exists():
+            raise
+    folders = [*root.glob("lib/*-linux-gnu"), *root.glob("usr/lib/*-linux-gnu")]
+    (root / "usr" / "bin" / "ld.path").write_text(":".join(map(str, folders)), encoding="utf-8")
+
+
+def _prepare_tools(root: Path, bare: Path, python: str) -> Path:
+    """Make an environment whose packages are links to this process's own pip and pip-tools."""
+    found = {top: path for name in _TOOLS for top, path in _find(name).items()}
+    key = Digest.of_bytes(json.dumps({top: str(path) for top, path in found.items()}).encode()).hex[:16]
+    env = root.parent / f"{root.name}-tools-{key}"
+    executable = env / "bin" / "python"
+    if env.exists():
+        return executable
+    with tempfile.TemporaryDirectory(dir=root.parent, prefix="tools-") as scratch:
+        made = Path(scratch, "env")
+        packages = made / "lib" / f"python{python}" / "site-packages"
+        packages.mkdir(parents=True)
+        for top, path in found.items():
+            (packages / top).symlink_to(path)
+        (made / "bin").mkdir()
+        (made / "bin" / "python").symlink_to(bare)
+        (made / "pyvenv.cfg").write_text(
+            f"home = {bare.parent}\ninclude-system-site-packages = false\n", encoding="utf-8"
+        )
+        _settle(made, env)
+    return executable
+
+
+def _settle(made: Path, place: Path) -> None:
+    try:
+        made.rename(place)
+    except OSError:
+        if not place.exists():
+            raise
+
+
+def _find(name: str) -> dict[str, Path]:
+    """Return the top-level files and folders of an installed distribution: name to where it really is.
+
+    Raises:
+        ConfigError: It is not installed, or in a version that the driver does not know.
+    """
+    try:
+        distribution = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError as error:
+        where = "tools"
+        raise ConfigError(where, [f"{name} is not installed beside Estiba"], hint="./nixw develop brings it") from error
+    if name in _KNOWN and distribution.version not in _KNOWN[name]:
+        where = "tools"
+        problem = f"{name} {distribution.version} is installed beside Estiba, which knows {_KNOWN[name]}"
+        raise ConfigError(where, [problem], hint="./nixw develop brings one that fits; or upgrade Estiba")
+    tops = {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}
+    found = {top: Path(str(distribution.locate_file(top))).resolve() for top in sorted(tops)}
+    return {top: path for top, path in found.items() if path.exists() and path.suffix not in (".pth", ".so")}

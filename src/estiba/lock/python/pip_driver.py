@@ -1,0 +1,312 @@
+"""Runs pip and pip-tools for the locked Python and for either platform: a program, started with JSON on its input.
+
+It runs under the service's interpreter, where only pip, pip-tools and what they need can be imported. What pip keeps
+from its command line (which file of a release fits, where it is, how to log in there) is asked of pip's own classes,
+so every index, proxy, certificate and credential of the machine's pip configuration holds.
+
+pip's command line cannot do this: `--platform` excludes sdists, markers are evaluated for this machine, a report names
+no file of another one, and pip-tools computes hashes from downloads. What is private is used here and nowhere else, and
+`interpreter` refuses versions of pip and pip-tools that it was not tried with.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+import sysconfig
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_WORKERS: Final = 8
+_CHUNK: Final = 1 << 18
+_PARTIAL_CONTENT: Final = 206
+_say = threading.Lock()
+
+
+def emulate(machine: str) -> None:
+    """Make this process believe that it runs on another machine, as pip's tags and markers see it."""
+    real = os.uname()
+    os.uname = lambda: os.uname_result((real.sysname, real.nodename, real.release, real.version, machine))
+    platform.machine = lambda: machine
+    sysconfig.get_platform = lambda: f"linux-{machine}"
+
+
+def compile_pins(request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Run pip-compile with `arguments`; its own exit code tells what happened.
+
+    An answer is an sdist that its build backend told nothing of, with `name`, `file`, `sha256` and `size`; it is in the
+    cache then, and what it says of itself belongs into the file `<sha256>.json` in `sdists`.
+    """
+    from piptools.repositories.pypi import PyPIRepository  # noqa: PLC0415 - the emulation comes first
+    from piptools.scripts.compile import cli  # noqa: PLC0415
+
+    _trust_hashes(PyPIRepository)
+    _know_sdists(Path(request["sdists"]), Path(request["cache"]))
+    try:
+        cli(list(request["arguments"]), prog_name="pip-compile", standalone_mode=False)
+    except _UnknownSdistError as unknown:
+        return unknown.sdist
+    return None
+
+
+class _UnknownSdistError(Exception):
+    """The build backend of an sdist fails; it has to be asked where it finds what it needs."""
+
+    def __init__(self, sdist: dict[str, Any]) -> None:
+        super().__init__(sdist["file"])
+        self.sdist = sdist
+
+
+def _know_sdists(known: Path, cache: Path) -> None:
+    """Make pip take the metadata of an sdist from a file where it has been found before."""
+    from pip._internal.exceptions import InstallationSubprocessError  # noqa: PLC0415 - the emulation comes first
+    from pip._internal.metadata import get_metadata_distribution  # noqa: PLC0415
+    from pip._internal.operations import prepare  # noqa: PLC0415
+    from pip._vendor.packaging.utils import canonicalize_name  # noqa: PLC0415
+
+    original = prepare._get_prepared_distribution  # noqa: SLF001 - pip has no public interface
+
+    def get(req: Any, *rest: Any, **options: Any) -> Any:  # noqa: ANN401
+        archive = Path(req.local_file_path or "")
+        if not req.link or req.link.is_wheel or not archive.is_file():
+            return original(req, *rest, **options)
+        name, file, sha256 = canonicalize_name(req.name or ""), req.link.filename, _hash(archive)
+        answer = known / f"{sha256}.json"
+        if answer.exists():
+            text = json.loads(answer.read_text(encoding="utf-8"))["metadata"]
+            return get_metadata_distribution(text.encode(), file, name)
+        try:
+            return original(req, *rest, **options)
+        except InstallationSubprocessError as error:
+            shutil.copyfile(archive, cache / sha256)
+            size = archive.stat().st_size
+            raise _UnknownSdistError({"name": name, "file": file, "sha256": sha256, "size": size}) from error
+
+    prepare._get_prepared_distribution = get  # noqa: SLF001
+
+
+def _trust_hashes(repository: Any) -> None:  # noqa: ANN401 - pip-tools has no interface for this
+    """Make pip-tools take the hashes that the index gives, as pip does; it would download each file of each release."""
+    compute = repository._get_file_hash  # noqa: SLF001
+
+    def read(self: Any, link: Any) -> str:  # noqa: ANN401
+        return f"sha256:{link.hash}" if link.hash_name == "sha256" else str(compute(self, link))
+
+    repository._get_file_hash = read  # noqa: SLF001
+    repository._get_hashes_from_pypi = lambda _self, _requirement: {}  # noqa: SLF001
+
+
+def select(request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Choose the file of each pinned release that pip would take, and bring it into the cache.
+
+    An answer holds `name`, `version`, `file`, `sha256` and `size`, or `name`, `version` and `error`.
+    """
+    pip = _Pip()
+    cache = Path(request["cache"])
+
+    def one(pin: Mapping[str, Any]) -> dict[str, Any]:
+        answer = {"name": pin["name"], "version": pin["version"]}
+        try:
+            link = pip.choose(pin["name"], pin["version"], pin["hashes"])
+            return {**answer, **pip.bring(link, cache, pin["hashes"])}
+        except _ProblemError as problem:
+            return {**answer, "error": str(problem)}
+
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        return list(pool.map(one, request["pins"]))
+
+
+def fetch(request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Bring files, each known by project `name`, `file` and `sha256`, into the cache."""
+    wanted = request["files"]
+    pip = _Pip(only={file["file"] for file in wanted})
+    cache = Path(request["cache"])
+
+    def one(file: Mapping[str, Any]) -> dict[str, Any]:
+        answer = {"file": file["file"], "sha256": file["sha256"]}
+        try:
+            link = pip.find(file["name"], file["file"], file["sha256"])
+            return {**answer, **pip.bring(link, cache, [file["sha256"]])}
+        except _ProblemError as problem:
+            return {**answer, "error": str(problem)}
+
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        return list(pool.map(one, wanted))
+
+
+def call_backend(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Call one hook of an sdist's build backend in an environment of its own; `python` runs it."""
+    import pyproject_hooks  # noqa: PLC0415 - only here, to keep the other actions light
+
+    def runner(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
+        # Quiet: what a backend prints would be mixed with the answer.
+        try:
+            pyproject_hooks.quiet_subprocess_runner(cmd, cwd, {**(extra_environ or {}), **request["env"]})
+        except Exception as error:
+            sys.stderr.write(getattr(error, "output", b"").decode(errors="replace"))
+            raise
+
+    caller = pyproject_hooks.BuildBackendHookCaller(
+        request["source"],
+        request["backend"],
+        backend_path=request["backend_path"],
+        runner=runner,
+        python_executable=request["python"],
+    )
+    if request["hook"] == "requires":
+        return {"requires": caller.get_requires_for_build_wheel()}
+    try:
+        name = caller.prepare_metadata_for_build_wheel(request["target"], _allow_fallback=False)
+    except pyproject_hooks.HookMissing:
+        return {"metadata": ""}
+    return {"metadata": Path(request["target"], name, "METADATA").read_text(encoding="utf-8")}
+
+
+class _ProblemError(Exception):
+    """Something that is wrong with one file; the others go on."""
+
+
+class _ByName:
+    """Stands in for pip's link evaluator where the file is already chosen: accepts exactly the wanted names."""
+
+    def __init__(self, project_name: str, accepted: tuple[Any, Any], only: set[str]) -> None:
+        self.project_name = project_name
+        self._accepted, self._rejected = accepted
+        self._only = only
+
+    def evaluate_link(self, link: Any) -> tuple[Any, str]:  # noqa: ANN401 - pip has no types for others
+        return (self._accepted, "0") if link.filename in self._only else (self._rejected, "not wanted")
+
+
+class _Pip:
+    """pip's session and finder, made from its configuration files and environment as by its own commands."""
+
+    def __init__(self, only: set[str] | None = None) -> None:
+        from pip._internal.commands.download import DownloadCommand  # noqa: PLC0415 - the emulation comes first
+        from pip._internal.index.package_finder import LinkType  # noqa: PLC0415
+
+        command = DownloadCommand("download", "")
+        options, _ = command.parse_args([])
+        options.no_input = True
+        self._session = command._build_session(options)  # noqa: SLF001 - pip has no public interface
+        finder: Any = command._build_package_finder(options, self._session)  # noqa: SLF001
+        if only is not None:
+            kinds = (LinkType.candidate, LinkType.format_unsupported)
+            finder.make_link_evaluator = functools.partial(_ByName, accepted=kinds, only=only)
+        self._finder = finder
+
+    def choose(self, name: str, version: str, hashes: list[str]) -> Any:  # noqa: ANN401
+        from pip._internal.utils.hashes import Hashes  # noqa: PLC0415
+        from pip._vendor.packaging.specifiers import SpecifierSet  # noqa: PLC0415
+
+        found = self._finder.find_best_candidate(
+            name, specifier=SpecifierSet(f"==={version}", prereleases=True), hashes=Hashes({"sha256": hashes})
+        ).best_candidate
+        if found is None:
+            problem = "no wheel fits, and there is no sdist"
+            raise _ProblemError(problem)
+        return found.link
+
+    def find(self, name: str, file: str, sha256: str) -> Any:  # noqa: ANN401
+        links = [found.link for found in self._finder.find_all_candidates(name) if found.link.filename == file]
+        for link in links:
+            if link.hash_name == "sha256" and link.hash == sha256:
+                return link
+        for link in links:
+            if link.hash_name != "sha256":
+                return link
+        got = ", ".join(sorted({link.hash for link in links if link.hash}))
+        problem = f"no index offers it with the locked hash, but with sha256 {got}" if got else "no index has it"
+        raise _ProblemError(problem)
+
+    def bring(self, link: Any, cache: Path, allowed: list[str]) -> dict[str, Any]:  # noqa: ANN401
+        """Put the file behind a link into the cache, under its hash, and check that hash."""
+        known = link.hash if link.hash_name == "sha256" else ""
+        if known and (cache / known).exists():
+            return {"file": link.filename, "sha256": known, "size": (cache / known).stat().st_size}
+        partial = cache / "partial" / (known or hashlib.sha256(link.url_without_fragment.encode()).hexdigest())
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("ab") as file:
+            # Another process may be bringing the same file; when it is done there is nothing left to do.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if known and (cache / known).exists():
+                return {"file": link.filename, "sha256": known, "size": (cache / known).stat().st_size}
+            self._download(link, file)
+            got = _hash(partial)
+            if got not in allowed:
+                partial.unlink()
+                problem = f"wrong hash: expected sha256 {' or '.join(allowed)}, got {got}"
+                raise _ProblemError(problem)
+            size = partial.stat().st_size
+            partial.replace(cache / got)
+        return {"file": link.filename, "sha256": got, "size": size}
+
+    def _download(self, link: Any, file: Any) -> None:  # noqa: ANN401
+        if link.is_file:
+            file.truncate(0)
+            with open(link.file_path, "rb") as source:  # noqa: PTH123 - pip gives a string
+                shutil.copyfileobj(source, file)
+            file.flush()
+            return
+        from pip._vendor.requests import RequestException  # noqa: PLC0415
+
+        have = file.tell()
+        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
+        try:
+            with self._session.get(link.url_without_fragment, headers=headers, stream=True) as response:
+                if have and response.status_code != _PARTIAL_CONTENT:
+                    file.truncate(0)
+                    if not response.ok:
+                        self._download(link, file)
+                        return
+                response.raise_for_status()
+                _copy(response, file, link.filename)
+        except RequestException as error:
+            reason = getattr(getattr(error, "response", None), "status_code", None) or type(error).__name__
+            problem = f"download failed ({reason})"
+            raise _ProblemError(problem) from error
+
+
+def _copy(response: Any, file: Any, name: str) -> None:  # noqa: ANN401
+    for chunk in iter(lambda: response.raw.read(_CHUNK, decode_content=False), b""):
+        file.write(chunk)
+        with _say:
+            sys.stderr.write(f"got {len(chunk)} {name}\n")
+            sys.stderr.flush()
+    file.flush()
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_ACTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
+    "call_backend": call_backend,
+    "compile": compile_pins,
+    "fetch": fetch,
+    "select": select,
+}
+
+
+def main() -> None:
+    """Read a request from standard input, do its `action`, and write the answer to standard output."""
+    request = json.load(sys.stdin)
+    if request.get("machine"):
+        emulate(request["machine"])
+    json.dump(_ACTIONS[request["action"]](request), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

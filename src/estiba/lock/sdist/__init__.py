@@ -1,0 +1,1 @@
+"""Source distributions: what they need to be built, asked of their own build backends."""

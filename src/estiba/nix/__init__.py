@@ -1,0 +1,1 @@
+"""Nix: its commands, its log, its store paths."""

@@ -1,0 +1,1 @@
+"""Handing an image to others: to a registry, or to a Docker engine."""

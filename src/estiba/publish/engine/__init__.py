@@ -1,0 +1,1 @@
+"""Docker engines: loading an image, and a container of it for a trial."""

@@ -1,0 +1,1 @@
+"""OCI registries: authentication, uploads, pushing an image with its bills of materials."""

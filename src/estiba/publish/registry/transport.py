@@ -1,0 +1,210 @@
+"""HTTP to one registry: authentication, retries with growing pauses, a pool of connections, and a count of requests."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from estiba.errors import RegistryError
+from estiba.publish import connection
+from estiba.publish.registry.auth import Authenticator, header_auth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from estiba.imageref import ImageRef
+    from estiba.publish.registry.credentials import Credentials
+
+JOBS: Final = 8
+"""Requests at once."""
+
+_TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
+_TIMEOUT: Final = (10.0, 300.0)
+_BLOCK: Final = 1 << 18
+_RETRIED: Final = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+_AGAIN: Final = "run the command again; what has arrived is not sent twice"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """How often to try, and how long to wait in between.
+
+    Attributes:
+        attempts: Tries in all.
+        pause: Seconds before the second try; doubled for each further one.
+        longest: No pause is longer, whatever the registry asks for.
+        sleep: Waits.
+    """
+
+    attempts: int = 6
+    pause: float = 0.2
+    longest: float = 20.0
+    sleep: Callable[[float], None] = time.sleep
+
+    def tries(self) -> Iterator[bool]:
+        """Yield once for each try, whether it is the last, and pause in between."""
+        for number in range(1, self.attempts + 1):
+            yield number == self.attempts
+            self.sleep(min(self.pause * 2 ** (number - 1), self.longest))
+
+
+class Body(Protocol):
+    """A request's body of known length that can be sent again."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+    def rewind(self) -> None:
+        """Start anew."""
+
+
+class TransientError(RegistryError):
+    """A request failed in a way that another try may mend."""
+
+
+class Transport:
+    """Sends requests to one registry; all threads of a push share it."""
+
+    def __init__(
+        self,
+        ref: ImageRef,
+        *,
+        scopes: tuple[str, ...],
+        credentials: Credentials | None = None,
+        insecure: bool = False,
+        backoff: Backoff | None = None,
+    ) -> None:
+        scheme = "http" if insecure or ref.is_loopback else "https"
+        self.host = ref.host
+        self.backoff = backoff or Backoff()
+        self.requests = 0
+        self._base = f"{scheme}://{ref.host}"
+        self._scopes = scopes
+        self._lock = threading.Lock()
+        self._session = requests.Session()
+        self._session.trust_env = not ref.is_loopback
+        self._session.mount(f"{scheme}://", _Adapter())
+        self._auth = Authenticator(ref.host, credentials, self._session)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        expect: Collection[int],
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> requests.Response:
+        """Send a request, again when that may help, and return the response.
+
+        Raises:
+            RegistryError: The registry cannot be reached, or its answer is not an expected one.
+        """
+        for is_last in self.backoff.tries():
+            try:
+                return self.send_once(method, path, expect=expect, headers=headers, params=params, body=body)
+            except TransientError as error:
+                if is_last:
+                    raise RegistryError(error.message, hint=_AGAIN) from error
+        raise AssertionError
+
+    def send_once(
+        self,
+        method: str,
+        path: str,
+        *,
+        expect: Collection[int],
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        body: bytes | Body | None = None,
+    ) -> requests.Response:
+        """Send a request once, and once more if it has to authenticate.
+
+        Raises:
+            TransientError: Another try may help.
+            RegistryError: It would not.
+        """
+        url = urljoin(self._base, path)
+        options: dict[str, Any] = {"headers": dict(headers or {}), "params": params}
+        sent = self._authorization(url)
+        response = self._request(method, url, sent=sent, body=body, options=options)
+        # A second 401 may mean that the token ran out; fresh ones that are refused raise in challenge().
+        if response.status_code == requests.codes.unauthorized and self._is_own(url):
+            self._auth.challenge(response.headers.get("WWW-Authenticate", ""), scopes=self._scopes, sent=sent)
+            if body is not None and not isinstance(body, bytes):
+                body.rewind()
+            response = self._request(method, url, sent=self._authorization(url), body=body, options=options)
+        if response.status_code in expect:
+            return response
+        raise self._refusal(method, url, response)
+
+    def _request(
+        self, method: str, url: str, *, sent: str, body: bytes | Body | None, options: dict[str, Any]
+    ) -> requests.Response:
+        with self._lock:
+            self.requests += 1
+        follow = method in {"GET", "HEAD"}
+        try:
+            return self._session.request(
+                method, url, auth=header_auth(sent), data=body, timeout=_TIMEOUT, allow_redirects=follow, **options
+            )
+        except _RETRIED as error:
+            message = f"{self.host}: {method} {urlsplit(url).path} failed: {connection.describe_failure(error)}"
+            raise TransientError(message) from error
+        except requests.RequestException as error:
+            message = f"{self.host}: {method} {urlsplit(url).path} failed: {type(error).__name__}"
+            raise RegistryError(message) from error
+
+    def _authorization(self, url: str) -> str:
+        """Return what to authenticate with; nothing at other hosts, such as the object store behind a registry."""
+        return self._auth.header(self._scopes) if self._is_own(url) else ""
+
+    def _is_own(self, url: str) -> bool:
+        return urlsplit(url)[:2] == urlsplit(self._base)[:2]
+
+    def _refusal(self, method: str, url: str, response: requests.Response) -> RegistryError:
+        """Turn a response into an error; the query may hold a signature, so only the path is shown."""
+        said = describe(response)
+        message = f"{self.host} answered {response.status_code} to {method} {urlsplit(url).path}{said}"
+        if response.status_code in _TRANSIENT:
+            self._wait_as_asked(response)
+            return TransientError(message)
+        match response.status_code:
+            case requests.codes.unauthorized:
+                return RegistryError(message, hint=f"log in: docker login {self.host}")
+            case requests.codes.forbidden:
+                hint = f"log in as a user who may do this: docker login {self.host}"
+                return RegistryError(message, hint=hint)
+            case _:
+                return RegistryError(message)
+
+    def _wait_as_asked(self, response: requests.Response) -> None:
+        asked = response.headers.get("Retry-After", "")
+        if asked.isdecimal():
+            self.backoff.sleep(min(float(asked), self.backoff.longest))
+
+
+def describe(response: requests.Response) -> str:
+    """Return what a registry says about its refusal, as `: CODE message`, or an empty string."""
+    try:
+        errors = response.json()["errors"]
+        told = [f"{error.get('code', '')} {error.get('message', '')}".strip() for error in errors]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
+    return f": {'; '.join(told)}" if told else ""
+
+
+class _Adapter(HTTPAdapter):
+    """A pool as large as the number of jobs, which reads bodies in large blocks."""
+
+    def __init__(self) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=JOBS)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as inherited
+        super().init_poolmanager(*args, blocksize=_BLOCK, **kwargs)

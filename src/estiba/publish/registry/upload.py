@@ -1,0 +1,153 @@
+"""Sending one blob to a registry: mounted from another repository, whole, or resumed where it broke off."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urljoin, urlsplit
+
+from estiba.errors import RegistryError
+from estiba.publish.registry.transport import TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from estiba.digest import Digest
+    from estiba.publish.registry.transport import Transport
+
+_CREATED: Final = 201
+_ACCEPTED: Final = 202
+_NO_CONTENT: Final = 204
+_RANGE: Final = re.compile(r"(?:bytes=)?0-([0-9]+)")
+_CHUNK: Final = 1 << 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    """A blob to send: its digest and size, and the file that has its bytes."""
+
+    digest: Digest
+    size: int
+    path: Path
+
+
+class FileBody:
+    """The bytes of a file from an offset on; tells how many went out."""
+
+    def __init__(self, blob: Blob, offset: int, advance: Callable[[int], None]) -> None:
+        self._length = blob.size - offset
+        self._offset = offset
+        self._advance = advance
+        self._file = blob.path.open("rb")
+        self.sent = 0
+        self.rewind()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        while chunk := self.read(_CHUNK):
+            yield chunk
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        chunk = self._file.read(size)
+        self.sent += len(chunk)
+        self._advance(len(chunk))
+        return chunk
+
+    def rewind(self) -> None:
+        """Start anew, and take back what was told."""
+        self.take_back()
+        self._file.seek(self._offset)
+
+    def take_back(self) -> None:
+        """Tell that the bytes sent so far do not count."""
+        self._advance(-self.sent)
+        self.sent = 0
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+@dataclass(slots=True)
+class _Session:
+    """An upload under way: where its next bytes go and how many the registry has."""
+
+    location: str
+    offset: int = 0
+
+
+class Uploader:
+    """Sends blobs to one repository."""
+
+    def __init__(self, transport: Transport, repository: str, *, mount_from: str = "") -> None:
+        self._transport = transport
+        self._path = f"/v2/{repository}/blobs/uploads/"
+        self._mount_from = mount_from
+
+    def send(self, blob: Blob, advance: Callable[[int], None]) -> bool:
+        """Send a blob, and tell whether its bytes had to travel; a broken upload goes on where it stopped.
+
+        Raises:
+            RegistryError: The registry refuses it, or the connection keeps breaking.
+        """
+        session: _Session | None = None
+        for is_last in self._transport.backoff.tries():
+            try:
+                session = session or self._begin(blob)
+                if session is None:
+                    advance(blob.size)
+                    return False
+                self._put(blob, session, advance)
+            except TransientError as error:
+                if is_last:
+                    hint = "run the command again; what has arrived is not sent twice"
+                    raise RegistryError(error.message, hint=hint) from error
+                session = self._resume(blob, session, advance) if session else None
+            else:
+                return True
+        raise AssertionError
+
+    def _begin(self, blob: Blob) -> _Session | None:
+        """Open an upload, or return None when the registry took the blob from the other repository."""
+        mount = {"mount": str(blob.digest), "from": self._mount_from} if self._mount_from else None
+        expect = {_CREATED, _ACCEPTED} if mount else {_ACCEPTED}
+        response = self._transport.send_once("POST", self._path, params=mount, expect=expect, body=b"")
+        if response.status_code == _CREATED:
+            return None
+        return _Session(urljoin(response.url, response.headers["Location"]))
+
+    def _put(self, blob: Blob, session: _Session, advance: Callable[[int], None]) -> None:
+        headers = {"Content-Type": "application/octet-stream"}
+        if session.offset:
+            headers["Content-Range"] = f"{session.offset}-{blob.size - 1}"
+        separator = "&" if urlsplit(session.location).query else "?"
+        url = f"{session.location}{separator}digest={blob.digest}"
+        body = FileBody(blob, session.offset, advance)
+        try:
+            self._transport.send_once("PUT", url, headers=headers, body=body, expect={_CREATED})
+        except RegistryError:
+            body.take_back()
+            raise
+        finally:
+            body.close()
+
+    def _resume(self, blob: Blob, session: _Session, advance: Callable[[int], None]) -> _Session | None:
+        """Ask how much has arrived; None when the upload has to start anew."""
+        advance(-session.offset)
+        try:
+            response = self._transport.send_once("GET", session.location, expect={_NO_CONTENT})
+        except RegistryError:
+            return None
+        arrived = _RANGE.fullmatch(response.headers.get("Range", ""))
+        # "0-0" says one byte or none, depending on the registry.
+        if not arrived or not 0 < int(arrived[1]) < blob.size - 1:
+            return None
+        offset = int(arrived[1]) + 1
+        advance(offset)
+        location = urljoin(response.url, response.headers.get("Location", session.location))
+        return _Session(location, offset)

@@ -1,0 +1,1 @@
+"""An existing Django project that becomes a service."""

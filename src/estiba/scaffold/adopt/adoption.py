@@ -1,0 +1,302 @@
+"""An existing Django project that becomes a service: what is decided for it, what is left open, and its new files."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from packaging.utils import canonicalize_name, is_normalized_name
+
+from estiba.errors import ConfigError, ScaffoldError
+from estiba.lock.debian import known_packages
+from estiba.scaffold import new
+from estiba.scaffold.adopt import deployment, evidence, frontend, loading
+from estiba.service import django, project, variables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from estiba.scaffold.adopt.evidence import Study
+    from estiba.scaffold.adopt.survey import Survey, Variable
+
+PROVIDED: Final = frozenset({"ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "SECRET_KEY"})
+"""Variables that every build and check sets by itself."""
+
+# Left out of images unless a service asks for it, see nix/lib/source.nix.
+_LEFT_OUT: Final = re.compile(r"(README|CHANGELOG|CONTRIBUTING)[^/]*|Makefile|Dockerfile")
+_PYPROJECT: Final = "pyproject.toml"
+_TABLES: Final = ("project", "tool", "dependency-groups")
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+_TOOL: Final = "estiba"
+_CLASS: Final = "DJANGO_CONFIGURATION"
+# What a variable is set to while building, by what it is read as and what it is called.
+_VALUES: Final = (
+    (r"\bbool:", "false"),
+    (r"\b(int|float):|_PORT$", "1"),
+    (r"\b(dict|json):", "{}"),
+    (r"\bdb(_url)?:|DATABASE_UR[LI]$", "sqlite://:memory:"),
+    (r"\bcache(_url)?:|REDIS|BROKER", "redis://localhost/0"),
+    (r"\bemail(_url)?:", "consolemail://"),
+    (r"ENGINE$", "django.db.backends.sqlite3"),
+    (r"EMAIL|MAIL_FROM$", "build@localhost"),
+    (r"SECRET|KEY|TOKEN|PASSWORD", "only-for-the-build-and-never-in-an-image-0123456789-abcdefghij"),
+    (r"UR[LI]$", "http://localhost"),
+    (r"HOST|DOMAIN", "localhost"),
+    (r"", "build"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoption:
+    """What becomes of a project.
+
+    Attributes:
+        folder: The project's folder.
+        settings: What belongs into `[tool.estiba]`.
+        files: What to write, by the files' names; for pyproject.toml, what to add at its end.
+        grows: Whether there is a pyproject.toml, which gets something at its end.
+        kept: Files that were there and stay as they are.
+        decided: What was chosen, and why; nothing for a project that has `[tool.estiba]`.
+        undecided: What somebody has to look at.
+    """
+
+    folder: Path
+    settings: Mapping[str, Any]
+    files: Mapping[str, str]
+    grows: bool
+    kept: tuple[str, ...]
+    decided: tuple[str, ...]
+    undecided: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `invoke adopt --json` prints."""
+        names = ("settings", "kept", "decided", "undecided")
+        return {
+            "folder": str(self.folder),
+            "files": sorted(self.files),
+            **{name: getattr(self, name) for name in names},
+        }
+
+
+def plan(folder: Path, *, flake: str = "") -> Adoption:
+    """Find out how a Django project is built; nothing of it is run, and nothing is written.
+
+    Args:
+        folder: The project's folder.
+        flake: Flake reference of Estiba for `flake.nix`; by default the template's own.
+
+    Raises:
+        ConfigError: The folder holds no Django project, or a file that cannot be read.
+    """
+    study = evidence.Study(folder=folder, pyproject=_load(folder))
+    seen = evidence.find_modules(study)
+    wanted = evidence.find_requirements(study, seen, has_database=deployment.find_database(study, seen))
+    python = evidence.choose_python(study, wanted)
+    _choose_platform(study)
+    wanted += evidence.find_dev_requirements(study)
+    for name, needs in known_packages.find_packages(
+        wanted, python=python, geography="django.contrib.gis" in seen.words
+    ).items():
+        study.decided.append(
+            f"Debian packages for {name}: {', '.join(name for names in needs.values() for name in names)}"
+        )
+        for key, names in needs.items():
+            study.settings[key] = sorted({*study.settings.get(key, []), *names})
+    _find_variables(study, seen)
+    root = (folder / study.settings.get("manage", "manage.py")).parent
+    deployment.find_page(study, seen, root)
+    deployment.find_extensions(study, root)
+    study.settings["include"] = sorted(
+        word for word in seen.words if _LEFT_OUT.fullmatch(word) and (folder / word).is_file()
+    )
+    if study.settings["include"]:
+        study.decided.append(f"include = {', '.join(study.settings['include'])}: the settings name it")
+    _find_gaps(study, seen)
+    files = _take_from_template(flake)
+    if is_new := _TOOL not in study.pyproject.get("tool", {}):
+        files |= study.files | _extend(study)
+    kept = _find_kept(study, files)
+    return Adoption(
+        folder=folder,
+        settings={key: value for key, value in study.settings.items() if value and is_new},
+        files={name: text for name, text in files.items() if name not in kept},
+        grows=is_new and (folder / _PYPROJECT).exists(),
+        kept=kept if is_new else tuple(sorted([*kept, _PYPROJECT])),
+        decided=tuple(study.decided) if is_new else (),
+        undecided=tuple(study.undecided),
+    )
+
+
+def apply(adoption: Adoption) -> None:
+    """Write the files; a pyproject.toml that is there grows, and no other is touched.
+
+    Raises:
+        ScaffoldError: A file appeared since the plan was made.
+    """
+    # What says that a project is adopted comes last: interrupted before, the next time does all that is left.
+    for name, text in sorted(adoption.files.items(), key=lambda item: (item[0] == _PYPROJECT, item[0])):
+        mode = "a" if name == _PYPROJECT and adoption.grows else "x"
+        try:
+            with (adoption.folder / name).open(mode, encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError as error:
+            msg = f"{name} exists already"
+            raise ScaffoldError(msg, hint="run the command again, it keeps what is there") from error
+
+
+def _load(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise ConfigError(str(folder), ["no such folder"], hint="name the folder of a Django project")
+    path = folder / _PYPROJECT
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError as error:
+        raise ConfigError(_PYPROJECT, [str(error)]) from error
+    if wrong := [f"{key!r} must be a table" for key in _TABLES if not isinstance(found.get(key, {}), dict)]:
+        raise ConfigError(_PYPROJECT, wrong)
+    return found
+
+
+def _find_variables(study: Study, seen: Survey) -> None:
+    """Give each variable that the settings need a value for the build, and name those that only some need."""
+    needed = [one for one in seen.variables if not one.conditional]
+    missing = [one for one in needed if one.name not in PROVIDED]
+    study.settings["env"] = {one.name: _build_value(one) for one in missing}
+    if needed:
+        listed = ", ".join(f"{one.name} ({one.place})" for one in needed)
+        study.undecided.append(f"the running service needs these variables, which have no default: {listed}")
+    given = {*variables.names(), *study.settings.get("targets", {}).get("local", {}).get("env", {})}
+    if left := [one.name for one in needed if one.name not in given]:
+        study.undecided.append(
+            f"before `invoke deploy`, set {', '.join(left)} in [tool.estiba.targets.local.env], secrets in a file that"
+            " env-file in [tool.estiba.targets.local] names"
+        )
+    if missing:
+        study.decided.append(f"env: values for the build alone, for {', '.join(one.name for one in missing)}")
+    if some := [one.name for one in seen.variables if one.conditional and one.name not in PROVIDED]:
+        study.undecided.append(f"read under a condition, add to [tool.estiba.env] if the build asks: {', '.join(some)}")
+
+
+def _choose_platform(study: Study) -> None:
+    """Start with the platform of this machine: what has no wheel for another one cannot be built for it."""
+    own = f"{platform.machine()}-linux"
+    if own in project.PLATFORMS:
+        study.settings["platforms"] = [own]
+        study.decided.append(
+            f"platforms = {own}: this machine's alone; where all requirements have wheels for the other one, too, write"
+            f" platforms = {json.dumps(sorted(project.PLATFORMS))}, then invoke lock"
+        )
+
+
+def _build_value(variable: Variable) -> str:
+    subject = f"{variable.kind}:{variable.name}"
+    return next(value for pattern, value in _VALUES if re.search(pattern, subject))
+
+
+def _find_gaps(study: Study, seen: Survey) -> None:
+    """Tell what the settings lack, and what the build cannot do by itself."""
+    shown = seen.sources[-1].shown
+    if study.pyproject and "name" not in study.pyproject.get("project", {}):
+        study.undecided.append("no [project] name in pyproject.toml: the image is called service")
+    has_commands = bool(study.pyproject.get("tool", {}).get(_TOOL, {}).get("prepare"))
+    study.undecided += frontend.find_builders(study.folder, seen, has_commands=has_commands)
+    study.undecided += [
+        f"{place} makes or opens a file while the settings load ({what}), and /app is read-only in a build and where"
+        " the service runs: use /tmp, or let a variable turn it off"
+        for place, what in loading.find_file_access(seen)
+    ]
+    if seen.sources[-1].name != study.settings["settings"]:
+        return
+    if not seen.names & {"SECRET_KEY"}:
+        study.undecided.append(f'no SECRET_KEY in {shown}: write SECRET_KEY = os.environ["SECRET_KEY"]')
+    if not seen.names & {"STATIC_ROOT"}:
+        study.undecided.append(f"no STATIC_ROOT in {shown}: static files are collected into /app/staticfiles")
+    if "configurations" in seen.words:
+        _choose_configuration(study)
+
+
+def _choose_configuration(study: Study) -> None:
+    """Choose the class of the settings (django-configurations) that the WSGI module names, else manage.py."""
+    manage = study.settings.get("manage", "manage.py")
+    module = study.settings.get("wsgi", "").partition(":")[0].replace(".", "/")
+    files = (f"{Path(manage).parent}/{module}.py", manage)
+    found = {
+        file: django.find_variable(study.folder / file, file, _CLASS)
+        for file in files
+        if (study.folder / file).is_file()
+    }
+    chosen = next((file for file, name in found.items() if name), "")
+    if chosen:
+        study.settings["configuration"] = found[chosen]
+        study.decided.append(f"configuration = {found[chosen]}: {Path(chosen)} names it")
+    else:
+        study.undecided.append('django-configurations: set configuration = "CLASS" to the class for production')
+
+
+def _take_from_template(flake: str) -> dict[str, str]:
+    """Return the files that are the same for every service, as a new one gets them."""
+    with tempfile.TemporaryDirectory(prefix="estiba-adopt-") as scratch:
+        made = new.create(Path(scratch) / "harbour", flake=flake)
+        return {name: (made / name).read_text(encoding="utf-8") for name in ("flake.nix", "tasks.py")}
+
+
+def _extend(study: Study) -> dict[str, str]:
+    """Return what to add to pyproject.toml, after a look at whether it still reads the same."""
+    settings = study.settings
+    nested = {key: settings[key] for key in ("env", "groups") if settings.get(key)}
+    for name, target in settings.get("targets", {}).items():
+        plain = {f"targets.{name}": {key: value for key, value in target.items() if key != "env"}}
+        env = {f"targets.{name}.env": target.get("env")}
+        nested |= {key: table for key, table in {**plain, **env}.items() if table}
+    path = study.folder / _PYPROJECT
+    lines = [] if path.exists() else ["[project]", *_assign({"name": _name(study), "version": "0"}), ""]
+    flat = {key: value for key, value in settings.items() if value and not isinstance(value, dict)}
+    lines += ["[tool.estiba]", *_assign(flat)]
+    for key, table in nested.items():
+        lines += ["", f"[tool.estiba.{key}]", *_assign(table)]
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    added = ("\n" if before.endswith("\n") else "\n\n" if before else "") + "\n".join([*lines, ""])
+    try:
+        tomllib.loads(before + added)
+    except tomllib.TOMLDecodeError as error:
+        msg = "pyproject.toml takes no table [tool.estiba] at its end"
+        raise ScaffoldError(msg, hint=f"add this to it by hand:\n{added}") from error
+    return {_PYPROJECT: added}
+
+
+def _name(study: Study) -> str:
+    """Name the service after its folder, or after its settings where that is no name."""
+    name = canonicalize_name(study.folder.resolve().name)
+    return name if is_normalized_name(name) else study.settings["settings"].split(".")[0]
+
+
+def _assign(table: Mapping[str, Any]) -> list[str]:
+    return [f"{key if _BARE.fullmatch(key) else _write(key)} = {_write(table[key])}" for key in sorted(table)]
+
+
+def _write(value: object) -> str:
+    """Write a value: what JSON has for strings and lists of strings is TOML, too, but for one control character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _find_kept(study: Study, files: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the files that are there, and tell what has to go into them."""
+    merged = {
+        "flake.nix": ("mkService", "add `estiba.lib.mkService { src = self; }` to its outputs"),
+        "tasks.py": ("estiba.tasks", "add `from estiba.tasks import ns`, and its own tasks with `ns.add_task`"),
+    }
+    # What else is written are settings around the project's own.
+    other = ("DATABASE_URL", "it has to take the database from DATABASE_URL, or `settings` to name another module")
+    kept = [name for name in files if name != _PYPROJECT and (study.folder / name).exists()]
+    for name in kept:
+        needle, advice = merged.get(name, other)
+        path = study.folder / name
+        if not path.is_file() or needle not in path.read_text(encoding="utf-8", errors="replace"):
+            study.undecided.append(f"{name} is there already: {advice}")
+    return tuple(sorted(kept))

@@ -1,0 +1,172 @@
+"""How settings come by their database, and what the environment has to say so that it is the target's PostgreSQL."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from estiba.service import variables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from estiba.scaffold.adopt.survey import Survey
+
+_URL: Final = "URL"
+_POSTGRESQL: Final = re.compile("postg|timescale")
+_VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]+")
+_READING: Final = re.compile(r"(^|\.)(dj_)?db(_url)?$|database_?url|\.parse$|\.config$", re.IGNORECASE)
+_ENTRIES: Final = ("HOST", "NAME", "PASSWORD", "PORT", "USER")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One place where the settings say which database they use.
+
+    Attributes:
+        place: Where it is, `file:line`.
+        engine: The engine that is written down; empty where it is read.
+        reads: The variables that are read, by what they give: `URL`, or an entry such as `HOST`.
+        fixed: The entries that are written down.
+        condition: The variables, with their values, under which it is chosen.
+    """
+
+    place: str
+    engine: str
+    reads: Mapping[str, str]
+    fixed: frozenset[str]
+    condition: Mapping[str, str]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the environment can make it the target's PostgreSQL."""
+        if _URL in self.reads:
+            return True
+        reaches = "NAME" in self.reads and not self.fixed & {"HOST", "NAME", "USER"}
+        return reaches and ("ENGINE" in self.reads or bool(_POSTGRESQL.search(self.engine)))
+
+    def variables(self, required: frozenset[str]) -> dict[str, str]:
+        """Return the variables that a target does not set by itself, with their values.
+
+        Args:
+            required: Variables that the settings cannot do without.
+        """
+        given = variables.servers()
+        values = {entry: given[f"DB_{entry}"] for entry in _ENTRIES}
+        values |= {_URL: given["DATABASE_URL"], "ENGINE": "django.db.backends.postgresql"}
+        wanted = {name: values[entry] for entry, name in self.reads.items() if values[entry] or name in required}
+        return {name: value for name, value in {**self.condition, **wanted}.items() if given.get(name) != value}
+
+
+def find_databases(seen: Survey) -> tuple[Choice, ...]:
+    """Return all places where settings choose their default database, the one that asks for least first."""
+    finder = _Finder(values=_assigned(seen))
+    for source in seen.sources:
+        finder.shown = source.shown
+        finder.visit(source.tree)
+    none: frozenset[str] = frozenset()
+    return tuple(sorted(finder.found, key=lambda one: (not one.is_open, len(one.condition), len(one.variables(none)))))
+
+
+def _assigned(seen: Survey) -> dict[str, ast.expr]:
+    """Return what is assigned to names at the top of the modules."""
+    nodes = [node for source in seen.sources for node in source.tree.body if isinstance(node, ast.Assign)]
+    return {target.id: node.value for node in nodes for target in node.targets if isinstance(target, ast.Name)}
+
+
+@dataclass(slots=True)
+class _Finder(ast.NodeVisitor):
+    """Collects the assignments to DATABASES, with the conditions around them."""
+
+    values: Mapping[str, ast.expr]
+    found: list[Choice] = field(default_factory=list)
+    shown: str = ""
+    conditions: list[Mapping[str, str]] = field(default_factory=list)
+
+    def visit_If(self, node: ast.If) -> None:
+        """Remember what the environment says where a branch is taken."""
+        for branch, condition in ((node.body, self._condition(node.test)), (node.orelse, {})):
+            self.conditions.append(condition)
+            for child in branch:
+                self.visit(child)
+            self.conditions.pop()
+
+    def visit_Assign(self, node: ast.Assign | ast.AnnAssign) -> None:
+        """Read one assignment."""
+        target = ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
+        value = node.value
+        if target == "DATABASES" and isinstance(value, ast.Dict):
+            value = next((one for key, one in _items(value) if key == "default"), None)
+        elif target not in {"DATABASES", "DATABASES['default']"} and not _is_database(value):
+            return
+        if value is not None:
+            self._add(value, f"{self.shown}:{node.lineno}")
+
+    visit_AnnAssign = visit_Assign  # noqa: N815 - the name that ast looks for
+
+    def _add(self, value: ast.expr, place: str) -> None:
+        value = self._resolve(value)
+        condition = {name: text for one in self.conditions for name, text in one.items()}
+        entries = dict(_items(value)) if isinstance(value, ast.Dict) else {}
+        reads = {key: name for key, one in entries.items() if (name := self._variable(one))}
+        if isinstance(value, ast.Call) and _READING.search(ast.unparse(value.func)):
+            reads = {_URL: self._variable(value) or "DATABASE_URL"}
+        if not entries and not reads:
+            return
+        engine = ast.unparse(entries["ENGINE"]) if "ENGINE" in entries and "ENGINE" not in reads else ""
+        reads = {key: name for key, name in reads.items() if key in {_URL, "ENGINE", *_ENTRIES}}
+        fixed = frozenset(key for key, one in entries.items() if key not in reads and ast.unparse(one) != "''")
+        self.found.append(Choice(place=place, engine=engine, reads=reads, fixed=fixed, condition=condition))
+
+    def _variable(self, value: ast.expr) -> str:
+        """Return the variable that an expression reads, or an empty string."""
+        return next(_variables(self._resolve(value)), "")
+
+    def _condition(self, test: ast.expr) -> dict[str, str]:
+        """Return the variable that a condition asks for, with a value that fulfils it."""
+        name = self._variable(test.left if isinstance(test, ast.Compare) else test)
+        match test:
+            case ast.Compare(ops=[ast.Eq()], comparators=[ast.Constant(value=str(value))]) if name:
+                return {name: value}
+            case ast.Compare(
+                ops=[ast.In()], comparators=[ast.List(elts=some) | ast.Tuple(elts=some) | ast.Set(elts=some)]
+            ):
+                texts = [one.value for one in some if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+                return {name: texts[0]} if name and texts else {}
+            case ast.Compare(left=ast.Constant(value=str(value)), ops=[ast.In()]) if _VARIABLE.fullmatch(value):
+                return {value: variables.servers().get(value, "true")}
+            case ast.Call() | ast.Subscript() | ast.NamedExpr() | ast.Name() if name:
+                return {name: variables.servers().get(name, "true")}
+        return {}
+
+    def _resolve(self, value: ast.expr) -> ast.expr:
+        """Return what a name was given at the top of a module, or what is no name as it is."""
+        return self.values.get(value.id, value) if isinstance(value, ast.Name) else value
+
+
+def _is_database(value: ast.expr | None) -> bool:
+    """Tell whether an expression is one database's settings, for a name that DATABASES takes them from."""
+    return isinstance(value, ast.Dict) and any(key == "ENGINE" for key, _ in _items(value))
+
+
+def _items(value: ast.Dict) -> Iterator[tuple[str, ast.expr]]:
+    for key, one in zip(value.keys, value.values, strict=True):
+        if isinstance(key, ast.Constant):
+            yield str(key.value), one
+
+
+def _variables(value: ast.expr) -> Iterator[str]:
+    """Yield the variables that an expression reads: what is called or looked up with a name in capitals."""
+    for node in ast.walk(value):
+        match node:
+            case (
+                ast.Call(args=[ast.Constant(value=str(name)), *_]) | ast.Subscript(slice=ast.Constant(value=str(name)))
+            ):
+                if _VARIABLE.fullmatch(name):
+                    yield name
+            case ast.keyword(arg="environ_name" | "env", value=ast.Constant(value=str(name))):
+                yield name
+            case _:
+                pass

@@ -1,0 +1,156 @@
+"""What a project needs beside its image to run on a target: a database that it finds, and a page that answers."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from estiba.errors import ConfigError
+from estiba.scaffold.adopt import database, frontend
+from estiba.scaffold.adopt.survey import locate
+from estiba.service import django
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from estiba.scaffold.adopt.database import Choice
+    from estiba.scaffold.adopt.evidence import Study
+    from estiba.scaffold.adopt.survey import Survey
+
+_TEXT: Final = Path(__file__).with_name("deployed_settings.txt")
+_REPLACED: Final = ("sqlite3", "postgresql")
+_ROUTES: Final = frozenset({"path", "re_path", "url"})
+_DEFAULT: Final = "local"
+_SMOKE: Final = 'smoke = ["/…"]'
+_EXTENSION: Final = re.compile(r"""\bCreateExtension\(\s*(?:name\s*=\s*)?["']([\w-]+)["']""")
+# Those that PostgreSQL lets the owner of a database create.
+_TRUSTED: Final = frozenset(
+    (
+        "btree_gin",
+        "btree_gist",
+        "citext",
+        "cube",
+        "dict_int",
+        "fuzzystrmatch",
+        "hstore",
+        "intarray",
+        "isn",
+        "lo",
+        "ltree",
+        "pg_trgm",
+        "pgcrypto",
+        "plpgsql",
+        "seg",
+        "tablefunc",
+        "tcn",
+        "tsm_system_rows",
+        "tsm_system_time",
+        "unaccent",
+        "uuid-ossp",
+    )
+)
+
+
+def find_database(study: Study, seen: Survey) -> bool:
+    """See to it that the settings find the target's PostgreSQL; tell whether they can use one.
+
+    Where they name a database that the environment cannot change, settings of their own are written for the service.
+    """
+    choices = database.find_databases(seen)
+    if not choices:
+        if "DATABASES" in seen.names:
+            study.undecided.append("DATABASES cannot be read here: see to it that it is what DATABASE_URL names")
+        return False
+    best = choices[0]
+    if best.is_open:
+        required = frozenset(one.name for one in seen.variables if not one.conditional)
+        _set_variables(study, best, required)
+        return True
+    engine = best.engine.strip("'\"")
+    if engine.endswith(_REPLACED) and "configurations" not in seen.words:
+        _write_settings(study, seen, best)
+        return True
+    study.undecided.append(
+        f"{best.place} names a database that the environment cannot change, and `invoke deploy` brings PostgreSQL:"
+        " let the settings take it from DATABASE_URL"
+    )
+    return False
+
+
+def find_extensions(study: Study, root: Path) -> None:
+    """Name the extensions of PostgreSQL that migrations ask for and a service's own user may not create."""
+    found: dict[str, str] = {}
+    for file in frontend.find_own(root, ".py"):
+        if file.parent.name != "migrations":
+            continue
+        text = file.read_text(errors="replace")
+        names = [*_EXTENSION.findall(text), *(["bloom"] if "BloomExtension(" in text else [])]
+        found |= {name: str(file.relative_to(study.folder)) for name in names if name not in _TRUSTED}
+    if found:
+        _target(study)["extensions"] = sorted(found)
+        study.decided += [
+            f"targets.{_DEFAULT}.extensions has {name}: {shown} creates it, and a service may not"
+            for name, shown in sorted(found.items())
+        ]
+
+
+def find_page(study: Study, seen: Survey, root: Path) -> None:
+    """Choose the page that is asked for after a deployment, where there is none at `/`."""
+    file = locate(root, seen.constant("ROOT_URLCONF"))
+    if file is None:
+        return
+    shown = str(file.relative_to(study.folder))
+    try:
+        routes = dict(_find_routes(django.parse(file, shown)))
+    except ConfigError as error:
+        study.undecided.append(f"{error}: name a page that answers in [tool.estiba.targets.{_DEFAULT}], {_SMOKE}")
+        return
+    if not routes or any(not route.strip("^$") for route in routes):
+        return
+    admin = next((route.lstrip("^") for route, view in routes.items() if view.endswith("site.urls")), "")
+    if admin:
+        page = f"/{admin}login/"
+        _target(study)["smoke"] = [page]
+        study.decided.append(f"targets.{_DEFAULT}.smoke = {page}: {shown} has no page at /")
+    else:
+        study.undecided.append(
+            f"{shown} has no page at /: name one that answers in [tool.estiba.targets.{_DEFAULT}], {_SMOKE}"
+        )
+
+
+def _target(study: Study) -> dict[str, object]:
+    """Return the settings of the target that is this machine."""
+    target: dict[str, object] = study.settings.setdefault("targets", {}).setdefault(_DEFAULT, {})
+    return target
+
+
+def _set_variables(study: Study, best: Choice, required: frozenset[str]) -> None:
+    if variables := best.variables(required):
+        _target(study)["env"] = variables
+        study.decided.append(f"targets.{_DEFAULT}.env: {', '.join(variables)}, so that {best.place} finds PostgreSQL")
+
+
+def _write_settings(study: Study, seen: Survey, best: Choice) -> None:
+    """Write settings that take from the environment what the project's own write down, and use them."""
+    module = study.settings["settings"]
+    file = Path(seen.sources[-1].shown)
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    name = "settings_deployed" if file.name == "settings.py" else "deployed"
+    own = f"{package}.{name}".lstrip(".")
+    shown = str(file.with_name(f"{name}.py"))
+    study.settings["settings"] = own
+    study.files[shown] = _TEXT.read_text(encoding="utf-8").replace("@settings@", module)
+    study.decided.append(
+        f"settings = {own}: {shown} takes database, key and hosts from the environment, since {best.place} names a"
+        f" database that cannot be changed from there; all else comes from {module}"
+    )
+
+
+def _find_routes(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield the routes that are written down, and what each leads to."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(route)), view, *_]) if name in _ROUTES:
+                yield route, ast.unparse(view)

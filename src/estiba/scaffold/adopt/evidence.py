@@ -1,0 +1,301 @@
+"""What a Django project's files tell about building it: its modules, its requirements and its Python."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from packaging.requirements import Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from estiba.errors import ConfigError
+from estiba.scaffold.adopt.survey import locate, survey
+from estiba.service import django, requirements
+from estiba.service.project import SUITES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from estiba.scaffold.adopt.survey import Survey
+
+_PRODUCTION: Final = ("container", "docker", "deployment", "deploy", "live", "prod", "production")
+_DEVELOPMENT: Final = re.compile(r"(^|_)(dev|development|local|tests?|testing|ci|debug|example|base|common)(_|$)")
+_SETTINGS: Final = re.compile(r"INSTALLED_APPS|DATABASES|DEBUG\s*=|import \*")
+_RUNTIME: Final = ("production", "prod", "deploy", "requirements", "base", "common", "main")
+_DEV: Final = ("development", "dev", "local", "testing", "tests", "test")
+_DRIVER: Final = "psycopg[binary]"
+_DRIVERS: Final = frozenset({"psycopg", "psycopg-binary", "psycopg-c", "psycopg2", "psycopg2-binary"})
+_REASONS: Final = {"gunicorn": "the image is served by it", _DRIVER: "it reaches the database"}
+_GENERATED: Final = re.compile(r"using Django (\d+\.\d+)")
+_MINOR: Final = re.compile(r"(?:^|python[-:@]?)\s*(3\.\d+)", re.MULTILINE)
+_MODERN: Final = Version("5.1")
+_LATER: Final = ("5.1", "5.1.9", "5.2", "5.2.9", "6.0", "6.0.9", "6.1")
+
+
+@dataclass(slots=True, kw_only=True)
+class Study:
+    """A project under study, and what is found out about it bit by bit.
+
+    Attributes:
+        folder: The project's folder.
+        pyproject: Its parsed pyproject.toml, empty without one.
+        settings: What goes into `[tool.estiba]`.
+        files: Further files that the service needs.
+        decided: What was chosen, and why.
+        undecided: What somebody has to look at.
+    """
+
+    folder: Path
+    pyproject: Mapping[str, Any]
+    settings: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    decided: list[str] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
+
+
+def find_modules(study: Study) -> Survey:
+    """Find manage.py, the settings module and the WSGI application, and read the settings.
+
+    Raises:
+        ConfigError: There is no manage.py, or no settings module, or one that cannot be read.
+    """
+    manage = _find_manage(study)
+    root = (study.folder / manage).parent
+    servers = {str(file.relative_to(root)): file for file in (*root.glob("*/wsgi.py"), *root.glob("*/*/wsgi.py"))}
+    settings = _choose_settings(study, root, {manage: study.folder / manage} | servers)
+    seen = survey(root, settings, top=study.folder)
+    study.undecided += [f"the settings import {missing}, which is not there" for missing in seen.missing]
+    try:
+        wsgi = django.find_layout(study.folder, manage, settings=settings, wsgi=seen.constant("WSGI_APPLICATION")).wsgi
+    except ConfigError:
+        wsgi = ".".join(next(iter(servers), "").removesuffix(".py").split("/")) + ":application"
+    if wsgi == ":application":
+        study.undecided.append('no WSGI application found: set wsgi = "package.wsgi:application"')
+    else:
+        study.settings["wsgi"] = wsgi
+    return seen
+
+
+def find_requirements(study: Study, seen: Survey, *, has_database: bool) -> tuple[Requirement, ...]:
+    """Find the file with the runtime requirements, see to gunicorn and a driver, and return the requirements.
+
+    Args:
+        study: The project.
+        seen: Its settings.
+        has_database: Whether they can use PostgreSQL.
+    """
+    _choose_groups(study)
+    groups = study.settings.get("groups", {}).get("runtime", [])
+    source = "pyproject.toml" if groups else _find_source(study)
+    if not source:
+        _start_requirements(study, seen)
+        return ()
+    lines, problems = requirements.read(study.folder, study.pyproject, source, runtime_groups=groups)
+    study.undecided += problems
+    wanted = tuple(map(Requirement, lines))
+    study.decided.append(f"requirements come from {source}")
+    names = {_name(one) for one in wanted}
+    lacking = [] if "gunicorn" in names else ["gunicorn"]
+    lacking += [_DRIVER] if has_database and not names & _DRIVERS else []
+    included = [] if source in {"pyproject.toml", *requirements.SOURCES} else [f"-r {source}"]
+    if lacking and source.endswith(".txt"):
+        included = [f"-r {source}", *lacking]
+        study.decided += [f"{one} is added in requirements.in: {_REASONS[one]}" for one in lacking]
+    else:
+        study.undecided += [f"{one} is missing: add it to {source}, {_REASONS[one]}" for one in lacking]
+    if included:
+        study.files["requirements.in"] = "\n".join([*included, ""])
+    return wanted
+
+
+def find_dev_requirements(study: Study) -> tuple[Requirement, ...]:
+    """Return the requirements of tests and development, which are locked as well."""
+    if "dependency-groups" in study.pyproject:
+        source, groups = "pyproject.toml", study.settings.get("groups", {}).get("dev")
+        table = study.pyproject["dependency-groups"]
+        groups = groups or [name for name in requirements.DEV_GROUPS if name in table]
+        lines, _ = requirements.read(study.folder, {"dependency-groups": table}, source, runtime_groups=groups)
+    else:
+        found = next(_listed(study.folder, [""], ("requirements-dev",)), "")
+        source = found or study.files.get("requirements-dev.in", "").removeprefix("-r ").strip()
+        lines = requirements.read(study.folder, {}, source)[0] if source else ()
+    return tuple(map(Requirement, lines))
+
+
+def _start_requirements(study: Study, seen: Survey) -> None:
+    """Start the requirements of a project that has none; those of other tools have to be exported."""
+    signs = ("Pipfile", "setup.py", "setup.cfg", "environment.yml", "poetry.lock", "uv.lock", "requirements")
+    if study.pyproject or any((study.folder / name).exists() for name in signs):
+        study.undecided.append(
+            "no requirements that can be read: write requirements.txt, for example with"
+            " `poetry export -o requirements.txt` or `pipenv requirements > requirements.txt`"
+        )
+        return
+    generated = _GENERATED.search("".join(ast.get_docstring(source.tree) or "" for source in seen.sources))
+    lines = [f"django~={generated[1]}.0" if generated else "django", "gunicorn", _DRIVER]
+    study.files["requirements.in"] = "\n".join([*lines, ""])
+    study.undecided.append(
+        f"no requirements found: requirements.in is started with {', '.join(lines)}; add what else is imported"
+    )
+
+
+def choose_python(study: Study, wanted: tuple[Requirement, ...]) -> str:
+    """Choose the Python of a Debian release that the project allows, and return it."""
+    try:
+        bounds = SpecifierSet(str(study.pyproject.get("project", {}).get("requires-python", "")))
+    except InvalidSpecifier:
+        bounds = SpecifierSet()
+    allowed = [minor for minor in SUITES if bounds.contains(f"{minor}.99") or bounds.contains(minor)]
+    place, hinted = next(_hints(study.folder), ("", ""))
+    old = next((one for one in wanted if _name(one) == "django" and not _is_modern(one.specifier)), None)
+    if not allowed:
+        study.undecided.append(f"requires-python is {bounds}, and Debian brings {' and '.join(SUITES)}: widen it")
+        return max(SUITES, key=Version)
+    chosen, reason = max(allowed, key=Version), "the newest that Debian brings"
+    if "3.11" in allowed and old:
+        chosen, reason = "3.11", f"{old} is older than Django's support of 3.13"
+    elif "3.11" in allowed and hinted and Version(hinted) <= Version("3.11"):
+        chosen, reason = "3.11", f"{place} says {hinted}"
+    elif hinted and hinted != chosen:
+        reason = f"{place} says {hinted}, which no Debian release that fits brings"
+    study.settings["python"] = chosen
+    study.decided.append(f"python = {chosen}: {reason}")
+    return chosen
+
+
+def _find_manage(study: Study) -> str:
+    patterns = ("manage.py", "*/manage.py", "*/*/manage.py")
+    files = [file for pattern in patterns for file in sorted(study.folder.glob(pattern))]
+    found = [
+        str(file.relative_to(study.folder)) for file in files if "django" in file.read_text(errors="replace").lower()
+    ]
+    if not found:
+        raise ConfigError(
+            study.folder.resolve().name,
+            ["there is no manage.py in it, nor in the folders two levels down"],
+            hint="name the folder of a Django project",
+        )
+    if found[0] != "manage.py":
+        study.settings["manage"] = found[0]
+        study.decided.append(f"manage = {found[0]}: there is none at the top")
+    if len(found) > 1:
+        study.undecided.append(f"{found[0]} is taken, and there is also {', '.join(found[1:])}")
+    return found[0]
+
+
+def _choose_settings(study: Study, root: Path, files: Mapping[str, Path]) -> str:
+    """Prefer a module named for production, then what manage.py names, then what a wsgi.py names."""
+    candidates: dict[str, str] = {}
+    refused: list[str] = []
+    for shown, file in files.items():
+        try:
+            module = django.find_settings(file, shown)
+        except ConfigError as error:
+            refused += [f"{shown}: {problem}" for problem in error.problems]
+            continue
+        if locate(root, module):
+            candidates.setdefault(module, f"named by {shown}")
+    for module in list(candidates):
+        for sibling in _siblings(root, module):
+            candidates.setdefault(sibling, "")
+    if not candidates:
+        problem = f"{next(iter(files))} names no settings module that is there"
+        raise ConfigError(study.folder.resolve().name, [problem, *refused], hint="run `invoke new` for a new service")
+    chosen = max(candidates, key=lambda module: (_rank(module), bool(candidates[module])))
+    others = ", ".join(module for module in candidates if module != chosen)
+    reason = "named for production" if _rank(chosen) > 0 else candidates[chosen] or "not named for development"
+    study.settings["settings"] = chosen
+    study.decided.append(f"settings = {chosen}: {reason}" + (f" (not {others})" if others else ""))
+    if _rank(chosen) < 0:
+        study.undecided.append(f"{chosen} looks like settings for development only")
+    return chosen
+
+
+def _siblings(root: Path, module: str) -> list[str]:
+    """Return the settings modules beside or below one."""
+    file = locate(root, module)
+    assert file is not None
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    names = sorted(
+        other.stem for other in file.parent.glob("*.py") if other.stem.isidentifier() and _is_settings(other)
+    )
+    return [f"{package}.{name}".lstrip(".") for name in names]
+
+
+def _is_settings(file: Path) -> bool:
+    named = "settings" in f"{file.parent.name} {file.stem}" or _rank(file.stem) != 0
+    return named and file.stem != "__init__" and bool(_SETTINGS.search(file.read_text(errors="replace")))
+
+
+def _rank(module: str) -> int:
+    last = module.rpartition(".")[2]
+    found = [_PRODUCTION.index(word) + 1 for word in last.split("_") if word in _PRODUCTION]
+    return max(found, default=-1 if _DEVELOPMENT.search(last) else 0)
+
+
+def _find_source(study: Study) -> str:
+    if study.pyproject.get("project", {}).get("dependencies") is not None:
+        return "pyproject.toml"
+    if not next(_listed(study.folder, [""], ("requirements-dev",)), "") and (dev := _find_file(study, _DEV)):
+        study.files["requirements-dev.in"] = f"-r {dev}\n"
+    return next(_listed(study.folder, [""], ("requirements",)), "") or _find_file(study, _RUNTIME)
+
+
+def _find_file(study: Study, purposes: tuple[str, ...]) -> str:
+    """Return the requirements file for a purpose, looked for where people put it: at the top and beside manage.py."""
+    folder = str((study.folder / study.settings.get("manage", "manage.py")).parent.relative_to(study.folder))
+    tops = ["" if top == "." else f"{top}/" for top in dict.fromkeys((".", folder))]
+    within = [f"{top}{name}/" for top in tops for name in ("requirements", "reqs")]
+    beside = [f"{purpose}-requirements" for purpose in purposes] + [f"requirements-{purpose}" for purpose in purposes]
+    beside += [f"requirements_{purpose}" for purpose in purposes]
+    found = (*_listed(study.folder, within, purposes), *_listed(study.folder, tops, tuple(beside)))
+    plain = _listed(study.folder, tops, ("requirements",) if "requirements" in purposes else ())
+    return next(iter((*found, *plain)), "")
+
+
+def _listed(folder: Path, places: list[str], stems: tuple[str, ...]) -> Iterator[str]:
+    """Yield the requirements files that are there, the likeliest first."""
+    names = (f"{place}{stem}{suffix}" for place in places for stem in stems for suffix in (".in", ".txt"))
+    return (name for name in names if (folder / name).is_file())
+
+
+def _choose_groups(study: Study) -> None:
+    """Choose the dependency groups for development, and those for the image: with gunicorn, or with all there is."""
+    table = study.pyproject.get("dependency-groups", {})
+    dev = [name for name in table if name in _DEV]
+    brought = {"gunicorn"} if "dependencies" in study.pyproject.get("project", {}) else {"gunicorn", "django"}
+    runtime = [name for name, lines in table.items() if name not in _DEV and brought & set(map(_named, lines))]
+    groups = {"dev": dev if set(dev) - {"dev", "test"} else [], "runtime": runtime}
+    if any(groups.values()):
+        study.settings["groups"] = {key: names for key, names in groups.items() if names}
+    if runtime:
+        study.decided.append(f"groups.runtime = {', '.join(runtime)}: {' or '.join(sorted(brought))} is there")
+
+
+def _named(line: object) -> str:
+    """Return the distribution in a line of a group; the line may also be a table that includes another group."""
+    found = re.match(r"[\w.-]+", line) if isinstance(line, str) else None
+    return canonicalize_name(found[0]) if found else ""
+
+
+def _hints(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield files that name a version of Python, and the version."""
+    for name in (".python-version", "runtime.txt", "Dockerfile", "docker/Dockerfile", "Pipfile"):
+        file = folder / name
+        if file.is_file() and (found := _MINOR.search(file.read_text(errors="replace"))):
+            yield name, found[1]
+
+
+def _is_modern(bounds: SpecifierSet) -> bool:
+    """Tell whether a Django within the bounds can run on Python 3.13."""
+    named = [one.version.removesuffix(".*") for one in bounds]
+    return any(bounds.contains(one) for one in (*_LATER, *named) if Version(one) >= _MODERN)
+
+
+def _name(requirement: Requirement) -> str:
+    return canonicalize_name(requirement.name)

@@ -1,0 +1,289 @@
+"""What a Django project's settings need and offer, read from their syntax trees: nothing of the project is run."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from estiba.service import django
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_MAPPINGS: Final = frozenset({"os.environ", "environ"})
+_GETTERS: Final = frozenset({"os.getenv", "getenv", "os.environ.get", "environ.get"})
+_ENVIRONMENTS: Final = ("Env", "FileAwareEnv")
+_SECRET: Final = "SECRET_KEY"  # noqa: S105 - a setting's name
+_NOT_READING: Final = frozenset({"prefixed", "read_env", "read_envfile"})
+# What django-environ's methods read where they are given no name.
+_IMPLIED: Final = {"db": "DATABASE_URL", "db_url": "DATABASE_URL", "cache": "CACHE_URL", "email": "EMAIL_URL"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A module of the project: its dotted name, its path as shown to people, and its syntax tree."""
+
+    name: str
+    shown: str
+    tree: ast.Module
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """An environment variable that the settings cannot do without.
+
+    Attributes:
+        name: Its name.
+        place: Where it is read, `file:line`.
+        kind: What it is read as, such as `bool`; empty where it is taken as text.
+        conditional: Whether it is read under some condition only.
+    """
+
+    name: str
+    place: str
+    kind: str = ""
+    conditional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """The settings module after everything that it imports from the project.
+
+    Attributes:
+        sources: The modules, in the order in which they run.
+        missing: Modules of the project that are imported and not there, with the place.
+        variables: What they need from the environment, sorted by name.
+    """
+
+    sources: tuple[Source, ...]
+    missing: tuple[str, ...]
+    variables: tuple[Variable, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that are assigned anywhere in the modules, in classes too."""
+        nodes = (node for source in self.sources for node in ast.walk(source.tree))
+        return frozenset(node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The strings in the modules, and the names of the modules that they import."""
+        nodes = [node for source in self.sources for node in ast.walk(source.tree)]
+        texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        imported = {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+        return frozenset(texts | imported)
+
+    def constant(self, name: str) -> str:
+        """Return the string that a name is last set to at the top of a module, or an empty string."""
+        found = ""
+        for node in (node for source in self.sources for node in source.tree.body):
+            match node:
+                case ast.Assign(targets=[ast.Name(id=target)], value=ast.Constant(value=str(value))) if target == name:
+                    found = value
+        return found
+
+
+def survey(root: Path, module: str, *, top: Path | None = None) -> Survey:
+    """Read a settings module and what it imports.
+
+    Args:
+        root: The folder that is on the import path, the one of manage.py.
+        module: The settings module.
+        top: The folder that files are shown relative to; by default that one, too.
+
+    Raises:
+        ConfigError: A module is no Python of this version.
+    """
+    tracer = _Tracer(root=root, top=top or root)
+    tracer.trace(module)
+    sources = tracer.sources
+    reader = _Reader()
+    for source in sources.values():
+        reader.read(source)
+    # Read anywhere without a condition beats read under one.
+    found = {one.name: one for one in sorted(reader.found, key=lambda one: not one.conditional)}
+    variables = tuple(sorted(found.values(), key=lambda one: one.name))
+    return Survey(sources=tuple(sources.values()), missing=tuple(tracer.missing), variables=variables)
+
+
+def locate(root: Path, module: str) -> Path | None:
+    """Return the file of a module below a folder."""
+    if not module:
+        return None
+    base = root.joinpath(*module.split("."))
+    candidates = (base.with_name(f"{base.name}.py"), base / "__init__.py")
+    return next((file for file in candidates if file.is_file()), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tracer:
+    """Collects modules in the order in which they run, and those that are not there."""
+
+    root: Path
+    top: Path
+    sources: dict[str, Source] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    def trace(self, module: str) -> None:
+        """Add a module after those that it imports."""
+        file = locate(self.root, module)
+        if file is None:
+            return
+        shown = str(file.relative_to(self.top))
+        tree = django.parse(file, shown)
+        self.sources[module] = Source(name=module, shown=shown, tree=tree)
+        package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+        for name, line, needed in _imports(tree, package):
+            if locate(self.root, name) and name not in self.sources:
+                self.trace(name)
+            elif needed and not locate(self.root, name):
+                self.missing.append(f"{name} ({shown}:{line})")
+        self.sources[module] = self.sources.pop(module)
+
+
+def _imports(tree: ast.Module, package: str) -> Iterator[tuple[str, int, bool]]:
+    """Yield the modules that a module imports, the line, and whether it fails where one is not there."""
+    blocks = [block for block in ast.walk(tree) if isinstance(block, ast.Try | ast.If)]
+    attempted = {id(node) for block in blocks for node in ast.walk(block)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno, False) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            yield from ((f"{base}.{alias.name}", node.lineno, False) for alias in node.names)
+            yield base, node.lineno, bool(node.level and node.module) and id(node) not in attempted
+
+
+@dataclass(slots=True)
+class _Reader(ast.NodeVisitor):
+    """Collects the variables that settings fail without: those read with no default, outside of functions."""
+
+    found: list[Variable] = field(default_factory=list)
+    shown: str = ""
+    target: str = ""
+    conditions: list[frozenset[str]] = field(default_factory=list)
+    # Objects and functions that read the environment, with the position of their default.
+    readers: dict[str, int] = field(default_factory=dict)
+    defaulted: set[str] = field(default_factory=set)
+    cast_second: bool = False
+
+    def read(self, source: Source) -> None:
+        """Add what one module needs."""
+        self.shown = source.shown
+        self.visit(source.tree)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.cast_second |= any(alias.name == "environ" for alias in node.names)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        self.cast_second |= node.module == "environ"
+        if node.module in {"decouple", "environs"}:
+            names = (alias.asname or alias.name for alias in node.names if alias.name in {"config", "env"})
+            self.readers.update(dict.fromkeys(names, 1))
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        """Note a function that reads the variable named by its first argument; its body does not run by itself."""
+        first = node.args.args[0].arg if node.args.args else ""
+        inside = (one for one in ast.walk(node) if isinstance(one, ast.Subscript))
+        if any(ast.unparse(one.value) in _MAPPINGS and ast.unparse(one.slice) == first for one in inside):
+            self.readers[node.name] = 1
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        """Leave a lambda alone: it does not run by itself."""
+
+    def visit_Try(self, node: ast.Try) -> None:
+        """Pass over what may fail; the rest runs."""
+        for child in (*node.orelse, *node.finalbody):
+            self.visit(child)
+
+    def visit_If(self, node: ast.If | ast.IfExp) -> None:
+        """Remember under which condition the branches run."""
+        self.visit(node.test)
+        constants = (one.value for one in ast.walk(node.test) if isinstance(one, ast.Constant))
+        mentioned = frozenset(text for text in constants if isinstance(text, str))
+        if isinstance(node, ast.If) and isinstance(node.body[0], ast.Raise) and _is_absence(node.test):
+            for name in mentioned:
+                self._add(name, node.test)
+        self._branch(node.body, mentioned, taken=_is_absence(node.test))
+        self._branch(node.orelse, mentioned, taken=_is_presence(node.test))
+
+    def _branch(self, branch: ast.expr | list[ast.stmt], mentioned: frozenset[str], *, taken: bool) -> None:
+        """Visit what runs under a condition; a branch that is taken where a variable is not set is none in a build."""
+        outer, self.conditions = self.conditions, self.conditions if taken else [*self.conditions, mentioned]
+        for child in branch if isinstance(branch, list) else [branch]:
+            self.visit(child)
+        self.conditions = outer
+
+    visit_IfExp = visit_If  # noqa: N815 - the name that ast looks for
+
+    def visit_Assign(self, node: ast.Assign | ast.AnnAssign) -> None:
+        """Remember what is assigned, and which names stand for an environment."""
+        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+        before, self.target = self.target, ast.unparse(target)
+        if isinstance(node.value, ast.Call) and ast.unparse(node.value.func).split(".")[-1] in _ENVIRONMENTS:
+            self.readers[self.target] = 1
+            self.defaulted |= {str(one.arg) for one in node.value.keywords if isinstance(one.value, ast.Tuple)}
+        if node.value:
+            self.visit(node.value)
+        self.target = before
+
+    visit_AnnAssign = visit_Assign  # noqa: N815 - as above
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        """Find `os.environ["NAME"]`."""
+        key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        if isinstance(key, str) and isinstance(node.ctx, ast.Load) and ast.unparse(node.value) in _MAPPINGS:
+            self._add(key, node)
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        """Find `env("NAME")` and its kin."""
+        called = ast.unparse(node.func)
+        reader, _, method = called.partition(".")
+        name = _first(node) or _IMPLIED.get(method, "")
+        if called.endswith("SecretValue"):
+            self._add(f"DJANGO_{self.target}", node)
+        elif called in _GETTERS and name and self.target == _SECRET and not _has_default(node, 1):
+            self._add(name, node)
+        elif reader in self.readers and name and name not in self.defaulted and method not in _NOT_READING:
+            position = 2 if self.cast_second and not method else self.readers[reader]
+            if not _has_default(node, position):
+                self._add(name, node, kind=method or _cast(node))
+        self.generic_visit(node)
+
+    def _add(self, name: str, node: ast.expr, *, kind: str = "") -> None:
+        if not any(name in mentioned for mentioned in self.conditions):
+            place = f"{self.shown}:{node.lineno}"
+            self.found.append(Variable(name=name, place=place, kind=kind, conditional=bool(self.conditions)))
+
+
+def _is_absence(test: ast.expr) -> bool:
+    """Tell whether a condition holds where a variable is not set."""
+    text = ast.unparse(test)
+    return text.startswith(tuple(f"not {getter}(" for getter in _GETTERS)) or text.endswith("not in os.environ")
+
+
+def _is_presence(test: ast.expr) -> bool:
+    """Tell whether a condition holds where a variable is set and nowhere else."""
+    looked_up = isinstance(test, ast.Call) and ast.unparse(test.func) in _GETTERS and len(test.args) == 1
+    return looked_up or (
+        " in os.environ" in ast.unparse(test) and isinstance(test, ast.Compare) and not _is_absence(test)
+    )
+
+
+def _first(node: ast.Call) -> str:
+    """Return the first argument where it is a string written down."""
+    first = node.args[0] if node.args else None
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+
+
+def _has_default(node: ast.Call, position: int) -> bool:
+    return len(node.args) > position or any(one.arg in {"default", None} for one in node.keywords)
+
+
+def _cast(node: ast.Call) -> str:
+    casts: Sequence[ast.expr] = [*node.args[1:], *(one.value for one in node.keywords if one.arg == "cast")]
+    return ast.unparse(casts[0]) if casts else ""

@@ -1,0 +1,1 @@
+"""A service as its own files describe it: settings, requirements, Django's modules, environment variables."""

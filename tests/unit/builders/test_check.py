@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+FILE = Path(__file__).parents[3] / "nix" / "build" / "builders" / "check.py"
+
+
+@pytest.fixture(scope="module")
+def builder() -> ModuleType:
+    """Load the builder under a name of its own, as `check` is short."""
+    spec = importlib.util.spec_from_file_location("check_builder", FILE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_counted_adds_up_suites(tmp_path: Path, builder: ModuleType) -> None:
+    """The report of pytest has its suites in an outer element."""
+    (tmp_path / "junit.xml").write_text(
+        '<testsuites><testsuite tests="3" failures="1" errors="0" skipped="1"/><testsuite tests="2"/></testsuites>'
+    )
+
+    assert builder.counted(tmp_path) == {"tests": 5, "failures": 1, "errors": 0, "skipped": 1}
+
+
+def test_covered_is_the_line_rate(tmp_path: Path, builder: ModuleType) -> None:
+    """Coverage is the share of lines."""
+    (tmp_path / "coverage.xml").write_text('<coverage line-rate="0.875"/>')
+
+    assert builder.covered(tmp_path) == 0.875
+
+
+def test_missing_reports_are_none(tmp_path: Path, builder: ModuleType) -> None:
+    """A command that writes no reports leaves the numbers open instead of at nought."""
+    assert builder.counted(tmp_path) is None
+    assert builder.covered(tmp_path) is None
+
+
+def test_the_service_is_copied_to_be_written_to(
+    tmp_path: Path, builder: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tests may write beside the sources, which are read-only in the store; links stay links."""
+    source = tmp_path / "source"
+    (source / "shop").mkdir(parents=True)
+    (source / "shop" / "views.py").touch(mode=0o444)
+    (source / "link").symlink_to("/nowhere")
+    for folder in (source / "shop", source):
+        folder.chmod(0o555)
+    (tmp_path / "build").mkdir()
+    monkeypatch.chdir(tmp_path / "build")
+    (tmp_path / "static" / "root" / "app" / "staticfiles").mkdir(parents=True)
+    given = {"source": str(source), "static": str(tmp_path / "static"), "tree": "/tree", "frame": "/frame"}
+
+    root = builder.set_up({**given, "environment": {}}, tmp_path / "out")
+
+    copied = root.binds["/app"]
+    assert {path.stat().st_mode & 0o200 for path in (copied, copied / "shop", copied / "shop" / "views.py")} == {0o200}
+    assert (copied / "staticfiles").is_dir()
+    assert (copied / "link").readlink() == Path("/nowhere")
+    assert root.binds["/opt"] == Path("/frame/root/opt")
+    assert root.binds["/reports"] == tmp_path / "out"
+    assert root.binds["/estiba/junit_result.py"].exists()
+
+
+def test_tests_see_what_the_commands_of_the_service_made(
+    tmp_path: Path, builder: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that were prepared are in place of those they were made from, beside what is not in the image."""
+    for name, file in (("source", "tests.py"), ("source", "theme.css"), ("prepared", "theme.css")):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / file).write_text(name)
+    monkeypatch.chdir(tmp_path)
+    given = {"source": str(tmp_path / "source"), "static": None, "prepared": str(tmp_path / "prepared")}
+
+    root = builder.set_up({**given, "tree": "/tree", "frame": "/frame", "environment": {}}, tmp_path / "out")
+
+    made = {path.name: path.read_text() for path in root.binds["/app"].iterdir()}
+    assert made == {"tests.py": "source", "theme.css": "prepared"}

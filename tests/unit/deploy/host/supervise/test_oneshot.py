@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tests.unit.deploy.host.state.test_revisions import make
+
+from estiba.deploy.host.state.folder import StateFolder
+from estiba.deploy.host.supervise import oneshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_log_that_has_grown_is_put_aside(tmp_path: Path) -> None:
+    """Logs of tasks are read by nobody but the one who looks for a fault, and must not fill the disk."""
+    # As whoever runs the tests, for nobody else gets into a folder of theirs.
+    folder = StateFolder(path=tmp_path / "state", uid=os.geteuid(), gid=os.getegid())
+    folder.prepare()
+    closure = make(tmp_path / "one")
+    closure.starter.parent.mkdir(parents=True, exist_ok=True)
+    closure.starter.write_text("#!/bin/sh\necho done\n")
+    closure.starter.chmod(0o755)
+    log = folder.path / "logs" / "manage.log"
+    log.write_bytes(b"x" * (2**22 + 1))
+
+    said = [oneshot.run(folder, closure, "manage", lambda _: {}, limit=10).output for _ in range(2)]
+
+    assert said == ["done\n", "done\n"]
+    assert log.read_text() == "done\ndone\n"
+    assert log.with_suffix(".log.1").stat().st_size == 2**22 + 1

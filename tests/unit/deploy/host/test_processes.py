@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import contextlib
+import http.server
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.recording import RecordingRunner
+from tests.unit.deploy.host.servers.test_lifecycle import running
+from tests.unit.deploy.host.state.test_revisions import make
+
+from estiba.deploy.host import settings
+from estiba.deploy.host.processes import Processes
+from estiba.deploy.host.state.folder import StateFolder
+from estiba.deploy.host.state.revisions import RevisionStore
+from estiba.deploy.host.supervise.program import Programs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Answer as nginx does, on a free port."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.fixture
+def processes(tmp_path: Path, port: int) -> Processes:
+    """Return a machine with that port."""
+    folder = StateFolder.at(tmp_path / "state")
+    folder.prepare()
+    revisions = RevisionStore(folder=folder, runner=RecordingRunner())
+    found = settings.parse("local", {"port": port}, folder=tmp_path, state=tmp_path)
+    return Processes(folder=folder, settings=found, revisions=revisions, runner=RecordingRunner())
+
+
+def test_nginx_is_told_of_settings_that_a_killed_command_only_wrote(processes: Processes, tmp_path: Path) -> None:
+    """What nginx has read is noted after it was told; until then every command tells it again, and then none."""
+    closure = make(tmp_path / "one")
+    closure.proxy_settings.write_text("first")
+    listen = ((processes.settings.address, processes.port()),)
+    programs = Programs(folder=processes.folder, closure=closure, env={}, memory={}, listen=listen)
+    processes.servers.install("nginx", programs)
+    processes.servers.install("listener", programs)
+    wanted = processes._set_proxy(programs)
+    processes.folder.write(processes.folder.path / "proxy.json", {**wanted, "settings": "of the one before"})
+    with (
+        running(processes.servers, "listener"),
+        running(processes.servers, "nginx") as place,
+        contextlib.ExitStack() as stack,
+    ):
+        os.mkfifo(place / "supervise" / "control")
+        control = os.open(place / "supervise" / "control", os.O_RDONLY | os.O_NONBLOCK)
+        stack.callback(os.close, control)
+
+        assert not processes.start_proxy(programs)
+        assert os.read(control, 9) == b"h"
+        assert not processes.start_proxy(programs)
+        assert os.read(control, 9) == b""

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.recording import RecordingRunner
+from tests.unit.deploy.host.state import test_revisions
+
+from estiba import config
+from estiba.deploy.host import settings
+from estiba.deploy.host.target import HostTarget
+from estiba.errors import ChoiceError, DeployError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def make(service: Path, **table: object) -> HostTarget:
+    """Return the target of a service."""
+    service.mkdir()
+    found = settings.parse("local", table, folder=service, state=service.parent)
+    return HostTarget(project=service, config=config.load(), settings=found, runner=RecordingRunner())
+
+
+def test_secrets_that_nix_would_copy_are_warned_of(tmp_path: Path) -> None:
+    """A file beside the sources gets into the store with them, unless git says what belongs to the service."""
+    host = make(tmp_path / "shop", **{"env-file": "secret.env"})
+    (said,) = host._advise()
+    (tmp_path / "shop" / ".git").mkdir()
+
+    assert said.startswith(f"{tmp_path}/shop/secret.env lies in a folder that Nix copies into its store")
+    assert list(host._advise()) == []
+    assert list(make(tmp_path / "other", **{"env-file": "../secret.env"})._advise()) == []
+
+
+def test_target_without_a_deployment_has_no_addresses(tmp_path: Path) -> None:
+    """Nor does a question choose a port, or make the folder."""
+    host = make(tmp_path / "shop")
+
+    with pytest.raises(DeployError, match="nothing was deployed here yet"):
+        host.addresses()
+
+    assert not host.settings.folder.exists()
+
+
+def test_release_that_does_not_come_up_again_is_in_the_logbook(tmp_path: Path) -> None:
+    """As after a restart of the machine with something broken: the command did nothing new, and failed all the same."""
+    host = make(tmp_path / "shop", folder="../state")
+    host._folder.claim(host.project)
+    current = host._revisions.add(test_revisions.make(tmp_path / "one"))
+
+    with pytest.raises(OSError, match="bin/start"), host._locked("deploy", tell=lambda _: None) as rollout:
+        host._confirm(rollout, current)
+
+    (record,) = host._logbook.records()
+    assert (record.result, record.number, record.version) == ("failed", current.number, "1.0")
+    assert "bin/start" in record.reason
+
+
+def test_unknown_logs_are_answered_with_the_known_ones(tmp_path: Path) -> None:
+    """Another deployment would not help."""
+    host = make(tmp_path / "shop")
+    (host.settings.folder / "logs" / "redis").mkdir(parents=True)
+
+    with pytest.raises(ChoiceError) as caught:
+        list(host.logs(tail=1, process="rdis", follow=False))
+
+    assert str(caught.value) == "no process with logs named 'rdis'; there is redis; did you mean 'redis'?"

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.recording import RecordingRunner
+
+from estiba import config
+from estiba.digest import Digest
+from estiba.errors import ConfigError
+from estiba.lock.context import LockContext
+from estiba.lock.debian.apt import AptRoot
+from estiba.lock.python.pip import Choice
+from estiba.lock.sdist.backend import Question
+from estiba.lock.sdist.toolchain import Toolchain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_nothing_is_fetched_where_nothing_can_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside of the library's shell the error says where to go, before compilers are downloaded."""
+    monkeypatch.delenv(config.ENV_FLAKE, raising=False)
+    runner = RecordingRunner()
+    toolchain = Toolchain(
+        root=AptRoot(folder=tmp_path, suite="trixie", pockets=("main",)),
+        platform="x86_64-linux",
+        python="3.13",
+        resolve=lambda: pytest.fail("resolved"),
+        context=LockContext(
+            config=dataclasses.replace(config.load(), cache_dir=tmp_path), tell=lambda _: None, runner=runner
+        ),
+        fetch=lambda _: pytest.fail("fetched"),
+    )
+    choice = Choice(name="hola", version="1", file="hola-1.tar.gz", sha256=Digest("0" * 64), size=1)
+    question = Question(
+        hook="metadata", backend="x", backend_path=None, source=tmp_path, packages=tmp_path, target=tmp_path
+    )
+
+    with pytest.raises(ConfigError, match=r"hola-1\.tar\.gz: its build backend wants programs or headers") as caught:
+        toolchain.ask(choice, question)
+
+    assert caught.value.hint == "enter the library's shell first: ./nixw develop"
+    assert runner.calls == []

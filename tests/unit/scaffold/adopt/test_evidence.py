@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.djangoproject import MANAGE, SETTINGS, adopt, lay, site
+
+from estiba.scaffold.adopt import adoption
+from estiba.service import project
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("files", "modules", "reason"),
+    [
+        pytest.param(
+            {
+                "manage.py": MANAGE.format("a.settings.dev"),
+                "a/wsgi.py": MANAGE.format("a.settings.dev"),
+                "a/settings/base.py": SETTINGS,
+                "a/settings/dev.py": "from .base import *\n",
+                "a/settings/production.py": "from .base import *\n",
+            },
+            ("a.settings.production", "a.wsgi:application"),
+            "named for production",
+            id="package",
+        ),
+        pytest.param(
+            {
+                "manage.py": MANAGE.format("config.settings.local"),
+                "config/wsgi.py": MANAGE.format("config.settings"),
+                "config/settings/__init__.py": SETTINGS,
+                "config/settings/local.py": "from config.settings import *\n",
+            },
+            ("config.settings", "config.wsgi:application"),
+            "named by config/wsgi.py",
+            id="wsgi",
+        ),
+        pytest.param(
+            {
+                "manage.py": MANAGE.format("config.django.local"),
+                "config/django/base.py": SETTINGS + 'WSGI_APPLICATION = "web.server.app"\n',
+                "config/django/local.py": "from config.django.base import *\n",
+                "config/django/production.py": "from config.django.base import *\n",
+            },
+            ("config.django.production", "web.server:app"),
+            "named for production",
+            id="folder-of-another-name",
+        ),
+        pytest.param(
+            {
+                "manage.py": MANAGE.format("conf.main"),
+                "conf/main.py": SETTINGS,
+                "web/wsgi.py": MANAGE.format("conf.main"),
+            },
+            ("conf.main", "web.wsgi:application"),
+            "named by manage.py",
+            id="wsgi-elsewhere",
+        ),
+        pytest.param(
+            {
+                "manage.py": MANAGE.format("a.settings"),
+                "a/settings.py": SETTINGS,
+                "a/settings_prod.py": "from a.settings import *\n",
+                "a/prod.py": "",
+                "a/wsgi.py": "",
+            },
+            ("a.settings_prod", "a.wsgi:application"),
+            "named for production",
+            id="files-beside",
+        ),
+    ],
+)
+def test_settings_are_chosen(tmp_path: Path, files: Mapping[str, str], modules: tuple[str, str], reason: str) -> None:
+    """Each usual layout gives the settings for production where there are some, and says why."""
+    made = adoption.plan(lay(tmp_path, files))
+
+    assert (made.settings["settings"], made.settings["wsgi"]) == modules
+    assert made.decided[0].startswith(f"settings = {modules[0]}: {reason}")
+
+
+def test_manage_may_lie_deeper(tmp_path: Path) -> None:
+    """A project in a folder of its own is found, with the requirements beside it."""
+    lay(tmp_path, {f"src/{name}": text for name, text in (("requirements.txt", "django>=5.2\ngunicorn\n"),)})
+    lay(tmp_path, {"src/manage.py": MANAGE.format("a.settings"), "src/a/settings.py": SETTINGS, "src/a/wsgi.py": ""})
+    adopt(tmp_path)
+    loaded = project.load(tmp_path)
+
+    assert (loaded.manage, loaded.wsgi) == ("src/manage.py", "a.wsgi:application")
+    assert loaded.requirements.runtime == ("django>=5.2", "gunicorn")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "dev"),
+    [
+        ("requirements/production.txt", "requirements/local.txt"),
+        ("requirements/base.in", "requirements/test.txt"),
+        ("prod-requirements.txt", "dev-requirements.txt"),
+        ("requirements-base.txt", "requirements_test.txt"),
+    ],
+)
+def test_requirements_elsewhere_are_included(tmp_path: Path, runtime: str, dev: str) -> None:
+    """Requirements in other files are taken from where they stand, and the server is added."""
+    folder = site(tmp_path, **{runtime: "django>=5.2\n", dev: "pytest\n"})
+    (folder / "requirements.txt").unlink()
+    adopt(folder)
+    found = project.load(folder).requirements
+
+    assert ("django>=5.2" in found.runtime, "pytest" in found.dev) == (True, True)
+    assert ("gunicorn" in found.runtime) == runtime.endswith(".txt")
+
+
+def test_groups_are_chosen(tmp_path: Path) -> None:
+    """Dependency groups go where their names and contents say, also where there is nothing else."""
+    pyproject = '[dependency-groups]\nmain = ["Django>=5.2"]\nprod = ["gunicorn"]\ntests = ["pytest"]\ndocs = []\n'
+    folder = site(tmp_path, **{"pyproject.toml": pyproject})
+    adopt(folder)
+    found = project.load(folder).requirements
+
+    assert (found.runtime, found.dev) == (("Django>=5.2", "gunicorn"), ("pytest",))
+
+
+def test_no_requirements_are_told(tmp_path: Path) -> None:
+    """Other tools' files have to be exported first."""
+    folder = site(tmp_path, **{"pyproject.toml": '[tool.poetry.dependencies]\ndjango = "^5.2"\n'})
+    (folder / "requirements.txt").unlink()
+
+    assert "`poetry export -o requirements.txt`" in adoption.plan(folder).undecided[0]
+
+
+def test_what_cannot_be_locked_is_told(tmp_path: Path) -> None:
+    """Repositories and options in requirements are listed before anybody locks."""
+    lines = "--index-url x\ndjango>=5.2\ngunicorn\nfork @ git+https://example.org/fork.git\n"
+    found = adoption.plan(site(tmp_path, **{"requirements.txt": lines})).undecided
+
+    assert [sentence.partition(": ")[0] for sentence in found] == ["requirements.txt:1", "requirements.txt:4"]
+
+
+@pytest.mark.parametrize(
+    ("files", "python", "reason"),
+    [
+        ({}, "3.13", "the newest that Debian brings"),
+        ({"Dockerfile": "FROM python:3.11-slim\n"}, "3.11", "Dockerfile says 3.11"),
+        ({".python-version": "3.12\n"}, "3.13", ".python-version says 3.12, which no Debian release that fits brings"),
+        ({"requirements.txt": "django~=5.0\ngunicorn\n"}, "3.13", "the newest that Debian brings"),
+        ({"requirements.txt": "django~=4.2.1\ngunicorn\n"}, "3.11", "django~=4.2.1 is older than"),
+    ],
+    ids=["none", "dockerfile", "other", "wide", "old-django"],
+)
+def test_python_is_chosen(tmp_path: Path, files: dict[str, str], python: str, reason: str) -> None:
+    """The Python that the project names is taken where a Debian release brings it."""
+    made = adoption.plan(site(tmp_path, **files))
+
+    assert made.settings["python"] == python
+    assert any(sentence.startswith(f"python = {python}: {reason}") for sentence in made.decided)
+
+
+def test_unknown_python_is_told(tmp_path: Path) -> None:
+    """A project that allows no Python of Debian's is not forced onto one."""
+    pyproject = '[project]\nname = "x"\ndependencies = ["gunicorn"]\nrequires-python = "==3.12.*"\n'
+    made = adoption.plan(site(tmp_path, **{"pyproject.toml": pyproject}))
+
+    assert "python" not in made.settings
+    assert made.undecided == ("requires-python is ==3.12.*, and Debian brings 3.11 and 3.13: widen it",)

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from estiba.errors import ConfigError
+from estiba.service import django
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def lay(folder: Path, files: dict[str, str]) -> Path:
+    """Write files."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "a.b.settings")',
+        'os.environ["DJANGO_SETTINGS_MODULE"] = "a.b.settings"',
+    ],
+)
+def test_settings_are_found_in_manage(tmp_path: Path, line: str) -> None:
+    """Both usual ways to set the settings module are understood, without running the file."""
+    lay(tmp_path, {"manage.py": f"import os\ndef main():\n    {line}\n", "a/wsgi.py": ""})
+
+    assert django.find_layout(tmp_path, "manage.py") == django.Layout(
+        settings="a.b.settings", wsgi="a.wsgi:application"
+    )
+
+
+def test_manage_may_lie_deeper(tmp_path: Path) -> None:
+    """Modules are looked for beside manage.py."""
+    manage = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")\n'
+    lay(tmp_path, {"src/manage.py": manage, "src/site/settings/__init__.py": 'WSGI_APPLICATION = "site.web.app"\n'})
+
+    assert django.find_layout(tmp_path, "src/manage.py").wsgi == "site.web:app"
+
+
+def test_configured_values_are_taken(tmp_path: Path) -> None:
+    """What is configured is not looked for, and Django's notation of an application is understood."""
+    lay(tmp_path, {"manage.py": ""})
+    found = django.find_layout(tmp_path, "manage.py", settings="x.settings", wsgi="x.wsgi.application")
+
+    assert found == django.Layout(settings="x.settings", wsgi="x.wsgi:application")
+
+
+def test_unclear_settings_are_an_error(tmp_path: Path) -> None:
+    """A manage.py that computes the name gets the setting to write."""
+    lay(tmp_path, {"manage.py": "import os\n"})
+    with pytest.raises(ConfigError, match=r'set settings = "package.settings" in \[tool.estiba\]'):
+        django.find_layout(tmp_path, "manage.py")
+
+
+def test_unclear_application_is_an_error(tmp_path: Path) -> None:
+    """The same for the WSGI application."""
+    lay(tmp_path, {"manage.py": ""})
+    with pytest.raises(ConfigError, match=r'set wsgi = "package.wsgi:application" in \[tool.estiba\]'):
+        django.find_layout(tmp_path, "manage.py", settings="x.settings")
+
+
+def test_syntax_error_is_placed(tmp_path: Path) -> None:
+    """A file that does not parse is named with its line."""
+    lay(tmp_path, {"manage.py": "\nimport (\n"})
+    with pytest.raises(ConfigError, match=r"manage.py: line 2"):
+        django.find_layout(tmp_path, "manage.py")

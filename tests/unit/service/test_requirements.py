@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from estiba.errors import ConfigError
+from estiba.service import requirements
+
+
+def test_pyproject_goes_first(tmp_path: Path) -> None:
+    """`[project] dependencies` and dependency groups are read, with included groups, in normal form."""
+    table = {
+        "project": {"dependencies": ["Django >= 5", "redis"]},
+        "dependency-groups": {"test": ["pytest"], "dev": ["ruff", {"include-group": "test"}], "docs": ["sphinx"]},
+    }
+    found = requirements.load(tmp_path, table)
+
+    assert found.source == "pyproject.toml"
+    assert found.runtime == ("Django>=5", "redis")
+    assert found.dev == ("pytest", "ruff")
+
+
+def test_groups_can_be_named(tmp_path: Path) -> None:
+    """Other dependency groups are locked as dev when the project says so."""
+    table = {"project": {"dependencies": []}, "dependency-groups": {"qa": ["pytest"], "dev": ["ruff"]}}
+
+    assert requirements.load(tmp_path, table, groups=["qa"]).dev == ("pytest",)
+
+
+def test_unknown_group_is_an_error(tmp_path: Path) -> None:
+    """A group that is not there is named."""
+    table: dict[str, dict[str, list[str]]] = {"project": {"dependencies": []}, "dependency-groups": {"dev": []}}
+    with pytest.raises(ConfigError, match="qa"):
+        requirements.load(tmp_path, table, groups=["qa"])
+
+
+def test_requirements_in_goes_before_requirements_txt(tmp_path: Path) -> None:
+    """The loose file is the source where both are there; includes and constraints are followed."""
+    (tmp_path / "requirements.in").write_text("-r base.in  # shared\n-c bounds.txt\nredis; python_version > '3'\n")
+    (tmp_path / "base.in").write_text("django\\\n>=5\n\n# nothing\n")
+    (tmp_path / "bounds.txt").write_text("urllib3<3\n")
+    (tmp_path / "requirements.txt").write_text("flask\n")
+    (tmp_path / "requirements-dev.txt").write_text("pytest==8.0 --hash=sha256:00\n")
+    found = requirements.load(tmp_path, {})
+
+    assert found.source == "requirements.in"
+    assert found.runtime == ("django>=5", 'redis; python_version > "3"')
+    assert found.constraints == ("urllib3<3",)
+    assert found.dev == ("pytest==8.0",)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "git+https://example.org/x.git",
+        "x @ git+https://example.org/x.git@main",
+        "x @ https://example.org/x-1.0-py3-none-any.whl",
+        "./local",
+        "../x-1.0.tar.gz",
+        "-e .",
+        "--editable=./x",
+        ".",
+    ],
+)
+def test_direct_references_are_refused(tmp_path: Path, line: str) -> None:
+    """A repository, a folder or an address has no hash that pip can check, and the error says what to do instead."""
+    (tmp_path / "requirements.in").write_text(f"django\n{line}\n")
+    with pytest.raises(ConfigError, match=r"requirements.in:2: .*publish it as a package on an index"):
+        requirements.load(tmp_path, {})
+
+
+def test_secrets_in_a_refused_address_are_hidden(tmp_path: Path) -> None:
+    """A password in an address does not reach the terminal."""
+    (tmp_path / "requirements.in").write_text("git+https://me:hunter2@example.org/x.git\n")
+    with pytest.raises(ConfigError) as caught:
+        requirements.load(tmp_path, {})
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_all_problems_are_listed(tmp_path: Path) -> None:
+    """Malformed lines, options and missing files are told together, each with its place."""
+    (tmp_path / "requirements.in").write_text("dja ngo\n--index-url x\n-r missing.in\n")
+    with pytest.raises(ConfigError) as caught:
+        requirements.load(tmp_path, {})
+
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [
+        "requirements.in",
+        "requirements.in",
+        "missing.in",
+    ]
+    assert "set it in pip's configuration" in caught.value.problems[1]
+
+
+def test_other_encodings_are_told(tmp_path: Path) -> None:
+    """A byte order mark is passed over; what is not UTF-8 at all is named."""
+    (tmp_path / "requirements.txt").write_bytes("django\n".encode("utf-8-sig"))
+    assert requirements.load(tmp_path, {}).runtime == ("django",)
+
+    (tmp_path / "requirements.txt").write_bytes("django\n".encode("utf-16"))
+    with pytest.raises(ConfigError, match=r"requirements\.txt: is not UTF-8"):
+        requirements.load(tmp_path, {})
+
+
+def test_odd_includes_are_followed(tmp_path: Path) -> None:
+    """A file may lie outside of the folder, have quotes around it, or include the one that it is included by."""
+    (tmp_path / "shared.txt").write_text("redis\n-r site/requirements.txt\n")
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "own.txt").write_text("django\n")
+    lines = f"-r {tmp_path}/shared.txt\n-r ../shared.txt\n--requirement='own.txt'\n--index-url 'x\n-r /none.txt\n"
+    (folder / "requirements.txt").write_text(lines)
+
+    found, problems = requirements.read(folder, {}, "requirements.txt")
+    assert found == ("django", "redis")
+    assert problems == (
+        "requirements.txt:4: option --index-url is not for this file; set it in pip's configuration (pip config)",
+        "/none.txt: no such file",
+    )
+
+
+def test_no_requirements_at_all(tmp_path: Path) -> None:
+    """A project that says nowhere what it needs is told where it could."""
+    with pytest.raises(ConfigError, match="no requirements: neither"):
+        requirements.load(tmp_path, {})
+
+
+def test_runtime_groups_join_the_dependencies() -> None:
+    """Groups that are named for the image belong to the running service, with or without other dependencies."""
+    table = {"dependency-groups": {"prod": ["gunicorn"], "dev": ["pytest"]}}
+    declared = {**table, "project": {"dependencies": ["django"]}}
+    folder = Path("harbour")
+
+    assert requirements.load(folder, declared, runtime_groups=["prod"]).runtime == ("django", "gunicorn")
+    assert requirements.load(folder, table, runtime_groups=["prod"]).runtime == ("gunicorn",)
+
+
+def test_unknown_runtime_group_is_an_error() -> None:
+    """A group that is not there is named."""
+    with pytest.raises(ConfigError, match="prod"):
+        requirements.load(Path("harbour"), {"project": {"dependencies": []}}, runtime_groups=["prod"])

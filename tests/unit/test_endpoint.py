@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import http.server
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from estiba.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """Answers with the status that the path names."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(int(self.path.strip("/")))
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
+        """Keep quiet."""
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[Endpoint]:
+    """Serve on a free port."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield Endpoint(host="localhost", address="127.0.0.1", port=server.server_port)
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("status", "is_ready"),
+    [(200, True), (301, True), (302, True), (403, True), (404, True), (400, False), (500, False), (503, False)],
+)
+def test_any_answer_of_a_page_is_ready(endpoint: Endpoint, status: int, *, is_ready: bool) -> None:
+    """A service without such a page may say so or redirect; a failure, or a refusal of the host, is not ready."""
+    assert endpoint.is_ready(f"/{status}") is is_ready
+
+
+@pytest.mark.parametrize(
+    ("status", "has"), [(200, True), (302, False), (400, False), (403, False), (404, False), (500, True), (503, True)]
+)
+def test_page_is_there_unless_the_service_says_otherwise(endpoint: Endpoint, status: int, *, has: bool) -> None:
+    """A page that says that something is wrong is one; what is not found, refused or leads elsewhere is none."""
+    assert endpoint.has(f"/{status}") is has
+
+
+def test_page_that_cannot_be_asked_may_be_there() -> None:
+    """Where nothing answers, the address that is configured is not doubted."""
+    assert Endpoint(host="localhost", address="127.0.0.1", port=1).has("/readyz")
+
+
+def test_problem_is_what_is_answered(endpoint: Endpoint) -> None:
+    """What answers with less than 400 is no problem, all else is named."""
+    assert (endpoint.problem("/302"), endpoint.problem("/500")) == ("", "/500 answers 500")
