@@ -31,15 +31,19 @@ class CopiedRoot(Root):
         """Put the root together, unless an earlier program has."""
         if (self.top / "dev/shm").exists():
             return
-        _check_rights()
         super().prepare()
+        try:
+            os.chroot("/")
+            _make_devices(self.top / "dev")
+        except PermissionError:
+            sys.exit(
+                "ESTIBA_SANDBOX=container needs a root user who may call chroot(2) and mknod(2), as with Docker's default "
+                "capabilities; without them only Nix's sandbox is left"
+            )
         os.chown(self.top, UID, UID)
         for place, source in sorted(self._places().items()):
-            here = self.top / place[1:]
-            if place == "/dev":
-                _make_devices(here)
-            elif place not in ("/proc", _STORE):
-                self._fill(here, source, movable=place in self.binds)
+            if place not in ("/dev", "/proc", _STORE):
+                self._fill(self.top / place[1:], source, movable=place in self.binds)
         for name in WRITABLE:
             _hand_over(self.top / name[1:])
         self._bring_from_store()
@@ -83,16 +87,6 @@ class CopiedRoot(Root):
                     if not here.exists():
                         _copy(path, here)
                         tops.append(here)
-
-
-def _check_rights() -> None:
-    try:
-        os.chroot("/")
-    except PermissionError:
-        sys.exit(
-            "ESTIBA_SANDBOX=container needs a root user who may call chroot(2), as with Docker's default capabilities; "
-            "without them only Nix's sandbox is left"
-        )
 
 
 def _copy(source: Path, target: Path) -> None:
