@@ -37,8 +37,8 @@ class CopiedRoot(Root):
             _make_devices(self.top / "dev")
         except PermissionError:
             sys.exit(
-                "ESTIBA_SANDBOX=container needs a root user who may call chroot(2) and mknod(2), as with Docker's default "
-                "capabilities; without them only Nix's sandbox is left"
+                "ESTIBA_SANDBOX=container needs a root user who may call chroot(2) and mknod(2), as by Docker's "
+                "default capabilities; without them only Nix's sandbox is left"
             )
         os.chown(self.top, UID, UID)
         for place, source in sorted(self._places().items()):
