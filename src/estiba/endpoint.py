@@ -41,12 +41,14 @@ class Endpoint:
         socket: Socket file, or None for an address and a port.
         address: IP address.
         port: TCP port.
+        timeout: Seconds for an answer.
     """
 
     host: str
     socket: Path | None = None
     address: str = ""
     port: int = 0
+    timeout: float = TIMEOUT
 
     def ask(self, path: str, connection: http.client.HTTPConnection | None = None) -> Answer:
         """Return the answer to a GET request; no redirection is followed, and no proxy is used.
@@ -94,9 +96,9 @@ class Endpoint:
     def connect(self) -> Iterator[http.client.HTTPConnection]:
         """Open a connection, which is closed when the block ends and opens itself again in between."""
         # Not through urllib: a proxy of the environment has no way to this machine's loopback address.
-        connection = http.client.HTTPConnection(self.address or "localhost", self.port or None, timeout=TIMEOUT)
+        connection = http.client.HTTPConnection(self.address or "localhost", self.port or None, timeout=self.timeout)
         if self.socket:
-            connection.sock = dial(self.socket)
+            connection.sock = dial(self.socket, self.timeout)
         try:
             yield connection
         finally:

@@ -4,6 +4,7 @@ The supervisor runs this in a service's folder, which holds `program.json`. The 
 the program, so signals and exit codes need nobody in between.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -24,7 +25,10 @@ STARTED = "started.json"
 """What runs, for whoever wants to know whether `program.json` has changed since."""
 
 HANDOVER = "handover.sock"
-"""Where a deployment holds what the process before this one listened on, while it changes one for the other."""
+"""Where a program that holds sockets gives them to those that are to listen on them, in its own folder."""
+
+_BACKLOG = 511
+"""Connections that wait to be accepted, as many as nginx asks for."""
 
 _HANDOVER_LIMIT = 5.0
 _SOCKETS = 16
@@ -47,12 +51,15 @@ def start(program: dict[str, Any], folder: Path) -> NoReturn:
     Args:
         program: `argv` and `env`; with `tree` the rest of a `Root`, where relative sources count from the folder;
             with `bound`, the process that started it, it ends together with that one; `sockets` names a variable for
-            the numbers of the sockets that it is to listen on.
+            the numbers of the sockets that it is to listen on, and `holder` the folder of the program that holds them.
+            With `listen`, a list of addresses and ports, it is that program, and `argv` counts for nothing.
         folder: Where the program's file is.
     """
     Path(folder, EXIT).unlink(missing_ok=True)
+    if program.get("listen"):
+        hold_sockets(program["listen"], folder / HANDOVER)
     env = program["env"]
-    if program.get("sockets") and (sockets := receive_sockets(folder / HANDOVER)):
+    if program.get("sockets") and (sockets := receive_sockets(folder / program["holder"] / HANDOVER)):
         env = {**env, program["sockets"]: sockets}
     if program.get("tree"):
         Root(
@@ -74,8 +81,34 @@ def bind_to(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+def hold_sockets(addresses: list[tuple[str, int]], path: Path) -> NoReturn:
+    """Listen, and give the sockets to everybody who connects to a socket file, but accept nothing.
+
+    Whoever connects to a port while the process that accepts is changed for another one waits in the kernel's queue,
+    which is there for as long as anybody has the socket open.
+    """
+    held = []
+    for address, port in addresses:
+        one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind((address, port))
+        except OSError as error:
+            sys.exit(f"cannot listen on {address} port {port}: {error.strerror}")
+        one.listen(_BACKLOG)
+        held.append(one)
+    path.unlink(missing_ok=True)
+    giver = socket.socket(socket.AF_UNIX)
+    giver.bind(str(path))
+    giver.listen()
+    while True:
+        connection = giver.accept()[0]
+        with connection, contextlib.suppress(OSError):
+            socket.send_fds(connection, [b"\0"], [one.fileno() for one in held])
+
+
 def receive_sockets(path: Path) -> str:
-    """Return the numbers of the sockets that somebody holds for this process, as nginx reads them; often of none."""
+    """Return the numbers of the sockets that a program holds for this one, as nginx reads them; of none without it."""
     if not path.is_socket():
         return ""
     try:

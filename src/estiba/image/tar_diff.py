@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 EXAMINED: Final = 10
 """Of how many files the contents are compared; the rest only by hash."""
 
-_CONTEXT: Final = 8
 _CHUNK: Final = 1 << 20
 _EXPLAINED_LINES: Final = 30
 
@@ -164,16 +163,11 @@ def _extract(
 
 
 def explain_files(ours: Path, theirs: Path, *, runner: Runner = run) -> str:
-    """Return why two files differ: in words for bytecode, else as diffoscope sees it, else the first bytes."""
+    """Return why two files with other contents differ: in words for bytecode, else as diffoscope sees it."""
     first, second = ours.read_bytes(), theirs.read_bytes()
     if ours.suffix == bytecode_diff.SUFFIX:
         return bytecode_diff.explain(first, second)
-    position = next((at for at, (was, now) in enumerate(zip(first, second, strict=False)) if was != now), -1)
-    if position < 0:
-        told = f"{len(second)} bytes instead of {len(first)}, the common part is equal"
-    else:
-        window = slice(max(0, position - _CONTEXT), position + _CONTEXT)
-        told = f"byte {position} differs: {second[window].hex(' ')} instead of {first[window].hex(' ')}"
+    told = "other content" if len(first) == len(second) else f"{len(second)} bytes instead of {len(first)}"
     detail = _diffoscope(ours, theirs, runner)
     return f"{told}\n{detail}" if detail else told
 

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import start
+from estiba.deploy.host.supervise.runit import until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pytest
 
 
@@ -36,28 +39,59 @@ def test_what_cannot_be_written_down_is_not_known(tmp_path: Path, monkeypatch: p
     assert not (tmp_path / "started.json").exists()
 
 
-def test_sockets_that_are_held_are_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program gets their numbers, and they stay open for it."""
+@contextlib.contextmanager
+def holding(folder: Path, *addresses: tuple[str, int]) -> Iterator[subprocess.Popen[str]]:
+    """Run a program that holds sockets, in a folder of its own."""
+    code = f"import start, pathlib; start.start({{'listen': {list(addresses)}}}, pathlib.Path())"
+    env = {"PYTHONPATH": str(Path(start.__file__).parent)}
+    argv = [sys.executable, "-c", code]
+    with subprocess.Popen(argv, env=env, cwd=folder, stderr=subprocess.PIPE, text=True) as holder:
+        yield holder
+        holder.kill()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def test_who_connects_while_nobody_accepts_is_served_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection waits in the queue of the held socket, for whichever program inherits it next."""
     monkeypatch.chdir(tmp_path)
-    with socket.socket(socket.AF_UNIX) as holder, socket.create_server(("127.0.0.1", 0)) as held:
-        holder.bind(start.HANDOVER)
-        holder.listen()
+    port = free_port()
+    with holding(tmp_path, ("127.0.0.1", port)):
+        assert any(start.receive_sockets(Path(start.HANDOVER)) for _ in until(10))
+        with socket.create_connection(("127.0.0.1", port)) as visitor:
+            number = start.receive_sockets(Path(start.HANDOVER))
+            with socket.socket(fileno=int(number.removesuffix(";"))) as received:
+                assert received.get_inheritable()
+                with received.accept()[0] as accepted:
+                    accepted.sendall(b"here")
+            assert visitor.recv(9) == b"here"
 
-        def give() -> None:
-            with holder.accept()[0] as connection:
-                socket.send_fds(connection, [b"\0"], [held.fileno()])
 
-        thread = threading.Thread(target=give)
-        thread.start()
-        number = start.receive_sockets(Path(start.HANDOVER))
-        thread.join()
-        with socket.socket(fileno=int(number.removesuffix(";"))) as received:
-            assert received.getsockname() == held.getsockname()
-            assert received.get_inheritable()
+def test_holder_starts_again_where_one_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket file of the one before is not in its way."""
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        with holding(tmp_path, ("127.0.0.1", free_port())):
+            assert any(start.receive_sockets(Path(start.HANDOVER)) for _ in until(10))
+
+
+def test_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    """It ends and says why, for the log."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, holding(tmp_path, taken.getsockname()) as holder:
+        assert holder.wait(10) == 1
+        assert holder.stderr is not None
+        assert (
+            holder.stderr.read()
+            == f"cannot listen on 127.0.0.1 port {taken.getsockname()[1]}: Address already in use\n"
+        )
 
 
 def test_sockets_that_nobody_holds_any_more_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deployment that was killed leaves its file behind, and the program listens by itself."""
+    """A holder that was killed leaves its file behind, and the program listens by itself."""
     monkeypatch.chdir(tmp_path)
     assert start.receive_sockets(Path(start.HANDOVER)) == ""
 

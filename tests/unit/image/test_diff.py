@@ -76,9 +76,9 @@ def tar(*entries: tuple[tarfile.TarInfo, bytes]) -> Callable[[], AbstractContext
         (
             [entry("a", b"0123456789")],
             [entry("a", b"012345678X")],
-            [("a", "byte 9 differs: 31 32 33 34 35 36 37 38 58 instead of 31 32 33 34 35 36 37 38 39")],
+            [("a", "other content")],
         ),
-        ([entry("a", b"012")], [entry("a", b"01")], [("a", "2 bytes instead of 3, the common part is equal")]),
+        ([entry("a", b"012")], [entry("a", b"01")], [("a", "2 bytes instead of 3")]),
     ],
     ids=["new", "gone", "mode", "time", "owner", "owner-name", "link", "type", "order", "content", "length"],
 )
@@ -109,7 +109,7 @@ def test_diffoscope_is_asked() -> None:
     """Where diffoscope is installed, its words follow ours."""
     runner = RecordingRunner("--- a\n+++ b\n")
     (found,) = tar_diff.compare(tar(entry("a.txt", b"x")), tar(entry("a.txt", b"y")), runner=runner)
-    assert found.cause == "byte 0 differs: 79 instead of 78\n--- a\n+++ b"
+    assert found.cause == "other content\n--- a\n+++ b"
     assert runner.calls[0][:3] == ["diffoscope", "--text", "-"]
 
 
@@ -167,7 +167,7 @@ def test_equal_builds(tmp_path: Path) -> None:
 def test_one_file(tmp_path: Path) -> None:
     """A changed file is named with its layer, on each platform."""
     assert compare(build(tmp_path / "a", b"x"), build(tmp_path / "b", b"y")) == [
-        f"linux/{name} application app/manage.py: byte 0 differs: 79 instead of 78" for name in ("amd64", "arm64")
+        f"linux/{name} application app/manage.py: other content" for name in ("amd64", "arm64")
     ]
 
 

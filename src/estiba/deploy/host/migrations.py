@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from estiba.deploy.host.servers import databases
+from estiba.deploy.host.servers import postgresql
 from estiba.errors import DeployError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def apply(processes: Processes, programs: Programs, note: Callable[[tuple[str, .
         TargetError: An extension of the target's settings cannot be created.
         DeployError: A migration failed or took too long; PostgreSQL has taken back the one that it was at.
     """
-    databases.extend(processes.folder, processes.settings.extensions)
+    postgresql.create_extensions(processes.folder, programs, processes.settings.extensions)
     limit = processes.settings.migrate_limit
     env = {
         "MIGRATE_LOCK_TIMEOUT": str(limit),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.environment import REDIS_ADDRESS
 from estiba.deploy.host.servers import lifecycle, ports
 from estiba.deploy.host.servers.lifecycle import PROXY, SERVERS, Servers
 from estiba.deploy.host.supervise import oneshot
+from estiba.deploy.host.supervise.program import LISTENER
 from estiba.deploy.host.supervise.runit import Runit, until
 from estiba.deploy.host.supervise.systemd import Unit
 from estiba.digest import Digest
@@ -36,6 +37,7 @@ _PROXY_FILE: Final = "proxy.json"
 """What nginx has read."""
 
 _END_LIMIT: Final = 40.0
+_PROXY_LIMIT: Final = 1.0
 _SETTLE: Final = 0.2
 """Seconds for requests that were on their way to the old release when the switch came."""
 
@@ -87,11 +89,14 @@ class Processes:
         known = self.folder.read(file)
         changed = self.servers.changed(programs, PROXY)
         self.servers.install("nginx", programs)
-        if known.get("listen") != wanted["listen"]:
-            # The port it has may be the one that it is to have on another address.
+        if not self.servers.is_listening(programs):
+            # The port they have may be the one that they are to have on another address.
             self.runit.free("nginx", _END_LIMIT)
-        if not self.runit.is_up("nginx"):
+            self.runit.free(LISTENER, _END_LIMIT)
             ports.check(self.settings.address, self.port())
+            self.servers.install(LISTENER, programs)
+            self.servers.start_listening(programs)
+        if not self.runit.is_up("nginx"):
             self.servers.up("nginx", programs)
         elif changed:
             self.servers.replace_proxy(programs, self._has_proxy)
@@ -108,11 +113,12 @@ class Processes:
             TargetError: One of them cannot.
         """
         known = self.folder.read(self.folder.path / _PROXY_FILE)
-        if not self.runit.is_up("nginx") or known.get("port", self.port()) != self.port():
+        has_port = self.runit.is_up(LISTENER) or self.runit.is_up("nginx")
+        if not has_port or known.get("port", self.port()) != self.port():
             ports.check(self.settings.address, self.port())
         wanted = self.settings.redis_port
-        has_port = self.runit.is_up("redis") and str(wanted) in self.runit.running("redis").get("argv", ())
-        if wanted and not has_port:
+        has_redis_port = self.runit.is_up("redis") and str(wanted) in self.runit.running("redis").get("argv", ())
+        if wanted and not has_redis_port:
             ports.check(REDIS_ADDRESS, wanted, setting="redis-port")
 
     def start(self, revision: Revision, programs: Programs) -> None:
@@ -178,7 +184,8 @@ class Processes:
 
     def stop(self) -> None:
         """End everything: first what asks, then what answers."""
-        for group, also in ((("nginx",), ""), (SLOTS[len(SERVERS) :], ""), (("redis",), ""), (("postgresql",), "i")):
+        servers = ((("nginx", LISTENER), ""), (SLOTS[len(SERVERS) :], ""), (("redis",), ""), (("postgresql",), "i"))
+        for group, also in servers:
             for slot in group:
                 self.runit.down(slot, also=also)
             for slot in group:
@@ -222,7 +229,8 @@ class Processes:
         return {"listen": text, "port": number, "settings": str(Digest.of_file(settings))}
 
     def _has_proxy(self) -> bool:
-        return self.endpoint().get("/.estiba") != 0
+        # Who connects while no nginx is there waits for one, and is not refused.
+        return replace(self.endpoint(), timeout=_PROXY_LIMIT).get("/.estiba") != 0
 
     def _install(self, slot: str, closure: HostClosure, describe: Callable[[Path], Mapping[str, Any]]) -> None:
         place = self.runit.services / slot

@@ -83,11 +83,11 @@ class Rollout:
         try:
             self._prepare(revision, before, is_new=is_new)
         except _FAILURES as error:
-            self._abort(revision, error)
+            self.abort(revision, error)
         try:
             self._replace(revision, before, is_new=is_new)
         except _FAILURES as error:
-            self._revert(revision, before, error)
+            self.revert(revision, before, error)
         try:
             return self._finish(before)
         except (EstibaError, OSError) as error:
@@ -118,6 +118,78 @@ class Rollout:
             self.processes.end(before)
         return known
 
+    def check_migrations(self, contracts: tuple[str, ...], before: Revision) -> None:
+        """Refuse migrations that the release before could not live with, unless they are asked for.
+
+        Args:
+            contracts: They, each as `app.name: reason; reason`.
+            before: What is served.
+
+        Raises:
+            DeployError: There are some.
+        """
+        if contracts and not self.contract:
+            listed = "".join(f"\n  {one}" for one in contracts)
+            msg = f"release {before.number}, which is served, could not live with these migrations:{listed}"
+            hint = "deploy code first that can do without it; then take it away by invoke deploy --contract"
+            raise DeployError(msg, hint=hint)
+        self.record = replace(self.record, contracts=contracts)
+        # Whoever is killed while they are applied leaves no way back either.
+        self.logbook.open(self.record)
+
+    def record_migrations(self, applied: tuple[str, ...]) -> None:
+        """Note which migrations were applied, as `app.name`; of the contracts those stay that are among them."""
+        contracts = tuple(one for one in self.record.contracts if one.partition(":")[0] in applied)
+        self.record = replace(self.record, migrations=applied, contracts=contracts)
+
+    def abort(self, revision: Revision, error: BaseException) -> NoReturn:
+        """End a release that was never served, and keep the evidence.
+
+        Args:
+            revision: The release.
+            error: Why it is aborted.
+
+        Raises:
+            DeployError: Always, with the reason, where the evidence is, and what stays.
+            KeyboardInterrupt: Where that is the error.
+        """
+        place = self._keep_evidence(revision)
+        self.processes.runit.down(f"web-{revision.side}", also="k")
+        current = self.revisions.current()
+        with self._restoring(error, place):
+            if current and not self.processes.servers.are_of(self.programs(current.closure)):
+                self.start_servers(current.closure)
+            self.revisions.remove(revision)
+        self._fail(error, "failed", "nothing was switched", place)
+
+    def revert(self, revision: Revision, before: Revision | None, error: BaseException) -> NoReturn:
+        """Serve the release before again, whose web process still runs, unless it has lost what it needs.
+
+        Args:
+            revision: The release that is served and does not work.
+            before: The one before it, or None.
+            error: Why it is reverted.
+
+        Raises:
+            DeployError: Always, with the reason, where the evidence is, and what is served now.
+            KeyboardInterrupt: Where that is the error.
+        """
+        if before and self.record.contracts:
+            self._keep(revision, before, error)
+        self.tell("taking the release back")
+        if before is None:
+            place = self._keep_evidence(revision)
+            self.revisions.unserve()
+            self.processes.end(revision)
+            self._fail(error, "failed", "there was no release before it, so nothing is served", place)
+        self.revisions.switch(before)
+        place = self._keep_evidence(revision)
+        with self._restoring(error, place):
+            self.settle(before, revision)
+            if not revision.generation:
+                self.revisions.retract(revision)
+        self._fail(error, "taken back", f"release {before.number} is served again", place)
+
     def _prepare(self, revision: Revision, before: Revision | None, *, is_new: bool) -> None:
         """Do all that the users do not notice."""
         programs = self.programs(revision.closure)
@@ -126,8 +198,8 @@ class Rollout:
         if is_new:
             self._step(Step.MIGRATE)
             if before and migrations.may_differ(before.closure, revision.closure):
-                self._check_migrations(migrations.find_contracts(self.processes, programs), before)
-            migrations.apply(self.processes, programs, self._note_migrations)
+                self.check_migrations(migrations.find_contracts(self.processes, programs), before)
+            migrations.apply(self.processes, programs, self.record_migrations)
         self._step(Step.START)
         self.processes.start(revision, programs)
         self._smoke(self.processes.endpoint_of(revision))
@@ -162,21 +234,6 @@ class Rollout:
         names = tuple(f"{name} {closure.versions[name]}" for name in servers)
         self.record = replace(self.record, restarted=(*self.record.restarted, *names))
 
-    def _check_migrations(self, contracts: tuple[str, ...], before: Revision) -> None:
-        """Refuse migrations that the release before could not live with, unless they are asked for."""
-        if contracts and not self.contract:
-            listed = "".join(f"\n  {one}" for one in contracts)
-            msg = f"release {before.number}, which is served, could not live with these migrations:{listed}"
-            hint = "deploy code first that can do without it; then take it away by invoke deploy --contract"
-            raise DeployError(msg, hint=hint)
-        self.record = replace(self.record, contracts=contracts)
-        # Whoever is killed while they are applied leaves no way back either.
-        self.logbook.open(self.record)
-
-    def _note_migrations(self, applied: tuple[str, ...]) -> None:
-        contracts = tuple(one for one in self.record.contracts if one.partition(":")[0] in applied)
-        self.record = replace(self.record, migrations=applied, contracts=contracts)
-
     def _smoke(self, endpoint: Endpoint) -> None:
         problems = [problem for path in self.processes.settings.smoke if (problem := endpoint.problem(path))]
         if not endpoint.is_ready(self.processes.settings.ready):
@@ -194,35 +251,6 @@ class Rollout:
         self.record = self.record.end("rolled back" if self.record.command == "rollback" else "deployed")
         self.logbook.close(self.record)
         return self.record
-
-    def _abort(self, revision: Revision, error: BaseException) -> NoReturn:
-        """End a release that was never served."""
-        place = self._keep_evidence(revision)
-        self.processes.runit.down(f"web-{revision.side}", also="k")
-        current = self.revisions.current()
-        with self._restoring(error, place):
-            if current and not self.processes.servers.are_of(self.programs(current.closure)):
-                self.start_servers(current.closure)
-            self.revisions.remove(revision)
-        self._fail(error, "failed", "nothing was switched", place)
-
-    def _revert(self, revision: Revision, before: Revision | None, error: BaseException) -> NoReturn:
-        """Serve the release before again, whose web process still runs, unless it has lost what it needs."""
-        if before and self.record.contracts:
-            self._keep(revision, before, error)
-        self.tell("taking the release back")
-        if before is None:
-            place = self._keep_evidence(revision)
-            self.revisions.unserve()
-            self.processes.end(revision)
-            self._fail(error, "failed", "there was no release before it, so nothing is served", place)
-        self.revisions.switch(before)
-        place = self._keep_evidence(revision)
-        with self._restoring(error, place):
-            self.settle(before, revision)
-            if not revision.generation:
-                self.revisions.retract(revision)
-        self._fail(error, "taken back", f"release {before.number} is served again", place)
 
     def _keep(self, revision: Revision, before: Revision, error: BaseException) -> NoReturn:
         """Go on serving a release that does not work as it should, since the one before it cannot."""

@@ -12,7 +12,7 @@ from estiba.deploy.host import closure as closures
 from estiba.deploy.host import environment, settings
 from estiba.deploy.host.processes import PAIRED, SLOTS, Processes
 from estiba.deploy.host.rollout import Rollout, Step
-from estiba.deploy.host.servers import databases, postgresql_tuning
+from estiba.deploy.host.servers import postgresql, postgresql_tuning
 from estiba.deploy.host.servers.lifecycle import SERVERS
 from estiba.deploy.host.state import target_lock
 from estiba.deploy.host.state.folder import StateFolder, is_versioned
@@ -215,7 +215,14 @@ class HostTarget:
     def _server_programs(self, closure: HostClosure) -> Programs:
         """Describe the servers alone, which know nothing of the service's environment."""
         plan = postgresql_tuning.plan(self.settings.memory or postgresql_tuning.measure())
-        return Programs(folder=self._folder, closure=closure, env={}, memory=plan, redis_port=self.settings.redis_port)
+        return Programs(
+            folder=self._folder,
+            closure=closure,
+            env={},
+            memory=plan,
+            redis_port=self.settings.redis_port,
+            listen=((self.settings.address, self._processes.port()),),
+        )
 
     @contextmanager
     def _locked(self, command: str, tell: Callable[[str], None], *, repair: bool = True) -> Iterator[Rollout]:
@@ -277,7 +284,7 @@ class HostTarget:
         Raises:
             TargetError: The data is another PostgreSQL's, or the port is taken.
         """
-        databases.check(self._folder, closure)
+        postgresql.check(self._folder, closure)
         self._processes.check_ports()
 
     def _refuse_loss(self, closure: HostClosure) -> None:

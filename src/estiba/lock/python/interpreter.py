@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from packaging.specifiers import SpecifierSet
+
 from estiba.digest import Digest
 from estiba.errors import ConfigError
 from estiba.process import run
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from estiba.process import Runner
 
 _TOOLS: Final = ("build", "click", "packaging", "pip", "pip-tools", "pyproject-hooks", "setuptools", "wheel")
+_KNOWN: Final = {"pip": SpecifierSet(">=26,<27"), "pip-tools": SpecifierSet(">=7.6,<8")}
+"""Versions whose insides the driver knows, as pyproject.toml has them."""
+
 _HERE: Final = Path(__file__).parent
 _DRIVER: Final = _HERE / "pip_driver.py"
 _LAUNCHER: Final = _HERE / "python.sh"
@@ -150,12 +155,20 @@ def _settle(made: Path, place: Path) -> None:
 
 
 def _find(name: str) -> dict[str, Path]:
-    """Return the top-level files and folders of an installed distribution: name to where it really is."""
+    """Return the top-level files and folders of an installed distribution: name to where it really is.
+
+    Raises:
+        ConfigError: It is not installed, or in a version that the driver does not know.
+    """
     try:
         distribution = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError as error:
         where = "tools"
         raise ConfigError(where, [f"{name} is not installed beside Estiba"], hint="./nixw develop brings it") from error
+    if name in _KNOWN and distribution.version not in _KNOWN[name]:
+        where = "tools"
+        problem = f"{name} {distribution.version} is installed beside Estiba, which knows {_KNOWN[name]}"
+        raise ConfigError(where, [problem], hint="./nixw develop brings one that fits; or upgrade Estiba")
     tops = {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}
     found = {top: Path(str(distribution.locate_file(top))).resolve() for top in sorted(tops)}
     return {top: path for top, path in found.items() if path.exists() and path.suffix not in (".pth", ".so")}

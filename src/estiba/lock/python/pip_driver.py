@@ -3,6 +3,10 @@
 It runs under the service's interpreter, where only pip, pip-tools and what they need can be imported. What pip keeps
 from its command line (which file of a release fits, where it is, how to log in there) is asked of pip's own classes,
 so every index, proxy, certificate and credential of the machine's pip configuration holds.
+
+pip's command line cannot do this: `--platform` excludes sdists, markers are evaluated for this machine, a report names
+no file of another one, and pip-tools computes hashes from downloads. What is private is used here and nowhere else, and
+`interpreter` refuses versions of pip and pip-tools that it was not tried with.
 """
 
 from __future__ import annotations

@@ -45,11 +45,17 @@ def test_nginx_is_told_of_settings_that_a_killed_command_only_wrote(processes: P
     """What nginx has read is noted after it was told; until then every command tells it again, and then none."""
     closure = make(tmp_path / "one")
     closure.proxy_settings.write_text("first")
-    programs = Programs(folder=processes.folder, closure=closure, env={}, memory={})
+    listen = ((processes.settings.address, processes.port()),)
+    programs = Programs(folder=processes.folder, closure=closure, env={}, memory={}, listen=listen)
     processes.servers.install("nginx", programs)
+    processes.servers.install("listener", programs)
     wanted = processes._set_proxy(programs)
     processes.folder.write(processes.folder.path / "proxy.json", {**wanted, "settings": "of the one before"})
-    with running(processes.servers, "nginx") as place, contextlib.ExitStack() as stack:
+    with (
+        running(processes.servers, "listener"),
+        running(processes.servers, "nginx") as place,
+        contextlib.ExitStack() as stack,
+    ):
         os.mkfifo(place / "supervise" / "control")
         control = os.open(place / "supervise" / "control", os.O_RDONLY | os.O_NONBLOCK)
         stack.callback(os.close, control)

@@ -53,7 +53,7 @@ def test_way_back_that_fails_does_not_hide_why_it_was_needed(rollout: Rollout, t
     rollout.logbook.open(rollout.record)
 
     with pytest.raises(DeployError) as caught:
-        rollout._revert(revision, before, DeployError("/ answers 500"))
+        rollout.revert(revision, before, DeployError("/ answers 500"))
 
     assert caught.value.message.startswith(
         "/ answers 500\n  what is to be served could not be brought up: nix-env exited with 1"
@@ -65,10 +65,10 @@ def test_way_back_that_fails_does_not_hide_why_it_was_needed(rollout: Rollout, t
 def test_interrupted_command_says_what_is_left_of_it(rollout: Rollout, tmp_path: Path) -> None:
     """After Ctrl-C nothing is as before where migrations were applied."""
     revision = rollout.revisions.add(make(tmp_path / "one"))
-    rollout._note_migrations(("shop.0002_price",))
+    rollout.record_migrations(("shop.0002_price",))
 
     with pytest.raises(KeyboardInterrupt) as caught:
-        rollout._abort(revision, KeyboardInterrupt())
+        rollout.abort(revision, KeyboardInterrupt())
 
     said = str(caught.value).splitlines()
     assert said[:3] == ["interrupted", "  nothing was switched", "  applied migrations stay: shop.0002_price"]
@@ -81,7 +81,7 @@ def test_migrations_that_take_away_are_refused(rollout: Rollout, tmp_path: Path)
     before = rollout.revisions.add(make(tmp_path / "one"))
 
     with pytest.raises(DeployError) as caught:
-        rollout._check_migrations(("shop.0002_price: drops shop.item.price",), before)
+        rollout.check_migrations(("shop.0002_price: drops shop.item.price",), before)
 
     assert caught.value.message == (
         "release 1, which is served, could not live with these migrations:\n  shop.0002_price: drops shop.item.price"
@@ -95,9 +95,9 @@ def test_migrations_that_take_away_are_noted_before_they_are_applied(rollout: Ro
     rollout.contract = True
     lost = ("shop.0002_price: drops shop.item.price", "shop.0003_cost: drops shop.item.cost")
 
-    rollout._check_migrations(lost, rollout.revisions.add(make(tmp_path / "one")))
+    rollout.check_migrations(lost, rollout.revisions.add(make(tmp_path / "one")))
     left = rollout.logbook.interrupted()
-    rollout._note_migrations(("shop.0002_price",))
+    rollout.record_migrations(("shop.0002_price",))
 
     assert left
     assert left.contracts == lost
@@ -114,7 +114,7 @@ def test_release_stays_where_the_one_before_has_lost_what_it_needs(rollout: Roll
     rollout.record = replace(rollout.record, contracts=("shop.0002_price: drops shop.item.price",))
 
     with pytest.raises(DeployError) as caught:
-        rollout._revert(revision, before, DeployError("/ answers 500"))
+        rollout.revert(revision, before, DeployError("/ answers 500"))
 
     assert caught.value.message.startswith("/ answers 500\n  ")
     assert rollout.revisions.current() == revision

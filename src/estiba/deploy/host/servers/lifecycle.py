@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from estiba.deploy.host.servers import databases, socket_handover
-from estiba.deploy.host.supervise.program import is_same
+from estiba.deploy.host.servers import postgresql, redis
+from estiba.deploy.host.supervise.program import LISTENER, is_same
+from estiba.endpoint import dial
 from estiba.nix import commands as nix
 from estiba.process import run
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 DATABASES: Final = ("postgresql", "redis")
 PROXY: Final = ("nginx",)
-SERVERS: Final = (*DATABASES, *PROXY)
+SERVERS: Final = (*DATABASES, LISTENER, *PROXY)
 
 LIMIT: Final = 60.0
 """Seconds until a server has to answer."""
@@ -38,11 +39,11 @@ _ENDINGS: Final[Mapping[str, tuple[tuple[str, float], ...]]] = {
     # Writes its log of changes to the disk first.
     "redis": (("t", 60.0), ("k", 10.0)),
 }
-# Answers what it was asked; whoever asks meanwhile has to wait, or is refused where nobody holds the socket.
+# Answers what it was asked; whoever asks meanwhile waits.
 _PROXY_ENDING: Final = (("q", 5.0), ("t", 10.0))
-_PROXY_ENDING_UNHELD: Final = (("q", 1.0), ("t", 10.0))
-_HANDOVER_LIMIT: Final = 1.5
-"""Seconds for nginx' starter to come for the socket; nginx itself tries to bind one for 2.5 s."""
+
+_HANDOVER: Final = "handover.sock"
+"""Where the starter gives and takes sockets; see `nix/build/builders/start.py`."""
 
 _NEXT: Final = "-next"
 _JOBS: Final = ("worker-", "scheduler-")
@@ -79,9 +80,9 @@ class Servers:
             DeployError: One of them does not.
         """
         closure = programs.closure
-        databases.initialise(self.folder, programs)
+        postgresql.initialise(self.folder, programs)
         if programs.redis_port:
-            databases.secure_redis(self.folder)
+            redis.write_password(self.folder)
         if not self.runit.is_alive(DATABASES[0]):
             self._keep("supervisor", closure.runit)
         self.runit.install_all(starter=closure.starter)
@@ -91,7 +92,7 @@ class Servers:
             self.install(slot, programs)
         if changed:
             with self._without_jobs():
-                databases.checkpoint(self.folder)
+                postgresql.checkpoint(self.folder, programs)
                 since = self.restart(changed, programs)
                 self._await(programs, since)
         for slot in DATABASES:
@@ -137,18 +138,35 @@ class Servers:
             DeployError: The one before does not end, or the new one does not answer.
         """
         (slot,) = PROXY
-        status = self.runit.status(slot)
-        place = self.runit.services / slot
-        with socket_handover.hold(self.folder, place, status.pid if status else 0) as held:
-            since = self.runit.restart({slot: _PROXY_ENDING if held else _PROXY_ENDING_UNHELD})[slot]
-            held.release_unless_given(_HANDOVER_LIMIT)
-            self._keep(slot, programs.closure.path)
-            self.runit.wait_ready(slot, is_ready, LIMIT, since=since)
+        since = self.runit.restart({slot: _PROXY_ENDING})[slot]
+        self._keep(slot, programs.closure.path)
+        self.runit.wait_ready(slot, is_ready, LIMIT, since=since)
+
+    def is_listening(self, programs: Programs) -> bool:
+        """Tell whether the sockets that nginx is to have are held."""
+        return self.runit.is_up(LISTENER) and not self.changed(programs, [LISTENER])
+
+    def start_listening(self, programs: Programs) -> None:
+        """Hold the sockets that nginx is to have from now on; nothing may listen there.
+
+        Raises:
+            DeployError: They cannot be had.
+        """
+        self.up(LISTENER, programs)
+        file = self.runit.services / LISTENER / _HANDOVER
+        self.runit.wait_ready(LISTENER, lambda: _is_answered(file), LIMIT)
 
     def _describe(self, slot: str, programs: Programs) -> dict[str, Any]:
         place = self.runit.services / slot
-        described = {"postgresql": programs.postgresql, "redis": programs.redis, "nginx": programs.nginx}
-        return described[slot](place)
+        match slot:
+            case "postgresql":
+                return programs.postgresql(place)
+            case "redis":
+                return programs.redis(place)
+            case "nginx":
+                return programs.nginx(place)
+            case _:
+                return programs.listener()
 
     def _is_set(self, slot: str, programs: Programs) -> bool:
         """Tell whether a server would start again as a release describes it."""
@@ -165,9 +183,11 @@ class Servers:
             self._keep(slot, following.readlink())
 
     def _await(self, programs: Programs, since: Mapping[str, float]) -> None:
-        answers_redis = functools.partial(databases.answers_redis, is_secured=bool(programs.redis_port))
-        for slot, answers in (("postgresql", databases.answers_postgresql), ("redis", answers_redis)):
-            is_ready = functools.partial(answers, self.folder)
+        questions = {
+            "postgresql": functools.partial(postgresql.is_ready, self.folder, programs),
+            "redis": functools.partial(redis.is_ready, self.folder, is_secured=bool(programs.redis_port)),
+        }
+        for slot, is_ready in questions.items():
             self.runit.wait_ready(slot, is_ready, LIMIT, since=since.get(slot, 0.0))
 
     @contextmanager
@@ -183,3 +203,11 @@ class Servers:
         finally:
             for slot in slots:
                 self.runit.up(slot)
+
+
+def _is_answered(path: Path) -> bool:
+    try:
+        dial(path).close()
+    except OSError:
+        return False
+    return True

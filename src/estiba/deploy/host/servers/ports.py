@@ -25,7 +25,7 @@ def choose(address: str) -> int:
         TargetError: The address is not one of this machine, or none is free.
     """
     for port in range(FIRST, FIRST + _TRIES):
-        if _smoke(address, port) is None:
+        if _try_to_bind(address, port) is None:
             return port
     msg = f"no port from {FIRST} to {FIRST + _TRIES - 1} of {address} is free"
     raise TargetError(msg, hint="set port in [tool.estiba.targets.local]")
@@ -37,7 +37,7 @@ def check(address: str, port: int, *, setting: str = "port") -> None:
     Raises:
         TargetError: It is not, or it is not for this user.
     """
-    problem = _smoke(address, port)
+    problem = _try_to_bind(address, port)
     if problem is None:
         return
     if problem.errno in {errno.EACCES, errno.EPERM}:
@@ -69,7 +69,7 @@ def _listening(table: Path, port: int) -> list[str]:
     return [row[9] for row in rows if row[3] == _LISTENING and int(row[1].rpartition(":")[2], 16) == port]
 
 
-def _smoke(address: str, port: int) -> OSError | None:
+def _try_to_bind(address: str, port: int) -> OSError | None:
     """Return what keeps a program without privileges from listening, or None."""
     if port < _PRIVILEGED and port < _first_unprivileged():
         return PermissionError(errno.EACCES, "privileged port")

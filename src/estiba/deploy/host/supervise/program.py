@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 POSTGRESQL_DATA: Final = "/srv/postgresql"
 REDIS_SETTINGS: Final = "redis.conf"
 WEB_SOCKET: Final = "web.sock"
+LISTENER: Final = "listener"
+"""Name of the service that holds the sockets of nginx."""
 
 _BIN: Final = "/usr/lib/postgresql/{}/bin"
 _REDIS_DATA: Final = "/srv/redis"
@@ -53,6 +55,7 @@ class Programs:
         env: The environment of the service's own programs.
         memory: PostgreSQL's memory settings.
         redis_port: On which port Redis listens beside its socket; 0 for none.
+        listen: Addresses and ports that nginx listens on.
     """
 
     folder: StateFolder
@@ -60,6 +63,7 @@ class Programs:
     env: Mapping[str, str]
     memory: Mapping[str, str]
     redis_port: int = 0
+    listen: tuple[tuple[str, int], ...] = ()
 
     def postgresql(self, place: Path) -> dict[str, Any]:
         """Return the database server, to be started in the folder `place`."""
@@ -89,7 +93,11 @@ class Programs:
         argv = ["/usr/sbin/nginx", "-e", "stderr", "-p", "/tmp", "-c", f"{_SERVE}/nginx.conf"]  # noqa: S108 - its own
         made = self._server(place, argv, {_SERVE: "serve", "/srv/media": "data/media"}, name="nginx")
         # The variable by which nginx gives its sockets to its own successors.
-        return {**made, "sockets": "NGINX"}
+        return {**made, "sockets": "NGINX", "holder": os.path.relpath(place.with_name(LISTENER), place)}
+
+    def listener(self) -> dict[str, Any]:
+        """Return what holds the sockets that nginx listens on, while one nginx is changed for another one."""
+        return {"argv": [], "env": {}, "listen": [list(one) for one in self.listen]}
 
     def service(self, place: Path, words: Sequence[str], *, run: Path | None = None) -> dict[str, Any]:
         """Return a command of the entry point; `run` is the folder for its socket."""
@@ -111,6 +119,11 @@ class Programs:
     def tool(self, place: Path, argv: Sequence[str], data: str) -> dict[str, Any]:
         """Return a program of the database server, working on the data in the folder `data` of the target's."""
         return self._describe(place, argv, self.closure.servers, {POSTGRESQL_DATA: data})
+
+    def client(self, place: Path, argv: Sequence[str]) -> dict[str, Any]:
+        """Return a program that speaks with the database server."""
+        binds = {variables.POSTGRESQL_FOLDER: "run/postgresql"}
+        return self._describe(place, [f"{self.bin}/{argv[0]}", *argv[1:]], self.closure.servers, binds)
 
     @property
     def bin(self) -> str:

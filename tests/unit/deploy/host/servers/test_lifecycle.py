@@ -11,7 +11,7 @@ from tests.recording import RecordingRunner
 
 from estiba.deploy.host.closure import Files, HostClosure
 from estiba.deploy.host.processes import SLOTS
-from estiba.deploy.host.servers.lifecycle import Servers
+from estiba.deploy.host.servers.lifecycle import SERVERS, Servers
 from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.supervise.program import Programs
 from estiba.deploy.host.supervise.runit import Runit
@@ -84,7 +84,7 @@ def test_only_the_server_whose_files_are_others_has_changed(servers: Servers) ->
     first = describe(servers, "first", DIGESTS)
     second = describe(servers, "second", {**DIGESTS, "redis": "sha256:R"})
     with contextlib.ExitStack() as stack:
-        for slot in DIGESTS:
+        for slot in SERVERS:
             servers.install(slot, first)
             stack.enter_context(running(servers, slot))
 

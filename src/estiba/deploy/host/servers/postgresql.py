@@ -1,0 +1,122 @@
+"""PostgreSQL of a target: its data, whether it answers, and what only its superuser may do; all by its own programs."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from typing import TYPE_CHECKING, Final
+
+from estiba.deploy.host.supervise import oneshot
+from estiba.deploy.host.supervise.program import POSTGRESQL_DATA
+from estiba.errors import DeployError, TargetError
+from estiba.service.variables import DATABASE, POSTGRESQL_FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from estiba.deploy.host.closure import HostClosure
+    from estiba.deploy.host.state.folder import StateFolder
+    from estiba.deploy.host.supervise.program import Programs
+    from estiba.deploy.target import Finished
+
+_SUPERUSER: Final = "postgres"
+_SQL: Final = f"CREATE ROLE {DATABASE} LOGIN;\n\nCREATE DATABASE {DATABASE} OWNER {DATABASE};\n\n"
+_INITDB: Final = ("--auth=trust", "--data-checksums", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions")
+_LIMIT: Final = 120.0
+_ANSWER_LIMIT: Final = 5.0
+_SOCKET: Final = "run/postgresql/.s.PGSQL.5432"
+
+
+def check(folder: StateFolder, closure: HostClosure) -> None:
+    """Refuse data that the release's PostgreSQL cannot read.
+
+    Raises:
+        TargetError: It was written by another major version.
+    """
+    file = folder.path / "data" / "postgresql" / "PG_VERSION"
+    found = file.read_text().strip() if file.exists() else closure.postgresql
+    if found != closure.postgresql:
+        msg = (
+            f"{file.parent} holds data of PostgreSQL {found}, and this release brings PostgreSQL {closure.postgresql}, "
+            "which cannot read it; nothing was touched"
+        )
+        hint = f"go back to the Python version that brings PostgreSQL {found}, dump there, and restore in a new folder"
+        raise TargetError(msg, hint=hint)
+
+
+def initialise(folder: StateFolder, programs: Programs) -> None:
+    """Make the database unless it exists; it is there as a whole or not at all.
+
+    Raises:
+        DeployError: PostgreSQL's own tools failed.
+    """
+    data = folder.path / "data" / "postgresql"
+    if data.exists():
+        return
+    made = data.with_name("postgresql.new")
+    shutil.rmtree(made, ignore_errors=True)
+    folder.own(made)
+    steps = (
+        ([f"{programs.bin}/initdb", "--pgdata", POSTGRESQL_DATA, "--username", _SUPERUSER, *_INITDB], ""),
+        ([f"{programs.bin}/postgres", "--single", "-j", "-D", POSTGRESQL_DATA, _SUPERUSER], _SQL),
+    )
+    inside = str(made.relative_to(folder.path))
+    for argv, stdin in steps:
+        describe = functools.partial(programs.tool, argv=argv, data=inside)
+        ran = oneshot.run(folder, programs.closure, "initdb", describe, limit=_LIMIT, stdin=stdin)
+        if not ran.has_passed or "ERROR" in ran.output:
+            msg = f"the database cannot be made:\n{ran.tail()}"
+            raise DeployError(msg)
+    made.rename(data)
+
+
+def is_ready(folder: StateFolder, programs: Programs) -> bool:
+    """Tell whether PostgreSQL lets the service in; one that starts up or recovers does not yet."""
+    # A server that has not come so far is asked for every few hundredths of a second; no program is started for that.
+    if not (folder.path / _SOCKET).exists():
+        return False
+    argv = ["pg_isready", "--quiet", "--host", POSTGRESQL_FOLDER, "--dbname", DATABASE, "--username", DATABASE]
+    describe = functools.partial(programs.client, argv=argv)
+    return oneshot.run(folder, programs.closure, "pg_isready", describe, limit=_ANSWER_LIMIT).has_passed
+
+
+def checkpoint(folder: StateFolder, programs: Programs) -> None:
+    """Have PostgreSQL write what it has to before it can end, so that its end takes no time, unless that fails."""
+    _order(folder, programs, _SUPERUSER, "CHECKPOINT")
+
+
+def create_extensions(folder: StateFolder, programs: Programs, names: Sequence[str]) -> None:
+    """Create extensions that the service's own user may not create.
+
+    Args:
+        folder: The target's.
+        programs: Whose client asks for them.
+        names: The extensions.
+
+    Raises:
+        TargetError: PostgreSQL has no such extension, or does not answer.
+    """
+    for name in names:
+        ran = _order(folder, programs, DATABASE, f'CREATE EXTENSION IF NOT EXISTS "{name}"')
+        if not ran.has_passed:
+            msg = f"the extension {name} cannot be created: {find_reason(ran)}"
+            hint = (
+                "name only extensions that Debian's package of PostgreSQL brings in extensions of the target's settings"
+            )
+            raise TargetError(msg, hint=hint)
+
+
+def find_reason(ran: Finished) -> str:
+    """Return what psql said was wrong, or all that it said."""
+    for line in ran.output.splitlines():
+        for word in ("ERROR:", "FATAL:", "error:"):
+            if word in line:
+                return line.rpartition(word)[2].strip()
+    return ran.tail().strip() or (f"no answer in {_LIMIT:g} s" if ran.code is None else f"psql exited with {ran.code}")
+
+
+def _order(folder: StateFolder, programs: Programs, database: str, statement: str) -> Finished:
+    """Have PostgreSQL do something in a database as its superuser."""
+    argv = ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--host", POSTGRESQL_FOLDER]
+    argv += ["--username", _SUPERUSER, "--dbname", database, "--command", statement]
+    return oneshot.run(folder, programs.closure, "psql", functools.partial(programs.client, argv=argv), limit=_LIMIT)

@@ -1,0 +1,36 @@
+"""Redis of a target: its password, and whether it answers (Redis' protocol, inline commands)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from estiba.deploy.host.environment import REDIS_PASSWORD
+from estiba.deploy.host.supervise.program import REDIS_SETTINGS
+from estiba.endpoint import dial
+
+if TYPE_CHECKING:
+    from estiba.deploy.host.state.folder import StateFolder
+
+_SOCKET: Final = "run/redis/redis.sock"
+_ANSWER_LIMIT: Final = 2.0
+
+
+def is_ready(folder: StateFolder, *, is_secured: bool) -> bool:
+    """Tell whether Redis answers, its data loaded; where it has a password, by that."""
+    question, answer = b"PING\r\n", b"+PONG\r\n"
+    if is_secured:
+        question, answer = f"AUTH {folder.secret(REDIS_PASSWORD)}\r\n".encode() + question, b"+OK\r\n" + answer
+    try:
+        with dial(folder.path / _SOCKET, timeout=_ANSWER_LIMIT) as connection:
+            connection.sendall(question)
+            received = b""
+            while answer.startswith(received) and (more := connection.recv(len(answer) - len(received))):
+                received += more
+            return received == answer
+    except OSError:
+        return False
+
+
+def write_password(folder: StateFolder) -> None:
+    """Write down the password that Redis is to ask for."""
+    folder.write_text(folder.path / "run" / "redis" / REDIS_SETTINGS, f"requirepass {folder.secret(REDIS_PASSWORD)}\n")
