@@ -49,7 +49,7 @@ in
     toolsFor
     ;
 
-  mkService = import ./service.nix {
+  mkService = import ./service {
     inherit lib scopeFor;
     supervisorFor = system: (programsFor system).supervisor;
     developmentFor = system: (shellsFor system).development;

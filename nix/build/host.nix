@@ -18,7 +18,7 @@
     - service: its settings, see `lib.service.load`
     - lock: the digest of its lock
     - revision: the commit, or an empty string
-    - config: the image's configuration, see `image-config.nix`
+    - config: the image's configuration, see `service/image-config.nix`
     - compiler: see `python.nix`; its standard library has bytecode
     - tree: an unpacked Debian root for the service's own programs
     - servers: one with nginx, PostgreSQL and Redis

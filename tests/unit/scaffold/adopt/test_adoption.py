@@ -177,7 +177,7 @@ def test_files_that_settings_read_are_included(tmp_path: Path) -> None:
 
 def test_provided_variables_are_those_of_the_build() -> None:
     """The variables that get no value here are set by the build itself."""
-    text = (ROOT / "nix" / "on-system.nix").read_text()
+    text = (ROOT / "nix" / "service" / "environment.nix").read_text()
 
     assert [name for name in adoption.PROVIDED if f"    {name} = " not in text] == []
 

@@ -54,7 +54,7 @@ let
     }) lock.platforms
   );
 
-  on = eachSystem (system: import ./on-system.nix {
+  on = eachSystem (system: import ./system.nix {
     inherit lib service lock src system;
     lockHash = builtins.hashString "sha256" lockText;
     inherit commit extraContents;

@@ -1,0 +1,91 @@
+/**
+  The service's own files: its source, with what its own commands make of it, and its collected static files.
+
+  # Type
+  ```
+  { lib, service, lock, src, system, scope, compiler, describe, env, environment, tree } ->
+    { source :: Path, prepared :: Derivation | null, application :: Derivation, static :: Derivation | null }
+  ```
+
+  # Arguments
+  - lib: the library of pure functions
+  - service: its settings
+  - lock: its lock
+  - src: its folder
+  - system: the platform that builds
+  - scope: that platform's derivations
+  - compiler: the interpreter that compiles bytecode, see `build/python.nix`
+  - describe: a layer's description from its name and contents
+  - env: the Python environment
+  - environment: the variables that its settings see
+  - tree: the image's Debian root
+*/
+{
+  lib,
+  service,
+  lock,
+  src,
+  system,
+  scope,
+  compiler,
+  describe,
+  env,
+  environment,
+  tree,
+}:
+let
+  inherit (scope) debian django;
+
+  source = lib.source.application {
+    inherit src;
+    inherit (service) exclude include;
+  };
+
+  # Null where the service has no commands of its own to run: then nothing comes before its application.
+  prepared =
+    if service.prepare == [ ] then
+      null
+    else
+      django.prepared {
+        inherit compiler source;
+        inherit (service) manage;
+        commands = service.prepare;
+        tree = prepareTree;
+        frame = env;
+        environment = environment // {
+          PYTHONDONTWRITEBYTECODE = "1";
+          SOURCE_DATE_EPOCH = "315532800";
+        };
+      };
+
+  prepareDebs = lib.lock.prepareDebs lock system service.debian-build;
+  prepareTree =
+    if prepareDebs == [ ] then
+      tree
+    else
+      debian.tree {
+        name = "prepare-root";
+        debs = prepareDebs;
+        bytecode = compiler.tree;
+      };
+
+  application = django.application {
+    inherit compiler;
+    source = if prepared == null then source else prepared;
+    layer = describe "application" [ "${service.name} ${service.version}" ];
+    static =
+      if service.static then
+        {
+          inherit tree environment;
+          frame = env;
+          layer = describe "static" [ "collected static files" ];
+        }
+        // (if prepared == null then { } else { inherit prepared; })
+      else
+        null;
+  };
+in
+{
+  inherit application prepared source;
+  static = if service.static then application.static else null;
+}

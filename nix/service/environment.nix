@@ -1,0 +1,58 @@
+/**
+  The environment variables of programs that run in a root of the build.
+
+  # Type
+  ```
+  { service } -> { root :: AttrSet, settings :: AttrSet, build :: AttrSet, check :: AttrSet, development :: AttrSet }
+  ```
+
+  # Arguments
+  - service: its settings, see `lib.service.load`
+*/
+{ service }:
+rec {
+  /**
+    Of every program.
+  */
+  root = {
+    HOME = "/tmp";
+    LANG = "C.UTF-8";
+    PATH = "/opt/venv/bin:/usr/bin:/bin";
+    PYTHONHASHSEED = "0";
+  };
+
+  /**
+    Those by which Django finds the settings.
+  */
+  settings = {
+    DJANGO_SETTINGS_MODULE = service.settings;
+  }
+  // (
+    if service.configuration == null then { } else { DJANGO_CONFIGURATION = service.configuration; }
+  );
+
+  /**
+    Where a build stands in for production: settings load, and nothing is reached or signed with these.
+  */
+  build =
+    root
+    // {
+      ESTIBA_BUILD = "1";
+      SECRET_KEY = "only-for-the-build-and-never-in-an-image-0123456789-abcdefghij";
+      ALLOWED_HOSTS = "localhost";
+      DATABASE_URL = "postgresql://build@localhost/build";
+      REDIS_URL = "redis://localhost/0";
+    }
+    // settings
+    // service.env;
+
+  /**
+    Of the checks, which are a use of the service and no build.
+  */
+  check = removeAttrs build [ "ESTIBA_BUILD" ];
+
+  /**
+    Of the development shell.
+  */
+  development = settings // service.shell-env;
+}

@@ -1,0 +1,89 @@
+/**
+  What one machine runs of the service, without containers.
+
+  # Type
+  ```
+  { lib, service, lock, lockDigest, revision, system, scope, compiler, supervisor, frame, env, tree, checks,
+    application, static } -> Derivation
+  ```
+
+  # Arguments
+  - lib: the library of pure functions
+  - service: its settings
+  - lock: its lock
+  - lockDigest: digest of the lock file
+  - revision: the commit, or an empty string
+  - system: the platform that builds
+  - scope: that platform's derivations
+  - compiler: the interpreter that compiles bytecode, see `build/python.nix`
+  - supervisor: the programs that keep others running
+  - frame: the entry point and the frame of the Python environment
+  - env: the Python environment
+  - tree: the image's Debian root
+  - checks: see `checks.nix`; its root has the servers
+  - application: the service's own files
+  - static: its collected static files, or null
+*/
+{
+  lib,
+  service,
+  lock,
+  lockDigest,
+  revision,
+  system,
+  scope,
+  compiler,
+  supervisor,
+  frame,
+  env,
+  tree,
+  checks,
+  application,
+  static,
+}:
+let
+  servers = {
+    nginx = "nginx";
+    postgresql = if lock.debian.suite == "bookworm" then "postgresql-15" else "postgresql-17";
+    redis = "redis-server";
+  };
+  versionOf =
+    name:
+    let
+      found = builtins.filter (deb: deb.name == name) (lib.lock.debs lock system [ "check" ]);
+    in
+    if found == [ ] then
+      throw "estiba.lock has no ${name}, which a release for one machine needs; run: invoke lock --upgrade-debian"
+    else
+      (builtins.head found).version;
+in
+scope.host.release {
+  inherit
+    application
+    compiler
+    env
+    frame
+    revision
+    service
+    static
+    supervisor
+    tree
+    ;
+  lock = lockDigest;
+  config = import ./image-config.nix service;
+  servers = checks.tree;
+  versions = builtins.mapAttrs (_: versionOf) servers;
+  digests = builtins.mapAttrs (_: lib.lock.programDigest lock system checks.groups) servers;
+  processes = [
+    "web"
+  ]
+  ++ (
+    if builtins.any ({ name, ... }: name == "django-rq") (lib.lock.distributions lock system [ "runtime" ]) then
+      [
+        "worker"
+        "scheduler"
+      ]
+    else
+      [ ]
+  );
+}

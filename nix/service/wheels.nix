@@ -1,0 +1,95 @@
+/**
+  The service's distributions, unpacked; each is worked out once, however many layers and environments have it.
+
+  # Type
+  ```
+  { lib, lock, system, scope, compiler, frame, environment, tree } -> { wheelFor :: String -> Record -> Derivation, all :: [Derivation], env, devEnv :: Derivation }
+  ```
+
+  # Arguments
+  - lib: the library of pure functions
+  - lock: the service's lock
+  - system: the platform that builds
+  - scope: that platform's derivations
+  - compiler: the interpreter that compiles bytecode, see `build/python.nix`
+  - frame: the entry point and the frame of the Python environment
+  - environment: of programs that run in a root
+  - tree: the image's Debian root
+*/
+{
+  lib,
+  lock,
+  system,
+  scope,
+  compiler,
+  frame,
+  environment,
+  tree,
+}:
+let
+  inherit (lib.lock) debs distributions;
+  inherit (scope) debian python;
+
+  # A wheel's file says for which platforms it is.
+  keyOf = platform: record: if record.kind == "sdist" then "${platform} ${record.file}" else record.file;
+
+  each = builtins.listToAttrs (
+    builtins.concatMap (
+      platform:
+      map (record: {
+        name = keyOf platform record;
+        value = python.wheel compiler (
+          { inherit record; }
+          // (if record.kind == "sdist" then { file = fromSdist platform record; } else { })
+        );
+      }) (lock.distributions ++ lock.build_distributions)
+    ) lock.platforms
+  );
+
+  fromSdist =
+    platform: record:
+    python.fromSdist {
+      inherit record;
+      tree = toolchain;
+      runtime = tree;
+      frame = python.env "build-env-${record.name}" (
+        map (wheelFor system) (lib.lock.buildRequirements lock system record) ++ [ frame ]
+      );
+      foreign = if platform == system then "" else platform;
+      environment = environment // {
+        SOURCE_DATE_EPOCH = "315532800";
+        CFLAGS = "-g0 -O2";
+        ZERO_AR_DATE = "1";
+      };
+    };
+
+  toolchain = debian.tree {
+    name = "toolchain";
+    debs = debs lock system [ "build" ];
+  };
+
+  wheelFor = platform: record: each.${keyOf platform record};
+  unpacked = groups: map (wheelFor system) (distributions lock system groups);
+  all = unpacked [
+    "dev"
+    "runtime"
+  ];
+in
+{
+  inherit wheelFor;
+
+  /**
+    The distributions of the service and of its development, for the platform that builds.
+  */
+  inherit all;
+
+  /**
+    The Python environment of the image.
+  */
+  env = python.env "env" (unpacked [ "runtime" ] ++ [ frame ]);
+
+  /**
+    The same with what tests need.
+  */
+  devEnv = python.env "dev-env" (all ++ [ frame ]);
+}
