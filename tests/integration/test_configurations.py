@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).parents[1] / "fixtures" / "services" / "classes"
 START = """
 import os, subprocess, sys
-env = {**os.environ, "DATABASE_URL": "postgresql://app@127.0.0.1:PORT/app", "DB_WAIT_TIMEOUT": "1", "SECRET_KEY": "a"}
+env = {**os.environ, "DATABASE_URL": "postgresql://app@127.0.0.1:PORT/app", "DB_WAIT_TIMEOUT": "5", "SECRET_KEY": "a"}
 argv = [sys.executable, "/opt/estiba/entrypoint.py", "web"]
 print(subprocess.run(argv, cwd="/app", env=env, capture_output=True, text=True).stderr)
 """
@@ -48,7 +48,7 @@ def test_image_knows_its_class_and_waits_for_its_database(service: Path, tmp_pat
 
     assert root.environment["DJANGO_CONFIGURATION"] == "Production"
     assert (root.top / "app/staticfiles/staticfiles.json").is_file()
-    assert "no database after 1 seconds (DB_WAIT_TIMEOUT): default:" in root.python(START.replace("PORT", nobody))
+    assert "no database after 5 seconds (DB_WAIT_TIMEOUT): default:" in root.python(START.replace("PORT", nobody))
 
 
 def test_checks_run_with_the_class_of_the_image(service: Path) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HOLD = f"SELECT pg_advisory_lock({int.from_bytes(b'estibamg', 'big')}); SELECT pg_sleep(60)"
+HELD = "SELECT 1 / count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+"""Fails until somebody has the lock."""
 END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%sleep(60)' AND pid != pg_backend_pid()"
 LATER = (
     "import datetime, django_rq; from harbour.jobs import count_entries; "
@@ -30,7 +32,7 @@ def stage(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         yield ready
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 20) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 120) -> None:
     """Wait until something holds, and fail when it does not."""
     deadline = time.monotonic() + seconds
     while not what():
@@ -64,7 +66,7 @@ def test_web_waits_for_a_late_database_and_becomes_gunicorn(stage: Stage) -> Non
             assert command_line(web)[1:3] == ["-m", "gunicorn"]
             web.send_signal(signal.SIGTERM)
 
-            assert web.wait(20) == 0
+            assert web.wait(60) == 0
     said = log.read_text()
     assert "Using worker: gthread" in said
     assert "rror" not in said.partition("Starting gunicorn")[2]
@@ -73,10 +75,10 @@ def test_web_waits_for_a_late_database_and_becomes_gunicorn(stage: Stage) -> Non
 
 def test_there_is_a_limit_to_waiting(stage: Stage) -> None:
     """Without a database the process ends with a message, which shows where it looked and no secret."""
-    code, said = stage.run("worker", DB_WAIT_TIMEOUT="2")
+    code, said = stage.run("worker", DB_WAIT_TIMEOUT="5")
 
     assert code == 69
-    assert "no database after 2 seconds (DB_WAIT_TIMEOUT): default:" in said
+    assert "no database after 5 seconds (DB_WAIT_TIMEOUT): default:" in said
     assert str(stage.database_port) in said
     assert PASSWORD not in said
 
@@ -87,7 +89,7 @@ def test_waiting_ends_with_sigterm(stage: Stage) -> None:
         wait_for(lambda: "waiting for the database" in log.read_text())
         web.send_signal(signal.SIGTERM)
 
-        assert web.wait(5) == 128 + signal.SIGTERM
+        assert web.wait(60) == 128 + signal.SIGTERM
 
 
 def test_unusable_settings_end_at_once(stage: Stage) -> None:
@@ -104,7 +106,7 @@ def test_one_migrates_while_the_others_wait(stage: Stage) -> None:
     psql = [str(stage.programs / "psql"), "-h", "127.0.0.1", "-p", str(stage.database_port), "-U", "app"]
     with stage.database():
         holder = stage.servers.popen([*psql, "-c", HOLD])
-        time.sleep(0.5)
+        wait_for(lambda: stage.servers.run([*psql, "-c", HELD]) == 0)
 
         code, said = stage.run("migrate", MIGRATE_LOCK_TIMEOUT="1")
         assert code == 75
@@ -114,9 +116,9 @@ def test_one_migrates_while_the_others_wait(stage: Stage) -> None:
             wait_for(lambda: "another process migrates; waiting for it" in log.read_text())
             assert "Applying" not in log.read_text()
             assert stage.servers.run([*psql, "-c", END]) == 0
-            assert holder.wait(10) != 0
+            assert holder.wait(60) != 0
 
-            assert migrate.wait(30) == 0
+            assert migrate.wait(60) == 0
         assert "Applying harbour.0001_initial" in log.read_text()
         assert "Warning" not in log.read_text()
 
@@ -129,7 +131,7 @@ def test_many_may_migrate_at_once(stage: Stage) -> None:
         stage.running("migrate") as two,
         stage.running("migrate") as three,
     ):
-        assert [child.wait(60) for child, _ in (one, two, three)] == [0, 0, 0]
+        assert [child.wait(120) for child, _ in (one, two, three)] == [0, 0, 0]
         said = [log.read_text() for _, log in (one, two, three)]
 
     assert sum("Applying harbour.0001_initial" in text for text in said) == 1
@@ -151,12 +153,12 @@ def test_worker_and_scheduler(stage: Stage) -> None:
         assert stage.run("migrate")[0] == 0
         with stage.running("worker", RQ_QUEUES="default") as (worker, _), stage.running("scheduler") as (scheduler, _):
             assert stage.run("manage", "shell", "-c", LATER)[0] == 0
-            wait_for(lambda: "counted 0" in stage.run("manage", "shell", "-c", COUNTED)[1], 40)
+            wait_for(lambda: "counted 0" in stage.run("manage", "shell", "-c", COUNTED)[1])
             for child in (worker, scheduler):
                 assert "rqworker" in command_line(child)
                 child.send_signal(signal.SIGTERM)
 
-            assert [worker.wait(20), scheduler.wait(20)] == [0, 0]
+            assert [worker.wait(60), scheduler.wait(60)] == [0, 0]
 
 
 def test_manage_needs_no_database(stage: Stage) -> None:

@@ -81,8 +81,8 @@ def test_change_and_rollback_lose_no_request(site: Site) -> None:
     assert (deployed["result"], back["result"]) == ("deployed", "rolled back")
     assert back["digest"] != deployed["digest"]
     # Generous, for machines that do other things too; docs/host.md has what an idle one takes.
-    assert took < 30
-    assert took_back < 15
+    assert took < 60
+    assert took_back < 30
     site.write(MARK)
 
 

@@ -121,7 +121,7 @@ def test_migration_that_fills_the_disk_changes_nothing(running: Site, small: Dis
     assert "nothing was switched" in said
     assert running.status()["release"] == before
     small.resize(2 * SIZE)
-    for _ in until(30):
+    for _ in until(120):
         if running.status()["ready"]:
             break
     words = running.run("logs", "--process", "postgresql", "--tail", "999")["lines"]

@@ -210,4 +210,4 @@ def test_jobs_and_data_outlast_the_change(other: Site) -> None:
     assert names(other.run("rollback")) == NAMES
 
     assert "long ended" in other.text()
-    assert any("next ended" in other.text() for _ in until(20))
+    assert any("next ended" in other.text() for _ in until(120))

@@ -71,7 +71,7 @@ def inspect(bench: Bench, choice: Choice) -> Sdist:
 
     def find() -> str:
         try:
-            found = _ask(bench, choice, functools.partial(backend.ask, bench.interpreter, runner=bench.runner))
+            found = _ask(bench, choice, functools.partial(_ask_here, bench))
         except CommandError:
             found = _ask(bench, choice, functools.partial(bench.ask, choice))
         return json.dumps(asdict(found), sort_keys=True)
@@ -96,6 +96,10 @@ def resolve_build(bench: Bench, choice: Choice, requires: Sequence[str]) -> list
     if not requires:
         return []
     return compile_pins(bench, pip.host_platform(), wanted={f"build-requirements-of-{choice.name}.txt": requires})
+
+
+def _ask_here(bench: Bench, question: Question) -> Mapping[str, Any]:
+    return backend.ask(bench.interpreter, question, config=bench.config, runner=bench.runner)
 
 
 def _ask(bench: Bench, choice: Choice, ask: Callable[[Question], Mapping[str, Any]]) -> Sdist:
