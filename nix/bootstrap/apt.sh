@@ -10,8 +10,9 @@ installed='adduser binutils bzip2 coreutils curl debconf dirmngr dpkg gnupg gpg 
 quietly() {
   purpose=$1
   shift
-  "$@" >"$scratch/log" 2>&1 || {
-    reason=$(grep -E '^(E:|Err:|ERROR:|WARNING:|error:)' "$scratch/log" | sort -u | head -n 3) || reason=$(tail -n 5 "$scratch/log")
+  "$@" >"${log:-$scratch/log}" 2>&1 || {
+    reason=$(grep -E '^(E:|Err:|ERROR:|WARNING:|error:)' "${log:-$scratch/log}" | sort -u | head -n 3) ||
+      reason=$(tail -n 5 "${log:-$scratch/log}")
     die "$purpose failed:
 $reason"
   }

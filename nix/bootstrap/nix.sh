@@ -2,6 +2,18 @@
 # A private Nix, sourced by nixw: Debian 13's, unpacked beside its own C library, so that it runs on any machine.
 : "${cache:?}" "${private_nix:?}" "${scratch:?}" "${triplet:?}"
 
+# Bring Nix, and at the same time fetch the tools where all of them are missing and no binary cache may have them.
+bring_nix_and_tools() {
+  find_mirror
+  ahead=
+  if is_new && ! has_cache; then
+    (fetch_ahead) &
+    ahead=$!
+  fi
+  bring_nix
+  [ -z "$ahead" ] || wait "$ahead" || exit 1
+}
+
 bring_nix() {
   say 'fetching Nix from Debian 13 (once)'
   open_apt trixie

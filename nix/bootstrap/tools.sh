@@ -1,19 +1,52 @@
 # shellcheck shell=sh
 # The seed and this repository's locked tools, sourced by nixw: brought into the store by apt and pip.
-: "${root:?}" "${cache:?}" "${scratch:?}" "${tools:?}" "${system:?}" "${triplet:?}"
+: "${root:?}" "${cache:?}" "${scratch:?}" "${shell:?}" "${system:?}" "${triplet:?}"
 
-# Print the records of a section of a lock file that are for this machine: name, version, SHA-256 and file. Packages
-# that only the checks or the building of a service would need are left out.
+# Print the records of a section of a lock file that one part of the programs needs on this machine: name, version,
+# SHA-256 and file. The parts are those of nix/seed/programs.json, one a line there.
 records() {
-  awk -v section="\"$1\":" -v platform="\"$system\"" '
+  awk -v section="\"$1\":" -v part="$2" -v platform="\"$system\"" '
     function field(key) {
       if (!match($0, "\"" key "\":\"[^\"]*\"")) return "-"
       return substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 5)
     }
+    # The words of a list in JSON, with blanks between them.
+    function list(key,   text) {
+      if (!match($0, "\"" key "\": ?\\[[^]]*\\]")) return ""
+      text = substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3)
+      gsub(/[][", ]+/, " ", text)
+      return text
+    }
+    # The rule of closure.of in nix/lib/closure.nix.
+    function reach(names,   each, count, at) {
+      count = split(names, each, " ")
+      for (at = 1; at <= count; at++) {
+        if (each[at] in reached || each[at] in unneeded || !(each[at] in found)) continue
+        reached[each[at]]
+        print found[each[at]]
+        reach(depends[each[at]])
+      }
+    }
+    FILENAME ~ /programs\.json$/ {
+      key = substr($1, 2, length($1) - 3)
+      if (key == "unneeded") {
+        split(list(key), given, " ")
+        for (at in given) unneeded[given[at]]
+      } else if (key == part || part == "default" || part == "build" && key != "default") roots = roots " " list(key)
+      next
+    }
     /^"/ { inside = ($1 == section) }
-    /"groups":\[/ && !/"(base|service|runtime|dev)"/ { next }
-    inside && /^\{/ && index($0, platform) { print field("name"), field("version"), field("sha256"), field("file") }
-  ' "$root/estiba.lock" "$root/nix/seed/seed.json"
+    !inside || !/^\{/ || !index($0, platform) { next }
+    { record = field("name") " " field("version") " " field("sha256") " " field("file") }
+    section == "\"debs\":" && /"depends":/ {
+      found[field("name")] = record
+      depends[field("name")] = list("depends")
+      next
+    }
+    section == "\"distributions\":" && part != "default" && !/"runtime"/ && field("name") != "installer" { next }
+    { print record }
+    END { reach(roots) }
+  ' "$root/nix/seed/programs.json" "$root/estiba.lock" "$root/nix/seed/seed.json"
 }
 
 # From records on standard input print those whose file is not in the store; note the path of each.
@@ -30,14 +63,31 @@ missing() {
 # The rule of src/estiba/storepath.py.
 store_name() { printf %s "$1" | sed 's/[^0-9A-Za-z+._?=-]/_/g'; }
 
+# Take the tools as they were built somewhere else, where the machine or the user names a binary cache that has them. One
+# that is slow or away is given up soon: apt and pip can do without.
+substitute() {
+  has_cache || return 1
+  say 'asking the binary cache for the locked tools (once)'
+  built=$(nix build "$root#packages.$system.tools-$shell" --no-link --print-out-paths --max-jobs 0 --option fallback false \
+    --option connect-timeout 5 --option stalled-download-timeout 10 --option download-attempts 1 2>"$scratch/log") || {
+    say 'the binary cache does not have them'
+    return 1
+  }
+  { echo "$built" && nix-store --query --references "$built"; } >"$scratch/paths"
+}
+
 bring_tools() {
+  if substitute; then
+    write_tools
+    return
+  fi
   : >"$scratch/paths"
   downloads=$cache/downloads-nixw
   mkdir -p "$downloads"
-  records debs >"$scratch/debs"
+  records debs "$shell" >"$scratch/debs"
   missing <"$scratch/debs" >"$scratch/missing-debs"
-  records distributions | missing >"$scratch/missing-wheels"
-  seed=$(nix-store --print-fixed-path --recursive sha256 "$(records folders | cut -d ' ' -f 3)" estiba-seed)
+  records distributions "$shell" | missing >"$scratch/missing-wheels"
+  seed=$(nix-store --print-fixed-path --recursive sha256 "$(records folders "$shell" | cut -d ' ' -f 3)" estiba-seed)
   echo "$seed" >>"$scratch/paths"
   if ! nix-store --check-validity "$seed" 2>/dev/null; then
     cat "$scratch/missing-debs" >"$scratch/more"
@@ -46,56 +96,102 @@ bring_tools() {
   fi
   # Without pip, the locked Python runs one before it can be built in the store.
   if [ -s "$scratch/missing-wheels" ] && ! has_pip; then
-    cp "$scratch/debs" "$scratch/missing-debs"
+    records debs pip >>"$scratch/missing-debs"
+    sort -u "$scratch/missing-debs" >"$scratch/more"
+    mv "$scratch/more" "$scratch/missing-debs"
   fi
 
-  [ ! -s "$scratch/missing-debs" ] || fetch_debs
-  [ ! -s "$scratch/missing-wheels" ] || fetch_wheels
+  fetch
   nix-store --check-validity "$seed" 2>/dev/null || add_seed
   add_files
   write_tools
 }
 
+# Fetch what a new store will lack, while something else brings Nix, which alone could tell what the store has.
+fetch_ahead() {
+  downloads=$cache/downloads-nixw
+  scratch=$scratch/ahead
+  mkdir -p "$downloads" "$scratch"
+  records debs "$shell" >"$scratch/debs"
+  cp "$scratch/debs" "$scratch/missing-debs"
+  records distributions "$shell" >"$scratch/missing-wheels"
+  fetch
+}
+
+# Fetch what is missing; where the machine has a pip, apt and pip do so at the same time.
+fetch() {
+  pending "$scratch/missing-debs" >"$scratch/wanted-debs"
+  pending "$scratch/missing-wheels" >"$scratch/wanted-wheels"
+  if [ -s "$scratch/wanted-wheels" ] && has_pip; then
+    (fetch_wheels) &
+    wheels=$!
+    fetch_debs
+    wait "$wheels" || exit 1
+  else
+    fetch_debs
+    fetch_wheels
+  fi
+}
+
 fetch_debs() {
-  pending "$scratch/missing-debs" >"$scratch/wanted"
-  [ -s "$scratch/wanted" ] || return 0
-  say "fetching $(wc -l <"$scratch/wanted") packages of the locked tools from Debian 12 (once)"
+  [ -s "$scratch/wanted-debs" ] || return 0
+  say "fetching $(wc -l <"$scratch/wanted-debs") packages of the locked tools from Debian 12 (once)"
   open_apt bookworm
-  wanted=$(sed 's/^\([^ ]*\) \([^ ]*\) .*/\1=\2/' "$scratch/wanted")
+  wanted=$(sed 's/^\([^ ]*\) \([^ ]*\) .*/\1=\2/' "$scratch/wanted-debs")
   # shellcheck disable=SC2086 # one word a package
   (cd "$downloads" && quietly 'fetching locked packages' own_apt download $wanted)
-  verify "$scratch/wanted"
+  verify "$scratch/wanted-debs"
   close_apt
 }
 
+# Most of pip's time goes into asking for one distribution after the other, so three of them ask.
 fetch_wheels() {
-  pending "$scratch/missing-wheels" >"$scratch/wanted"
-  [ -s "$scratch/wanted" ] || return 0
-  say "fetching $(wc -l <"$scratch/wanted") Python distributions of the locked tools (once)"
-  sed 's/^\([^ ]*\) \([^ ]*\) \([^ ]*\) .*/\1==\2 --hash=sha256:\3/' "$scratch/wanted" >"$scratch/requirements"
-  platforms=$(sed -n 's/.*-\([^-]*\)\.whl$/\1/p' "$scratch/wanted" | tr . '\n' | grep -v '^any$' | sort -u |
+  [ -s "$scratch/wanted-wheels" ] || return 0
+  say "fetching $(wc -l <"$scratch/wanted-wheels") Python distributions of the locked tools (once)"
+  platforms=$(sed -n 's/.*-\([^-]*\)\.whl$/\1/p' "$scratch/wanted-wheels" | tr . '\n' | grep -v '^any$' | sort -u |
     sed 's/^/--platform /')
+  bring_pip
   trust
-  # shellcheck disable=SC2086 # two words a platform
-  quietly 'fetching Python distributions' pip download --quiet --no-input --disable-pip-version-check --no-deps \
-    --require-hashes --only-binary :all: --implementation cp --python-version 3.11 $platforms --platform any \
-    --dest "$downloads" --requirement "$scratch/requirements"
-  verify "$scratch/wanted"
+  running=
+  for share in 0 1 2; do
+    awk -v share="$share" 'NR % 3 == share { print $1 "==" $2 " --hash=sha256:" $3 }' "$scratch/wanted-wheels" \
+      >"$scratch/requirements-$share"
+    [ -s "$scratch/requirements-$share" ] || continue
+    (
+      # shellcheck disable=SC2034 # quietly writes there
+      log=$scratch/log-pip-$share
+      # shellcheck disable=SC2086 # two words a platform
+      quietly 'fetching Python distributions' pip download --quiet --no-input --disable-pip-version-check --no-deps \
+        --require-hashes --only-binary :all: --implementation cp --python-version 3.11 $platforms --platform any \
+        --dest "$downloads" --requirement "$scratch/requirements-$share"
+    ) &
+    running="$running $!"
+  done
+  for job in $running; do wait "$job" || failed=1; done
+  [ -z "${failed:-}" ] || exit 1
+  verify "$scratch/wanted-wheels"
 }
 
-# Run the machine's pip, or one of ours: Debian 12's, which runs from its unpacked packages.
+# Where the machine has no pip, unpack one of ours: Debian 12's, which runs from its unpacked packages.
+bring_pip() {
+  ! has_pip || return 0
+  records debs pip >"$scratch/pip-debs"
+  while read -r _ _ _ file; do dpkg-deb -x "$downloads/$file" "$scratch/python"; done <"$scratch/pip-debs"
+  libraries=$scratch/python/lib/$triplet:$scratch/python/usr/lib/$triplet
+  loader=$(echo "$scratch/python/lib/$triplet"/ld-linux-*)
+  # From an archive each start would compile it.
+  own_python -m zipfile -e "$scratch"/python/usr/share/python-wheels/pip-*.whl "$scratch/pip"
+}
+
+own_python() { "$loader" --library-path "$libraries" "$scratch/python/usr/bin/python3.11" "$@"; }
+
+# Run the machine's pip, or ours.
 pip() {
   if has_pip; then
     PIP_REQUIRE_VIRTUALENV=0 python3 -m pip "$@"
-    return
+  else
+    PYTHONPATH=$scratch/pip PIP_REQUIRE_VIRTUALENV=0 own_python -m pip "$@"
   fi
-  [ -e "$scratch/python" ] ||
-    while read -r _ _ _ file; do dpkg-deb -x "$downloads/$file" "$scratch/python"; done <"$scratch/debs"
-  libraries=$scratch/python/lib/$triplet:$scratch/python/usr/lib/$triplet
-  loader=$(echo "$scratch/python/lib/$triplet"/ld-linux-*)
-  PYTHONPATH=$(echo "$scratch"/python/usr/share/python-wheels/pip-*.whl) PIP_REQUIRE_VIRTUALENV=0 \
-    "$loader" --library-path "$libraries" \
-    "$scratch/python/usr/bin/python3.11" -m pip "$@"
 }
 
 has_pip() { python3 -m pip --version >/dev/null 2>&1; }
@@ -153,7 +249,7 @@ add_files() {
 
 # Keep everything from being collected, and note what it is; the note comes last, for it says that all is there.
 write_tools() {
-  mkdir -p "$tools"
+  mkdir -p "${tools:?}"
   registry=$(nix-store --add "$root/nix/seed")
   echo "$registry" >>"$scratch/paths"
   printf '{"version":2,"flakes":[{"exact":true,"from":{"id":"nixpkgs","type":"indirect"},"to":{"path":"%s","type":"path"}}]}\n' \
@@ -163,7 +259,7 @@ write_tools() {
   mv "$scratch/registry.json" "$cache/registry.json"
   sort -u "$scratch/paths" >"$tools/paths.new"
   xargs nix-store --realise --add-root "$tools/root" <"$tools/paths.new" >/dev/null
-  rm -rf "$downloads"
+  rm -rf "$cache/downloads-nixw"
   mv "$tools/paths.new" "$tools/paths"
   # What other versions needed may be collected once it is old; theirs is checked and brought again too.
   find "$cache" -maxdepth 1 -name 'tools-*' ! -path "$tools" -mtime +30 -exec rm -rf {} +

@@ -137,6 +137,8 @@ def machine(bare: Machine) -> Machine:
     assert [(out, code) for (out, _), code in ended] == [(ended[0][0][0], 0)] * 2, ended
     assert re.fullmatch(r"nix \(Nix\) 2\.\d+\.\d+\n", ended[0][0][0])
     assert any("waiting for another nixw to finish" in err for (_, err), _ in ended)
+    whole = bare.run("develop", "--command", "true")
+    assert whole.returncode == 0, whole.stderr
     return bare
 
 
@@ -242,9 +244,59 @@ def test_programs_of_the_shell(machine: Machine, program: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_shell_that_builds_needs_no_tests(machine: Machine) -> None:
+    """What locks, fetches, builds and publishes has its own shell, which brings nothing that tests or formats."""
+    noted = [path.read_text() for path in machine.home.glob(".cache/estiba/tools-*/paths")]
+    small, whole = sorted((set(text.split()) for text in noted), key=len)
+    assert small < whole
+    assert not [path for path in small if re.search("-(mypy|pytest|ruff|skopeo|diffoscope|aws_cdk)", path)]
+
+    script = "git --version && invoke --list && pip-compile --version && ! command -v pytest skopeo helm diffoscope"
+    done = machine.run("develop", ".#build", "--command", "sh", "-c", script)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_tools_from_a_binary_cache(machine: Machine) -> None:
+    """Where the user names a binary cache that has the tools, neither apt nor pip is asked for anything."""
+    where = f"file://{machine.home}/binary-cache"
+    pushed = machine.run("copy", "--to", f"{where}?compression=zstd", "path:.#tools-build")
+    assert pushed.returncode == 0, pushed.stderr
+    (private,) = machine.home.glob(".cache/estiba/nix-*")
+    elsewhere: dict[str, Any] = {
+        "PATH": f"{private / 'bin'}:{machine.programs}",
+        "NIX_CONF_DIR": str(private / "etc"),
+        "NIX_CONFIG": f"extra-substituters = {where}?trusted=true",
+        "XDG_DATA_HOME": str(machine.home / "another"),
+        "ESTIBA_CACHE_DIR": str(machine.home / "fourth-cache"),
+    }
+
+    done = machine.run("develop", "path:.#build", "--command", "invoke", "--version", **elsewhere)
+
+    assert done.returncode == 0, done.stderr
+    assert "asking the binary cache" in done.stderr
+    assert "fetching" not in done.stderr
+    built = re.findall(r"building '/nix/store/\w+-(\S+)\.drv'", done.stderr)
+    assert [name for name in built if not name.startswith("estiba-shell")] == []
+
+
+def test_absent_binary_cache(machine: Machine) -> None:
+    """A binary cache that is away or empty is passed over, and the tools come from apt and pip."""
+    (private,) = machine.home.glob(".cache/estiba/nix-*")
+    done = machine.run(
+        "--version",
+        PATH=f"{private / 'bin'}:{machine.programs}",
+        NIX_CONF_DIR=str(private / "etc"),
+        NIX_CONFIG="extra-substituters = http://127.0.0.1:9",
+        ESTIBA_CACHE_DIR=str(machine.home / "fifth-cache"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the binary cache does not have them" in done.stderr
+
+
 def test_brings_back_what_was_collected(machine: Machine) -> None:
     """A locked package that is gone from the store is brought again, and that one alone."""
-    (noted,) = machine.home.glob(".cache/estiba/tools-*/paths")
+    noted = next(machine.home.glob(".cache/estiba/tools-*/paths"))
     (path,) = [line for line in noted.read_text().splitlines() if "-zlib1g_" in line]
     deleted = machine.run("store", "delete", "--ignore-liveness", path)
     assert deleted.returncode == 0, deleted.stderr
