@@ -288,10 +288,12 @@ def test_absent_binary_cache(machine: Machine) -> None:
         PATH=f"{private / 'bin'}:{machine.programs}",
         NIX_CONF_DIR=str(private / "etc"),
         NIX_CONFIG="extra-substituters = http://127.0.0.1:9",
+        XDG_DATA_HOME=str(machine.home / "a-third"),
         ESTIBA_CACHE_DIR=str(machine.home / "fifth-cache"),
     )
     assert done.returncode == 0, done.stderr
     assert "the binary cache does not have them" in done.stderr
+    assert "fetching" in done.stderr
 
 
 def test_brings_back_what_was_collected(machine: Machine) -> None:

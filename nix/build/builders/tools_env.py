@@ -6,13 +6,17 @@ would never be read, and Python writes what it reads to a folder that its user n
 
 import sys
 from pathlib import Path
+from typing import Final
 
 import attrs
 import relocated
 import store_env
 
-_SITE = "import sys; sys.dont_write_bytecode = sys.pycache_prefix is None\n"
+_SITE: Final = "import sys; sys.dont_write_bytecode = sys.pycache_prefix is None\n"
 """Root may write into the store, and Python is not to; the development shell names another folder for bytecode."""
+
+_FIRST: Final = "00-estiba.pth"
+"""Python reads these files in the order of their names, and those of some wheels import modules."""
 
 
 def main() -> None:
@@ -35,7 +39,7 @@ def main() -> None:
     unpacked.rmdir()
     unpacked.parent.rmdir()
 
-    (out / "lib" / python.name / "site-packages" / "estiba.pth").write_text(_SITE)
+    (out / "lib" / python.name / "site-packages" / _FIRST).write_text(_SITE)
     (out / "pyvenv.cfg").write_text(f"home = {python.parent}\ninclude-system-site-packages = false\n")
     for script in sorted((out / "bin").iterdir()):
         if not store_env.add_script(script, script) and relocated.has_interpreter(script):
