@@ -17,6 +17,7 @@ bring_nix_and_tools() {
 bring_nix() {
   say 'fetching Nix from Debian 13 (once)'
   open_apt trixie
+  read_lists
   quietly 'fetching Nix' own_apt --download-only -y install nix-bin patchelf
   for deb in "${apt:?}"/cache/archives/*.deb; do dpkg-deb -x "$deb" "$scratch/root"; done
 

@@ -3,7 +3,7 @@
 : "${root:?}" "${cache:?}" "${scratch:?}" "${shell:?}" "${system:?}" "${triplet:?}"
 
 # Print the records of a section of a lock file that one part of the programs needs on this machine: name, version,
-# SHA-256 and file. The parts are those of nix/seed/programs.json, one a line there.
+# SHA-256, file and source package. The parts are those of nix/seed/programs.json, one a line there.
 records() {
   awk -v section="\"$1\":" -v part="$2" -v platform="\"$system\"" '
     function field(key) {
@@ -37,7 +37,7 @@ records() {
     }
     /^"/ { inside = ($1 == section) }
     !inside || !/^\{/ || !index($0, platform) { next }
-    { record = field("name") " " field("version") " " field("sha256") " " field("file") }
+    { record = field("name") " " field("version") " " field("sha256") " " field("file") " " field("source") }
     section == "\"debs\":" && /"depends":/ {
       found[field("name")] = record
       depends[field("name")] = list("depends")
@@ -51,9 +51,9 @@ records() {
 
 # From records on standard input print those whose file is not in the store; note the path of each.
 missing() {
-  while read -r name version sha256 file; do
+  while read -r name version sha256 file source; do
     path=$(nix-store --print-fixed-path sha256 "$sha256" "$(store_name "$file")")
-    echo "$path $name $version $sha256 $file"
+    echo "$path $name $version $sha256 $file $source"
   done >"$scratch/records"
   cut -d ' ' -f 1 "$scratch/records" | tee -a "$scratch/paths" |
     xargs nix-store --check-validity --print-invalid >"$scratch/invalid" || true
@@ -94,8 +94,8 @@ bring_tools() {
     grep -E '^(bash|busybox)-static ' "$scratch/debs" >>"$scratch/more"
     sort -u "$scratch/more" >"$scratch/missing-debs"
   fi
-  # Without pip, the locked Python runs one before it can be built in the store.
-  if [ -s "$scratch/missing-wheels" ] && ! has_pip; then
+  # The locked Python runs pip before it can be built in the store.
+  if [ -s "$scratch/missing-wheels" ]; then
     records debs pip >>"$scratch/missing-debs"
     sort -u "$scratch/missing-debs" >"$scratch/more"
     mv "$scratch/more" "$scratch/missing-debs"
@@ -118,88 +118,73 @@ fetch_ahead() {
   fetch
 }
 
-# Fetch what is missing; where the machine has a pip, apt and pip do so at the same time.
+# Fetch what is missing. pip comes from a package too, so packages are first.
 fetch() {
   pending "$scratch/missing-debs" >"$scratch/wanted-debs"
   pending "$scratch/missing-wheels" >"$scratch/wanted-wheels"
-  if [ -s "$scratch/wanted-wheels" ] && has_pip; then
-    (fetch_wheels) &
-    wheels=$!
-    fetch_debs
-    wait "$wheels" || exit 1
-  else
-    fetch_debs
-    fetch_wheels
-  fi
+  fetch_debs
+  fetch_wheels
 }
 
 fetch_debs() {
   [ -s "$scratch/wanted-debs" ] || return 0
   say "fetching $(wc -l <"$scratch/wanted-debs") packages of the locked tools from Debian 12 (once)"
   open_apt bookworm
-  wanted=$(sed 's/^\([^ ]*\) \([^ ]*\) .*/\1=\2/' "$scratch/wanted-debs")
-  # shellcheck disable=SC2086 # one word a package
-  (cd "$downloads" && quietly 'fetching locked packages' own_apt download $wanted)
+  (cd "$downloads" && fetch_from_pool <"$scratch/wanted-debs")
+  pending "$scratch/wanted-debs" >"$scratch/gone-debs"
+  if [ -s "$scratch/gone-debs" ]; then
+    read_lists
+    wanted=$(sed 's/^\([^ ]*\) \([^ ]*\) .*/\1=\2/' "$scratch/gone-debs")
+    # shellcheck disable=SC2086 # one word a package
+    (cd "$downloads" && quietly 'fetching locked packages' own_apt download $wanted)
+  fi
   verify "$scratch/wanted-debs"
   close_apt
 }
 
-# Most of pip's time goes into asking for one distribution after the other, so three of them ask.
+# Every file is named by the lock, so pip has nothing to resolve: its own classes find and fetch them, as in invoke fetch.
 fetch_wheels() {
   [ -s "$scratch/wanted-wheels" ] || return 0
   say "fetching $(wc -l <"$scratch/wanted-wheels") Python distributions of the locked tools (once)"
-  platforms=$(sed -n 's/.*-\([^-]*\)\.whl$/\1/p' "$scratch/wanted-wheels" | tr . '\n' | grep -v '^any$' | sort -u |
-    sed 's/^/--platform /')
   bring_pip
   trust
-  running=
-  for share in 0 1 2; do
-    awk -v share="$share" 'NR % 3 == share { print $1 "==" $2 " --hash=sha256:" $3 }' "$scratch/wanted-wheels" \
-      >"$scratch/requirements-$share"
-    [ -s "$scratch/requirements-$share" ] || continue
-    (
-      # shellcheck disable=SC2034 # quietly writes there
-      log=$scratch/log-pip-$share
-      # shellcheck disable=SC2086 # two words a platform
-      quietly 'fetching Python distributions' pip download --quiet --no-input --disable-pip-version-check --no-deps \
-        --require-hashes --only-binary :all: --implementation cp --python-version 3.11 $platforms --platform any \
-        --dest "$downloads" --requirement "$scratch/requirements-$share"
-    ) &
-    running="$running $!"
-  done
-  for job in $running; do wait "$job" || failed=1; done
-  [ -z "${failed:-}" ] || exit 1
+  mkdir -p "$downloads/wheels"
+  awk -v cache="$downloads/wheels" '
+    BEGIN { printf "{\"action\":\"fetch\",\"cache\":\"%s\",\"files\":[", cache }
+    { printf "%s{\"name\":\"%s\",\"file\":\"%s\",\"sha256\":\"%s\"}", separator, $1, $4, $3; separator = "," }
+    END { print "]}" }
+  ' "$scratch/wanted-wheels" >"$scratch/request"
+  drive_pip <"$scratch/request" >"$scratch/answers" 2>"$scratch/log" ||
+    die "fetching Python distributions failed:
+$(tail -n 5 "$scratch/log")"
+  failed=$(grep -o '"file": "[^"]*", "sha256": "[^"]*", "error": "[^"]*"' "$scratch/answers" |
+    sed 's/"file": "\([^"]*\)".*"error": "\(.*\)"/\1: \2/') || true
+  [ -z "$failed" ] || die "fetching Python distributions failed:
+$failed"
+  while read -r _ _ sha256 file _; do mv "$downloads/wheels/$sha256" "$downloads/$file"; done <"$scratch/wanted-wheels"
   verify "$scratch/wanted-wheels"
 }
 
-# Where the machine has no pip, unpack one of ours: Debian 12's, which runs from its unpacked packages.
+# Unpack a pip of our own, Debian 12's, which runs from its unpacked packages.
 bring_pip() {
-  ! has_pip || return 0
   records debs pip >"$scratch/pip-debs"
-  while read -r _ _ _ file; do dpkg-deb -x "$downloads/$file" "$scratch/python"; done <"$scratch/pip-debs"
+  while read -r _ _ _ file _; do dpkg-deb -x "$downloads/$file" "$scratch/python"; done <"$scratch/pip-debs"
   libraries=$scratch/python/lib/$triplet:$scratch/python/usr/lib/$triplet
   loader=$(echo "$scratch/python/lib/$triplet"/ld-linux-*)
   # From an archive each start would compile it.
   own_python -m zipfile -e "$scratch"/python/usr/share/python-wheels/pip-*.whl "$scratch/pip"
 }
 
-own_python() { "$loader" --library-path "$libraries" "$scratch/python/usr/bin/python3.11" "$@"; }
-
-# Run the machine's pip, or ours.
-pip() {
-  if has_pip; then
-    PIP_REQUIRE_VIRTUALENV=0 python3 -m pip "$@"
-  else
-    PYTHONPATH=$scratch/pip PIP_REQUIRE_VIRTUALENV=0 own_python -m pip "$@"
-  fi
+own_python() {
+  PYTHONPATH=$scratch/pip "$loader" --library-path "$libraries" "$scratch/python/usr/bin/python3.11" -sP "$@"
 }
 
-has_pip() { python3 -m pip --version >/dev/null 2>&1; }
+drive_pip() { PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 own_python "$root/src/estiba/lock/pip_driver.py"; }
 
 # A machine without certificates gets Debian's, where pip's configuration does not name others.
 trust() {
-  ! has_pip && [ ! -e /etc/ssl/certs/ca-certificates.crt ] || return 0
-  pip config get global.cert >"$scratch/log" 2>&1 || export PIP_CERT="${PIP_CERT:-${SSL_CERT_FILE:-$cache/ca-certificates.crt}}"
+  [ ! -e /etc/ssl/certs/ca-certificates.crt ] || return 0
+  own_python -m pip config get global.cert >"$scratch/log" 2>&1 || export PIP_CERT="${PIP_CERT:-${SSL_CERT_FILE:-$cache/ca-certificates.crt}}"
   cat "$scratch/python/usr/share/ca-certificates/mozilla/"*.crt >"$scratch/certificates"
   mv "$scratch/certificates" "$cache/ca-certificates.crt"
 }
@@ -209,14 +194,14 @@ has_hash() { [ -e "$downloads/$1" ] && echo "$2  $downloads/$1" | sha256sum -c -
 
 # Print the records whose file an earlier, interrupted run has not left among the downloads.
 pending() {
-  while read -r name version sha256 file; do
-    has_hash "$file" "$sha256" || echo "$name $version $sha256 $file"
+  while read -r name version sha256 file source; do
+    has_hash "$file" "$sha256" || echo "$name $version $sha256 $file $source"
   done <"$1"
 }
 
 # Check that each record's file was fetched and is the locked one.
 verify() {
-  while read -r name version sha256 file; do
+  while read -r name version sha256 file _; do
     [ -e "$downloads/$file" ] || die "$name $version was fetched, but not under its locked name $file"
     has_hash "$file" "$sha256" ||
       die "$file has not the locked SHA-256; remove it from $downloads and run again, or ask where it comes from"
@@ -226,7 +211,7 @@ verify() {
 add_seed() {
   made=$scratch/estiba-seed
   mkdir -p "$made/bin"
-  grep -E '^(bash|busybox)-static ' "$scratch/debs" | while read -r _ _ _ file; do
+  grep -E '^(bash|busybox)-static ' "$scratch/debs" | while read -r _ _ _ file _; do
     dpkg-deb -x "$downloads/$file" "$scratch/seed"
   done
   mv "$scratch/seed/bin/bash-static" "$made/bin/bash"
@@ -239,7 +224,7 @@ add_seed() {
 add_files() {
   sort -u "$scratch/missing-debs" "$scratch/missing-wheels" >"$scratch/added"
   set --
-  while read -r _ _ _ file; do
+  while read -r _ _ _ file _; do
     named=$scratch/$(store_name "$file")
     mv "$downloads/$file" "$named"
     set -- "$@" "$named"

@@ -118,9 +118,15 @@ def _fetch_debs(lock: Lock, wanted: Sequence[Deb], workshop: Workshop, advance: 
     if all(workshop.artifacts.has(deb.sha256) for deb in wanted):
         return
     root = apt.prepare(workshop.cache, lock.suite, lock.pockets, runner=workshop.runner)
+
+    def note(deb: Deb) -> None:
+        advance(deb.size)
+
     with apt.exclusive(root):
-        apt.update(root, runner=workshop.runner)
-        debs.download(root, wanted, workshop.artifacts, on_done=lambda deb: advance(deb.size), runner=workshop.runner)
+        debs.download_from_pools(root, wanted, workshop.artifacts, on_done=note, runner=workshop.runner)
+        if not all(workshop.artifacts.has(deb.sha256) for deb in wanted):
+            apt.update(root, runner=workshop.runner)
+            debs.download(root, wanted, workshop.artifacts, on_done=note, runner=workshop.runner)
 
 
 def _fetch_distributions(wanted: Sequence[Distribution], workshop: Workshop, advance: Callable[[int], None]) -> None:
