@@ -17,9 +17,8 @@ bring_nix_and_tools() {
 bring_nix() {
   say 'fetching Nix from Debian 13 (once)'
   open_apt trixie
-  read_lists
-  quietly 'fetching Nix' own_apt --download-only -y install nix-bin patchelf
-  for deb in "${apt:?}"/cache/archives/*.deb; do dpkg-deb -x "$deb" "$scratch/root"; done
+  fetch_nix
+  for deb in "$downloads"/*.deb; do dpkg-deb -x "$deb" "$scratch/root"; done
 
   made=$scratch/nix
   libraries=$scratch/root/usr/lib/$triplet
@@ -34,6 +33,20 @@ bring_nix() {
   write_nix_conf >"$made/etc/nix.conf"
   mv "$made" "$private_nix"
   close_apt
+}
+
+# Fetch the packages of nix.json, what nix-bin and patchelf run with; once Debian has replaced one of them by a newer one,
+# what apt resolves.
+fetch_nix() {
+  downloads=${apt:?}/cache/archives
+  records nix "$shell" >"$scratch/nix-debs"
+  (cd "$downloads" && fetch_from_pool <"$scratch/nix-debs")
+  pending "$scratch/nix-debs" >"$scratch/gone-debs"
+  if [ -s "$scratch/gone-debs" ]; then
+    rm -f "$downloads"/*.deb
+    read_lists
+    quietly 'fetching Nix' own_apt --download-only -y install nix-bin patchelf
+  fi
 }
 
 # First what the machine's own configuration may change, then that, then what must be so.

@@ -46,22 +46,16 @@ records() {
     section == "\"distributions\":" && part != "default" && !/"runtime"/ && field("name") != "installer" { next }
     { print record }
     END { reach(roots) }
-  ' "$root/nix/seed/programs.json" "$root/estiba.lock" "$root/nix/seed/seed.json"
+  ' "$root/nix/seed/programs.json" "$root/estiba.lock" "$root/nix/seed/seed.json" "$root/nix/bootstrap/nix.json"
 }
 
 # From records on standard input print those whose file is not in the store; note the path of each.
 missing() {
-  while read -r name version sha256 file source; do
-    path=$(nix-store --print-fixed-path sha256 "$sha256" "$(store_name "$file")")
-    echo "$path $name $version $sha256 $file $source"
-  done >"$scratch/records"
+  nix eval --raw --read-only --file "$root/nix/bootstrap/paths.nix" --argstr records "$(cat)" text >"$scratch/records"
   cut -d ' ' -f 1 "$scratch/records" | tee -a "$scratch/paths" |
     xargs nix-store --check-validity --print-invalid >"$scratch/invalid" || true
   grep -F -f "$scratch/invalid" "$scratch/records" | cut -d ' ' -f 2- || true
 }
-
-# The rule of src/estiba/storepath.py.
-store_name() { printf %s "$1" | sed 's/[^0-9A-Za-z+._?=-]/_/g'; }
 
 # Take the tools as they were built somewhere else, where the machine or the user names a binary cache that has them. One
 # that is slow or away is given up soon: apt and pip can do without.
@@ -189,23 +183,22 @@ trust() {
   mv "$scratch/certificates" "$cache/ca-certificates.crt"
 }
 
-# Whether a file in the downloads has a hash.
-has_hash() { [ -e "$downloads/$1" ] && echo "$2  $downloads/$1" | sha256sum -c --status; }
-
-# Print the records whose file an earlier, interrupted run has not left among the downloads.
+# Print the records whose file is not among the downloads, as an earlier, interrupted run may have left it.
 pending() {
-  while read -r name version sha256 file source; do
-    has_hash "$file" "$sha256" || echo "$name $version $sha256 $file $source"
-  done <"$1"
+  awk -v folder="$downloads" '{ print $3 "  " folder "/" $4 }' "$1" | LC_ALL=C sha256sum -c 2>/dev/null |
+    sed -n 's/: OK$//p' >"$scratch/arrived"
+  awk -v folder="$downloads" '
+    FILENAME ~ /\/arrived$/ { arrived[$0]; next }
+    !(folder "/" $4 in arrived)
+  ' "$scratch/arrived" "$1"
 }
 
 # Check that each record's file was fetched and is the locked one.
 verify() {
-  while read -r name version sha256 file _; do
-    [ -e "$downloads/$file" ] || die "$name $version was fetched, but not under its locked name $file"
-    has_hash "$file" "$sha256" ||
-      die "$file has not the locked SHA-256; remove it from $downloads and run again, or ask where it comes from"
-  done <"$1"
+  pending "$1" >"$scratch/wrong"
+  read -r name version _ file _ <"$scratch/wrong" || return 0
+  [ -e "$downloads/$file" ] || die "$name $version was fetched, but not under its locked name $file"
+  die "$file has not the locked SHA-256; remove it from $downloads and run again, or ask where it comes from"
 }
 
 add_seed() {
@@ -224,11 +217,12 @@ add_seed() {
 add_files() {
   sort -u "$scratch/missing-debs" "$scratch/missing-wheels" >"$scratch/added"
   set --
-  while read -r _ _ _ file _; do
-    named=$scratch/$(store_name "$file")
-    mv "$downloads/$file" "$named"
-    set -- "$@" "$named"
-  done <"$scratch/added"
+  # The rule of src/estiba/storepath.py.
+  awk '{ named = $4; gsub(/[^0-9A-Za-z+._?=-]/, "_", named); print $4, named }' "$scratch/added" >"$scratch/named"
+  while read -r file named; do
+    mv "$downloads/$file" "$scratch/$named"
+    set -- "$@" "$scratch/$named"
+  done <"$scratch/named"
   [ $# -eq 0 ] || nix-store --add-fixed sha256 "$@" >/dev/null
 }
 

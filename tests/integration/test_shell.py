@@ -9,6 +9,7 @@ from tests.services import harbour
 
 from estiba.config import environment
 from estiba.process import run
+from estiba.storepath import store_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,10 +18,7 @@ RECORDS: Final = """
 root=$1 system=$2 shell=$3 cache=- scratch=- triplet=-
 . "$root/nix/bootstrap/tools.sh"
 for section in debs distributions; do
-  records "$section" "$shell" | while read -r _ _ _ file; do
-    store_name "$file"
-    echo
-  done
+  records "$section" "$shell" | cut -d ' ' -f 4
 done
 """
 
@@ -47,7 +45,7 @@ def test_nixw_fetches_what_nix_builds_from(shell: str) -> None:
     inputs = run(["nix-store", "--query", "--requisites", derivation]).stdout
     wanted = set(re.findall(r"/\w{32}-(\S+\.(?:deb|whl))\.drv", inputs))
 
-    fetched = set(printed.split())
+    fetched = {store_name(file) for file in printed.split()}
     assert wanted
     assert wanted <= fetched
     # The seed's parts and pip for a machine without one are no input; runit belongs to releases.
