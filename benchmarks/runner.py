@@ -41,7 +41,7 @@ exec env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbi
 """
 _OURS: Final = """
 cd /srv/estiba
-./nixw develop .#build --command sh -euc 'cd /srv/service; invoke fetch; invoke build'
+./nixw develop .#build --command sh -euc 'cd /srv/service; invoke fetch --image; invoke build'
 """
 _CACHED: Final = """
 cd /srv/estiba
@@ -58,9 +58,10 @@ _PAGE: Final = """
 ## A fresh runner
 
 From a Debian with nothing but git and certificates to the built image of a locked service with {packages}
-distributions, both platforms: Nix, tools and all that the lock names are fetched, then it is built. Beside it apt and
+distributions, both platforms: Nix, tools and what the image is made of are fetched, then it is built. Beside it apt and
 pip bring Python and the same lock for one platform, and build no image. With a binary cache, tools and image come from
-a folder. "Stored" is what the machine's disk holds more than before. Medians of {runs} runs, which take turns.
+a folder, and Nix from apt. "Stored" is what the machine's disk holds more than before. Medians of {runs} runs, which
+take turns.
 
 | | Estiba | with a binary cache | apt and pip |
 | --- | ---: | ---: | ---: |

@@ -30,7 +30,7 @@ rec {
 
     # Type
     ```
-    relocated :: { name :: String, debs :: [Deb], links :: [String], wrappers :: Path } -> Derivation
+    relocated :: { name :: String, debs :: [Deb], links :: [String], wrappers :: Path, without :: [String] } -> Derivation
     ```
 
     # Arguments
@@ -38,6 +38,7 @@ rec {
     - debs: records of a lock, closed under dependencies
     - links: names of programs in `usr/bin` that are to be in `bin` too
     - wrappers: a folder of programs that are to be in `bin`, or null
+    - without: paths of files that are left out
   */
   relocated =
     {
@@ -45,9 +46,15 @@ rec {
       debs,
       links ? [ ],
       wrappers ? null,
+      without ? [ ],
     }:
     builder "relocated" name {
-      inherit compiler links wrappers;
+      inherit
+        compiler
+        links
+        wrappers
+        without
+        ;
       debs = map artifact debs;
     };
 
@@ -73,12 +80,25 @@ rec {
     builder "store_env" name { inherit compiler python sources; };
 
   /**
-    git, without which Nix reads no checkout.
+    git, without which Nix reads no checkout; not what serves repositories to others, or moves them in outdated ways.
   */
   git = relocated {
     name = "git";
     debs = tools.closure tools.programs.build;
     wrappers = ./wrappers/build;
+    without = [
+      "usr/bin/git-shell"
+      "usr/bin/scalar"
+    ]
+    ++ map (name: "usr/lib/git-core/${name}") [
+      "git-daemon"
+      "git-http-backend"
+      "git-http-fetch"
+      "git-http-push"
+      "git-imap-send"
+      "git-shell"
+      "scalar"
+    ];
   };
 
   /**

@@ -19,6 +19,9 @@ for folder in bin sbin lib lib64; do
   fi
 done
 
+# glibc looks for these in an installed system alone.
+busybox rm -rf "usr/lib/$triplet/gconv"
+
 # The machine's certificates are not in the sandbox; this bundle is the one that Debian's ca-certificates would write.
 busybox mkdir -p etc/ssl/certs
 busybox cat usr/share/ca-certificates/mozilla/*.crt >etc/ssl/certs/ca-certificates.crt

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from estiba.process import Runner
 
 _IN_IMAGE: Final = frozenset({"base", "service", "runtime"})
+_FOR_CHECKS: Final = frozenset({"check", "dev"})
 _GOT: Final = re.compile(r"got (\d+) (\S+)")
 _DIVIDER: Final = "\n  - "
 
@@ -59,12 +60,15 @@ class FetchPlan:
         return {"bytes": self.size, "files": list(self.files), "present": self.present}
 
 
-def plan(lock: Lock, *, everything: bool = False, host: str = "", runner: Runner = run) -> FetchPlan:
+def plan(
+    lock: Lock, *, everything: bool = False, image: bool = False, host: str = "", runner: Runner = run
+) -> FetchPlan:
     """Compare a lock with the store.
 
     Args:
         lock: The lock.
         everything: Whether to fetch what builds and checks need on other platforms, too.
+        image: Whether to leave out what only checks need.
         host: The platform that builds and checks run on; by default this machine's.
         runner: Asks Nix.
     """
@@ -72,7 +76,8 @@ def plan(lock: Lock, *, everything: bool = False, host: str = "", runner: Runner
     wanted = {
         path_of(one): one
         for one in lock.artifacts
-        if everything or _IN_IMAGE & set(one.groups) or here in one.platforms
+        if (everything or _IN_IMAGE & set(one.groups) or here in one.platforms)
+        and not (image and _FOR_CHECKS.issuperset(one.groups))
     }
     missing = [wanted[path] for path in nix.find_invalid(sorted(wanted), runner=runner)]
     return FetchPlan(
