@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import functools
+import http.server
 import json
 import os
 import re
@@ -10,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -257,25 +261,47 @@ def test_shell_that_builds_needs_no_tests(machine: Machine) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_tools_from_a_binary_cache(machine: Machine) -> None:
-    """Where the user names a binary cache that has the tools, neither apt nor pip is asked for anything."""
-    where = f"file://{machine.home}/binary-cache"
-    pushed = machine.run("copy", "--to", f"{where}?compression=zstd", "path:.#tools-build")
+@pytest.fixture
+def cache_settings(machine: Machine) -> Iterator[str]:
+    """Serve a signed binary cache that has the tools; the lines of nix.conf that name it and its key."""
+    folder, secret = machine.home / "binary-cache", machine.home / "cache.key"
+    name, text = machine.run("key", "generate-secret", "--key-name", "runners-1").stdout.split(":")
+    secret.write_text(f"{name}:{text}")
+    secret.chmod(0o644)
+    pushed = machine.run("copy", "--to", f"file://{folder}?compression=zstd&secret-key={secret}", "path:.#tools-build")
     assert pushed.returncode == 0, pushed.stderr
-    (private,) = machine.home.glob(".cache/estiba/nix-*")
-    elsewhere: dict[str, Any] = {
-        "PATH": f"{private / 'bin'}:{machine.programs}",
-        "NIX_CONF_DIR": str(private / "etc"),
-        "NIX_CONFIG": f"extra-substituters = {where}?trusted=true",
-        "XDG_DATA_HOME": str(machine.home / "another"),
-        "ESTIBA_CACHE_DIR": str(machine.home / "fourth-cache"),
-    }
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        # An Ed25519 secret of Nix has the public half behind it.
+        public = base64.b64encode(base64.b64decode(text)[32:]).decode()
+        yield (
+            f"extra-substituters = http://127.0.0.1:{server.server_port}\nextra-trusted-public-keys = {name}:{public}\n"
+        )
+        server.shutdown()
 
-    done = machine.run("develop", "path:.#build", "--command", "invoke", "--version", **elsewhere)
+
+@pytest.mark.parametrize("place", ["nix.conf", "NIX_CONFIG"])
+def test_tools_from_a_binary_cache(machine: Machine, cache_settings: str, place: str) -> None:
+    """Where the user names a binary cache that has the tools, neither apt nor pip is asked for anything but Nix."""
+    top = Path(tempfile.mkdtemp(prefix="runner-", dir=machine.home))
+    (top / "config" / "nix").mkdir(parents=True)
+    (top / "config" / "nix" / "nix.conf").write_text(cache_settings if place == "nix.conf" else "")
+    own(top)
+
+    done = machine.run(
+        *("develop", "path:.#build", "--command", "invoke", "--version"),
+        NIX_CONFIG=cache_settings if place == "NIX_CONFIG" else "",
+        XDG_CONFIG_HOME=str(top / "config"),
+        XDG_DATA_HOME=str(top / "data"),
+        ESTIBA_CACHE_DIR=str(top / "cache"),
+    )
 
     assert done.returncode == 0, done.stderr
-    assert "asking the binary cache" in done.stderr
-    assert "fetching" not in done.stderr
+    assert re.findall("nixw: (.*)", done.stderr) == [
+        "fetching Nix from Debian 13 (once)",
+        "asking the binary cache for the locked tools (once)",
+    ]
     built = re.findall(r"building '/nix/store/\w+-(\S+)\.drv'", done.stderr)
     assert [name for name in built if not name.startswith("estiba-shell")] == []
 
@@ -294,6 +320,25 @@ def test_absent_binary_cache(machine: Machine) -> None:
     assert done.returncode == 0, done.stderr
     assert "the binary cache does not have them" in done.stderr
     assert "fetching" in done.stderr
+
+
+def test_packages_that_left_the_pool(machine: Machine) -> None:
+    """What is not where the archive's layout has it, Nix or a tool, is brought by apt's package lists."""
+    top = copy_checkout(Path(tempfile.mkdtemp(prefix="gone-", dir=machine.home)))
+    for pins in (top / "estiba.lock", top / "nix/bootstrap/nix.json"):
+        moved, count = re.subn(r'"source":"(nix|zlib)"', r'"source":"not-\1"', pins.read_text())
+        assert count
+        pins.write_text(moved)
+    own(top)
+
+    done = machine.run(
+        "--version",
+        program=top / "nixw",
+        XDG_DATA_HOME=str(machine.home / "a-fourth"),
+        ESTIBA_CACHE_DIR=str(machine.home / "sixth-cache"),
+    )
+
+    assert (done.returncode, done.stdout[:10]) == (0, "nix (Nix) "), done.stderr
 
 
 def test_brings_back_what_was_collected(machine: Machine) -> None:
