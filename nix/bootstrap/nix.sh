@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # A private Nix, sourced by nixw: Debian 13's, unpacked beside its own C library, so that it runs on any machine.
-: "${cache:?}" "${private_nix:?}" "${scratch:?}" "${triplet:?}"
+: "${cache:?}" "${private_nix:?}" "${scratch:?}" "${shell:?}" "${triplet:?}"
 
 # Bring Nix, and at the same time fetch the tools where all of them are missing and no binary cache may have them.
 bring_nix_and_tools() {
