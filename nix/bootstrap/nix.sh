@@ -36,7 +36,7 @@ bring_nix() {
 }
 
 # Fetch the packages of nix.json, what nix-bin and patchelf run with; once Debian has replaced one of them by a newer one,
-# what apt resolves.
+# what apt resolves. pin_nix.sh writes the file anew.
 fetch_nix() {
   downloads=${apt:?}/cache/archives
   records nix "$shell" >"$scratch/nix-debs"
