@@ -6,6 +6,7 @@ Run as root, with mmdebstrap installed: `python -m benchmarks.runner`. It measur
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from functools import partial
@@ -61,7 +62,7 @@ From a Debian with nothing but git and certificates to the built image of a lock
 distributions, both platforms: Nix, tools and what the image is made of are fetched, then it is built. Beside it apt and
 pip bring Python and the same lock for one platform, and build no image. With a binary cache, tools and image come from
 a folder, and Nix from apt. "Stored" is what the machine's disk holds more than before. Medians of {runs} runs, which
-take turns.
+take turns, at a load average of {load:.0f} in the end.
 
 | | Estiba | with a binary cache | apt and pip |
 | --- | ---: | ---: | ---: |
@@ -150,7 +151,8 @@ def compare(machine: FreshMachine, *, runs: int = RUNS) -> dict[str, Any]:
     found = {name: times.to_dict() for name, times in measure(actions, runs=runs, warm_up=False).items()}
     lock = json.loads((SERVICE / "estiba.lock").read_text())
     packages = len([one for one in lock["distributions"] if "runtime" in one["groups"]])
-    return {**found, "packages": packages, "stored": {name: machine.stored[name] for name in actions}}
+    load = os.getloadavg()[2]
+    return {**found, "load": load, "packages": packages, "stored": {name: machine.stored[name] for name in actions}}
 
 
 def render(found: Mapping[str, Any]) -> str:
@@ -161,6 +163,7 @@ def render(found: Mapping[str, Any]) -> str:
     return _PAGE.format(
         packages=found["packages"],
         runs=len(found["ours"]["runs"]),
+        load=found["load"],
         **seconds,
         **{f"{name}_ratio": ratio for name, ratio in ratios.items()},
         **{f"{name}_size": size / 1e6 for name, size in stored.items()},
