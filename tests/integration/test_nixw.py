@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import functools
+import http.server
 import json
 import os
 import re
@@ -10,85 +13,19 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.services.nixless import ROOT, TEMPORARY, Machine, copy_checkout, own
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
-USER = 65534
-"""`nobody`: an ordinary user that every Debian has."""
-
-AS_ROOT = os.getuid() == 0
-
-# Not TMPDIR: the user of these tests may not look into the folder that the development shell sets.
-TEMPORARY = "/var/tmp"
-
 ABSENT = re.compile(r"git.*|nix.*|perl.*|pip.*|python.*")
 """Programs of this machine that the prepared one is not to have."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """A home folder with a checkout in it, and programs on PATH that are a machine's least.
-
-    Attributes:
-        home: The user's home folder.
-        checkout: A copy of this repository's files.
-        programs: The folder on PATH.
-    """
-
-    home: Path
-    checkout: Path
-    programs: Path
-
-    def start(
-        self, *arguments: str, before: tuple[str, ...] = (), program: Path | None = None, **variables: str
-    ) -> subprocess.Popen[str]:
-        """Start `nixw`, or another program, as the user, in a process group of its own."""
-        passed = {key: value for key, value in os.environ.items() if key.startswith("PIP_") or "proxy" in key.lower()}
-        return subprocess.Popen(
-            [*before, str(program or self.checkout / "nixw"), *arguments],
-            cwd=self.checkout,
-            env={**passed, "HOME": str(self.home), "USER": "nobody", "PATH": str(self.programs), **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            user=USER if AS_ROOT else None,
-            group=USER if AS_ROOT else None,
-            extra_groups=[] if AS_ROOT else None,
-        )
-
-    def run(
-        self, *arguments: str, before: tuple[str, ...] = (), program: Path | None = None, **variables: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Run `nixw`, or another program, as the user to its end."""
-        with self.start(*arguments, before=before, program=program, **variables) as child:
-            out, err = child.communicate()
-        return subprocess.CompletedProcess(arguments, child.returncode, out, err)
-
-
-def own(top: Path) -> None:
-    """Give a folder to the user."""
-    if AS_ROOT:
-        subprocess.run(["chown", "-R", f"{USER}:{USER}", str(top)], check=True)
-
-
-def copy_checkout(target: Path) -> Path:
-    """Copy the files that git knows of, as they are now."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).exists():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
-    return target
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +74,8 @@ def machine(bare: Machine) -> Machine:
     assert [(out, code) for (out, _), code in ended] == [(ended[0][0][0], 0)] * 2, ended
     assert re.fullmatch(r"nix \(Nix\) 2\.\d+\.\d+\n", ended[0][0][0])
     assert any("waiting for another nixw to finish" in err for (_, err), _ in ended)
+    whole = bare.run("develop", "--command", "true")
+    assert whole.returncode == 0, whole.stderr
     return bare
 
 
@@ -242,9 +181,102 @@ def test_programs_of_the_shell(machine: Machine, program: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_shell_that_builds_needs_no_tests(machine: Machine) -> None:
+    """What locks, fetches, builds and publishes has its own shell, which brings nothing that tests or formats."""
+    noted = [path.read_text() for path in machine.home.glob(".cache/estiba/tools-*/paths")]
+    small, whole = sorted((set(text.split()) for text in noted), key=len)
+    assert small < whole
+    assert not [path for path in small if re.search("-(mypy|pytest|ruff|skopeo|diffoscope|aws_cdk)", path)]
+
+    script = "git --version && invoke --list && pip-compile --version && ! command -v pytest skopeo helm diffoscope"
+    done = machine.run("develop", ".#build", "--command", "sh", "-c", script)
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def cache_settings(machine: Machine) -> Iterator[str]:
+    """Serve a signed binary cache that has the tools; the lines of nix.conf that name it and its key."""
+    folder, secret = machine.home / "binary-cache", machine.home / "cache.key"
+    name, text = machine.run("key", "generate-secret", "--key-name", "runners-1").stdout.split(":")
+    secret.write_text(f"{name}:{text}")
+    secret.chmod(0o644)
+    pushed = machine.run("copy", "--to", f"file://{folder}?compression=zstd&secret-key={secret}", "path:.#tools-build")
+    assert pushed.returncode == 0, pushed.stderr
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        # An Ed25519 secret of Nix has the public half behind it.
+        public = base64.b64encode(base64.b64decode(text)[32:]).decode()
+        yield (
+            f"extra-substituters = http://127.0.0.1:{server.server_port}\nextra-trusted-public-keys = {name}:{public}\n"
+        )
+        server.shutdown()
+
+
+@pytest.mark.parametrize("place", ["nix.conf", "NIX_CONFIG"])
+def test_tools_from_a_binary_cache(machine: Machine, cache_settings: str, place: str) -> None:
+    """Where the user names a binary cache that has the tools, neither apt nor pip is asked for anything but Nix."""
+    top = Path(tempfile.mkdtemp(prefix="runner-", dir=machine.home))
+    (top / "config" / "nix").mkdir(parents=True)
+    (top / "config" / "nix" / "nix.conf").write_text(cache_settings if place == "nix.conf" else "")
+    own(top)
+
+    done = machine.run(
+        *("develop", "path:.#build", "--command", "invoke", "--version"),
+        NIX_CONFIG=cache_settings if place == "NIX_CONFIG" else "",
+        XDG_CONFIG_HOME=str(top / "config"),
+        XDG_DATA_HOME=str(top / "data"),
+        ESTIBA_CACHE_DIR=str(top / "cache"),
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert re.findall("nixw: (.*)", done.stderr) == [
+        "fetching Nix from Debian 13 (once)",
+        "asking the binary cache for the locked tools (once)",
+    ]
+    built = re.findall(r"building '/nix/store/\w+-(\S+)\.drv'", done.stderr)
+    assert [name for name in built if not name.startswith("estiba-shell")] == []
+
+
+def test_absent_binary_cache(machine: Machine) -> None:
+    """A binary cache that is away or empty is passed over, and the tools come from apt and pip."""
+    (private,) = machine.home.glob(".cache/estiba/nix-*")
+    done = machine.run(
+        "--version",
+        PATH=f"{private / 'bin'}:{machine.programs}",
+        NIX_CONF_DIR=str(private / "etc"),
+        NIX_CONFIG="extra-substituters = http://127.0.0.1:9",
+        XDG_DATA_HOME=str(machine.home / "a-third"),
+        ESTIBA_CACHE_DIR=str(machine.home / "fifth-cache"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the binary cache does not have them" in done.stderr
+    assert "fetching" in done.stderr
+
+
+def test_packages_that_left_the_pool(machine: Machine) -> None:
+    """What is not where the archive's layout has it, Nix or a tool, is brought by apt's package lists."""
+    top = copy_checkout(Path(tempfile.mkdtemp(prefix="gone-", dir=machine.home)))
+    for pins in (top / "estiba.lock", top / "nix/bootstrap/nix.json"):
+        moved, count = re.subn(r'"source":"(nix|zlib)"', r'"source":"not-\1"', pins.read_text())
+        assert count
+        pins.write_text(moved)
+    own(top)
+
+    done = machine.run(
+        "--version",
+        program=top / "nixw",
+        XDG_DATA_HOME=str(machine.home / "a-fourth"),
+        ESTIBA_CACHE_DIR=str(machine.home / "sixth-cache"),
+    )
+
+    assert (done.returncode, done.stdout[:10]) == (0, "nix (Nix) "), done.stderr
+
+
 def test_brings_back_what_was_collected(machine: Machine) -> None:
     """A locked package that is gone from the store is brought again, and that one alone."""
-    (noted,) = machine.home.glob(".cache/estiba/tools-*/paths")
+    noted = next(machine.home.glob(".cache/estiba/tools-*/paths"))
     (path,) = [line for line in noted.read_text().splitlines() if "-zlib1g_" in line]
     deleted = machine.run("store", "delete", "--ignore-liveness", path)
     assert deleted.returncode == 0, deleted.stderr

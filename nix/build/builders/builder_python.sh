@@ -19,6 +19,9 @@ for folder in bin sbin lib lib64; do
   fi
 done
 
+# glibc looks for these in an installed system alone.
+busybox rm -rf "usr/lib/$triplet/gconv"
+
 # The machine's certificates are not in the sandbox; this bundle is the one that Debian's ca-certificates would write.
 busybox mkdir -p etc/ssl/certs
 busybox cat usr/share/ca-certificates/mozilla/*.crt >etc/ssl/certs/ca-certificates.crt
@@ -38,4 +41,9 @@ done
 # A link to /etc: outside of the sandbox the machine's own file would run.
 busybox rm -f usr/lib/python3.11/sitecustomize.py
 busybox find usr/lib -name __pycache__ -prune -exec busybox rm -r {} +
-usr/bin/python3.11 -I -S -B -m compileall -q -j 1 --invalidation-mode unchecked-hash "$out/usr/lib/python3.11"
+# Bytecode depends on what its process compiled before: two of them, each always with the same files.
+library=$out/usr/lib/python3.11
+compile() { usr/bin/python3.11 -I -S -B -m compileall -q -j 1 --invalidation-mode unchecked-hash "$@"; }
+compile -l "$library" &
+compile "$library"/*/
+wait $!

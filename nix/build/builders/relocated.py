@@ -1,5 +1,6 @@
 """Builder: Debian packages unpacked anywhere, whose programs run from there with their own loader and libraries."""
 
+import re
 import shutil
 import subprocess
 import tarfile
@@ -12,6 +13,8 @@ import deb
 _ELF = b"\x7fELF"
 _PROGRAM_INTERPRETER = 3
 _UNWANTED = ("usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/lintian/", "usr/share/bug/", "var/")
+# glibc looks for these in an installed system alone, wherever it is itself.
+_CONVERTERS = re.compile(r"usr/lib/[^/]+/gconv/")
 _OUTSIDE_USR = ("bin/", "lib/", "lib64/", "sbin/")
 
 
@@ -23,7 +26,8 @@ def place(name: str) -> str:
     path = name.removeprefix("./").rstrip("/")
     if f"{path}/".startswith(_UNWANTED):
         return ""
-    return f"usr/{path}" if f"{path}/".startswith(_OUTSIDE_USR) else path
+    placed = f"usr/{path}" if f"{path}/".startswith(_OUTSIDE_USR) else path
+    return "" if _CONVERTERS.match(f"{placed}/") else placed
 
 
 def unpack(package: Path, root: Path) -> None:
@@ -101,6 +105,8 @@ def main() -> None:
     out.mkdir()
     for package in given["debs"]:
         unpack(Path(package), out)
+    for path in given["without"]:
+        (out / path).unlink()
     programs = [path for path in sorted(out.rglob("*")) if path.is_file() and not path.is_symlink()]
     done: set[int] = set()
     for path in programs:

@@ -68,9 +68,16 @@ def _fetch_debs(lock: Lock, wanted: Sequence[Deb], context: LockContext, advance
     if all(context.artifacts.has(deb.sha256) for deb in wanted):
         return
     root = apt.prepare(context.config, lock.suite, lock.pockets, runner=context.runner)
+
+    def note(deb: Deb) -> None:
+        advance(deb.size)
+
     with apt.exclusive(root):
-        apt.update(root, runner=context.runner)
-        debs.download(root, wanted, context.artifacts, on_done=lambda deb: advance(deb.size), runner=context.runner)
+        debs.download_from_pools(root, wanted, context.artifacts, on_done=note, runner=context.runner)
+        # A mirror with another layout, or without the version, is asked as apt asks it, which says what is missing.
+        if not all(context.artifacts.has(deb.sha256) for deb in wanted):
+            apt.update(root, runner=context.runner)
+            debs.download(root, wanted, context.artifacts, on_done=note, runner=context.runner)
 
 
 def _fetch_distributions(wanted: Sequence[Distribution], context: LockContext, advance: Callable[[int], None]) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _IN_IMAGE: Final = frozenset({"base", "service", "runtime"})
 """Groups of the lock whose artifacts every machine needs, whichever platform it builds on."""
 
+_FOR_CHECKS: Final = frozenset({"check", "dev"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchPlan:
@@ -48,12 +50,15 @@ class FetchPlan:
         return {"bytes": self.size, "files": list(self.files), "present": self.present}
 
 
-def plan(lock: Lock, *, everything: bool = False, host: str = "", runner: Runner = run) -> FetchPlan:
+def plan(
+    lock: Lock, *, everything: bool = False, image: bool = False, host: str = "", runner: Runner = run
+) -> FetchPlan:
     """Compare a lock with the store.
 
     Args:
         lock: The lock.
         everything: Whether to fetch what builds and checks need on other platforms, too.
+        image: Whether to leave out what only checks need.
         host: The platform that builds and checks run on; by default this machine's.
         runner: Asks Nix.
     """
@@ -61,7 +66,8 @@ def plan(lock: Lock, *, everything: bool = False, host: str = "", runner: Runner
     wanted = {
         path_of(one): one
         for one in lock.artifacts
-        if everything or _IN_IMAGE & set(one.groups) or here in one.platforms
+        if (everything or _IN_IMAGE & set(one.groups) or here in one.platforms)
+        and not (image and _FOR_CHECKS.issuperset(one.groups))
     }
     missing = [wanted[path] for path in nix.find_invalid(sorted(wanted), runner=runner)]
     return FetchPlan(

@@ -26,6 +26,7 @@ _UNSUITABLE: Final = ("DEP-11", "DEP-11-icons-small", "DEP-11-icons", "DEP-11-ic
 _INSTALL: Final = re.compile(r"^Inst ([^ :]+)\S* (?:\[[^]]*\] )?\((\S+) ", re.MULTILINE)
 """A line such as `Inst libc6 (2.41-12 Debian:13.0/stable [amd64])`; an installed version stands before it."""
 _ARCHITECTURES: Final = ("amd64", "arm64")
+_HELPER: Final = "/usr/lib/apt/apt-helper"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +37,13 @@ class AptRoot:
         folder: Where it is.
         suite: The Debian release that it looks at.
         pockets: Of main, updates and security.
+        pools: Addresses of the folders in which its mirrors keep the files of packages.
     """
 
     folder: Path
     suite: str
     pockets: tuple[str, ...]
+    pools: tuple[str, ...] = ()
 
     @property
     def lists(self) -> Path:
@@ -91,10 +94,16 @@ def prepare(config: Config, suite: str, pockets: Sequence[str], *, runner: Runne
     Raises:
         ConfigError: The machine's apt knows no Debian mirror.
     """
-    text = sources.render(sources.load(config.apt_sources, runner=runner), suite=suite, pockets=sorted(pockets))
+    known = sources.load(config.apt_sources, runner=runner)
+    text = sources.render(known, suite=suite, pockets=sorted(pockets))
     # The key holds the sources, so that another mirror never meets lists of the first.
     key = Digest.of_bytes(text.encode()).hex[:16]
-    root = AptRoot(folder=config.cache_dir / "apt" / f"{suite}-{key}", suite=suite, pockets=tuple(pockets))
+    root = AptRoot(
+        folder=config.cache_dir / "apt" / f"{suite}-{key}",
+        suite=suite,
+        pockets=tuple(pockets),
+        pools=sources.list_pools(known, pockets=sorted(pockets)),
+    )
     for folder in ("sources", "lists/partial"):
         (root.folder / folder).mkdir(parents=True, exist_ok=True)
     (root.folder / "sources" / "estiba.sources").write_text(text, encoding="utf-8")
@@ -197,6 +206,17 @@ def download(
     """
     argv = ["apt-get", *root.options(arch), "-q", "download", *wanted]
     runner(argv, cwd=folder, on_line=on_line)
+
+
+def download_files(
+    root: AptRoot, files: Sequence[tuple[str, str, Digest]], *, folder: Path, runner: Runner = run
+) -> None:
+    """Download files, each an address, a name and a hash, into a folder; what is not there or differs is left out.
+
+    It needs no package lists, which cost more time than the files that they name.
+    """
+    words = [word for address, name, sha256 in files for word in (address, name, f"SHA256:{sha256.hex}")]
+    runner([_HELPER, *root.options(*_ARCHITECTURES), "-qq", "download-file", *words], cwd=folder, check=False)
 
 
 def parse_paragraph(text: str) -> dict[str, str]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _WORKERS: Final = 4
 _BATCH: Final = 8
+_EPOCH: Final = re.compile(r"_\d+%3a")
 _LIBRARY: Final = re.compile(r"(?:^|/)lib(?:64)?/(?:[^/]+/)?([^/]+\.so(?:\.[^/ ]*)?)$")
 
 
@@ -58,6 +59,40 @@ def download(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def download_from_pools(
+    root: AptRoot,
+    wanted: Iterable[Deb],
+    artifacts: Artifacts,
+    *,
+    on_done: Callable[[Deb], None] = lambda _: None,
+    runner: Runner = run,
+) -> None:
+    """Bring packages into the artifact cache from where Debian's layout has them; what is not there is left out."""
+    folder = root.folder / "downloads"
+    folder.mkdir(exist_ok=True)
+    for pool in root.pools:
+        missing = [deb for deb in wanted if not artifacts.has(deb.sha256)]
+
+        def bring(batch: Sequence[Deb], pool: str = pool) -> list[Deb]:
+            files = [(f"{pool}/{_locate(deb)}", deb.file, deb.sha256) for deb in batch]
+            apt.download_files(root, files, folder=folder, runner=runner)
+            arrived = [deb for deb in batch if (folder / deb.file).exists()]
+            for deb in arrived:
+                artifacts.take(folder / deb.file, name=deb.file, expected=deb.sha256)
+            return arrived
+
+        with ThreadPoolExecutor(_WORKERS) as threads:
+            for done in threads.map(bring, [missing[start::_WORKERS] for start in range(min(_WORKERS, len(missing)))]):
+                for deb in done:
+                    on_done(deb)
+
+
+def _locate(deb: Deb) -> str:
+    """Return the path of a package in a pool: below its source's name, and without the version's epoch."""
+    prefix = deb.source[:4] if deb.source.startswith("lib") else deb.source[:1]
+    return f"{prefix}/{deb.source}/{_EPOCH.sub('_', deb.file, count=1)}"
 
 
 def list_libraries(debs: Sequence[Deb], artifacts: Artifacts, cache: Path, *, runner: Runner = run) -> set[str]:
