@@ -25,6 +25,7 @@ let
     filter =
       path: _:
       builtins.elem (baseNameOf path) [
+        "checks"
         "root.py"
         "services.py"
       ];

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import root
 import standard_library
 from static_files import PLACE
 
@@ -18,7 +19,7 @@ MANIFEST = "host.json"
 
 FORMAT = 1
 
-_STARTER = (Path(__file__).with_name("start.py"), Path(__file__).with_name("root.py"))
+_STARTER = (Path(__file__).with_name("start.py"), Path(root.__file__))
 _NO_PLACE = {"media_root": "", "media_url": "", "static_root": "", "static_url": ""}
 _MEDIA_ROOT = "/app/media"
 _PROBES = ("try_worker",)
