@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.services.rootfs import RootFs
 
 AMD64 = Platform(os="linux", architecture="amd64")
-SOURCE = Path(__file__).parents[1] / "fixtures" / "services" / "themed"
+SOURCE = Path(__file__).parents[2] / "fixtures" / "services" / "themed"
 
 
 @pytest.fixture(scope="module")

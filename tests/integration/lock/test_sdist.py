@@ -9,7 +9,7 @@ from tests.services import harbour
 
 from estiba.lock import model
 
-TINY = Path(__file__).parents[1] / "fixtures" / "services" / "tiny"
+TINY = Path(__file__).parents[2] / "fixtures" / "services" / "tiny"
 SDIST = "mysqlclient==2.2.7"
 
 

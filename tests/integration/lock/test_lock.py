@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from estiba.lock.model import Lock
 
-SERVICES = Path(__file__).parents[1] / "fixtures" / "services"
+SERVICES = Path(__file__).parents[2] / "fixtures" / "services"
 LOCK_FILES = ("estiba.lock", "requirements-lock.txt", "requirements-dev-lock.txt")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests import ocilayout
 from tests.djangoproject import lay
-from tests.integration.test_adopt import FILES
+from tests.integration.scaffold.test_adopt import FILES
 from tests.services import harbour
 
 from estiba import config

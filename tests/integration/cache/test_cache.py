@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SILENCE: Final = 15
 """How many seconds a cache that says nothing may cost a build."""
 
-PAIR: Final = Path(__file__).parents[1] / "fixtures" / "nix" / "pair.nix"
+PAIR: Final = Path(__file__).parents[2] / "fixtures" / "nix" / "pair.nix"
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from tests.services import harbour, ports, rootfs, sites
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SOURCE = Path(__file__).parents[1] / "fixtures" / "services" / "classes"
+SOURCE = Path(__file__).parents[2] / "fixtures" / "services" / "classes"
 START = """
 import os, subprocess, sys
 env = {**os.environ, "DATABASE_URL": "postgresql://app@127.0.0.1:PORT/app", "DB_WAIT_TIMEOUT": "5", "SECRET_KEY": "a"}

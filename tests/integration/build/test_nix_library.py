@@ -10,7 +10,7 @@ import pytest
 from estiba.errors import CommandError
 from estiba.nix import commands as nix
 
-CASES = Path(__file__).parents[1] / "nix" / "default.nix"
+CASES = Path(__file__).parents[2] / "nix" / "default.nix"
 
 
 def evaluate(attribute: str) -> Any:  # noqa: ANN401 - whatever the attribute holds
