@@ -39,7 +39,7 @@ def test_other_platforms_need_only_what_is_in_the_image() -> None:
 
 def test_only_what_the_store_lacks_is_planned() -> None:
     """One question to Nix, and its answer is the plan."""
-    missing = plan.path_of(DJANGO)
+    missing = plan.artifact_path(DJANGO)
     runner = RecordingRunner(f"{missing}\n")
     found = plan.plan(LOCK, host="x86_64-linux", runner=runner)
 
