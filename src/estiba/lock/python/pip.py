@@ -210,5 +210,5 @@ def _drive(resolver: ResolverContext, platform: str, arguments: Sequence[str], *
 def _reason(lines: Sequence[str], folder: Path) -> str:
     """Return pip's explanation of a failed resolution, without tracebacks and paths of temporary files."""
     first = next((number for number, line in enumerate(lines) if "ERROR" in line), max(0, len(lines) - 20))
-    said = "\n".join(line for line in lines[first:] if not line.startswith("  File ") and "Traceback" not in line)
-    return said.replace(f"{folder}/", "")
+    reason = "\n".join(line for line in lines[first:] if not line.startswith("  File ") and "Traceback" not in line)
+    return reason.replace(f"{folder}/", "")

@@ -63,8 +63,10 @@ class Toolchain:
             ResolutionError: The hook failed; the message has the last lines of its output.
         """
         if not self.context.config.flake:
-            problem = "its build backend wants programs or headers, and nothing is on hand to ask it in the sandbox"
-            raise ConfigError(choice.file, [problem], hint="enter the library's shell first: ./nixw develop")
+            problem = (
+                "its build backend needs programs or headers, and without ESTIBA_FLAKE it cannot run in the sandbox"
+            )
+            raise ConfigError(choice.file, [problem], hint="enter the development shell first: ./nixw develop")
         with self._one_at_a_time, tempfile.TemporaryDirectory(prefix="estiba-") as scratch:
             self.context.tell(f"asking the build backend of {choice.file} in the sandbox")
             lock = self._fetch(choice)
