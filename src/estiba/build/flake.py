@@ -92,7 +92,9 @@ def installable_arguments(folder: Path, attribute: str, config: Config) -> tuple
         return (f"{folder.resolve()}#{attribute}",)
     if not config.flake:
         raise ConfigError(
-            str(folder), ["no flake.nix, and the library is not on hand"], hint="enter its shell first: ./nixw develop"
+            str(folder),
+            ["no flake.nix, and ESTIBA_FLAKE is not set"],
+            hint="enter the development shell first: ./nixw develop",
         )
     library = config.flake.removeprefix("path:")
     file = f"{library}/nix/folder.nix"

@@ -59,7 +59,7 @@ def find_unsearchable(path: Path) -> Path | None:
 
 
 def mount(source: str, target: Path, *, kind: str = "", flags: int = 0, data: str = "") -> None:
-    """Mount a file system or bind a folder, see mount(2).
+    """Mount a file system, or bind a folder to another path.
 
     Raises:
         OSError: The call failed.
