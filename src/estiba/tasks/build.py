@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from invoke import Context
 
     from estiba.build.oci_image import Built
+    from estiba.build.verify.candidate import Candidate
     from estiba.build.verify.proof import Proof
-    from estiba.build.verify.subject import Subject
     from estiba.config import Config
 
 _PLATFORMS = "`platforms` in [tool.estiba] of pyproject.toml says for which ones the service is locked"
@@ -68,7 +68,7 @@ def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = 
 
     Prints that the digest is the same, or what differs and why. Without Nix's sandbox it would prove nothing: refused.
     """
-    from estiba.build.verify.proof import rebuild, rebuild_from_source  # noqa: PLC0415 - see _subject
+    from estiba.build.verify.proof import rebuild, rebuild_from_source  # noqa: PLC0415 - see _candidate
 
     settings = config.load()
     if not nix.is_hermetic():
@@ -76,11 +76,11 @@ def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = 
         raise VerificationError(
             message, hint="on a machine with the sandbox: invoke build.verify --image HOST/NAME:TAG"
         )
-    with console.step("verify") as status, _subject(image, settings, insecure=insecure) as subject:
-        if subject is None:
+    with console.step("verify") as status, _candidate(image, settings, insecure=insecure) as candidate:
+        if candidate is None:
             proof = rebuild(Path(project), settings, on_status=status)
         else:
-            proof = rebuild_from_source(subject, Path(project), settings, fetch=_fetch, on_status=status)
+            proof = rebuild_from_source(candidate, Path(project), settings, fetch=_fetch, on_status=status)
     if json:
         console.json(proof.to_dict())
     else:
@@ -100,30 +100,30 @@ def _show_proof(proof: Proof) -> None:
 
 
 @contextmanager
-def _subject(image: str, settings: Config, *, insecure: bool) -> Iterator[Subject | None]:
+def _candidate(image: str, settings: Config, *, insecure: bool) -> Iterator[Candidate | None]:
     """Find the image to verify; None stands for the project's own."""
     # What verifies, and speaks with registries, takes longer to import than a build with no changes takes.
-    from estiba.build.verify import subject as subjects  # noqa: PLC0415
+    from estiba.build.verify import candidate as candidates  # noqa: PLC0415
     from estiba.image import layout  # noqa: PLC0415
     from estiba.imageref import ImageRef, is_reference  # noqa: PLC0415
     from estiba.publish.registry import credentials  # noqa: PLC0415
     from estiba.publish.registry.client import Registry  # noqa: PLC0415
-    from estiba.publish.registry.pull import open_subject  # noqa: PLC0415
+    from estiba.publish.registry.pull import open_candidate  # noqa: PLC0415
 
     if not image:
         yield None
     elif Path(image).exists() or not is_reference(image):
-        yield subjects.of_layout(layout.read_built(Path(image), settings.store))
+        yield candidates.of_layout(layout.read_built(Path(image), settings.store))
     else:
         ref = ImageRef.parse(image)
         found = credentials.load(settings.docker_config, ref.host)
-        with open_subject(ref, Registry(ref, credentials=found, insecure=insecure)) as subject:
-            yield subject
+        with open_candidate(ref, Registry(ref, credentials=found, insecure=insecure)) as candidate:
+            yield candidate
 
 
 def _fetch(folder: Path) -> None:
     """Bring what the lock of another commit names into the store."""
-    from estiba.fetch import apply, plan  # noqa: PLC0415 - see _subject
+    from estiba.fetch import apply, plan  # noqa: PLC0415 - see _candidate
     from estiba.lock import model  # noqa: PLC0415
     from estiba.lock.context import LockContext  # noqa: PLC0415
 
