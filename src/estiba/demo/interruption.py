@@ -20,7 +20,7 @@ def raised() -> Iterator[None]:
 
 
 @contextmanager
-def held_off() -> Iterator[None]:
+def ignored() -> Iterator[None]:
     """Let nobody interrupt the block, as a second Ctrl-C would."""
     with _handled(lambda *_: None):
         yield

@@ -51,5 +51,5 @@ class Repository:
         msg = f"no {pattern} of the template holds {old!r}"
         raise ScaffoldError(msg, hint="the demo and the template are not of the same Estiba")
 
-    def _git(self, *words: str) -> None:
-        self.runner(["git", *_AUTHOR, *words], cwd=self.folder)
+    def _git(self, *arguments: str) -> None:
+        self.runner(["git", *_AUTHOR, *arguments], cwd=self.folder)

@@ -84,7 +84,7 @@ def running(port: int, path: str = "/", *, rate: int = 50) -> Iterator[Traffic]:
             thread.join()
 
 
-def visit(port: int, path: str = "/") -> str:
+def fetch_page(port: int, path: str = "/") -> str:
     """Return the text of a page on the loopback address.
 
     Raises:

@@ -39,8 +39,8 @@ def build(_: Context, project: str = ".", platform: str = "", json: bool = False
         from estiba.service import project as projects  # noqa: PLC0415 - a build of all platforms does not wait for it
 
         choose("platform", platform, projects.load(Path(project)).platforms, hint=_PLATFORMS)
-    with console.step("build") as status:
-        built = build_image(Path(project), config.load(), platform=platform, on_status=status)
+    with console.step("build") as on_status:
+        built = build_image(Path(project), config.load(), platform=platform, on_status=on_status)
     if json:
         console.json(built.to_dict())
     else:
@@ -63,11 +63,11 @@ def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = 
     from estiba.build.verify.proof import rebuild, rebuild_from_source  # noqa: PLC0415 - see _subject
 
     settings = config.load()
-    with console.step("verify") as status, _subject(image, settings, insecure=insecure) as subject:
+    with console.step("verify") as on_status, _subject(image, settings, insecure=insecure) as subject:
         if subject is None:
-            proof = rebuild(Path(project), settings, on_status=status)
+            proof = rebuild(Path(project), settings, on_status=on_status)
         else:
-            proof = rebuild_from_source(subject, Path(project), settings, fetch=_fetch, on_status=status)
+            proof = rebuild_from_source(subject, Path(project), settings, fetch=_fetch, on_status=on_status)
     if json:
         console.json(proof.to_dict())
     else:

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 )
 def check(_: Context, project: str = ".", reports: str = "", again: bool = False, json: bool = False) -> None:
     """Run Django's checks and the tests offline, beside PostgreSQL and Redis."""
-    with console.step("check") as status:
+    with console.step("check") as on_status:
         checked = run_checks(
-            Path(project), config.load(), reports=Path(reports) if reports else None, again=again, on_status=status
+            Path(project), config.load(), reports=Path(reports) if reports else None, again=again, on_status=on_status
         )
     if json:
         console.json(checked.to_dict())

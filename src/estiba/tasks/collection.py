@@ -34,7 +34,7 @@ class _Namespace(Collection):
         return (self.own, self.configuration()) if not name and self.own else super().task_with_config(name)
 
 
-def load(package: str, path: list[str], words: Sequence[str] = ()) -> Collection:
+def load(package: str, path: list[str], arguments: Sequence[str] = ()) -> Collection:
     """Compose the namespaces found in a package; adding a module there adds its tasks.
 
     Args:
@@ -44,7 +44,7 @@ def load(package: str, path: list[str], words: Sequence[str] = ()) -> Collection
             out: importing all of them takes longer than many a task.
     """
     names = {module.name for module in pkgutil.iter_modules(path)} - _NOT_TASKS
-    named = [word.partition(".")[0] for word in words if not word.startswith("-")]
+    named = [word.partition(".")[0] for word in arguments if not word.startswith("-")]
     wanted = names & set(named) if named and named[0] in names else names
     collection = Collection()
     for name in sorted(wanted):

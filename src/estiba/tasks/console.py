@@ -53,7 +53,7 @@ class Console:
 
         return RichConsole(stderr=True, no_color=not self._color, highlight=False, soft_wrap=True)
 
-    def _tell(self, text: str, style: str = "") -> None:
+    def _write(self, text: str, style: str = "") -> None:
         if self._live:
             self._err.print(text, style=style, markup=False)
         else:
@@ -83,15 +83,15 @@ class Console:
 
     def say(self, text: str) -> None:
         """Print a line of talk on standard error."""
-        self._tell(text)
+        self._write(text)
 
     def warn(self, text: str) -> None:
         """Print a warning on standard error."""
-        self._tell(f"warning: {text}", "yellow")
+        self._write(f"warning: {text}", "yellow")
 
     def fail(self, text: str) -> None:
         """Print why the command failed on standard error."""
-        self._tell(f"error: {text}", "red")
+        self._write(f"error: {text}", "red")
 
     @contextmanager
     def step(self, label: str) -> Iterator[Callable[[str], None]]:
@@ -110,7 +110,7 @@ class Console:
                 yield _Paced(lambda line: self.say(f"{label}: {line}"))
             outcome, style = "done", "green"
         finally:
-            self._tell(f"{label}: {outcome} in {time.monotonic() - started:.1f} s", style)
+            self._write(f"{label}: {outcome} in {time.monotonic() - started:.1f} s", style)
 
     @contextmanager
     def progress(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba import config
-from estiba.demo.journey import plan
+from estiba.demo.scenario import plan
 from estiba.errors import EstibaError
 from estiba.tasks.console import console, task
 
@@ -39,21 +39,21 @@ def demo(_: Context, *, dir: str = "", keep: bool = False, verify: bool = False,
     Scaffolds, builds, checks and deploys a service, changes it under load, breaks it, and rolls it back.
     """
     with ExitStack() as stack:
-        folder = _place(dir, stack, keep=keep)
-        journey = plan(folder, config.load(), keep=keep, verify=verify)
+        folder = _choose_folder(dir, stack, keep=keep)
+        scenario = plan(folder, config.load(), keep=keep, verify=verify)
         try:
-            journey.run(console.step)
+            scenario.run(console.step)
         except EstibaError:
             stack.pop_all()
             console.say(f"for a closer look, the service stays in {folder}")
             raise
         finally:
-            _show(journey.report, as_json=json)
+            _show(scenario.report, as_json=json)
     if keep:
         console.say(f"it goes on running; to end it: invoke down --project {folder}")
 
 
-def _place(folder: str, stack: ExitStack, *, keep: bool) -> Path:
+def _choose_folder(folder: str, stack: ExitStack, *, keep: bool) -> Path:
     """Return the folder of the service; a temporary one goes when the demo ends well, unless it is kept."""
     if folder:
         return Path(folder)

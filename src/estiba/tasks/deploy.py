@@ -31,17 +31,17 @@ def deploy(
     Its database is migrated first, and the release is tried.
     """
     settings = config.load()
-    place = targets.load(Path(project), target, settings)
-    with console.step(f"deploy to {target}") as tell:
-        manifest = release.build(Path(project), place.contents, settings, on_status=tell)
-        record = place.deploy(manifest, tell=tell, contract=contract)
+    destination = targets.load(Path(project), target, settings)
+    with console.step(f"deploy to {target}") as on_status:
+        manifest = release.build(Path(project), destination.contents, settings, on_status=on_status)
+        record = destination.deploy(manifest, on_status=on_status, contract=contract)
     if json:
-        console.json({**record.to_dict(), "urls": place.addresses()})
+        console.json({**record.to_dict(), "urls": destination.addresses()})
         return
     for name in record.restarted:
         console.say(f"restarted {name}")
     for name in record.migrations:
         console.say(f"applied {name}")
     console.say(f"release {record.number} ({record.version}, {record.digest}): {record.result}")
-    for url in place.addresses().values():
+    for url in destination.addresses().values():
         console.result(url)

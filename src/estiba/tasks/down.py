@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 )
 def down(_: Context, *, target: str = "local", project: str = ".", json: bool = False) -> None:
     """End all processes of a target; its data and its releases stay."""
-    place = targets.load(Path(project), target, config.load())
-    with console.step(f"down on {target}") as tell:
-        record = place.down(tell=tell)
+    destination = targets.load(Path(project), target, config.load())
+    with console.step(f"down on {target}") as on_status:
+        record = destination.down(on_status=on_status)
     if json:
         console.json(record.to_dict())

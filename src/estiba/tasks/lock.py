@@ -49,8 +49,8 @@ def lock(
         upgrade_debian=upgrade_debian,
         dry_run=dry_run,
     )
-    with console.step("lock") as tell:
-        context = LockContext(config=config.load(), tell=tell)
+    with console.step("lock") as on_status:
+        context = LockContext(config=config.load(), tell=on_status)
         outcome = resolve.lock(Path(project), context, options, fetch=lambda lock: fetch(lock, context))
     for gone in outcome.gone:
         console.warn(f"{gone} is gone from the mirror; the version that it has now is locked")

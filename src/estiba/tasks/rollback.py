@@ -29,11 +29,11 @@ def rollback(
 
     The database stays as it is.
     """
-    place = targets.load(Path(project), target, config.load())
-    with console.step(f"rollback on {target}") as tell:
-        record = place.rollback(tell=tell, contract=contract)
+    destination = targets.load(Path(project), target, config.load())
+    with console.step(f"rollback on {target}") as on_status:
+        record = destination.rollback(on_status=on_status, contract=contract)
     if json:
-        console.json({**record.to_dict(), "urls": place.addresses()})
+        console.json({**record.to_dict(), "urls": destination.addresses()})
         return
     for name in record.restarted:
         console.say(f"restarted {name}")

@@ -27,6 +27,6 @@ def services(_: Context, project: str = ".") -> None:
     """
     folder = Path(project).resolve()
     (folder / _ROOT).parent.mkdir(exist_ok=True)
-    with console.step("services") as status:
-        made = realise(folder, "services", config.load(), out_link=folder / _ROOT, on_status=status)
+    with console.step("services") as on_status:
+        made = realise(folder, "services", config.load(), out_link=folder / _ROOT, on_status=on_status)
     exec_program([str(made / "bin" / "services"), str(folder / STATE)])

@@ -101,7 +101,7 @@ def plan(folder: Path, *, flake: str = "") -> Adoption:
     _choose_platform(study)
     wanted += evidence.find_dev_requirements(study)
     for name, needs in known_packages.find_packages(
-        wanted, python=python, geography="django.contrib.gis" in seen.words
+        wanted, python=python, geography="django.contrib.gis" in seen.strings
     ).items():
         study.decided.append(
             f"Debian packages for {name}: {', '.join(name for names in needs.values() for name in names)}"
@@ -113,7 +113,7 @@ def plan(folder: Path, *, flake: str = "") -> Adoption:
     deployment.find_page(study, seen, root)
     deployment.find_extensions(study, root)
     study.settings["include"] = sorted(
-        word for word in seen.words if _LEFT_OUT.fullmatch(word) and (folder / word).is_file()
+        word for word in seen.strings if _LEFT_OUT.fullmatch(word) and (folder / word).is_file()
     )
     if study.settings["include"]:
         study.decided.append(f"include = {', '.join(study.settings['include'])}: the settings name it")
@@ -169,7 +169,7 @@ def _find_variables(study: Study, seen: Survey) -> None:
     missing = [one for one in needed if one.name not in PROVIDED]
     study.settings["env"] = {one.name: _build_value(one) for one in missing}
     if needed:
-        listed = ", ".join(f"{one.name} ({one.place})" for one in needed)
+        listed = ", ".join(f"{one.name} ({one.location})" for one in needed)
         study.undecided.append(f"the running service needs these variables, which have no default: {listed}")
     given = {*variables.names(), *study.settings.get("targets", {}).get("local", {}).get("env", {})}
     if left := [one.name for one in needed if one.name not in given]:
@@ -207,9 +207,9 @@ def _find_gaps(study: Study, seen: Survey) -> None:
     has_commands = bool(study.pyproject.get("tool", {}).get(_TOOL, {}).get("prepare"))
     study.undecided += frontend.find_builders(study.folder, seen, has_commands=has_commands)
     study.undecided += [
-        f"{place} makes or opens a file while the settings load ({what}), and /app is read-only in a build and where"
+        f"{location} makes or opens a file while the settings load ({what}), and /app is read-only in a build and where"
         " the service runs: use /tmp, or let a variable turn it off"
-        for place, what in loading.find_file_access(seen)
+        for location, what in loading.find_file_access(seen)
     ]
     if seen.sources[-1].name != study.settings["settings"]:
         return
@@ -217,7 +217,7 @@ def _find_gaps(study: Study, seen: Survey) -> None:
         study.undecided.append(f'no SECRET_KEY in {shown}: write SECRET_KEY = os.environ["SECRET_KEY"]')
     if not seen.names & {"STATIC_ROOT"}:
         study.undecided.append(f"no STATIC_ROOT in {shown}: static files are collected into /app/staticfiles")
-    if "configurations" in seen.words:
+    if "configurations" in seen.strings:
         _choose_configuration(study)
 
 

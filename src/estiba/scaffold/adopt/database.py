@@ -33,14 +33,14 @@ class Choice:
         condition: The variables, with their values, under which it is chosen.
     """
 
-    place: str
+    location: str
     engine: str
     reads: Mapping[str, str]
     fixed: frozenset[str]
     condition: Mapping[str, str]
 
     @property
-    def is_open(self) -> bool:
+    def is_configurable(self) -> bool:
         """Whether the environment can make it the target's PostgreSQL."""
         if _URL in self.reads:
             return True
@@ -67,7 +67,9 @@ def find_databases(seen: Survey) -> tuple[Choice, ...]:
         finder.shown = source.shown
         finder.visit(source.tree)
     none: frozenset[str] = frozenset()
-    return tuple(sorted(finder.found, key=lambda one: (not one.is_open, len(one.condition), len(one.variables(none)))))
+    return tuple(
+        sorted(finder.found, key=lambda one: (not one.is_configurable, len(one.condition), len(one.variables(none))))
+    )
 
 
 def _assigned(seen: Survey) -> dict[str, ast.expr]:
@@ -106,7 +108,7 @@ class _Finder(ast.NodeVisitor):
 
     visit_AnnAssign = visit_Assign  # noqa: N815 - the name that ast looks for
 
-    def _add(self, value: ast.expr, place: str) -> None:
+    def _add(self, value: ast.expr, location: str) -> None:
         value = self._resolve(value)
         condition = {name: text for one in self.conditions for name, text in one.items()}
         entries = dict(_items(value)) if isinstance(value, ast.Dict) else {}
@@ -118,7 +120,7 @@ class _Finder(ast.NodeVisitor):
         engine = ast.unparse(entries["ENGINE"]) if "ENGINE" in entries and "ENGINE" not in reads else ""
         reads = {key: name for key, name in reads.items() if key in {_URL, "ENGINE", *_ENTRIES}}
         fixed = frozenset(key for key, one in entries.items() if key not in reads and ast.unparse(one) != "''")
-        self.found.append(Choice(place=place, engine=engine, reads=reads, fixed=fixed, condition=condition))
+        self.found.append(Choice(location=location, engine=engine, reads=reads, fixed=fixed, condition=condition))
 
     def _variable(self, value: ast.expr) -> str:
         """Return the variable that an expression reads, or an empty string."""

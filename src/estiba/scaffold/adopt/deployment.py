@@ -63,17 +63,17 @@ def find_database(study: Study, seen: Survey) -> bool:
         if "DATABASES" in seen.names:
             study.undecided.append("DATABASES cannot be read here: see to it that it is what DATABASE_URL names")
         return False
-    best = choices[0]
-    if best.is_open:
+    choice = choices[0]
+    if choice.is_configurable:
         required = frozenset(one.name for one in seen.variables if not one.conditional)
-        _set_variables(study, best, required)
+        _set_variables(study, choice, required)
         return True
-    engine = best.engine.strip("'\"")
-    if engine.endswith(_REPLACED) and "configurations" not in seen.words:
-        _write_settings(study, seen, best)
+    engine = choice.engine.strip("'\"")
+    if engine.endswith(_REPLACED) and "configurations" not in seen.strings:
+        _write_settings(study, seen, choice)
         return True
     study.undecided.append(
-        f"{best.place} names a database that the environment cannot change, and `invoke deploy` brings PostgreSQL:"
+        f"{choice.location} names a database that the environment cannot change, and `invoke deploy` brings PostgreSQL:"
         " let the settings take it from DATABASE_URL"
     )
     return False
@@ -126,13 +126,15 @@ def _target(study: Study) -> dict[str, object]:
     return target
 
 
-def _set_variables(study: Study, best: Choice, required: frozenset[str]) -> None:
-    if variables := best.variables(required):
+def _set_variables(study: Study, choice: Choice, required: frozenset[str]) -> None:
+    if variables := choice.variables(required):
         _target(study)["env"] = variables
-        study.decided.append(f"targets.{_DEFAULT}.env: {', '.join(variables)}, so that {best.place} finds PostgreSQL")
+        study.decided.append(
+            f"targets.{_DEFAULT}.env: {', '.join(variables)}, so that {choice.location} finds PostgreSQL"
+        )
 
 
-def _write_settings(study: Study, seen: Survey, best: Choice) -> None:
+def _write_settings(study: Study, seen: Survey, choice: Choice) -> None:
     """Write settings that take from the environment what the project's own write down, and use them."""
     module = study.settings["settings"]
     file = Path(seen.sources[-1].shown)
@@ -143,7 +145,7 @@ def _write_settings(study: Study, seen: Survey, best: Choice) -> None:
     study.settings["settings"] = own
     study.files[shown] = _TEXT.read_text(encoding="utf-8").replace("@settings@", module)
     study.decided.append(
-        f"settings = {own}: {shown} takes database, key and hosts from the environment, since {best.place} names a"
+        f"settings = {own}: {shown} takes database, key and hosts from the environment, since {choice.location} names a"
         f" database that cannot be changed from there; all else comes from {module}"
     )
 

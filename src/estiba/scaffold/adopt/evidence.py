@@ -151,7 +151,7 @@ def choose_python(study: Study, wanted: tuple[Requirement, ...]) -> str:
     except InvalidSpecifier:
         bounds = SpecifierSet()
     allowed = [minor for minor in SUITES if bounds.contains(f"{minor}.99") or bounds.contains(minor)]
-    place, hinted = next(_hints(study.folder), ("", ""))
+    location, hinted = next(_hints(study.folder), ("", ""))
     old = next((one for one in wanted if _name(one) == "django" and not _is_modern(one.specifier)), None)
     if not allowed:
         study.undecided.append(f"requires-python is {bounds}, and Debian brings {' and '.join(SUITES)}: widen it")
@@ -160,9 +160,9 @@ def choose_python(study: Study, wanted: tuple[Requirement, ...]) -> str:
     if "3.11" in allowed and old:
         chosen, reason = "3.11", f"{old} is older than Django's support of 3.13"
     elif "3.11" in allowed and hinted and Version(hinted) <= Version("3.11"):
-        chosen, reason = "3.11", f"{place} says {hinted}"
+        chosen, reason = "3.11", f"{location} says {hinted}"
     elif hinted and hinted != chosen:
-        reason = f"{place} says {hinted}, which no Debian release that fits brings"
+        reason = f"{location} says {hinted}, which no Debian release that fits brings"
     study.settings["python"] = chosen
     study.decided.append(f"python = {chosen}: {reason}")
     return chosen
@@ -260,7 +260,7 @@ def _find_file(study: Study, purposes: tuple[str, ...]) -> str:
 
 def _listed(folder: Path, places: list[str], stems: tuple[str, ...]) -> Iterator[str]:
     """Yield the requirements files that are there, the likeliest first."""
-    names = (f"{place}{stem}{suffix}" for place in places for stem in stems for suffix in (".in", ".txt"))
+    names = (f"{location}{stem}{suffix}" for location in places for stem in stems for suffix in (".in", ".txt"))
     return (name for name in names if (folder / name).is_file())
 
 

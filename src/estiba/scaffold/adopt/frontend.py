@@ -30,9 +30,9 @@ def find_builders(folder: Path, seen: Survey, *, has_commands: bool = False) -> 
 
 
 def _find_commands(folder: Path, seen: Survey) -> Iterator[str]:
-    if "sass_processor" in seen.words:
+    if "sass_processor" in seen.strings:
         yield f"sass_processor: unless the style sheets that it makes are in git, set {_prepare('compilescss')}"
-    if "compressor" in seen.words and "COMPRESS_OFFLINE" in seen.names:
+    if "compressor" in seen.strings and "COMPRESS_OFFLINE" in seen.names:
         yield f"COMPRESS_OFFLINE: set {_prepare('compress')}"
     if catalogue := next((file for file in find_own(folder, ".po") if not file.with_suffix(".mo").exists()), None):
         shown = catalogue.relative_to(folder)

@@ -42,7 +42,7 @@ class Variable:
     """
 
     name: str
-    place: str
+    location: str
     kind: str = ""
     conditional: bool = False
 
@@ -68,7 +68,7 @@ class Survey:
         return frozenset(node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
 
     @property
-    def words(self) -> frozenset[str]:
+    def strings(self) -> frozenset[str]:
         """The strings in the modules, and the names of the modules that they import."""
         nodes = [node for source in self.sources for node in ast.walk(source.tree)]
         texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
@@ -256,8 +256,8 @@ class _Reader(ast.NodeVisitor):
 
     def _add(self, name: str, node: ast.expr, *, kind: str = "") -> None:
         if not any(name in mentioned for mentioned in self.conditions):
-            place = f"{self.shown}:{node.lineno}"
-            self.found.append(Variable(name=name, place=place, kind=kind, conditional=bool(self.conditions)))
+            location = f"{self.shown}:{node.lineno}"
+            self.found.append(Variable(name=name, location=location, kind=kind, conditional=bool(self.conditions)))
 
 
 def _is_absence(test: ast.expr) -> bool:

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from estiba.config import Config
     from estiba.process import Runner
 
-    Note = Callable[[str], None]
-    Stage = Callable[[str], AbstractContextManager[Note]]
-    Act = Callable[[Note], Outcome]
+    OnStatus = Callable[[str], None]
+    Stage = Callable[[str], AbstractContextManager[OnStatus]]
+    Action = Callable[[OnStatus], Outcome]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Journey:
+class Scenario:
     """Steps to be taken.
 
     Attributes:
@@ -35,8 +35,8 @@ class Journey:
         report: Grows with every step.
     """
 
-    acts: Mapping[str, Act]
-    last: Mapping[str, Act]
+    actions: Mapping[str, Action]
+    cleanup: Mapping[str, Action]
     report: Report = field(default_factory=Report)
 
     def run(self, stage: Stage) -> Report:
@@ -51,26 +51,26 @@ class Journey:
         """
         with interruption.raised():
             try:
-                for name, act in self.acts.items():
-                    self._take(name, act, stage)
+                for name, action in self.actions.items():
+                    self._run(name, action, stage)
             finally:
-                with interruption.held_off():
-                    for name, act in self.last.items():
-                        self._take(name, act, stage)
+                with interruption.ignored():
+                    for name, action in self.cleanup.items():
+                        self._run(name, action, stage)
         return self.report
 
-    def _take(self, name: str, act: Act, stage: Stage) -> None:
+    def _run(self, name: str, action: Action, stage: Stage) -> None:
         started = time.monotonic()
         ok, outcome = False, Outcome()
         try:
-            with stage(name) as note:
-                outcome = act(note)
+            with stage(name) as on_status:
+                outcome = action(on_status)
             ok = True
         finally:
             self.report.steps.append(Step(name=name, seconds=time.monotonic() - started, ok=ok, outcome=outcome))
 
 
-def plan(folder: Path, settings: Config, *, keep: bool = False, verify: bool = False, runner: Runner = run) -> Journey:
+def plan(folder: Path, settings: Config, *, keep: bool = False, verify: bool = False, runner: Runner = run) -> Scenario:
     """Return the steps of the demo.
 
     Args:
@@ -81,21 +81,21 @@ def plan(folder: Path, settings: Config, *, keep: bool = False, verify: bool = F
         runner: Runs commands.
     """
     report = Report()
-    making = BuildSteps(folder=folder, settings=settings, report=report, runner=runner)
-    life = DeploySteps(folder=folder, settings=settings, report=report, runner=runner)
-    acts: dict[str, Act] = {
-        "scaffold": making.scaffold,
-        "lock": making.lock,
-        "fetch": making.fetch,
-        "build": making.build,
-        "check": making.check,
-        **({"verify": making.verify} if verify else {}),
-        "cache": making.cache,
-        "deploy": life.deploy,
-        "smoke": life.smoke,
-        "change": life.change,
-        "break": life.take_back,
-        "rollback": life.roll_back,
-        "container": making.container,
+    build = BuildSteps(folder=folder, settings=settings, report=report, runner=runner)
+    deploy = DeploySteps(folder=folder, settings=settings, report=report, runner=runner)
+    actions: dict[str, Action] = {
+        "scaffold": build.scaffold,
+        "lock": build.lock,
+        "fetch": build.fetch,
+        "build": build.build,
+        "check": build.check,
+        **({"verify": build.verify} if verify else {}),
+        "cache": build.cache,
+        "deploy": deploy.deploy,
+        "smoke": deploy.smoke,
+        "change": deploy.change,
+        "break": deploy.break_release,
+        "rollback": deploy.roll_back,
+        "container": build.container,
     }
-    return Journey(acts=acts, last={} if keep else {"down": life.down}, report=report)
+    return Scenario(actions=actions, cleanup={} if keep else {"down": deploy.down}, report=report)
