@@ -1,4 +1,4 @@
-"""The first half of the demo: from the template to an image that is built, checked, shared, and answers."""
+"""Steps of the demo up to the image: scaffold, lock, fetch, build, check, verify, cache, container."""
 
 from __future__ import annotations
 
@@ -36,15 +36,16 @@ if TYPE_CHECKING:
     OnStatus = Callable[[str], None]
 
 CACHE: Final = ".estiba/cache"
-"""Where the demo's binary cache is, below the service's folder."""
+"""Folder of the demo's binary cache, relative to the service's."""
 
 STATE: Final = ".estiba/local"
-"""Where everything is that the deployed service keeps, as the next lines have it."""
+"""State folder of the demo's target, relative to the service's; as in `TARGET`."""
 
 TARGET: Final = """
 [tool.estiba.targets.local]
-folder = ".estiba/local" # database, logs and releases, together with the sources of this trial
+folder = ".estiba/local" # database, logs and releases, beside the sources of this demo
 """
+"""Settings that are added to the demo's pyproject.toml."""
 _SECONDS_TO_ANSWER: Final = 30
 _SETTINGS: Final = {
     "ALLOWED_HOSTS": "localhost",
@@ -53,18 +54,18 @@ _SETTINGS: Final = {
     # /livez asks neither database nor cache; the container has none.
     "DB_WAIT_TIMEOUT": "0",
 }
-"""Production settings of the demo's container, without the secret."""
+"""Environment variables of the demo's container, without the secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSteps:
-    """A service that comes to be; each public method is a step.
+    """Steps up to the image; each public method is one.
 
     Attributes:
-        folder: The service's folder.
-        settings: What the environment says.
-        report: Gets the image.
-        runner: Runs commands.
+        folder: Folder of the service.
+        settings: Configuration from the environment.
+        report: Report that gets the image.
+        runner: Runner of commands.
     """
 
     folder: Path
@@ -73,7 +74,7 @@ class BuildSteps:
     runner: Runner = run
 
     def scaffold(self, _: OnStatus) -> Outcome:
-        """Make a service from the template, under version control."""
+        """Create a service from the template, in a git repository."""
         new.create(self.folder, flake=new.locate_flake(self.folder))
         with (self.folder / "pyproject.toml").open("a", encoding="utf-8") as file:
             file.write(TARGET)
@@ -81,14 +82,14 @@ class BuildSteps:
         return Outcome()
 
     def lock(self, on_status: OnStatus) -> Outcome:
-        """Decide all versions."""
+        """Resolve all versions."""
         context = self._context(on_status)
         resolve.lock(self.folder, context, fetch=lambda lock: apply.fetch(lock, context))
         self._repository.commit("Lock")
         return Outcome()
 
     def fetch(self, on_status: OnStatus) -> Outcome:
-        """Bring what the lock names into the store."""
+        """Fetch the artifacts of the lock into the store."""
         locked = resolve.check(self.folder)
         wanted = plan.plan(locked, runner=self.runner)
         arrived, counting = 0, threading.Lock()
@@ -109,16 +110,16 @@ class BuildSteps:
         return Outcome(note=f"{len(built.layers)} layers for {' and '.join(built.platforms)}")
 
     def check(self, on_status: OnStatus) -> Outcome:
-        """Run its tests, beside PostgreSQL and Redis."""
+        """Run Django's checks and the tests, with PostgreSQL and Redis."""
         found = check.check(self.folder, self.settings, on_status=on_status, runner=self.runner)
         if found.failed:
             message = f"{found.failed[0].name} failed:\n{found.failed[0].tail()}"
             raise BuildError(message, hint=f"see the reports in {found.reports}")
         count = found.tests["tests"] if found.tests else 0
-        return Outcome(note=f"{count} tests passed{', at an earlier time' if found.is_cached else ''}")
+        return Outcome(note=f"{count} tests passed{', in an earlier run' if found.is_cached else ''}")
 
     def verify(self, on_status: OnStatus) -> Outcome:
-        """Build it again in another world and compare."""
+        """Rebuild the image in an empty store under varied conditions, and compare."""
         found = proof.rebuild(self.folder, self.settings, on_status=on_status, runner=self.runner)
         if not found.is_same:
             message = f"built again, the image is {found.found} instead of {found.expected}"
@@ -126,7 +127,7 @@ class BuildSteps:
         return Outcome(note="the same bytes in another store")
 
     def cache(self, on_status: OnStatus) -> Outcome:
-        """Push the image to a binary cache in a folder, signed with a key that is thrown away afterwards."""
+        """Push the image to a binary cache in a folder, signed with a temporary key."""
         address = Address.parse(str(self.folder / CACHE))
         with tempfile.TemporaryDirectory(prefix="estiba-demo-key-") as place:
             key = keys.generate("demo-1", Path(place, "secret"), runner=self.runner)
@@ -137,7 +138,7 @@ class BuildSteps:
         return Outcome(note=f"{len(wanted.wanted)} paths, {wanted.size / 1e6:.0f} MB before compression")
 
     def container(self, on_status: OnStatus) -> Outcome:
-        """Run the image with production settings in the Docker engine, where one runs, and ask whether it lives."""
+        """Run the image with production settings in the Docker engine, if there is one, and check its liveness."""
         try:
             engine = load.Engine.connect()
         except EngineError as error:

@@ -1,4 +1,4 @@
-"""The second half of the demo: the service runs on this machine, changes, breaks and goes back, with visitors."""
+"""Steps of the demo from the deployment on: smoke test, new release, failed release and rollback, under load."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ if TYPE_CHECKING:
 
 BEFORE: Final = "Nothing is written yet."
 AFTER: Final = "Nothing is written yet, but a line was changed."
-"""What the front page says in the template, and after the change."""
+"""Text of the front page in the template, and after the change."""
 
 PAGE: Final = "*/templates/index.html"
 JOBS: Final = "*/jobs.py"
 JOB: Final = "Entry.objects.count()"
 BROKEN_JOB: Final = "Entry.objects.count() // 0"
-"""Where the changes are made, and what breaks the job."""
+"""Files that are changed, and the expression that makes the job fail."""
 
 _PROBE: Final = "try_worker"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploySteps:
-    """A service that runs; each public method is a step.
+    """Steps from the deployment on; each public method is one.
 
     Attributes:
-        folder: The service's folder.
-        settings: What the environment says.
-        report: Gets the address.
-        runner: Runs commands.
+        folder: Folder of the service.
+        settings: Configuration from the environment.
+        report: Report that gets the URL.
+        runner: Runner of commands.
     """
 
     folder: Path
@@ -61,13 +61,13 @@ class DeploySteps:
     runner: Runner = run
 
     def deploy(self, on_status: OnStatus) -> Outcome:
-        """Run it on this machine: nginx, gunicorn, worker, scheduler, PostgreSQL and Redis."""
+        """Deploy to this machine: nginx, gunicorn, worker, scheduler, PostgreSQL and Redis."""
         record = self._deploy(on_status)
         self.report.url = self._target.addresses()["page"]
         return Outcome(note=f"{len(record.migrations)} migrations; {self.report.url} answers")
 
     def smoke(self, _: OnStatus) -> Outcome:
-        """Ask for the page and for its health, and send a job through the queue."""
+        """Request the front page and the readiness check, and run a job through the queue."""
         self._expect(BEFORE)
         answers = json.loads(traffic.fetch_page(self._port, "/readyz"))
         if set(answers.values()) != {"ok"}:
@@ -80,7 +80,7 @@ class DeploySteps:
         return Outcome(note=f"page, {', '.join(sorted(answers))}; a job counted {job.tail(1).strip()}")
 
     def change(self, on_status: OnStatus) -> Outcome:
-        """Change a line and release it, without a failed request."""
+        """Change a line and deploy it under load; no request may fail."""
         self._repository.edit(PAGE, BEFORE, AFTER)
         self._repository.commit("Change a line")
         with self._load() as seen:
@@ -89,7 +89,7 @@ class DeploySteps:
         return Outcome(note=f"served {seconds:.1f} s after the command; {seen.count} requests, none failed")
 
     def break_release(self, on_status: OnStatus) -> Outcome:
-        """Release a version whose job fails, and see the version before served again."""
+        """Deploy a release whose job fails, and check that the previous one is served again."""
         self._repository.edit(JOBS, JOB, BROKEN_JOB)
         self._repository.commit("Break the job")
         before = self._served
@@ -103,14 +103,14 @@ class DeploySteps:
         return Outcome(note=f"its job failed, so it was taken back; {seen.count} requests, none failed")
 
     def roll_back(self, on_status: OnStatus) -> Outcome:
-        """Go back by hand to the version before the change."""
+        """Roll back to the release before the change, under load."""
         with self._load() as seen:
             seconds = self._time(lambda: self._target.rollback(on_status=on_status))
             self._expect(BEFORE)
         return Outcome(note=f"served {seconds:.1f} s after the command; {seen.count} requests, none failed")
 
     def down(self, on_status: OnStatus) -> Outcome:
-        """End all processes, if any were started."""
+        """Stop all processes, if any were started."""
         if not (self.folder / STATE).exists():
             return Outcome(skipped="nothing was started")
         self._target.down(on_status=on_status)
@@ -135,10 +135,10 @@ class DeploySteps:
 
     @contextmanager
     def _load(self) -> Iterator[Traffic]:
-        """Have visitors around the block.
+        """Send requests while the block runs.
 
         Raises:
-            DeployError: One of them noticed something.
+            DeployError: A request failed.
         """
         with traffic.running(self._port) as seen:
             yield seen
@@ -158,7 +158,7 @@ class DeploySteps:
 
     @property
     def _served(self) -> str:
-        """The digest of what is served, or an empty string."""
+        """Digest of the release that is served, or an empty string."""
         served = self._target.status().release
         return served.digest if served else ""
 

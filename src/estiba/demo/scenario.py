@@ -1,4 +1,4 @@
-"""The whole way of a service, step by step, with the time of each; what runs in the end is taken down."""
+"""Sequence of the demo's steps, with the time of each, and the cleanup at the end."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """Steps to be taken.
+    """Steps of a demo.
 
     Attributes:
-        acts: What each step does, by its name, in order.
-        last: What is done in the end, however far the others came; empty where nothing is.
-        report: Grows with every step.
+        actions: Function of each step by its name, in order.
+        cleanup: Functions that run at the end in any case, by name.
+        report: Report that gets each step.
     """
 
     actions: Mapping[str, Action]
@@ -40,14 +40,14 @@ class Scenario:
     report: Report = field(default_factory=Report)
 
     def run(self, stage: Stage) -> Report:
-        """Take all steps.
+        """Run all steps, then the cleanup.
 
         Args:
-            stage: Shows one step; takes its name and gives a function for what happens inside.
+            stage: Context manager factory that displays one step; takes its name, yields a callback for progress.
 
         Raises:
-            EstibaError: A step failed; `report` tells how far the demo came.
-            KeyboardInterrupt: Somebody asked to end it.
+            EstibaError: A step failed; it is the last one in `report` before the cleanup.
+            KeyboardInterrupt: The process got SIGINT, SIGTERM or SIGHUP.
         """
         with interruption.raised():
             try:
@@ -74,11 +74,11 @@ def plan(folder: Path, settings: Config, *, keep: bool = False, verify: bool = F
     """Return the steps of the demo.
 
     Args:
-        folder: The service's folder, which must not exist yet.
-        settings: What the environment says.
+        folder: Folder of the service, which must not exist yet.
+        settings: Configuration from the environment.
         keep: Leave the service running.
-        verify: Also build the image again in another world, and compare.
-        runner: Runs commands.
+        verify: Also rebuild the image in an empty store, and compare.
+        runner: Runner of commands.
     """
     report = Report()
     build = BuildSteps(folder=folder, settings=settings, report=report, runner=runner)
