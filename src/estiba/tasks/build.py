@@ -1,4 +1,4 @@
-"""Build a service's image."""
+"""`invoke build`, `invoke build.verify`: build the image of a service, and verify that it is reproducible."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from estiba.build.verify.subject import Subject
     from estiba.config import Config
 
-_PLATFORMS = "`platforms` in [tool.estiba] of pyproject.toml says for which ones the service is locked"
+_PLATFORMS = "`platforms` in [tool.estiba] of pyproject.toml lists those that the service is locked for"
 
 
 @task(
     default=True,
     help={
-        "project": "The service's folder.",
-        "platform": "Build for one platform instead of all, such as x86_64-linux.",
-        "json": "Print one JSON object on standard output.",
+        "project": "Folder of the service.",
+        "platform": "Platform to build for, such as x86_64-linux; by default all of the lock.",
+        "json": "Print the result as one JSON object.",
     },
 )
 def build(_: Context, project: str = ".", platform: str = "", json: bool = False) -> None:
@@ -49,16 +49,17 @@ def build(_: Context, project: str = ".", platform: str = "", json: bool = False
 
 @task(
     help={
-        "image": "Folder or HOST/NAME[:TAG] of an image to build from the commit it names; by default the project's.",
-        "project": "The service's folder.",
-        "insecure": "Speak plain HTTP with a registry on another machine too.",
-        "json": "Print one JSON object on standard output.",
+        "image": "Folder or HOST/NAME[:TAG] of an image to rebuild from its commit; by default the last build's.",
+        "project": "Folder of the service.",
+        "insecure": "Allow plain HTTP for a registry on another machine.",
+        "json": "Print the result as one JSON object.",
     }
 )
 def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = False, json: bool = False) -> None:
-    """Build the image again elsewhere, and compare.
+    """Build the image again under other conditions, and compare.
 
-    Prints that the digest is the same, or what differs and why.
+    Store, user, path, time zone, locale and number of cores differ. Exits with 1 and lists the differences unless the
+    digest is the same.
     """
     from estiba.build.verify.proof import rebuild, rebuild_from_source  # noqa: PLC0415 - see _subject
 
@@ -88,8 +89,8 @@ def _show_proof(proof: Proof) -> None:
 
 @contextmanager
 def _subject(image: str, settings: Config, *, insecure: bool) -> Iterator[Subject | None]:
-    """Find the image to verify; None stands for the project's own."""
-    # What verifies, and speaks with registries, takes longer to import than a build with no changes takes.
+    """Open the image to verify; None stands for the last build of the project."""
+    # Imported here, since these modules take longer to import than a build without changes takes.
     from estiba.build.verify import subject as subjects  # noqa: PLC0415
     from estiba.image import layout  # noqa: PLC0415
     from estiba.imageref import ImageRef, is_reference  # noqa: PLC0415
@@ -109,7 +110,7 @@ def _subject(image: str, settings: Config, *, insecure: bool) -> Iterator[Subjec
 
 
 def _fetch(folder: Path) -> None:
-    """Bring what the lock of another commit names into the store."""
+    """Fetch the artifacts of another commit's lock."""
     from estiba.fetch import apply, plan  # noqa: PLC0415 - see _subject
     from estiba.lock import model  # noqa: PLC0415
     from estiba.lock.context import LockContext  # noqa: PLC0415

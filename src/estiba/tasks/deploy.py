@@ -1,4 +1,4 @@
-"""Deploy a service to a target."""
+"""`invoke deploy`: build a release and roll it out to a target."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ if TYPE_CHECKING:
 @task(
     default=True,
     help={
-        "target": "Where to; `local`, this machine, needs no settings.",
-        "project": "The service's folder.",
-        "contract": "Let migrations take away what the release before needs; there is no way back past them.",
-        "json": "Print one JSON object on standard output.",
+        "target": "Target to deploy to; `local`, this machine, needs no settings.",
+        "project": "Folder of the service.",
+        "contract": "Allow migrations that remove what the previous release needs; a rollback past them is refused.",
+        "json": "Print the result as one JSON object.",
     },
 )
 def deploy(
     _: Context, *, target: str = "local", project: str = ".", contract: bool = False, json: bool = False
 ) -> None:
-    """Build the service and serve it without losing a request.
+    """Build a release and roll it out without downtime.
 
-    Its database is migrated first, and the release is tried.
+    Migrates the database, starts the release beside the previous one, switches traffic and runs the smoke tests. If a
+    step fails, the previous release is served again.
     """
     settings = config.load()
     destination = targets.load(Path(project), target, settings)

@@ -1,4 +1,4 @@
-"""Fetch what a service's lock names."""
+"""`invoke fetch`: download the artifacts of the lock."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 @task(
     default=True,
     help={
-        "project": "The service's folder.",
-        "everything": "Also what builds and checks need on other platforms than this machine's.",
-        "dry-run": "Say what would be fetched, and fetch nothing.",
-        "json": "Print one JSON object on standard output.",
+        "project": "Folder of the service.",
+        "everything": "Also fetch what builds and checks need on other platforms than this machine's.",
+        "dry-run": "Show what would be fetched, and fetch nothing.",
+        "json": "Print the result as one JSON object.",
     },
 )
 def fetch(
     _: Context, *, project: str = ".", everything: bool = False, dry_run: bool = False, json: bool = False
 ) -> None:
-    """Bring the artifacts that the lock names into the Nix store."""
+    """Fetch the artifacts that the lock names into the Nix store."""
     lock = resolve.check(Path(project))
     context = LockContext(config=config.load(), tell=console.say)
     wanted = plan.plan(lock, everything=everything)
