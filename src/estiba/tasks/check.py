@@ -1,4 +1,4 @@
-"""Check a service."""
+"""`invoke check`: run Django's checks and the tests of a service."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 @task(
     default=True,
     help={
-        "project": "The service's folder.",
-        "reports": "Where logs and reports go; by default `reports` in the service's folder.",
-        "again": "Run the checks even if nothing has changed since the last time.",
-        "json": "Print one JSON object on standard output.",
+        "project": "Folder of the service.",
+        "reports": "Folder to write logs and reports to; by default `reports` in the service's folder.",
+        "again": "Run the checks even if nothing has changed since the last run.",
+        "json": "Print the result as one JSON object.",
     },
 )
 def check(_: Context, project: str = ".", reports: str = "", again: bool = False, json: bool = False) -> None:
-    """Run Django's checks and the tests offline, beside PostgreSQL and Redis."""
-    with console.step("check") as status:
+    """Run Django's checks and the tests in the sandbox, with PostgreSQL and Redis."""
+    with console.step("check") as on_status:
         checked = run_checks(
-            Path(project), config.load(), reports=Path(reports) if reports else None, again=again, on_status=status
+            Path(project), config.load(), reports=Path(reports) if reports else None, again=again, on_status=on_status
         )
     if json:
         console.json(checked.to_dict())
