@@ -48,7 +48,7 @@ def find_ports(pid: int) -> set[int]:
 
 
 def test_machine_sees_unprivileged_processes_and_one_port(running: Site) -> None:
-    """No process has privileges, only nginx listens, and secrets are not for everybody."""
+    """No process has privileges, only nginx and who holds its socket listen, and secrets are not for everybody."""
     expected = 10001 if os.geteuid() == 0 else os.geteuid()
 
     # Of /proc alone: a fresh Debian has neither ps nor ss.
@@ -57,7 +57,8 @@ def test_machine_sees_unprivileged_processes_and_one_port(running: Site) -> None
         assert re.search(rf"^Uid:\t{expected}\t{expected}\t", status, re.MULTILINE)
         assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
     assert {name: ports for name, pid in running.pids.items() if (ports := find_ports(pid))} == {
-        "nginx": {running.port}
+        "listener": {running.port},
+        "nginx": {running.port},
     }
     assert (running.state / "secrets.json").stat().st_mode & 0o777 == 0o600
     assert (running.state / "data" / "postgresql").stat().st_mode & 0o777 == 0o700
