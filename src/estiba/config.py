@@ -72,6 +72,7 @@ class Config:
 
 def load() -> Config:
     """Read the environment; unset and empty variables take their defaults."""
+    # `or` instead of a default of get(): an empty variable counts as unset, as in the XDG Base Directory Specification.
     home_cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     home_config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     home_state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")

@@ -70,6 +70,7 @@ def _fetch_debs(lock: Lock, wanted: Sequence[Deb], context: LockContext, advance
             advance(deb.size)
     if all(context.artifacts.has(deb.sha256) for deb in wanted):
         return
+    # Only now, since updating the package lists takes seconds.
     root = apt.prepare(context.config, lock.suite, lock.pockets, runner=context.runner)
     with apt.exclusive(root):
         apt.update(root, runner=context.runner)
@@ -126,6 +127,7 @@ def _add(wanted: Sequence[Deb | Distribution], context: LockContext) -> None:
             files[-1].hardlink_to(context.artifacts.path(artifact.sha256))
         paths = nix.add_fixed(files, runner=context.runner)
     damaged = [artifact for artifact, path in zip(arrived, paths, strict=True) if str(path) != artifact_path(artifact)]
+    # A store path is computed from the contents, so another path means other bytes.
     if damaged:
         for artifact in damaged:
             context.artifacts.path(artifact.sha256).unlink()

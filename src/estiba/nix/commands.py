@@ -130,6 +130,7 @@ def set_profile(profile: Path, path: Path, *, runner: Runner = run) -> int:
     Raises:
         CommandError: The profile cannot be written.
     """
+    # Not `nix profile`: that manages a list of packages, while this profile is one store path.
     runner(["nix-env", "--profile", str(profile), "--set", str(path)])
     return current_generation(profile)
 

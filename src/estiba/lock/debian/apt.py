@@ -70,6 +70,7 @@ class AptRoot:
             "APT::Architectures": ",".join(archs),
             "APT::Immediate-Configure": "false",
             "APT::Install-Recommends": "false",
+            # As root, apt would download as the user _apt, who cannot write to a private cache folder.
             "APT::Sandbox::User": "root",
             # apt seeks in the lists, which is ten times as fast in uncompressed ones.
             "Acquire::GzipIndexes": "false",
@@ -173,6 +174,7 @@ def simulate(
         ResolutionError: Dependencies cannot be satisfied; the message quotes apt.
     """
     argv = ["apt-get", *root.options(arch, status=status), "-q", "--simulate", "install", *names]
+    # Not checked by the runner: apt explains unmet dependencies on standard output, which its error does not have.
     done = runner(argv, check=False)
     if done.code != 0:
         msg = f"apt cannot resolve {', '.join(names)} in Debian {root.suite} for {arch}:\n{_reason(done)}"

@@ -55,6 +55,7 @@ def download(
     _refuse_gone(root, missing, runner)
     folder = root.folder / "downloads"
     folder.mkdir(exist_ok=True)
+    # The largest first, so that none of them starts last.
     ordered = sorted(missing, key=lambda deb: (_native(deb), -deb.size))
     batches = [batch for _, of_arch in itertools.groupby(ordered, key=_native) for batch in _split(list(of_arch))]
     with ThreadPoolExecutor(_WORKERS) as pool:
@@ -65,6 +66,7 @@ def download(
                 for deb in done:
                     on_done(deb)
         except BaseException:
+            # Otherwise an interruption would wait for all queued batches.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 

@@ -181,6 +181,7 @@ def _checked(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         if member.name.startswith("/") or ".." in Path(member.name).parts:
             msg = f"{member.name} leads out of the sdist"
             raise ResolutionError(msg, hint="do not use this package")
+        # A read-only folder could not be filled, and backends write beside the sources.
         member.mode |= 0o700 if member.isdir() else 0o600
         yield member
 
