@@ -22,6 +22,12 @@ ENV_APT_SOURCES: Final = "ESTIBA_APT_SOURCES"
 ENV_CACHE_KEY: Final = "ESTIBA_CACHE_KEY"
 """Variable with the file of the secret key that signs store paths pushed to a binary cache."""
 
+ENV_SANDBOX: Final = "ESTIBA_SANDBOX"
+"""Variable with the value `container` to build without Nix's sandbox, in a container that cannot be configured.
+
+It is a property of the machine, not of the service: the image is the same either way.
+"""
+
 ENV_STATE: Final = "ESTIBA_STATE_DIR"
 """Variable with the state folder of host targets; by default `estiba` in `XDG_STATE_HOME`."""
 
@@ -31,8 +37,17 @@ ENV_NO_COLOR: Final = "NO_COLOR"
 ENV_DOCKER_CONFIG: Final = "DOCKER_CONFIG"
 """Docker's variable with the folder of its `config.json`; by default `.docker` in the home folder."""
 
+ENV_NIX: Final = "NIX_CONFIG"
+"""Nix's variable with settings, which override those in its files (nix.conf(5))."""
+
 ENV_STORE: Final = "NIX_REMOTE"
 """Nix's variable with the store URL; a path is the root of a chroot store (Nix manual, "Local Store")."""
+
+CONTAINER: Final = "container"
+"""Value of `ESTIBA_SANDBOX` for a container without the privileges that the sandbox needs."""
+
+# Without namespaces builders call chroot(2), which Nix's build users may not.
+_WITHOUT_SANDBOX: Final = "sandbox = false\nbuild-users-group ="
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +65,7 @@ class Config:
         store: Root folder of the Nix store: `/`, or the folder of a chroot store.
         color: Whether output may be coloured.
         interactive: Whether standard error is a terminal.
+        sandbox: Empty to build in Nix's sandbox, else `container`.
         variables: All environment variables, for child processes; left out of `repr`, as they may hold secrets.
     """
 
@@ -63,6 +79,7 @@ class Config:
     store: Path
     color: bool
     interactive: bool
+    sandbox: str = ""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def environment(self, **additions: str) -> dict[str, str]:
@@ -87,10 +104,18 @@ def load() -> Config:
         store=_store(os.environ.get(ENV_STORE, "")),
         color=ENV_NO_COLOR not in os.environ and os.isatty(2),
         interactive=os.isatty(2),
-        variables=dict(os.environ),
+        sandbox=os.environ.get(ENV_SANDBOX, ""),
+        variables=variables(),
     )
 
 
 def _store(remote: str) -> Path:
     # Other values, such as `daemon` or `ssh://…`, are stores whose paths lie where they say, in /nix/store.
     return Path(remote if remote.startswith("/") else "/")
+
+
+def variables() -> dict[str, str]:
+    """Return the environment variables for child processes, with `NIX_CONFIG` if Nix has to build without sandbox."""
+    if os.environ.get(ENV_SANDBOX) != CONTAINER:
+        return dict(os.environ)
+    return {**os.environ, ENV_NIX: f"{os.environ.get(ENV_NIX, '')}\n{_WITHOUT_SANDBOX}"}

@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
+from estiba import config
 from estiba.errors import CommandError, MissingProgramError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def run(
     try:
         child = subprocess.Popen(
             argv,
-            env=env,
+            env=config.variables() if env is None else env,
             cwd=cwd,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from estiba.config import CONTAINER, ENV_SANDBOX
 from estiba.errors import ArtifactError, BuildError, LockFormatError
 from estiba.lock import model
 from estiba.nix.log import failed_derivation
@@ -19,7 +20,8 @@ _MISSING: Final = "artifact missing from the store: "
 _NO_NAMESPACES: Final = "does not support the kernel namespaces"
 _ALLOW_NAMESPACES: Final = (
     "start a container with `--security-opt seccomp=unconfined --security-opt systempaths=unconfined`, a pod with "
-    "`procMount: Unmasked` and `seccompProfile: {type: Unconfined}`; elsewhere see docs/troubleshooting.md"
+    "`procMount: Unmasked` and `seccompProfile: {type: Unconfined}`; where nobody may configure it, set "
+    f"{ENV_SANDBOX}={CONTAINER}: the same image, but not hermetic; elsewhere see docs/troubleshooting.md"
 )
 
 

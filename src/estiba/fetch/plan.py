@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _IN_IMAGE: Final = frozenset({"base", "service", "runtime"})
 """Groups whose artifacts are needed on every machine, since images of all platforms are built there."""
 
+_FOR_CHECKS: Final = frozenset({"check", "dev"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchPlan:
@@ -48,12 +50,15 @@ class FetchPlan:
         return {"bytes": self.size, "files": list(self.files), "present": self.present}
 
 
-def plan(lock: Lock, *, everything: bool = False, host: str = "", runner: Runner = run) -> FetchPlan:
+def plan(
+    lock: Lock, *, everything: bool = False, image: bool = False, host: str = "", runner: Runner = run
+) -> FetchPlan:
     """Return the artifacts of a lock that the store lacks.
 
     Args:
         lock: Lock to fetch.
         everything: Include artifacts that only builds and checks on other platforms need.
+        image: Leave out artifacts that only checks need.
         host: Nix system name of the platform that builds and checks run on; by default that of this machine.
         runner: Runs Nix.
     """
@@ -61,7 +66,8 @@ def plan(lock: Lock, *, everything: bool = False, host: str = "", runner: Runner
     wanted = {
         artifact_path(artifact): artifact
         for artifact in lock.artifacts
-        if everything or _IN_IMAGE & set(artifact.groups) or here in artifact.platforms
+        if (everything or _IN_IMAGE & set(artifact.groups) or here in artifact.platforms)
+        and not (image and _FOR_CHECKS.issuperset(artifact.groups))
     }
     missing = [wanted[path] for path in nix.find_invalid(sorted(wanted), runner=runner)]
     return FetchPlan(

@@ -5,14 +5,24 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from estiba import config
+from estiba.errors import ConfigError
 from estiba.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from estiba.process import Runner
+
+UNSANDBOXED: Final = Path("/nix/var/nix/estiba-unsandboxed")
+"""File that marks a store with builds without the sandbox; `nix/build/builders/build_root.py` reads it, too."""
+
+_NAMESPACES: Final = (
+    *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork"),
+    *("mount", "-t", "proc", "proc", "/proc"),
+)
 
 
 def build(
@@ -35,7 +45,9 @@ def build(
 
     Raises:
         CommandError: The evaluation or the build failed.
+        ConfigError: `ESTIBA_SANDBOX` is none of its values, or builds without the sandbox are not for this user.
     """
+    _choose_sandbox(config.load().sandbox)
     link = ["--out-link", str(out_link)] if out_link else ["--no-link"]
     argv = ["nix", "build", *installable, "--json", *link, *_lock_flags(lock_file), *options]
     (built,) = json.loads(runner(argv, on_line=on_line).stdout)
@@ -67,6 +79,24 @@ def locate(path: Path, store: Path) -> Path:
     """
     target = path.readlink() if path.is_symlink() else path
     return target if target.exists() or not target.is_absolute() else store / target.relative_to("/")
+
+
+def is_hermetic(mark: Path = UNSANDBOXED, *, runner: Runner = run) -> bool:
+    """Tell whether all builds in this machine's store ran in the sandbox, as far as is known.
+
+    Once a build ran without it, the answer stays no: its results in the store cannot be told from others.
+    """
+    if mark.exists():
+        return False
+    shown = runner(["nix", "config", "show", "--json"], check=False)
+    if shown.code != 0:
+        # Nix before 2.20 has the command under this name.
+        shown = runner(["nix", "show-config", "--json"])
+    settings = json.loads(shown.stdout)
+    if not settings["sandbox"]["value"]:
+        return False
+    # With sandbox-fallback Nix silently builds without a sandbox that it cannot create; this is what it tries.
+    return not settings["sandbox-fallback"]["value"] or runner(_NAMESPACES, check=False).code == 0
 
 
 def delete(path: Path, *, runner: Runner = run) -> None:
@@ -188,6 +218,21 @@ def lock(
     flags = [word for name, ref in sorted(overrides.items()) for word in ("--override-input", name, ref)]
     argv = ["nix", "flake", "metadata", flake, "--json", *flags, "--no-write-lock-file", *options]
     return dict(json.loads(runner(argv).stdout)["locks"])
+
+
+def _choose_sandbox(value: str) -> None:
+    """Create the file that lets builders run without the sandbox, if `ESTIBA_SANDBOX` has the value for it."""
+    if not value:
+        return
+    if value != config.CONTAINER:
+        problem = f"'{value}' is none of its values"
+        raise ConfigError(config.ENV_SANDBOX, [problem], hint=f"set it to '{config.CONTAINER}', or not at all")
+    try:
+        UNSANDBOXED.parent.mkdir(parents=True, exist_ok=True)
+        UNSANDBOXED.touch()
+    except OSError as error:
+        problem = f"{UNSANDBOXED} cannot be written: {error.strerror}"
+        raise ConfigError(config.ENV_SANDBOX, [problem], hint="run as the root user of the container") from error
 
 
 def _lock_flags(lock_file: Path | None) -> list[str]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from estiba import config
 from estiba.build.flake import LOCK
 from estiba.build.oci_image import build as build_image
+from estiba.errors import VerificationError
+from estiba.nix import commands as nix
 from estiba.tasks.console import console, leave, task
 from estiba.tasks.options import choose
 
@@ -34,17 +36,23 @@ _PLATFORMS = "`platforms` in [tool.estiba] of pyproject.toml says for which ones
     },
 )
 def build(_: Context, project: str = ".", platform: str = "", json: bool = False) -> None:
-    """Build the image from the lock, offline, and print its digest and layers."""
+    """Build the image from the lock, offline, and print its digest and layers.
+
+    `hermetic` in the JSON object is false where Nix builds without its sandbox, or has in the same store.
+    """
     if platform:
         from estiba.service import project as projects  # noqa: PLC0415 - a build of all platforms does not wait for it
 
         choose("platform", platform, projects.load(Path(project)).platforms, hint=_PLATFORMS)
+    settings = config.load()
     with console.step("build") as status:
-        built = build_image(Path(project), config.load(), platform=platform, on_status=status)
+        built = build_image(Path(project), settings, platform=platform, on_status=status)
     if json:
-        console.json(built.to_dict())
+        console.json({**built.to_dict(), "hermetic": nix.is_hermetic()})
     else:
         _show(built)
+    if settings.sandbox:
+        console.say("built without the sandbox of Nix: the same image, but not hermetic")
 
 
 @task(
@@ -58,11 +66,16 @@ def build(_: Context, project: str = ".", platform: str = "", json: bool = False
 def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = False, json: bool = False) -> None:
     """Build the image again elsewhere, and compare.
 
-    Prints that the digest is the same, or what differs and why.
+    Prints that the digest is the same, or what differs and why. Without Nix's sandbox it would prove nothing: refused.
     """
     from estiba.build.verify.proof import rebuild, rebuild_from_source  # noqa: PLC0415 - see _candidate
 
     settings = config.load()
+    if not nix.is_hermetic():
+        message = "Nix builds here without its sandbox, or has, so building again would prove nothing"
+        raise VerificationError(
+            message, hint="on a machine with the sandbox: invoke build.verify --image HOST/NAME:TAG"
+        )
     with console.step("verify") as status, _candidate(image, settings, insecure=insecure) as candidate:
         if candidate is None:
             proof = rebuild(Path(project), settings, on_status=status)

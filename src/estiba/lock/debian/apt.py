@@ -31,6 +31,7 @@ _INSTALL: Final = re.compile(r"^Inst ([^ :]+)\S* (?:\[[^]]*\] )?\((\S+) ", re.MU
 The version of an installed package stands in brackets before the parenthesis.
 """
 _ARCHITECTURES: Final = ("amd64", "arm64")
+_HELPER: Final = "/usr/lib/apt/apt-helper"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +42,13 @@ class AptRoot:
         folder: The folder.
         suite: Debian release.
         pockets: Debian pockets: of `main`, `updates` and `security`.
+        pools: URLs of the folders in which the mirrors keep package files.
     """
 
     folder: Path
     suite: str
     pockets: tuple[str, ...]
+    pools: tuple[str, ...] = ()
 
     @property
     def lists(self) -> Path:
@@ -97,10 +100,16 @@ def prepare(config: Config, suite: str, pockets: Sequence[str], *, runner: Runne
     Raises:
         ConfigError: The apt configuration has no Debian mirror.
     """
-    text = sources.render(sources.load(config.apt_sources, runner=runner), suite=suite, pockets=sorted(pockets))
+    known = sources.load(config.apt_sources, runner=runner)
+    text = sources.render(known, suite=suite, pockets=sorted(pockets))
     # The folder is named after its sources: lists of one mirror must not be used with another.
     key = Digest.of_bytes(text.encode()).hex[:16]
-    root = AptRoot(folder=config.cache_dir / "apt" / f"{suite}-{key}", suite=suite, pockets=tuple(pockets))
+    root = AptRoot(
+        folder=config.cache_dir / "apt" / f"{suite}-{key}",
+        suite=suite,
+        pockets=tuple(pockets),
+        pools=sources.list_pools(known, pockets=sorted(pockets)),
+    )
     for folder in ("sources", "lists/partial"):
         (root.folder / folder).mkdir(parents=True, exist_ok=True)
     (root.folder / "sources" / "estiba.sources").write_text(text, encoding="utf-8")
@@ -216,6 +225,17 @@ def download(
     """
     argv = ["apt-get", *root.options(arch), "-q", "download", *wanted]
     runner(argv, cwd=folder, on_line=on_line)
+
+
+def download_files(
+    root: AptRoot, files: Sequence[tuple[str, str, Digest]], *, folder: Path, runner: Runner = run
+) -> None:
+    """Download files, each a URL, a name and a digest, into a folder; those that are missing or differ are left out.
+
+    No package lists are needed, whose download takes longer than that of the files in them.
+    """
+    words = [word for address, name, sha256 in files for word in (address, name, f"SHA256:{sha256.hex}")]
+    runner([_HELPER, *root.options(*_ARCHITECTURES), "-qq", "download-file", *words], cwd=folder, check=False)
 
 
 def parse_paragraph(text: str) -> dict[str, str]:

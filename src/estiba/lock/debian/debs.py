@@ -26,6 +26,7 @@ _WORKERS: Final = 4
 _BATCH: Final = 8
 """Packages per apt-get process: fewer would start apt more often, more would leave workers idle."""
 
+_EPOCH: Final = re.compile(r"_\d+%3a")
 _LIBRARY: Final = re.compile(r"(?:^|/)lib(?:64)?/(?:[^/]+/)?([^/]+\.so(?:\.[^/ ]*)?)$")
 
 
@@ -69,6 +70,45 @@ def download(
             # Otherwise an interruption would wait for all queued batches.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def download_from_pools(
+    root: AptRoot,
+    wanted: Iterable[Deb],
+    artifacts: Artifacts,
+    *,
+    on_done: Callable[[Deb], None] = lambda _: None,
+    runner: Runner = run,
+) -> None:
+    """Download packages from their paths in the pools of the mirrors, and leave out those that are not there.
+
+    It needs no package lists; `download` gets the packages that are left, and explains what is missing.
+    """
+    folder = root.folder / "downloads"
+    folder.mkdir(exist_ok=True)
+    for pool in root.pools:
+        missing = [deb for deb in wanted if not artifacts.has(deb.sha256)]
+
+        def download_batch(batch: Sequence[Deb], pool: str = pool) -> list[Deb]:
+            files = [(f"{pool}/{_locate(deb)}", deb.file, deb.sha256) for deb in batch]
+            apt.download_files(root, files, folder=folder, runner=runner)
+            arrived = [deb for deb in batch if (folder / deb.file).exists()]
+            for deb in arrived:
+                artifacts.add(folder / deb.file, name=deb.file, expected=deb.sha256)
+            return arrived
+
+        with ThreadPoolExecutor(_WORKERS) as threads:
+            for done in threads.map(
+                download_batch, [missing[start::_WORKERS] for start in range(min(_WORKERS, len(missing)))]
+            ):
+                for deb in done:
+                    on_done(deb)
+
+
+def _locate(deb: Deb) -> str:
+    """Return the path of a package in a pool: in the folder of its source package, without the version's epoch."""
+    prefix = deb.source[:4] if deb.source.startswith("lib") else deb.source[:1]
+    return f"{prefix}/{deb.source}/{_EPOCH.sub('_', deb.file, count=1)}"
 
 
 def list_libraries(debs: Sequence[Deb], artifacts: Artifacts, cache: Path, *, runner: Runner = run) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -84,19 +84,32 @@ def parse(text: str, *, deb822: bool) -> list[Source]:
 
 def render(sources: Sequence[Source], *, suite: str, pockets: Sequence[str]) -> str:
     """Return the text of a .sources file for one release, with the mirrors of `sources`."""
-    main = [source for source in sources if not _is_security(source)] or list(sources)
-    # A mirror of `debian` by convention has the security archive beside it, as `debian-security`.
-    security = [source for source in sources if _is_security(source)] or [
-        Source(uri=f"{source.uri.rstrip('/')}-security", suite="", signed_by=source.signed_by) for source in main
-    ]
     suites = {"main": suite, "updates": f"{suite}-updates", "security": f"{suite}-security"}
     paragraphs = []
     for pocket in pockets:
-        chosen = security if pocket == "security" else main
-        fields = ["Types: deb", f"URIs: {chosen[0].uri}", f"Suites: {suites[pocket]}", "Components: main"]
-        signed_by = chosen[0].signed_by or (str(_KEYRING) if _KEYRING.exists() else "")
+        chosen = _choose(sources, pocket)
+        fields = ["Types: deb", f"URIs: {chosen.uri}", f"Suites: {suites[pocket]}", "Components: main"]
+        signed_by = chosen.signed_by or (str(_KEYRING) if _KEYRING.exists() else "")
         paragraphs.append("\n".join([*fields, f"Signed-By: {signed_by}"] if signed_by else fields) + "\n")
     return "\n".join(paragraphs)
+
+
+def list_pools(sources: Sequence[Source], *, pockets: Sequence[str]) -> tuple[str, ...]:
+    """Return the URLs of the `pool` folders of HTTP mirrors, by the layout of Debian's archive."""
+    found = dict.fromkeys(
+        f"{_choose(sources, pocket).uri.rstrip('/')}/pool/{'updates/' if pocket == 'security' else ''}main"
+        for pocket in pockets
+    )
+    return tuple(pool for pool in found if pool.startswith(("http://", "https://")))
+
+
+def _choose(sources: Sequence[Source], pocket: str) -> Source:
+    """Return the source of a pocket; if there is none for security, `debian-security` beside the main archive."""
+    security = [source for source in sources if _is_security(source)]
+    if pocket == "security" and security:
+        return security[0]
+    main = next((source for source in sources if not _is_security(source)), sources[0])
+    return replace(main, uri=f"{main.uri.rstrip('/')}-security") if pocket == "security" else main
 
 
 def _is_security(source: Source) -> bool:
