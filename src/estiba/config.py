@@ -23,9 +23,10 @@ ENV_CACHE_KEY: Final = "ESTIBA_CACHE_KEY"
 """Variable with the file of the secret key that signs store paths pushed to a binary cache."""
 
 ENV_SANDBOX: Final = "ESTIBA_SANDBOX"
-"""`container` where Nix cannot have its sandbox and nobody may configure the container, else empty.
+"""Variable with the value `container` to build without Nix's sandbox, in a container that cannot be configured.
 
-It says something of the machine and not of the service, whose image is the same either way."""
+It is a property of the machine, not of the service: the image is the same either way.
+"""
 
 ENV_STATE: Final = "ESTIBA_STATE_DIR"
 """Variable with the state folder of host targets; by default `estiba` in `XDG_STATE_HOME`."""
@@ -36,17 +37,16 @@ ENV_NO_COLOR: Final = "NO_COLOR"
 ENV_DOCKER_CONFIG: Final = "DOCKER_CONFIG"
 """Docker's variable with the folder of its `config.json`; by default `.docker` in the home folder."""
 
-
 ENV_NIX: Final = "NIX_CONFIG"
-"""Nix's own name for settings, which beat those in its files."""
+"""Nix's variable with settings, which override those in its files (nix.conf(5))."""
 
 ENV_STORE: Final = "NIX_REMOTE"
 """Nix's variable with the store URL; a path is the root of a chroot store (Nix manual, "Local Store")."""
 
 CONTAINER: Final = "container"
-"""The value of `ESTIBA_SANDBOX` for a container without the rights that the sandbox takes."""
+"""Value of `ESTIBA_SANDBOX` for a container without the privileges that the sandbox needs."""
 
-# Nix's users for builds could not call chroot(2), which takes the place of a builder's own namespaces.
+# Without namespaces builders call chroot(2), which Nix's build users may not.
 _WITHOUT_SANDBOX: Final = "sandbox = false\nbuild-users-group ="
 
 
@@ -65,7 +65,7 @@ class Config:
         store: Root folder of the Nix store: `/`, or the folder of a chroot store.
         color: Whether output may be coloured.
         interactive: Whether standard error is a terminal.
-        sandbox: Empty where Nix builds in its sandbox, else `container`.
+        sandbox: Empty to build in Nix's sandbox, else `container`.
         variables: All environment variables, for child processes; left out of `repr`, as they may hold secrets.
     """
 
@@ -89,6 +89,7 @@ class Config:
 
 def load() -> Config:
     """Read the environment; unset and empty variables take their defaults."""
+    # `or` instead of a default of get(): an empty variable counts as unset, as in the XDG Base Directory Specification.
     home_cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     home_config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     home_state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
@@ -114,7 +115,7 @@ def _store(remote: str) -> Path:
 
 
 def variables() -> dict[str, str]:
-    """Return this process's variables for a child, with the settings for Nix where it is to do without its sandbox."""
+    """Return the environment variables for child processes, with `NIX_CONFIG` if Nix has to build without sandbox."""
     if os.environ.get(ENV_SANDBOX) != CONTAINER:
         return dict(os.environ)
     return {**os.environ, ENV_NIX: f"{os.environ.get(ENV_NIX, '')}\n{_WITHOUT_SANDBOX}"}

@@ -92,6 +92,8 @@ def lock(path: Path, *, wait: bool = False, shared: bool = False) -> Iterator[in
         BlockingIOError: Another process holds the lock, and `wait` is not set.
     """
     flags = os.O_RDONLY | os.O_DIRECTORY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    # O_CLOEXEC: a child that has the descriptor would hold the lock beyond this process. O_NOFOLLOW: in a folder that
+    # others can write to, a link could make this process create or lock any file of its user.
     file = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE)
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))

@@ -183,6 +183,8 @@ def spawn(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, output: Pat
 
 
 def _identity(user: int | None) -> dict[str, Any]:
+    # A session of its own keeps signals of the terminal away, and is a process group that `_end` can signal as a whole.
+    # The umask is for files with secrets; without `extra_groups` the child would keep the groups of root.
     changed = {} if user is None else {"user": user, "group": user, "extra_groups": []}
     return {"start_new_session": True, "umask": 0o077, **changed}
 

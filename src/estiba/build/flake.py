@@ -63,6 +63,7 @@ def realise(
         if on_status:
             on_status(build_log.status)
 
+    # The list of derivations to build has the level info, which takes -v.
     flags = ["--log-format", "internal-json", "-v", *options]
     try:
         return nix.build(

@@ -95,6 +95,7 @@ def build(
     if not (folder / LOCK).exists():
         msg = f"no {LOCK} in {folder}"
         raise StaleLockError(msg, hint="invoke lock")
+    # Before the build, which replaces the link.
     before = _digests(folder / RESULT, config.store)
     (folder / RESULT).parent.mkdir(exist_ok=True)
     attribute = f"image-{platform}" if platform else "image"

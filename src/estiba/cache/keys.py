@@ -146,6 +146,7 @@ def _refuse_shared(file: Path) -> None:
 def _write(file: Path, text: str, *, mode: int) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
+        # O_EXCL neither overwrites a key nor follows a symbolic link.
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError as error:
         message = f"{file} exists"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _SHOWN: Final = 5
 _TRIES: Final = 4
 _PAUSE: Final = 0.25
+# Client errors are final, except for 408 (request timeout) and 429 (too many requests).
 _REFUSED: Final = re.compile(r"HTTP error 4(?!08|29)")
 
 

@@ -112,6 +112,7 @@ def copy(
         CommandError: The cache refused, or a request failed.
     """
     target = address.store(**{"compression": "zstd", "secret-key": str(key)})
+    # One attempt: `push` repeats the command, since Nix's own retries fail.
     argv = ["nix", "copy", "--to", target, "--log-format", "internal-json", "--option", "download-attempts", "1"]
     runner([*argv, "--stdin"], stdin="\n".join(roots), on_line=on_line)
 

@@ -72,15 +72,15 @@ def _fetch_debs(lock: Lock, wanted: Sequence[Deb], context: LockContext, advance
         return
     root = apt.prepare(context.config, lock.suite, lock.pockets, runner=context.runner)
 
-    def note(deb: Deb) -> None:
+    def on_done(deb: Deb) -> None:
         advance(deb.size)
 
     with apt.exclusive(root):
-        debs.download_from_pools(root, wanted, context.artifacts, on_done=note, runner=context.runner)
-        # A mirror with another layout, or without the version, is asked as apt asks it, which says what is missing.
+        debs.download_from_pools(root, wanted, context.artifacts, on_done=on_done, runner=context.runner)
+        # Package lists are updated only if the pools lack something, for a mirror of another layout or for the error.
         if not all(context.artifacts.has(deb.sha256) for deb in wanted):
             apt.update(root, runner=context.runner)
-            debs.download(root, wanted, context.artifacts, on_done=note, runner=context.runner)
+            debs.download(root, wanted, context.artifacts, on_done=on_done, runner=context.runner)
 
 
 def _fetch_distributions(wanted: Sequence[Distribution], context: LockContext, advance: Callable[[int], None]) -> None:
@@ -133,6 +133,7 @@ def _add(wanted: Sequence[Deb | Distribution], context: LockContext) -> None:
             files[-1].hardlink_to(context.artifacts.path(artifact.sha256))
         paths = nix.add_fixed(files, runner=context.runner)
     damaged = [artifact for artifact, path in zip(arrived, paths, strict=True) if str(path) != artifact_path(artifact)]
+    # A store path is computed from the contents, so another path means other bytes.
     if damaged:
         for artifact in damaged:
             context.artifacts.path(artifact.sha256).unlink()

@@ -190,6 +190,7 @@ class ImageConfig:
     def from_dict(cls, data: Mapping[str, Any]) -> ImageConfig:
         """Parse a configuration."""
         diff_ids = tuple(Digest.parse(digest) for digest in data["rootfs"]["diff_ids"])
+        # Instructions that only change the configuration have an entry, but no layer.
         history = [entry for entry in data.get("history") or [] if not entry.get("empty_layer")]
         descriptions = [_name_and_contents(entry) for entry in history][: len(diff_ids)]
         return cls(

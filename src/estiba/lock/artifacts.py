@@ -43,4 +43,5 @@ class Artifacts:
             msg = f"{name} has the wrong hash: expected {expected}, got {got}"
             raise ArtifactError(msg, hint="the mirror changed the file or it was damaged on the way; fetch again")
         self.folder.mkdir(parents=True, exist_ok=True)
+        # rename(2) is atomic, so that files in the cache are always complete and verified.
         file.replace(self.path(expected))

@@ -32,6 +32,7 @@ def run_on_disk(argv: Sequence[str], **options: Any) -> Completed:  # noqa: ANN4
     try:
         return run(argv, **options)
     except CommandError as error:
+        # The exit code is that of any failure; only the message names the cause.
         if _DISK_FULL in error.tail:
             raise OSError(errno.ENOSPC, _DISK_FULL) from error
         raise

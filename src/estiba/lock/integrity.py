@@ -32,6 +32,7 @@ def check(text: str, runtime: str, dev: str) -> Lock:
     lock = model.parse(text)
     problems = [*_check_debs(lock), *_check_distributions(lock), *_check_layers(lock)]
     problems += _check_pins(lock, pins.parse(runtime), pins.parse(dev, file=pins.DEV_FILE))
+    # Last, since the checks above explain an edited value better.
     if not problems and model.render(lock) != text:
         problems = ["the order or the form of its lines is not the one that invoke lock writes"]
     if problems:

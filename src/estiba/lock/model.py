@@ -284,6 +284,7 @@ class _Reader:
 
     def _size(self, data: Mapping[str, Any], path: str) -> int:
         value = data.get("size")
+        # bool is a subclass of int.
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return value
         self.problems.append(f"{path}size must be a number of bytes")
@@ -295,4 +296,5 @@ class _Reader:
         except ValueError as error:
             if data.get(key):
                 self.problems.append(f"{path}{key}: {error}")
+            # A placeholder, so that reading continues and all problems are reported.
             return Digest("0" * 64)

@@ -180,6 +180,7 @@ def _resolve(
         apt.update(root, force=options.upgrade_debian, runner=context.runner)
         keep = previous.debs if previous and previous.suite == project.suite and not options.upgrade_debian else ()
         found, gone = _resolve_debian(root, project, context, keep, groups=_groups(project))
+        # pip-compile resolves for the Python that runs it, so the service's own is unpacked first.
         context.tell("fetching the Debian packages of the image")
         wanted = [deb for deb in found if {"base", "service"} & set(deb.groups)]
         debs.download(root, wanted, context.artifacts, runner=context.runner)
@@ -192,6 +193,7 @@ def _resolve(
             previous=previous,
             upgrade=options.upgrade,
         )
+        # The toolchain is large, and most services have wheels only.
         if any(distribution.kind == "sdist" for distribution in resolution.distributions):
             context.tell("resolving the Debian packages that build the sdists")
             toolchain, gone_for_build = _resolve_debian(root, project, context, keep, groups=("build",))
@@ -204,6 +206,7 @@ def _resolve(
 def _assemble(project: Project, found: Sequence[Deb], resolution: Resolution, previous: Lock | None) -> Lock:
     sizes, native = layers.measure(resolution.distributions), layers.native(resolution.distributions)
     return Lock(
+        # `lock` fills in the digest, after it has compared the inputs.
         inputs=Digest("0" * 64),
         python=project.python,
         suite=project.suite,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from estiba.process import Runner
 
 UNSANDBOXED: Final = Path("/nix/var/nix/estiba-unsandboxed")
-"""The mark of a store that was built in without the sandbox; `nix/build/builders/build_root.py` reads it too."""
+"""File that marks a store with builds without the sandbox; `nix/build/builders/build_root.py` reads it, too."""
 
 _NAMESPACES: Final = (
     *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork"),
@@ -82,20 +82,20 @@ def locate(path: Path, store: Path) -> Path:
 
 
 def is_hermetic(mark: Path = UNSANDBOXED, *, runner: Runner = run) -> bool:
-    """Tell whether all that was built in this machine's store was built in the sandbox, as far as is known.
+    """Tell whether all builds in this machine's store ran in the sandbox, as far as is known.
 
-    Results stay in a store: once builds in it went without the sandbox, no later one is told apart from them.
+    Once a build ran without it, the answer stays no: its results in the store cannot be told from others.
     """
     if mark.exists():
         return False
     shown = runner(["nix", "config", "show", "--json"], check=False)
     if shown.code != 0:
-        # The name of the command before Nix 2.20.
+        # Nix before 2.20 has the command under this name.
         shown = runner(["nix", "show-config", "--json"])
     settings = json.loads(shown.stdout)
     if not settings["sandbox"]["value"]:
         return False
-    # With a fallback, Nix goes without a sandbox that it cannot make, and says nothing; this is what it tries.
+    # With sandbox-fallback Nix silently builds without a sandbox that it cannot create; this is what it tries.
     return not settings["sandbox-fallback"]["value"] or runner(_NAMESPACES, check=False).code == 0
 
 
@@ -160,6 +160,7 @@ def set_profile(profile: Path, path: Path, *, runner: Runner = run) -> int:
     Raises:
         CommandError: The profile cannot be written.
     """
+    # Not `nix profile`: that manages a list of packages, while this profile is one store path.
     runner(["nix-env", "--profile", str(profile), "--set", str(path)])
     return current_generation(profile)
 
@@ -219,12 +220,12 @@ def lock(
     return dict(json.loads(runner(argv).stdout)["locks"])
 
 
-def _choose_sandbox(said: str) -> None:
-    """Leave the mark that lets builders do without the sandbox, if they are to."""
-    if not said:
+def _choose_sandbox(value: str) -> None:
+    """Create the file that lets builders run without the sandbox, if `ESTIBA_SANDBOX` has the value for it."""
+    if not value:
         return
-    if said != config.CONTAINER:
-        problem = f"'{said}' is none of its values"
+    if value != config.CONTAINER:
+        problem = f"'{value}' is none of its values"
         raise ConfigError(config.ENV_SANDBOX, [problem], hint=f"set it to '{config.CONTAINER}', or not at all")
     try:
         UNSANDBOXED.parent.mkdir(parents=True, exist_ok=True)

@@ -97,6 +97,7 @@ def parse(path: Path, shown: str) -> ast.Module:
         ConfigError: The file is not valid Python, or uses syntax newer than the running Python.
     """
     try:
+        # Importing would need the dependencies, and often secrets. Bytes, for files with a coding line (PEP 263).
         return ast.parse(path.read_bytes())
     except SyntaxError as error:
         own = ".".join(map(str, sys.version_info[:2]))

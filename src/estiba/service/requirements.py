@@ -165,6 +165,7 @@ def _load_file(
                 f"{where}: option {words[0]} is not for this file; set it in pip's configuration (pip config)"
             )
         else:
+            # Hashes are dropped here: the lock gets those of the index.
             found.extend(_check_all([line.split(" --hash")[0].strip()], where, problems))
     return found
 
@@ -175,6 +176,7 @@ def _read_text(path: Path, name: str, problems: list[str]) -> str:
         problems.append(f"{name}: no such file")
         return ""
     try:
+        # Editors on Windows write a byte order mark.
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         problems.append(f"{name}: is not UTF-8, perhaps UTF-16 from PowerShell; save it again as UTF-8")
@@ -202,6 +204,7 @@ def _check_all(lines: Sequence[object], where: str, problems: list[str]) -> list
     checked = []
     for line in lines:
         text = str(line)
+        # Before parsing, since pip accepts paths and URLs that are no PEP 508 requirements.
         if _DIRECT.search(text.partition(";")[0].rpartition(" @ ")[2].strip()):
             problems.append(_refuse(where, text))
             continue

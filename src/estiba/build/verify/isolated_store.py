@@ -150,6 +150,7 @@ def _unshare(uid: int | None, *, has_hostname: bool) -> list[str]:
     """Return the unshare(1) command that creates the namespaces, empty if there are none."""
     if uid is not None:
         return ["unshare", "--mount", "--uts", "--"]
+    # The program that sets the host name needs the capabilities of the user namespace.
     return ["unshare", "--user", "--map-current-user", "--keep-caps", "--uts", "--"] if has_hostname else []
 
 

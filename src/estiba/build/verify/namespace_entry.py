@@ -31,7 +31,7 @@ def main(argv: list[str]) -> None:
     make_reachable([Path(path) for path in wanted["reachable"]])
     os.sched_setaffinity(0, wanted["processors"])
     os.umask(wanted["umask"])
-    # Last, since the other calls need root.
+    # Last, since mounts and the host name need root.
     if wanted["uid"] is not None:
         drop_privileges(wanted["uid"])
     os.execvp(argv[1], argv[1:])  # noqa: S606 - a list, and no shell

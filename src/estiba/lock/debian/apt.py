@@ -42,7 +42,7 @@ class AptRoot:
         folder: The folder.
         suite: Debian release.
         pockets: Debian pockets: of `main`, `updates` and `security`.
-        pools: URLs of the pool folders of its mirrors, where they are asked by HTTP.
+        pools: URLs of the folders in which the mirrors keep package files.
     """
 
     folder: Path
@@ -73,6 +73,7 @@ class AptRoot:
             "APT::Architectures": ",".join(archs),
             "APT::Immediate-Configure": "false",
             "APT::Install-Recommends": "false",
+            # As root, apt would download as the user _apt, who cannot write to a private cache folder.
             "APT::Sandbox::User": "root",
             # apt seeks in the lists, which is ten times as fast in uncompressed ones.
             "Acquire::GzipIndexes": "false",
@@ -182,6 +183,7 @@ def simulate(
         ResolutionError: Dependencies cannot be satisfied; the message quotes apt.
     """
     argv = ["apt-get", *root.options(arch, status=status), "-q", "--simulate", "install", *names]
+    # Not checked by the runner: apt explains unmet dependencies on standard output, which its error does not have.
     done = runner(argv, check=False)
     if done.code != 0:
         msg = f"apt cannot resolve {', '.join(names)} in Debian {root.suite} for {arch}:\n{_reason(done)}"
@@ -228,9 +230,9 @@ def download(
 def download_files(
     root: AptRoot, files: Sequence[tuple[str, str, Digest]], *, folder: Path, runner: Runner = run
 ) -> None:
-    """Download files, each an address, a name and a hash, into a folder; what is not there or differs is left out.
+    """Download files, each a URL, a name and a digest, into a folder; those that are missing or differ are left out.
 
-    It needs no package lists, which cost more time than the files that they name.
+    No package lists are needed, whose download takes longer than that of the files in them.
     """
     words = [word for address, name, sha256 in files for word in (address, name, f"SHA256:{sha256.hex}")]
     runner([_HELPER, *root.options(*_ARCHITECTURES), "-qq", "download-file", *words], cwd=folder, check=False)

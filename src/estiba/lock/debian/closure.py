@@ -192,6 +192,7 @@ def _resolve_platform(
         chosen = _solve(root, arch, request, group, keep=keep, runner=runner)
         versions.update(chosen)
         for name in chosen:
+            # Every group includes `base`; the image's layer of `service` must not repeat the layer of `base`.
             if group != "service" or "base" not in groups[name]:
                 groups[name].add(group)
     paragraphs = apt.show(root, arch, list(versions.items()), runner=runner)
@@ -239,6 +240,7 @@ def _render_status(installed: Mapping[str, str], arch: str) -> str:
             f"Version: {_ANY_VERSION}",
             f"Architecture: {arch}",
         ]
+        # Foreign packages satisfy dependencies of any architecture.
         lines += ["Multi-Arch: foreign", "Maintainer: none", *([f"Provides: {provides}"] if provides else [])]
         entries.append("\n".join([*lines, "Description: not installed, only presented so"]) + "\n")
     return "\n".join(entries)

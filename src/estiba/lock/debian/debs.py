@@ -56,6 +56,7 @@ def download(
     _refuse_gone(root, missing, runner)
     folder = root.folder / "downloads"
     folder.mkdir(exist_ok=True)
+    # The largest first, so that none of them starts last.
     ordered = sorted(missing, key=lambda deb: (_native(deb), -deb.size))
     batches = [batch for _, of_arch in itertools.groupby(ordered, key=_native) for batch in _split(list(of_arch))]
     with ThreadPoolExecutor(_WORKERS) as pool:
@@ -66,6 +67,7 @@ def download(
                 for deb in done:
                     on_done(deb)
         except BaseException:
+            # Otherwise an interruption would wait for all queued batches.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
@@ -78,13 +80,16 @@ def download_from_pools(
     on_done: Callable[[Deb], None] = lambda _: None,
     runner: Runner = run,
 ) -> None:
-    """Bring packages into the artifact cache from where Debian's layout has them; what is not there is left out."""
+    """Download packages from their paths in the pools of the mirrors, and leave out those that are not there.
+
+    It needs no package lists; `download` gets the packages that are left, and explains what is missing.
+    """
     folder = root.folder / "downloads"
     folder.mkdir(exist_ok=True)
     for pool in root.pools:
         missing = [deb for deb in wanted if not artifacts.has(deb.sha256)]
 
-        def bring(batch: Sequence[Deb], pool: str = pool) -> list[Deb]:
+        def download_batch(batch: Sequence[Deb], pool: str = pool) -> list[Deb]:
             files = [(f"{pool}/{_locate(deb)}", deb.file, deb.sha256) for deb in batch]
             apt.download_files(root, files, folder=folder, runner=runner)
             arrived = [deb for deb in batch if (folder / deb.file).exists()]
@@ -93,13 +98,15 @@ def download_from_pools(
             return arrived
 
         with ThreadPoolExecutor(_WORKERS) as threads:
-            for done in threads.map(bring, [missing[start::_WORKERS] for start in range(min(_WORKERS, len(missing)))]):
+            for done in threads.map(
+                download_batch, [missing[start::_WORKERS] for start in range(min(_WORKERS, len(missing)))]
+            ):
                 for deb in done:
                     on_done(deb)
 
 
 def _locate(deb: Deb) -> str:
-    """Return the path of a package in a pool: below its source's name, and without the version's epoch."""
+    """Return the path of a package in a pool: in the folder of its source package, without the version's epoch."""
     prefix = deb.source[:4] if deb.source.startswith("lib") else deb.source[:1]
     return f"{prefix}/{deb.source}/{_EPOCH.sub('_', deb.file, count=1)}"
 

@@ -95,7 +95,7 @@ def render(sources: Sequence[Source], *, suite: str, pockets: Sequence[str]) -> 
 
 
 def list_pools(sources: Sequence[Source], *, pockets: Sequence[str]) -> tuple[str, ...]:
-    """Return where mirrors in Debian's layout keep the files of packages; none where they are not asked by HTTP."""
+    """Return the URLs of the `pool` folders of HTTP mirrors, by the layout of Debian's archive."""
     found = dict.fromkeys(
         f"{_choose(sources, pocket).uri.rstrip('/')}/pool/{'updates/' if pocket == 'security' else ''}main"
         for pocket in pockets
@@ -104,7 +104,7 @@ def list_pools(sources: Sequence[Source], *, pockets: Sequence[str]) -> tuple[st
 
 
 def _choose(sources: Sequence[Source], pocket: str) -> Source:
-    """Return the source of a pocket: Debian has security updates beside the main archive, unless the machine says."""
+    """Return the source of a pocket; if there is none for security, `debian-security` beside the main archive."""
     security = [source for source in sources if _is_security(source)]
     if pocket == "security" and security:
         return security[0]

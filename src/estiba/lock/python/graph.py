@@ -58,11 +58,13 @@ def walk(
     while state.todo:
         parent, requirement = state.todo.pop()
         name = canonicalize_name(requirement.name)
+        # Pre-releases count: pip has already decided whether a pin may be one.
         version = pins.get(name)
         if version is None or not requirement.specifier.contains(version, prereleases=True):
             state.missing.add(str(requirement))
             continue
         state.edges[name].update(())
+        # An extra may require other extras of the same project.
         if parent and parent != name:
             state.edges[parent].add(name)
         for extra in ("", *sorted(requirement.extras)):

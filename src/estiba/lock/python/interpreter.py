@@ -105,6 +105,7 @@ def drive(
         # Tools in the Nix store are read-only: their bytecode goes elsewhere.
         PYTHONPYCACHEPREFIX=str(config.cache_dir / "bytecode"),
     )
+    # Neither the user's site-packages (-s) nor the working directory (-P) may replace modules.
     argv = [str(interpreter), "-sP", str(_DRIVER)]
     answer = runner(argv, env=env, cwd=cwd, stdin=json.dumps(request), on_line=on_line).stdout
     return json.loads(answer) if answer.strip() else None

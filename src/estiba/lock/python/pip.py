@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from estiba.process import Runner
 
 _OPTIONS: Final = (
-    "--allow-unsafe",
+    "--allow-unsafe",  # otherwise pip-compile leaves out setuptools and pip, and the lock is incomplete
     "--generate-hashes",
-    "--no-config",
+    "--no-config",  # a project's own pip-tools settings must not change the format
     "--no-emit-find-links",
     "--no-emit-index-url",
     "--no-emit-options",
     "--no-emit-trusted-host",
-    "--no-annotate",
+    "--no-annotate",  # annotations would be of one platform; `pins.render` writes those of all
     "--quiet",
     "--strip-extras",
 )

@@ -219,6 +219,7 @@ class _Pip:
         from pip._internal.utils.hashes import Hashes  # noqa: PLC0415
         from pip._vendor.packaging.specifiers import SpecifierSet  # noqa: PLC0415
 
+        # `===` also matches a version that is not in the form of PEP 440.
         found = self._finder.find_best_candidate(
             name, specifier=SpecifierSet(f"==={version}", prereleases=True), hashes=Hashes({"sha256": hashes})
         ).best_candidate
@@ -271,6 +272,7 @@ class _Pip:
         from pip._vendor.requests import RequestException  # noqa: PLC0415
 
         have = file.tell()
+        # The hash is of the file itself, and a compressed transfer could not be continued.
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
         try:
             with self._session.get(link.url_without_fragment, headers=headers, stream=True) as response:

@@ -72,13 +72,7 @@ def inspect(resolver: ResolverContext, choice: Choice) -> Sdist:
 
     def call_backend() -> str:
         try:
-            found = _inspect(
-                resolver,
-                choice,
-                functools.partial(
-                    backend.call_hook, resolver.interpreter, config=resolver.config, runner=resolver.runner
-                ),
-            )
+            found = _inspect(resolver, choice, functools.partial(_call_hook_here, resolver))
         except CommandError:
             found = _inspect(resolver, choice, functools.partial(resolver.call_hook_in_sandbox, choice))
         return json.dumps(asdict(found), sort_keys=True)
@@ -109,6 +103,10 @@ def resolve_build(resolver: ResolverContext, choice: Choice, requires: Sequence[
     if not requires:
         return []
     return compile_pins(resolver, pip.host_platform(), wanted={f"build-requirements-of-{choice.name}.txt": requires})
+
+
+def _call_hook_here(resolver: ResolverContext, hook_call: HookCall) -> Mapping[str, Any]:
+    return backend.call_hook(resolver.interpreter, hook_call, config=resolver.config, runner=resolver.runner)
 
 
 def _inspect(resolver: ResolverContext, choice: Choice, call_hook: Callable[[HookCall], Mapping[str, Any]]) -> Sdist:
@@ -185,6 +183,7 @@ def _checked(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         if member.name.startswith("/") or ".." in Path(member.name).parts:
             msg = f"{member.name} leads out of the sdist"
             raise ResolutionError(msg, hint="do not use this package")
+        # A read-only folder could not be filled, and backends write beside the sources.
         member.mode |= 0o700 if member.isdir() else 0o600
         yield member
 

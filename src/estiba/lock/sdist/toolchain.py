@@ -67,6 +67,7 @@ class Toolchain:
                 "its build backend needs programs or headers, and without ESTIBA_FLAKE it cannot run in the sandbox"
             )
             raise ConfigError(choice.file, [problem], hint="enter the development shell first: ./nixw develop")
+        # Sdists are inspected in threads; the first to get here resolves and downloads the toolchain for all.
         with self._one_at_a_time, tempfile.TemporaryDirectory(prefix="estiba-") as scratch:
             self.context.tell(f"asking the build backend of {choice.file} in the sandbox")
             lock = self._fetch(choice)

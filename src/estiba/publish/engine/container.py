@@ -115,6 +115,7 @@ def _start(engine: DockerClient, name: str, environment: Mapping[str, str]) -> t
 
 
 def _find_port() -> int:
+    # Another process may take the port before the container does; the container then fails to start.
     with socket.socket() as probe:
         probe.bind((_ADDRESS, 0))
         return int(probe.getsockname()[1])

@@ -139,6 +139,7 @@ class Authenticator:
                 "scope": " ".join(scopes),
                 "refresh_token": credentials.identity_token,
             }
+            # A redirect would carry the refresh token to another server.
             return self._session.post(realm, data=form, timeout=_TIMEOUT, auth=header_auth(""), allow_redirects=False)
         query: dict[str, Any] = {"scope": list(scopes), **({"service": service} if service else {})}
         auth = header_auth(credentials.basic if credentials else "")
