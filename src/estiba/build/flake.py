@@ -71,6 +71,7 @@ def realise(
             lock_file=lock_inputs(folder, config, options=options, runner=runner),
             options=flags,
             out_link=out_link,
+            sandbox=config.sandbox,
             on_line=follow,
             runner=runner,
         )

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 RESULT: Final = ".estiba/release"
 """Symbolic link to the last release, relative to the folder of the service; a garbage collector root."""
 
+SANDBOX_GATE: Final = "sandbox"
+"""Name of the gate whose evidence says whether the build was hermetic."""
+
 
 def build(
     folder: Path,
@@ -38,6 +41,9 @@ def build(
         on_status: Called with one progress message at a time.
         runner: Runs Nix.
 
+    Returns:
+        The manifest, with the evidence of whether Nix built in its sandbox.
+
     Raises:
         ArtifactError: Locked artifacts are not in the store.
         BuildError: The evaluation or the build failed.
@@ -46,4 +52,6 @@ def build(
     link = folder / RESULT
     link.parent.mkdir(exist_ok=True)
     path = realise(folder, contents.value, config, out_link=link, on_status=on_status, runner=runner)
-    return release_manifest.load(nix.locate(path, config.store) / release_manifest.FILE_NAME)
+    manifest = release_manifest.load(nix.locate(path, config.store) / release_manifest.FILE_NAME)
+    # Added here, since the file is a build output, which has the same bytes without the sandbox.
+    return manifest.with_gate(SANDBOX_GATE, {"hermetic": nix.is_hermetic(runner=runner)})

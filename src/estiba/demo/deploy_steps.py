@@ -142,6 +142,7 @@ class DeploySteps:
         """
         with traffic.running(self._port) as seen:
             yield seen
+        # No request at all would prove nothing.
         if seen.failed or not seen.count:
             msg = f"of {seen.count} requests {sum(seen.failed.values())} failed: {seen.failed}"
             raise DeployError(msg, hint="invoke logs --process nginx")

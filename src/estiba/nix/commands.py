@@ -30,6 +30,7 @@ def build(
     lock_file: Path | None = None,
     options: Sequence[str] = (),
     out_link: Path | None = None,
+    sandbox: str = "",
     on_line: Callable[[str], None] | None = None,
     runner: Runner = run,
 ) -> Path:
@@ -40,6 +41,7 @@ def build(
         lock_file: Lock file to use instead of the flake's `flake.lock`, which is not changed.
         options: More arguments, such as `--offline`.
         out_link: Path of a symbolic link to the output, registered as a garbage collector root.
+        sandbox: `Config.sandbox`.
         on_line: Called with each line of standard error.
         runner: Runs the command.
 
@@ -47,7 +49,7 @@ def build(
         CommandError: The evaluation or the build failed.
         ConfigError: `ESTIBA_SANDBOX` is none of its values, or builds without the sandbox are not for this user.
     """
-    _choose_sandbox(config.load().sandbox)
+    _choose_sandbox(sandbox)
     link = ["--out-link", str(out_link)] if out_link else ["--no-link"]
     argv = ["nix", "build", *installable, "--json", *link, *_lock_flags(lock_file), *options]
     (built,) = json.loads(runner(argv, on_line=on_line).stdout)

@@ -196,6 +196,7 @@ class _PlainProgress:
 
 
 def _shorten(line: str, limit: int = 100) -> str:
+    # Rich would take a bracket for markup.
     escaped = line.strip().replace("[", r"\[")
     return escaped if len(escaped) <= limit else f"{escaped[:limit]}…"
 
@@ -232,6 +233,7 @@ def _guarded(body: Callable[_P, _R]) -> Callable[_P, _R]:
             console.fail(str(error) or "interrupted; files are as they were before the command")
             raise invoke.Exit(code=INTERRUPTED) from error
         except OSError as error:
+            # A full disk is the only error of the system that can happen anywhere and is no bug.
             if error.errno != errno.ENOSPC:
                 raise
             console.fail(_disk_full(error))

@@ -44,6 +44,7 @@ def demo(_: Context, *, dir: str = "", keep: bool = False, verify: bool = False,
         try:
             scenario.run(console.step)
         except EstibaError:
+            # Drops the removal of the temporary folder.
             stack.pop_all()
             console.say(f"the service is kept in {folder} for inspection")
             raise

@@ -88,6 +88,7 @@ class Program(invoke.Program):
         return ChoiceError(named, word, known, hint=f"{self.binary} {context.name} --help")
 
     def _unknown_task(self, name: str) -> EstibaError:
+        # Suggestions need all namespaces; for a command only those that it names were imported.
         everything = load(tasks.__name__, list(tasks.__path__))
         return ChoiceError("task named", name, sorted(everything.task_names), hint=f"{self.binary} --list")
 

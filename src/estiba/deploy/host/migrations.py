@@ -105,6 +105,7 @@ def find_applied(output: str) -> tuple[str, ...]:
 
 def _sources(closure: HostClosure) -> dict[str, bytes]:
     """Return the sources of a release's migrations: files of its own by path, store path of the virtual environment."""
+    # By content: the store path of the service's own files changes with every commit.
     found = {"/opt/venv": closure.app.binds.get("/opt/venv", "").encode()}
     for mount_point, source in closure.app.binds.items():
         if f"{mount_point}/".startswith(f"{closure.cwd}/"):

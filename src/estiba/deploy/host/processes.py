@@ -112,6 +112,7 @@ class Processes:
         Raises:
             TargetError: A port is taken, or not allowed for this user.
         """
+        # A port that this target's own server listens on is no conflict.
         known = self.folder.read(self.folder.path / _PROXY_FILE)
         has_port = self.runit.is_up(LISTENER) or self.runit.is_up("nginx")
         if not has_port or known.get("port", self.port()) != self.port():
@@ -128,6 +129,7 @@ class Processes:
             DeployError: The process ended, or is not ready within `ready-limit`.
         """
         service = f"web-{revision.slot}"
+        # A process of the revision before the previous one may still finish its requests in this slot.
         self.runit.terminate(service, _END_LIMIT)
         self._install(
             service, revision.closure, lambda directory: programs.web(directory, self.revisions.run(revision.number))
@@ -138,6 +140,7 @@ class Processes:
         try:
             self.runit.wait_ready(service, lambda: endpoint.is_ready(ready), self.settings.ready_limit)
         except DeployError as error:
+            # An HTTP status of the readiness check says more than that its time is over.
             if not (problem := endpoint.get(ready) and endpoint.problem(ready)):
                 raise
             msg = f"{problem}; {error}"
@@ -151,6 +154,7 @@ class Processes:
         """Return the endpoint of the service, nginx's port."""
         host = self.settings.hosts[0]
         number = self.port()
+        # A wildcard address can be listened on, but is no address to connect to on all systems.
         anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
         address = anywhere.get(self.settings.address, self.settings.address)
         return Endpoint(host=f"{host}:{number}", address=address, port=number)
@@ -190,6 +194,7 @@ class Processes:
         Raises:
             DeployError: A process does not end.
         """
+        # SIGINT too for PostgreSQL: SIGTERM alone would wait until all clients have disconnected (smart shutdown).
         servers = ((("nginx", LISTENER), ""), (SERVICES[len(SERVERS) :], ""), (("redis",), ""), (("postgresql",), "i"))
         for group, also in servers:
             for service in group:

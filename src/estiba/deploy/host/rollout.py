@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from estiba.endpoint import Endpoint
 
 _PROBE_LIMIT: Final = 30.0
+# Ctrl-C too: no half of a rollout is left behind.
 _FAILURES: Final = (EstibaError, OSError, KeyboardInterrupt)
 
 
@@ -89,6 +90,7 @@ class Rollout:
             self._replace(revision, before, is_new=is_new)
         except _FAILURES as error:
             self.revert(revision, before, error)
+        # No revert from here on: the release has passed its tests, and the previous one may have ended.
         try:
             return self._finish(before)
         except (EstibaError, OSError) as error:
@@ -104,6 +106,7 @@ class Rollout:
             DeployError: A server does not start.
         """
         programs = self.programs(closure)
+        # Asked before the start, after which none differs any more.
         self._report_restart(self.processes.servers.changed(programs, DATABASES))
         self._record_restarts(closure, self.processes.servers.start(programs))
 
@@ -199,6 +202,7 @@ class Rollout:
         location = self._keep_evidence(revision)
         with self._restoring(error, location):
             self.reconcile(before, revision)
+            # A generation that existed before the rollout can still be rolled back to later.
             if not revision.generation:
                 self.revisions.retract(revision)
         self._fail(error, "taken back", f"release {before.number} is served again", location)
@@ -207,6 +211,7 @@ class Rollout:
         """Run the steps before the switch, which do not affect the release that is served."""
         programs = self.programs(revision.closure)
         self._begin(Step.SERVERS)
+        # Before the migrations, which may need an extension that comes with the new PostgreSQL.
         self.start_servers(revision.closure)
         if is_new:
             self._begin(Step.MIGRATE)
@@ -302,6 +307,7 @@ class Rollout:
         # On a full disk the journal stays, and the next command repairs what there is.
         with contextlib.suppress(OSError):
             self.logbook.close(self.record)
+        # The target is at fault and not the release, which the exit code has to tell.
         if isinstance(error, TargetError):
             raise error
         msg = f"{_reason(error)}\n  {outcome}{stays}\n  evidence: {location}"

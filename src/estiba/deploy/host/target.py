@@ -86,6 +86,7 @@ class HostTarget:
             closure = self._closure(manifest)
             self._refuse_unfit(closure)
             current = self._revisions.current()
+            # The same release with another environment is rolled out like any other: it may fail as well.
             if current and current.closure.path == closure.path and self._is_as_wanted(current):
                 record = self._confirm(rollout, current)
             else:
@@ -110,6 +111,7 @@ class HostTarget:
 
     def down(self, *, on_status: Callable[[str], None]) -> Record:
         """See `Target.down`."""
+        # A repair would start the servers that are stopped next.
         with self._locked("down", on_status, repair=False) as rollout:
             on_status("stopping all processes")
             self._processes.stop()
@@ -130,6 +132,7 @@ class HostTarget:
 
     def status(self) -> Report:
         """See `Target.status`."""
+        # Unlike commands that change the target, this one creates no state folder.
         current = self._revisions.current() if self._folder.path.exists() else None
         records = self._logbook.records()
         closure = current.closure if current else None
@@ -229,6 +232,7 @@ class HostTarget:
     @contextmanager
     def _locked(self, command: str, on_status: Callable[[str], None], *, repair: bool = True) -> Iterator[Rollout]:
         """Lock the target, and repair first what a killed command has left."""
+        # First, since the lock is a file in the folder.
         self._folder.claim(self.project)
         record = Record.begin(command)
         with target_lock.acquire(self._folder, record.to_dict()):
@@ -305,6 +309,7 @@ class HostTarget:
 
     def _is_as_wanted(self, revision: Revision) -> bool:
         """Return whether the web process is configured as a deployment would configure it now."""
+        # The web process stands for all: the workers have the same environment.
         service = f"web-{revision.slot}"
         directory = self._processes.runit.services / service
         wanted = self._programs(revision.closure).web(directory, self._revisions.run(revision.number))
@@ -345,6 +350,7 @@ class HostTarget:
         for service in SERVICES:
             status = self._processes.runit.status(service)
             if service in wanted or (status and status.state != "down"):
+                # A process of another revision that is still up finishes its requests or its job.
                 state = status.state if status else "down"
                 yield Workload(
                     name=service,

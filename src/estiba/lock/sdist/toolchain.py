@@ -122,6 +122,7 @@ class Toolchain:
         try:
             return nix.build(
                 *words,
+                sandbox=self.context.config.sandbox,
                 options=("--log-format", "internal-json", "-v", "--offline"),
                 on_line=log.feed,
                 runner=self.context.runner,

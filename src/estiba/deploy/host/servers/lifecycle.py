@@ -88,6 +88,7 @@ class Servers:
         postgresql.initialise(self.folder, programs)
         if programs.redis_port:
             redis.write_password(self.folder)
+        # A running supervisor keeps its root: it still starts svlogd and runsv from that store path.
         if not self.runit.is_supervised(DATABASES[0]):
             self._add_root("supervisor", closure.runit)
         self.runit.install_all(starter=closure.starter)
@@ -112,6 +113,7 @@ class Servers:
             if self._is_set(service, programs):
                 return
             self._add_root_of_running(service)
+        # A second root, since the running process needs its own until it ends.
         self._add_root(f"{service}{_NEXT}", closure.path)
         self.runit.install(service, self._describe(service, programs), starter=closure.starter)
 
@@ -213,6 +215,7 @@ class Servers:
 
 
 def _is_answered(path: Path) -> bool:
+    # A connection and not the file, which a killed process leaves behind.
     try:
         dial(path).close()
     except OSError:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from estiba.deploy.target import Finished
 
 _SUPERUSER: Final = "postgres"
+# With -j, `postgres --single` takes a semicolon and an empty line for the end of a statement; CREATE DATABASE has to be
+# one of its own.
 _SQL: Final = f"CREATE ROLE {DATABASE} LOGIN;\n\nCREATE DATABASE {DATABASE} OWNER {DATABASE};\n\n"
+# No password: only the processes' user can connect, by the modes of the socket and its folder.
 _INITDB: Final = ("--auth=trust", "--data-checksums", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions")
 _LIMIT: Final = 120.0
 _ANSWER_LIMIT: Final = 5.0
@@ -66,6 +69,7 @@ def initialise(folder: StateFolder, programs: Programs) -> None:
     for argv, stdin in steps:
         describe = functools.partial(programs.tool, argv=argv, data=inside)
         ran = oneshot.run(folder, programs.closure, "initdb", describe, limit=_LIMIT, stdin=stdin)
+        # `postgres --single` exits with 0 after a failed statement.
         if not ran.has_passed or "ERROR" in ran.output:
             msg = f"the database cannot be created:\n{ran.tail()}"
             raise DeployError(msg)

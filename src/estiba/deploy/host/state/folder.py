@@ -65,6 +65,7 @@ class StateFolder:
             self.path.chmod(0o711)
             for name in ("data", "evidence", "profile", "roots", "serve/releases"):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
+            # The processes' user follows the links in it, such as that to the supervisor.
             (self.path / "roots").chmod(0o755)
             # It has copies of logs, which may hold personal data.
             (self.path / "evidence").chmod(0o700)
@@ -90,6 +91,7 @@ class StateFolder:
             raise TargetError(msg, hint="set folder in [tool.estiba.targets.local] to one outside, or run git init")
         self.prepare()
         known = self.read(self.path / "service.json").get("folder", str(service))
+        # A service that was moved keeps its folder.
         if known != str(service) and Path(known).exists():
             msg = f"{self.path} belongs to the service in {known}, and this is {service}"
             hint = "set folder in [tool.estiba.targets.local] to have one of its own"

@@ -147,6 +147,7 @@ class RevisionStore:
         known = nix.generations(self.profile)
         for number in reversed(revision.trail):
             path = known.get(number)
+            # The same closure again would be no way out of its faults.
             if path and path.exists() and path != revision.closure.path:
                 return number, closures.load(path)
         return None

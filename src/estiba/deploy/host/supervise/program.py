@@ -34,7 +34,9 @@ _OF_THE_MACHINE: Final = ("/etc/hosts", "/etc/resolv.conf")
 _SETTINGS: Final = {
     # PostgreSQL notices within a second that a client was killed, and cancels its migration.
     "client_connection_check_interval": "1s",
+    # JIT compilation costs short queries, as those of web requests, more than it saves.
     "jit": "off",
+    # Unix socket only.
     "listen_addresses": "",
     "log_timezone": "UTC",
     "timezone": "UTC",
@@ -90,6 +92,7 @@ class Programs:
             "bind": REDIS_ADDRESS,
             "dir": _REDIS_DATA,
             "port": str(self.redis_port),
+            # No snapshots beside the append-only file.
             "save": "",
             "unixsocket": variables.REDIS_SOCKET,
             "unixsocketperm": "700",
@@ -125,6 +128,7 @@ class Programs:
         }
         more = {f"/run/host/{Path(file).name}": file for file in _OF_THE_MACHINE if Path(file).is_file()}
         argv = [*self.closure.entrypoint, *args]
+        # /sys has the CPU quota of the control group, which sets the number of gunicorn's workers.
         made = self._describe(directory, argv, self.closure.app, {**binds, **more, "/sys": "/sys"})
         return {**made, "env": dict(self.env), "cwd": self.closure.cwd}
 

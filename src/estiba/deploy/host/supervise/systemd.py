@@ -21,6 +21,7 @@ _SYSTEM: Final = "etc/systemd/system"
 _USER: Final = "systemd/user"
 _USUAL: Final = ".config"
 _LONGEST: Final = 255
+"""Longest file name on Linux, in bytes (NAME_MAX); the name of a unit is one."""
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.")
 
 
@@ -73,6 +74,7 @@ class Unit:
             shutil.copyfile(_SHIPPED / ("system.service" if self.is_system else "user.service"), file)
             self._control("daemon-reload")
             self._control("enable", "--now", self.name)
+            # `enable --now` succeeds even if the unit fails right after its start.
             self._control("is-active", "--quiet", self.name)
         except (CommandError, MissingProgramError, OSError):
             self.stop()
