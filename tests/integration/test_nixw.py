@@ -261,7 +261,7 @@ def test_shell_that_builds_needs_no_tests(machine: Machine) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cache_settings(machine: Machine) -> Iterator[str]:
     """Serve a signed binary cache that has the tools; the lines of nix.conf that name it and its key."""
     folder, secret = machine.home / "binary-cache", machine.home / "cache.key"
