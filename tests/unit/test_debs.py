@@ -10,6 +10,7 @@ from estiba.digest import Digest
 from estiba.lock import debs
 from estiba.lock.apt import AptRoot
 from estiba.lock.artifacts import Artifacts
+from estiba.lock.model import Deb
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ def test_pools_are_asked_for_what_the_first_one_lacks(tmp_path: Path) -> None:
     git = replace(DEB, name="git", source="git", file="git_1%3a2.39-1_amd64.deb", sha256=Digest.of_bytes(b"git"))
     zlib = replace(DEB, source="libz", file="libz1_1.0-1_amd64.deb", sha256=Digest.of_bytes(b"zlib"))
     root = AptRoot(folder=tmp_path, suite="trixie", pockets=("main", "security"), pools=POOLS)
-    artifacts, done = Artifacts(tmp_path / "artifacts"), []
+    artifacts, done = Artifacts(tmp_path / "artifacts"), list[Deb]()
     (tmp_path / "downloads").mkdir()
     (tmp_path / "downloads" / git.file).write_bytes(b"git")
     runner = RecordingRunner()
