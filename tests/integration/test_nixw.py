@@ -324,7 +324,7 @@ def test_packages_that_left_the_pool(machine: Machine) -> None:
         pins.write_text(re.sub(r'"source":"(nix|zlib)"', r'"source":"not-\1"', pins.read_text()))
     own(top)
 
-    places = {"XDG_DATA_HOME": str(top / "data"), "ESTIBA_CACHE_DIR": str(top / "cache")}
+    places: dict[str, Any] = {"XDG_DATA_HOME": str(top / "data"), "ESTIBA_CACHE_DIR": str(top / "cache")}
     done = machine.run("--version", program=top / "nixw", **places)
 
     assert (done.returncode, done.stdout[:10]) == (0, "nix (Nix) "), done.stderr
