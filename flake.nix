@@ -17,8 +17,10 @@
     {
       lib = { inherit (estiba) mkService; };
       packages = eachSystem (system: {
-        default = (estiba.programsFor system).pythonTools;
+        default = (estiba.programsFor system).buildTools;
         python = (estiba.toolsFor system).builderPython;
+        tools-build = (estiba.programsFor system).kept "tools-build" (estiba.programsFor system).forBuild;
+        tools-default = (estiba.programsFor system).kept "tools-default" (estiba.programsFor system).all;
       });
       templates.default = {
         path = ./nix/template;
@@ -26,7 +28,8 @@
         welcomeText = "Next: invoke lock && invoke build";
       };
       devShells = eachSystem (system: {
-        default = (estiba.shellsFor system).mkShell { };
+        default = (estiba.shellsFor system).mkShell { packages = (estiba.programsFor system).all; };
+        build = (estiba.shellsFor system).mkShell { packages = (estiba.programsFor system).forBuild; };
       });
       checks = eachSystem (system: {
         library = import ./tests/nix/check.nix {

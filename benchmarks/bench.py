@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks import page
+from benchmarks import page, runner
 from benchmarks.caches import Caches
 from benchmarks.ours import Ours
 from benchmarks.peer import VARIANTS, Peer
@@ -53,7 +53,9 @@ def main() -> None:
             found = compare(subject, Ours(subject, settings, place / "stores"), peers, running.host)
         with console.step("the binary cache, and nix copy"):
             cache = Caches(subject, place / "caches").measure()
-    results = {"cache": cache, "machine": describe_machine(), "packages": len(packages), **found}
+    with console.step("a fresh runner, and apt and pip"):
+        fresh = runner.measure_here()
+    results = {"cache": cache, "machine": describe_machine(), "packages": len(packages), "runner": fresh, **found}
     RESULTS.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
     text = page.render(results)
     (ROOT / "docs" / "benchmarks.md").write_text(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks import caches, targets
+from benchmarks import caches, runner, targets
 
 _HEAD = """\
 # Benchmarks
@@ -59,7 +59,10 @@ def render(results: dict[str, Any]) -> str:
         _megabytes("layers that a changed line moves", "moved", ours, peers),
     ]
     push = _PUSH.format(requests=ours["requests"], resent=ours["resent"], **ours["sent"])
-    return head + "\n".join(rows) + push + targets.render(results) + caches.render(results["cache"])
+    chapters = targets.render(results) + caches.render(results["cache"])
+    # Results that are older than this chapter have no figures for it.
+    fresh = runner.render(results["runner"]) if "runner" in results else ""
+    return head + "\n".join(rows) + push + chapters + fresh
 
 
 def _seconds(name: str, key: str, ours: dict[str, Any], peers: list[dict[str, Any]]) -> str:

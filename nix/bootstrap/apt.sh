@@ -87,14 +87,28 @@ make_apt() {
   } >"$conf"
 }
 
-# The same with the main archive of one Debian release as its only source.
+# The same with the main archive of one Debian release as its only source; its lists are not read yet.
 open_apt() {
+  suite=$1
   find_mirror
-  make_apt "$1"
-  write_source "$1" >"$apt/debian.sources"
+  make_apt "$suite"
+  write_source "$suite" >"$apt/debian.sources"
   printf '%s "%s";\n' Dir::Etc::sourcelist "$apt/debian.sources" Dir::Etc::sourceparts /dev/null \
     Dir::Etc::preferences /dev/null Dir::Etc::preferencesparts /dev/null >>"$conf"
-  quietly "reading the package lists of Debian $1" own_apt update
+}
+
+read_lists() { quietly "reading the package lists of Debian $suite" own_apt update; }
+
+# Fetch packages of records on standard input into this folder from where Debian's pool has them, as the hash alone tells
+# whether they are right: reading the lists takes many times as long. What is not there any more is left out.
+fetch_from_pool() {
+  # apt-helper only links to the files of a mirror on this machine.
+  case $mirror in http://* | https://*) ;; *) return 0 ;; esac
+  awk -v pool="${mirror%/}/pool/main" '{
+    file = $4
+    sub(/_[0-9]+%3a/, "_", file)
+    print pool "/" substr($5, 1, $5 ~ /^lib/ ? 4 : 1) "/" $5 "/" file, $4, "SHA256:" $3
+  }' | xargs /usr/lib/apt/apt-helper -c "$conf" -qq download-file >"$scratch/log" 2>&1 || true
 }
 
 own_apt() { apt-get -c "$conf" "$@"; }

@@ -1,12 +1,24 @@
 # shellcheck shell=sh
 # A private Nix, sourced by nixw: Debian 13's, unpacked beside its own C library, so that it runs on any machine.
-: "${cache:?}" "${private_nix:?}" "${scratch:?}" "${triplet:?}"
+: "${cache:?}" "${private_nix:?}" "${scratch:?}" "${shell:?}" "${triplet:?}"
+
+# Bring Nix, and at the same time fetch the tools where all of them are missing and no binary cache may have them.
+bring_nix_and_tools() {
+  find_mirror
+  ahead=
+  if is_new && ! has_cache; then
+    (fetch_ahead) &
+    ahead=$!
+  fi
+  bring_nix
+  [ -z "$ahead" ] || wait "$ahead" || exit 1
+}
 
 bring_nix() {
   say 'fetching Nix from Debian 13 (once)'
   open_apt trixie
-  quietly 'fetching Nix' own_apt --download-only -y install nix-bin patchelf
-  for deb in "${apt:?}"/cache/archives/*.deb; do dpkg-deb -x "$deb" "$scratch/root"; done
+  fetch_nix
+  for deb in "$downloads"/*.deb; do dpkg-deb -x "$deb" "$scratch/root"; done
 
   made=$scratch/nix
   libraries=$scratch/root/usr/lib/$triplet
@@ -21,6 +33,20 @@ bring_nix() {
   write_nix_conf >"$made/etc/nix.conf"
   mv "$made" "$private_nix"
   close_apt
+}
+
+# Fetch the packages of nix.json, what nix-bin and patchelf run with; once Debian has replaced one of them by a newer one,
+# what apt resolves. pin_nix.sh writes the file anew.
+fetch_nix() {
+  downloads=${apt:?}/cache/archives
+  records nix "$shell" >"$scratch/nix-debs"
+  (cd "$downloads" && fetch_from_pool <"$scratch/nix-debs")
+  pending "$scratch/nix-debs" >"$scratch/gone-debs"
+  if [ -s "$scratch/gone-debs" ]; then
+    rm -f "$downloads"/*.deb
+    read_lists
+    quietly 'fetching Nix' own_apt --download-only -y install nix-bin patchelf
+  fi
 }
 
 # First what the machine's own configuration may change, then that, then what must be so.

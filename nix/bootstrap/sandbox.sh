@@ -1,6 +1,31 @@
 # shellcheck shell=sh
 # Whether this machine lets Nix make its sandbox, sourced by nixw: if not, one sentence says what to allow.
 
+# What ESTIBA_SANDBOX asks for, a property of the runner: a container that nobody may configure builds without the sandbox.
+choose_sandbox() {
+  case ${ESTIBA_SANDBOX:-} in
+    '') return 0 ;;
+    container) ;;
+    *) die "ESTIBA_SANDBOX is '$ESTIBA_SANDBOX', which is none of its values; set it to 'container', or not at all" ;;
+  esac
+  [ "$(id -u)" -eq 0 ] ||
+    die "ESTIBA_SANDBOX=container needs the container's root user, who may call chroot(2): docker run --user 0 …"
+  say 'ESTIBA_SANDBOX=container: builds run without the sandbox of Nix and are not hermetic'
+  # Those of nixbld could not call chroot(2) either.
+  settings='sandbox = false
+build-users-group ='
+  case ${NIX_CONFIG:-} in
+    *"$settings"*) ;;
+    *)
+      export NIX_CONFIG="${NIX_CONFIG:-}
+$settings"
+      ;;
+  esac
+  # Builders look for it (nix/build/builders/build_root.py), and so does who asks whether a build was hermetic.
+  mkdir -p /nix/var/nix
+  : >/nix/var/nix/estiba-unsandboxed
+}
+
 # Before anything is fetched and built; Nix itself would say it late, and without the remedy.
 check_sandbox() {
   case ${NIX_CONFIG:-} in *'sandbox = false'*) ;; *) check_namespaces ;; esac
@@ -13,7 +38,8 @@ check_namespaces() {
   if is_container; then
     die "this container lets nobody make the namespaces of Nix's sandbox: start it with
   docker run --security-opt seccomp=unconfined --security-opt systempaths=unconfined …
-or, in Kubernetes, with 'procMount: Unmasked' and 'seccompProfile: {type: Unconfined}' in its securityContext"
+or, in Kubernetes, with 'procMount: Unmasked' and 'seccompProfile: {type: Unconfined}' in its securityContext;
+where nobody may configure it, set ESTIBA_SANDBOX=container: the same image, built without the sandbox and so not hermetic"
   fi
   for setting in kernel.apparmor_restrict_unprivileged_userns=0 kernel.unprivileged_userns_clone=1; do
     file=/proc/sys/$(printf %s "${setting%=*}" | tr . /)

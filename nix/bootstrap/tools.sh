@@ -1,136 +1,210 @@
 # shellcheck shell=sh
 # The seed and this repository's locked tools, sourced by nixw: brought into the store by apt and pip.
-: "${root:?}" "${cache:?}" "${scratch:?}" "${tools:?}" "${system:?}" "${triplet:?}"
+: "${root:?}" "${cache:?}" "${scratch:?}" "${shell:?}" "${system:?}" "${triplet:?}"
 
-# Print the records of a section of a lock file that are for this machine: name, version, SHA-256 and file. Packages
-# that only the checks or the building of a service would need are left out.
+# Print the records of a section of a lock file that one part of the programs needs on this machine: name, version,
+# SHA-256, file and source package. The parts are those of nix/seed/programs.json, one a line there.
 records() {
-  awk -v section="\"$1\":" -v platform="\"$system\"" '
+  awk -v section="\"$1\":" -v part="$2" -v platform="\"$system\"" '
     function field(key) {
       if (!match($0, "\"" key "\":\"[^\"]*\"")) return "-"
       return substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 5)
     }
+    # The words of a list in JSON, with blanks between them.
+    function list(key,   text) {
+      if (!match($0, "\"" key "\": ?\\[[^]]*\\]")) return ""
+      text = substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3)
+      gsub(/[][", ]+/, " ", text)
+      return text
+    }
+    # The rule of closure.of in nix/lib/closure.nix.
+    function reach(names,   each, count, at) {
+      count = split(names, each, " ")
+      for (at = 1; at <= count; at++) {
+        if (each[at] in reached || each[at] in unneeded || !(each[at] in found)) continue
+        reached[each[at]]
+        print found[each[at]]
+        reach(depends[each[at]])
+      }
+    }
+    FILENAME ~ /programs\.json$/ {
+      key = substr($1, 2, length($1) - 3)
+      if (key == "unneeded") {
+        split(list(key), given, " ")
+        for (at in given) unneeded[given[at]]
+      } else if (key == part || part == "default" || part == "build" && key != "default") roots = roots " " list(key)
+      next
+    }
     /^"/ { inside = ($1 == section) }
-    /"groups":\[/ && !/"(base|service|runtime|dev)"/ { next }
-    inside && /^\{/ && index($0, platform) { print field("name"), field("version"), field("sha256"), field("file") }
-  ' "$root/estiba.lock" "$root/nix/seed/seed.json"
+    !inside || !/^\{/ || !index($0, platform) { next }
+    { record = field("name") " " field("version") " " field("sha256") " " field("file") " " field("source") }
+    section == "\"debs\":" && /"depends":/ {
+      found[field("name")] = record
+      depends[field("name")] = list("depends")
+      next
+    }
+    section == "\"distributions\":" && part != "default" && !/"runtime"/ && field("name") != "installer" { next }
+    { print record }
+    END { reach(roots) }
+  ' "$root/nix/seed/programs.json" "$root/estiba.lock" "$root/nix/seed/seed.json" "$root/nix/bootstrap/nix.json"
 }
 
 # From records on standard input print those whose file is not in the store; note the path of each.
 missing() {
-  while read -r name version sha256 file; do
-    path=$(nix-store --print-fixed-path sha256 "$sha256" "$(store_name "$file")")
-    echo "$path $name $version $sha256 $file"
-  done >"$scratch/records"
+  nix eval --raw --read-only --file "$root/nix/bootstrap/paths.nix" --argstr records "$(cat)" text >"$scratch/records"
   cut -d ' ' -f 1 "$scratch/records" | tee -a "$scratch/paths" |
     xargs nix-store --check-validity --print-invalid >"$scratch/invalid" || true
   grep -F -f "$scratch/invalid" "$scratch/records" | cut -d ' ' -f 2- || true
 }
 
-# The rule of src/estiba/storepath.py.
-store_name() { printf %s "$1" | sed 's/[^0-9A-Za-z+._?=-]/_/g'; }
+# Take the tools as they were built somewhere else, where the machine or the user names a binary cache that has them. One
+# that is slow or away is given up soon: apt and pip can do without.
+substitute() {
+  has_cache || return 1
+  say 'asking the binary cache for the locked tools (once)'
+  built=$(nix build "$root#packages.$system.tools-$shell" --no-link --print-out-paths --max-jobs 0 --option fallback false \
+    --option connect-timeout 5 --option stalled-download-timeout 10 --option download-attempts 1 2>"$scratch/log") || {
+    say 'the binary cache does not have them'
+    return 1
+  }
+  { echo "$built" && nix-store --query --references "$built"; } >"$scratch/paths"
+}
 
 bring_tools() {
+  if substitute; then
+    write_tools
+    return
+  fi
   : >"$scratch/paths"
   downloads=$cache/downloads-nixw
   mkdir -p "$downloads"
-  records debs >"$scratch/debs"
+  records debs "$shell" >"$scratch/debs"
   missing <"$scratch/debs" >"$scratch/missing-debs"
-  records distributions | missing >"$scratch/missing-wheels"
-  seed=$(nix-store --print-fixed-path --recursive sha256 "$(records folders | cut -d ' ' -f 3)" estiba-seed)
+  records distributions "$shell" | missing >"$scratch/missing-wheels"
+  seed=$(nix-store --print-fixed-path --recursive sha256 "$(records folders "$shell" | cut -d ' ' -f 3)" estiba-seed)
   echo "$seed" >>"$scratch/paths"
   if ! nix-store --check-validity "$seed" 2>/dev/null; then
     cat "$scratch/missing-debs" >"$scratch/more"
     grep -E '^(bash|busybox)-static ' "$scratch/debs" >>"$scratch/more"
     sort -u "$scratch/more" >"$scratch/missing-debs"
   fi
-  # Without pip, the locked Python runs one before it can be built in the store.
-  if [ -s "$scratch/missing-wheels" ] && ! has_pip; then
-    cp "$scratch/debs" "$scratch/missing-debs"
+  # The locked Python runs pip before it can be built in the store.
+  if [ -s "$scratch/missing-wheels" ]; then
+    records debs pip >>"$scratch/missing-debs"
+    sort -u "$scratch/missing-debs" >"$scratch/more"
+    mv "$scratch/more" "$scratch/missing-debs"
   fi
 
-  [ ! -s "$scratch/missing-debs" ] || fetch_debs
-  [ ! -s "$scratch/missing-wheels" ] || fetch_wheels
+  fetch
   nix-store --check-validity "$seed" 2>/dev/null || add_seed
   add_files
   write_tools
 }
 
+# Fetch what a new store will lack, while something else brings Nix, which alone could tell what the store has.
+fetch_ahead() {
+  downloads=$cache/downloads-nixw
+  scratch=$scratch/ahead
+  mkdir -p "$downloads" "$scratch"
+  records debs "$shell" >"$scratch/debs"
+  cp "$scratch/debs" "$scratch/missing-debs"
+  records distributions "$shell" >"$scratch/missing-wheels"
+  fetch
+}
+
+# Fetch what is missing. pip comes from a package too, so packages are first.
+fetch() {
+  pending "$scratch/missing-debs" >"$scratch/wanted-debs"
+  pending "$scratch/missing-wheels" >"$scratch/wanted-wheels"
+  fetch_debs
+  fetch_wheels
+}
+
 fetch_debs() {
-  pending "$scratch/missing-debs" >"$scratch/wanted"
-  [ -s "$scratch/wanted" ] || return 0
-  say "fetching $(wc -l <"$scratch/wanted") packages of the locked tools from Debian 12 (once)"
+  [ -s "$scratch/wanted-debs" ] || return 0
+  say "fetching $(wc -l <"$scratch/wanted-debs") packages of the locked tools from Debian 12 (once)"
   open_apt bookworm
-  wanted=$(sed 's/^\([^ ]*\) \([^ ]*\) .*/\1=\2/' "$scratch/wanted")
-  # shellcheck disable=SC2086 # one word a package
-  (cd "$downloads" && quietly 'fetching locked packages' own_apt download $wanted)
-  verify "$scratch/wanted"
+  (cd "$downloads" && fetch_from_pool <"$scratch/wanted-debs")
+  pending "$scratch/wanted-debs" >"$scratch/gone-debs"
+  if [ -s "$scratch/gone-debs" ]; then
+    read_lists
+    wanted=$(sed 's/^\([^ ]*\) \([^ ]*\) .*/\1=\2/' "$scratch/gone-debs")
+    # shellcheck disable=SC2086 # one word a package
+    (cd "$downloads" && quietly 'fetching locked packages' own_apt download $wanted)
+  fi
+  verify "$scratch/wanted-debs"
   close_apt
 }
 
+# Every file is named by the lock, so pip has nothing to resolve: its own classes find and fetch them, as in invoke fetch.
 fetch_wheels() {
-  pending "$scratch/missing-wheels" >"$scratch/wanted"
-  [ -s "$scratch/wanted" ] || return 0
-  say "fetching $(wc -l <"$scratch/wanted") Python distributions of the locked tools (once)"
-  sed 's/^\([^ ]*\) \([^ ]*\) \([^ ]*\) .*/\1==\2 --hash=sha256:\3/' "$scratch/wanted" >"$scratch/requirements"
-  platforms=$(sed -n 's/.*-\([^-]*\)\.whl$/\1/p' "$scratch/wanted" | tr . '\n' | grep -v '^any$' | sort -u |
-    sed 's/^/--platform /')
+  [ -s "$scratch/wanted-wheels" ] || return 0
+  say "fetching $(wc -l <"$scratch/wanted-wheels") Python distributions of the locked tools (once)"
+  bring_pip
   trust
-  # shellcheck disable=SC2086 # two words a platform
-  quietly 'fetching Python distributions' pip download --quiet --no-input --disable-pip-version-check --no-deps \
-    --require-hashes --only-binary :all: --implementation cp --python-version 3.11 $platforms --platform any \
-    --dest "$downloads" --requirement "$scratch/requirements"
-  verify "$scratch/wanted"
+  mkdir -p "$downloads/wheels"
+  awk -v cache="$downloads/wheels" '
+    BEGIN { printf "{\"action\":\"fetch\",\"cache\":\"%s\",\"files\":[", cache }
+    { printf "%s{\"name\":\"%s\",\"file\":\"%s\",\"sha256\":\"%s\"}", separator, $1, $4, $3; separator = "," }
+    END { print "]}" }
+  ' "$scratch/wanted-wheels" >"$scratch/request"
+  drive_pip <"$scratch/request" >"$scratch/answers" 2>"$scratch/log" ||
+    die "fetching Python distributions failed:
+$(tail -n 5 "$scratch/log")"
+  failed=$(grep -o '"file": "[^"]*", "sha256": "[^"]*", "error": "[^"]*"' "$scratch/answers" |
+    sed 's/"file": "\([^"]*\)".*"error": "\(.*\)"/\1: \2/') || true
+  [ -z "$failed" ] || die "fetching Python distributions failed:
+$failed"
+  while read -r _ _ sha256 file _; do mv "$downloads/wheels/$sha256" "$downloads/$file"; done <"$scratch/wanted-wheels"
+  verify "$scratch/wanted-wheels"
 }
 
-# Run the machine's pip, or one of ours: Debian 12's, which runs from its unpacked packages.
-pip() {
-  if has_pip; then
-    PIP_REQUIRE_VIRTUALENV=0 python3 -m pip "$@"
-    return
-  fi
-  [ -e "$scratch/python" ] ||
-    while read -r _ _ _ file; do dpkg-deb -x "$downloads/$file" "$scratch/python"; done <"$scratch/debs"
+# Unpack a pip of our own, Debian 12's, which runs from its unpacked packages.
+bring_pip() {
+  records debs pip >"$scratch/pip-debs"
+  while read -r _ _ _ file _; do dpkg-deb -x "$downloads/$file" "$scratch/python"; done <"$scratch/pip-debs"
   libraries=$scratch/python/lib/$triplet:$scratch/python/usr/lib/$triplet
   loader=$(echo "$scratch/python/lib/$triplet"/ld-linux-*)
-  PYTHONPATH=$(echo "$scratch"/python/usr/share/python-wheels/pip-*.whl) PIP_REQUIRE_VIRTUALENV=0 \
-    "$loader" --library-path "$libraries" \
-    "$scratch/python/usr/bin/python3.11" -m pip "$@"
+  # From an archive each start would compile it.
+  own_python -m zipfile -e "$scratch"/python/usr/share/python-wheels/pip-*.whl "$scratch/pip"
 }
 
-has_pip() { python3 -m pip --version >/dev/null 2>&1; }
+own_python() {
+  PYTHONPATH=$scratch/pip "$loader" --library-path "$libraries" "$scratch/python/usr/bin/python3.11" -sP "$@"
+}
+
+drive_pip() { PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 own_python "$root/src/estiba/lock/pip_driver.py"; }
 
 # A machine without certificates gets Debian's, where pip's configuration does not name others.
 trust() {
-  ! has_pip && [ ! -e /etc/ssl/certs/ca-certificates.crt ] || return 0
-  pip config get global.cert >"$scratch/log" 2>&1 || export PIP_CERT="${PIP_CERT:-${SSL_CERT_FILE:-$cache/ca-certificates.crt}}"
+  [ ! -e /etc/ssl/certs/ca-certificates.crt ] || return 0
+  own_python -m pip config get global.cert >"$scratch/log" 2>&1 || export PIP_CERT="${PIP_CERT:-${SSL_CERT_FILE:-$cache/ca-certificates.crt}}"
   cat "$scratch/python/usr/share/ca-certificates/mozilla/"*.crt >"$scratch/certificates"
   mv "$scratch/certificates" "$cache/ca-certificates.crt"
 }
 
-# Whether a file in the downloads has a hash.
-has_hash() { [ -e "$downloads/$1" ] && echo "$2  $downloads/$1" | sha256sum -c --status; }
-
-# Print the records whose file an earlier, interrupted run has not left among the downloads.
+# Print the records whose file is not among the downloads, as an earlier, interrupted run may have left it.
 pending() {
-  while read -r name version sha256 file; do
-    has_hash "$file" "$sha256" || echo "$name $version $sha256 $file"
-  done <"$1"
+  awk -v folder="$downloads" '{ print $3 "  " folder "/" $4 }' "$1" | LC_ALL=C sha256sum -c 2>/dev/null |
+    sed -n 's/: OK$//p' >"$scratch/arrived"
+  awk -v folder="$downloads" '
+    FILENAME ~ /\/arrived$/ { arrived[$0]; next }
+    !(folder "/" $4 in arrived)
+  ' "$scratch/arrived" "$1"
 }
 
 # Check that each record's file was fetched and is the locked one.
 verify() {
-  while read -r name version sha256 file; do
-    [ -e "$downloads/$file" ] || die "$name $version was fetched, but not under its locked name $file"
-    has_hash "$file" "$sha256" ||
-      die "$file has not the locked SHA-256; remove it from $downloads and run again, or ask where it comes from"
-  done <"$1"
+  pending "$1" >"$scratch/wrong"
+  read -r name version _ file _ <"$scratch/wrong" || return 0
+  [ -e "$downloads/$file" ] || die "$name $version was fetched, but not under its locked name $file"
+  die "$file has not the locked SHA-256; remove it from $downloads and run again, or ask where it comes from"
 }
 
 add_seed() {
   made=$scratch/estiba-seed
   mkdir -p "$made/bin"
-  grep -E '^(bash|busybox)-static ' "$scratch/debs" | while read -r _ _ _ file; do
+  grep -E '^(bash|busybox)-static ' "$scratch/debs" | while read -r _ _ _ file _; do
     dpkg-deb -x "$downloads/$file" "$scratch/seed"
   done
   mv "$scratch/seed/bin/bash-static" "$made/bin/bash"
@@ -143,17 +217,18 @@ add_seed() {
 add_files() {
   sort -u "$scratch/missing-debs" "$scratch/missing-wheels" >"$scratch/added"
   set --
-  while read -r _ _ _ file; do
-    named=$scratch/$(store_name "$file")
-    mv "$downloads/$file" "$named"
-    set -- "$@" "$named"
-  done <"$scratch/added"
+  # The rule of src/estiba/storepath.py.
+  awk '{ named = $4; gsub(/[^0-9A-Za-z+._?=-]/, "_", named); print $4, named }' "$scratch/added" >"$scratch/named"
+  while read -r file named; do
+    mv "$downloads/$file" "$scratch/$named"
+    set -- "$@" "$scratch/$named"
+  done <"$scratch/named"
   [ $# -eq 0 ] || nix-store --add-fixed sha256 "$@" >/dev/null
 }
 
 # Keep everything from being collected, and note what it is; the note comes last, for it says that all is there.
 write_tools() {
-  mkdir -p "$tools"
+  mkdir -p "${tools:?}"
   registry=$(nix-store --add "$root/nix/seed")
   echo "$registry" >>"$scratch/paths"
   printf '{"version":2,"flakes":[{"exact":true,"from":{"id":"nixpkgs","type":"indirect"},"to":{"path":"%s","type":"path"}}]}\n' \
@@ -163,7 +238,7 @@ write_tools() {
   mv "$scratch/registry.json" "$cache/registry.json"
   sort -u "$scratch/paths" >"$tools/paths.new"
   xargs nix-store --realise --add-root "$tools/root" <"$tools/paths.new" >/dev/null
-  rm -rf "$downloads"
+  rm -rf "$cache/downloads-nixw"
   mv "$tools/paths.new" "$tools/paths"
   # What other versions needed may be collected once it is old; theirs is checked and brought again too.
   find "$cache" -maxdepth 1 -name 'tools-*' ! -path "$tools" -mtime +30 -exec rm -rf {} +

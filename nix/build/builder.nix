@@ -5,42 +5,49 @@
   system,
 }:
 let
-  # A builder is one Python file and those beside it that it imports or runs, so that a change in one of them rebuilds
-  # only what it makes.
-  names = builtins.concatMap named (builtins.attrNames (builtins.readDir ./builders));
-  named =
-    file:
-    let
-      found = builtins.match "(.*)\\.py" file;
-    in
-    if found == null then [ ] else found;
-
-  # By name, each worked out once: matching takes a quarter of an evaluation.
-  each =
-    f:
+  # Name of each module → its path below `builders/`; the folders are the stages of a build.
+  paths = modulesIn "" // builtins.foldl' (all: stage: all // modulesIn "${stage}/") { } stages;
+  stages = builtins.filter (name: entries.${name} == "directory") (builtins.attrNames entries);
+  entries = builtins.readDir ./builders;
+  modulesIn =
+    folder:
     builtins.listToAttrs (
-      map (name: {
-        inherit name;
-        value = f name;
-      }) names
+      builtins.concatMap (
+        file:
+        let
+          found = builtins.match "(.*)\\.py" file;
+        in
+        map (name: {
+          inherit name;
+          value = "${folder}${file}";
+        }) (if found == null then [ ] else found)
+      ) (builtins.attrNames (builtins.readDir (./builders + "/${folder}")))
     );
 
+  # By name, each worked out once: matching takes a quarter of an evaluation.
+  each = f: builtins.mapAttrs (name: _: f name) paths;
+
+  # A builder is one Python file and those that it imports or runs, so that a change in one of them rebuilds only what it
+  # makes.
   mentioned = each (
     name:
     let
       pattern = "\n *(import|from) ([a-z_]+)|with_name\\(\"([a-z_]+)\\.py\"\\)";
       groups = builtins.filter builtins.isList (
-        builtins.split pattern (builtins.readFile (./builders + "/${name}.py"))
+        builtins.split pattern (builtins.readFile (./builders + "/${paths.${name}}"))
       );
     in
-    builtins.filter (word: builtins.elem word names) (builtins.concatLists groups)
+    builtins.filter (word: paths ? ${toString word}) (builtins.concatLists groups)
   );
 
   filesOf = each (
     name:
-    map ({ key }: "${key}.py") (
+    map ({ key }: paths.${key}) (
       builtins.genericClosure {
-        startSet = [ { key = name; } ];
+        startSet = [
+          { key = name; }
+          { key = "run"; }
+        ];
         operator = { key }: map (word: { key = word; }) mentioned.${key};
       }
     )
@@ -48,10 +55,16 @@ let
 
   folderOf = builtins.mapAttrs (
     name: files:
+    let
+      folders = map dirOf files;
+      top = builtins.stringLength (toString ./builders) + 1;
+    in
     builtins.path {
       path = ./builders;
       name = "builder-${name}";
-      filter = path: _: builtins.elem (baseNameOf path) files;
+      filter =
+        path: kind:
+        builtins.elem (builtins.substring top (-1) path) (if kind == "directory" then folders else files);
     }
   ) filesOf;
 
@@ -63,7 +76,10 @@ let
       // {
         inherit name system;
         builder = builtins.head command;
-        args = builtins.tail command ++ [ "${folderOf.${script}}/${script}.py" ];
+        args = builtins.tail command ++ [
+          "${folderOf.${script}}/run.py"
+          paths.${script}
+        ];
         __structuredAttrs = true;
       }
     );
@@ -99,7 +115,7 @@ in
   ];
 
   /**
-    A derivation that the image's own Python makes, the same way every time; see `builders/bytecode.py`.
+    A derivation that the image's own Python makes, the same way every time; see `builders/distributions/bytecode.py`.
 
     # Type
     ```

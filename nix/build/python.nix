@@ -4,7 +4,20 @@
   compilerBuilder,
   installer,
 }:
-{
+rec {
+  /**
+    The library that installs wheels, with its bytecode.
+
+    # Type
+    ```
+    library :: Compiler -> Derivation
+    ```
+
+    # Arguments
+    - compiler: `{ tree, loader, triplet, python }`, the interpreter that compiles bytecode
+  */
+  library = compiler: compilerBuilder compiler "library" "installer" { wheel = installer; };
+
   /**
     One wheel, unpacked at its place in the image, with its bytecode.
 
@@ -21,7 +34,7 @@
   wheel =
     compiler:
     let
-      library = compilerBuilder compiler "library" "installer" { wheel = installer; };
+      installer = library compiler;
     in
     {
       record,
@@ -29,7 +42,7 @@
     }:
     # Nix builds what is ready in the order of the names, and everything waits for these: they come before the layers.
     compilerBuilder compiler "distribution" "dist-${record.name}-${record.version}" {
-      installer = library;
+      inherit installer;
       inherit (compiler) python;
       inherit (record) file;
       wheel = file;

@@ -25,6 +25,7 @@ let
     filter =
       path: _:
       builtins.elem (baseNameOf path) [
+        "checks"
         "root.py"
         "services.py"
       ];
@@ -34,7 +35,7 @@ let
   command =
     name: module:
     builder "script" name {
-      python = "${programs.pythonTools}/bin/python";
+      python = "${programs.buildTools}/bin/python";
       script = ./shell/run_invoke.py;
       settings = {
         source = "${flake}/src";
@@ -44,11 +45,11 @@ let
 in
 rec {
   /**
-    A development shell: Estiba's programs, before what the machine has on PATH.
+    A development shell: programs, before what the machine has on PATH.
 
     # Example
     ```nix
-    mkShell { packages = [ env ]; variables.DJANGO_SETTINGS_MODULE = "config.settings"; }
+    mkShell { packages = [ env ] ++ programs.forBuild; variables.DJANGO_SETTINGS_MODULE = "config.settings"; }
     ```
 
     # Type
@@ -57,13 +58,13 @@ rec {
     ```
 
     # Arguments
-    - packages: folders whose `bin` comes first on PATH
+    - packages: folders whose `bin` comes first on PATH, see `forBuild` and `all` of `programs.nix`
     - variables: more environment variables
     - hook: shell commands to run on entering
   */
   mkShell =
     {
-      packages ? [ ],
+      packages,
       variables ? {
         PYTHONPATH = "${flake}/src";
       },
@@ -81,7 +82,7 @@ rec {
           "echo \"$PATH\" >\"$out\""
         ];
         outputs = [ "out" ];
-        PATH = builtins.concatStringsSep ":" (map (package: "${package}/bin") (packages ++ programs.all));
+        PATH = builtins.concatStringsSep ":" (map (package: "${package}/bin") packages);
         ESTIBA_FLAKE = "path:${flake}";
         # Root may write into the store, and Python would put its bytecode there; its own folder costs no one anything.
         # Nix makes two folders for temporary files for each shell and leaves them behind, with all that is in them.
@@ -149,7 +150,8 @@ rec {
           (command "invoke" "invoke.main")
           (command "estiba" "estiba.tasks.program")
           env
-        ];
+        ]
+        ++ programs.forBuild;
         variables = all // {
           ESTIBA_MANAGE = manage;
         };

@@ -21,24 +21,9 @@ let
 
   here = builtins.filter (record: builtins.elem system record.platforms);
 
-  # What the programs depend on for work that they do not do here, or that only maintainer scripts need.
-  unneeded = [
-    "adduser"
-    "base-passwd"
-    "containernetworking-plugins"
-    "debconf"
-    "dmsetup"
-    "dpkg"
-    "gnupg"
-    "gpg"
-    "init-system-helpers"
-    "openssl"
-    "passwd"
-    "perl"
-    "perl-base"
-    "python3"
-    "tar"
-  ];
+  # What each program comes from, and what the programs depend on for work that they do not do here, or that only
+  # maintainer scripts need. A file of its own, because nixw fetches by it.
+  programs = builtins.fromJSON (builtins.readFile ../seed/programs.json);
 
   /**
     The records of some Debian packages of this platform and of all that they need to run.
@@ -46,7 +31,7 @@ let
   closure =
     names:
     lib.closure.of {
-      records = builtins.filter ({ name, ... }: !builtins.elem name unneeded) (here lock.debs);
+      records = builtins.filter ({ name, ... }: !builtins.elem name programs.unneeded) (here lock.debs);
       from = names;
     };
 
@@ -59,21 +44,13 @@ let
     builder = "${seed.folder}/bin/bash";
     args = [ ./builders/builder_python.sh ];
     seed = seed.folder;
-    debs = map artifact (closure [
-      "ca-certificates"
-      "libstdc++6"
-      "patchelf"
-      "python3.11"
-      "tzdata"
-      "xz-utils"
-      "zstd"
-    ]);
+    debs = map artifact (closure programs.builders);
     inherit (platform) triplet;
     loader = baseNameOf platform.loader;
   };
 in
 {
-  inherit builderPython closure seed;
+  inherit builderPython closure programs seed;
 
   /**
     The records of this platform's Python distributions.

@@ -39,7 +39,7 @@ let
     "zstd"
   ];
 
-  # manage.py names the settings in one call; Python's own reader of it is estiba.service.project.
+  # manage.py names the settings in one call. estiba.service.django reads the same; tests/nix/services.json holds both to it.
   settingsOf =
     src: file:
     let
@@ -70,17 +70,41 @@ let
     in
     if found == [ ] then null else builtins.elemAt (builtins.head found) 1;
 
+  # WSGI_APPLICATION of the settings, as Django writes it, or null.
+  applicationOf =
+    src: manage: settings:
+    let
+      folder = if dirOf manage == "." then "" else "${dirOf manage}/";
+      files = builtins.filter (file: builtins.pathExists (src + "/${file}")) [
+        "${folder}${dots settings}.py"
+        "${folder}${dots settings}/__init__.py"
+      ];
+      find =
+        file:
+        builtins.match "(.*\n)?WSGI_APPLICATION *= *[\"']([A-Za-z0-9_.]+)\\.([A-Za-z0-9_]+)[\"'].*" (
+          builtins.readFile (src + "/${file}")
+        );
+      found = builtins.filter (match: match != null) (map find files);
+    in
+    if found == [ ] then
+      null
+    else
+      "${builtins.elemAt (builtins.head found) 1}:${builtins.elemAt (builtins.head found) 2}";
+
   parentOf = module: builtins.head (builtins.match "(.*)\\.[^.]*" module);
 
   # config.settings and config.settings.production both belong to config.wsgi.
   wsgiOf =
-    src: settings:
+    src: manage: settings:
     let
+      named = applicationOf src manage settings;
       candidates = builtins.filter (package: builtins.pathExists (src + "/${dots package}/wsgi.py")) (
         ancestors settings
       );
     in
-    if candidates == [ ] then
+    if named != null then
+      named
+    else if candidates == [ ] then
       throw "no wsgi.py beside the settings ${settings}; set [tool.estiba] wsgi in pyproject.toml"
     else
       "${builtins.head candidates}.wsgi:application";
@@ -130,7 +154,7 @@ in
       merged = defaults // given;
       settings =
         if merged.settings != null then merged.settings else settingsOf src merged.manage;
-      wsgi = if merged.wsgi != null then merged.wsgi else wsgiOf src settings;
+      wsgi = if merged.wsgi != null then merged.wsgi else wsgiOf src merged.manage settings;
       project = pyproject.project or { };
     in
     if unknown != [ ] then

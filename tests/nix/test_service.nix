@@ -1,6 +1,7 @@
 { lib }:
 let
   inherit (lib.service) load;
+  found = builtins.fromJSON (builtins.readFile ./services.json);
 in
 {
   load = {
@@ -26,6 +27,12 @@ in
           "x86_64-linux"
         ];
       };
+    };
+    finds-what-python-finds = {
+      expr = builtins.mapAttrs (
+        name: _: { inherit (load (./services + "/${name}")) settings wsgi; }
+      ) found;
+      expected = found;
     };
     knows-the-layout-of-formatters-and-odd-names = {
       expr = {

@@ -19,9 +19,17 @@ FLAKE: Final = f"path:{ROOT}"
 """This repository as it lies there, for the service's flake and for the tasks; Nix does not lock a changed checkout."""
 
 
-def make(folder: Path, **answers: str) -> Path:
-    """Create the service with these answers to the template's questions, lock it and fetch what it needs."""
+def make(folder: Path, *, settings: str = "", **answers: str) -> Path:
+    """Create the service, lock it and fetch what it needs.
+
+    Args:
+        folder: Where to.
+        settings: Lines of `[tool.estiba]` beside those of the template.
+        answers: To the template's questions.
+    """
     create(folder, flake=FLAKE, answers=answers)
+    pyproject = folder / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace("[tool.estiba]\n", f"[tool.estiba]\n{settings}"))
     for command in ("lock", "fetch"):
         invoke(folder, command)
     return folder

@@ -20,6 +20,7 @@ say() { :; }
 # Unlike for a private Nix, nothing may be taken for installed.
 installed=
 open_apt "$suite"
+read_lists
 quietly 'fetching a minimal Debian' own_apt --download-only -y install '?essential' apt ca-certificates mount passwd
 
 for folder in bin lib lib64 sbin; do

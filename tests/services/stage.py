@@ -70,7 +70,7 @@ class Stage:
     def run(self, *arguments: str, **env: str) -> tuple[int, str]:
         """Run a command of the image to its end; return its exit code and what it said."""
         with self.running(*arguments, **env) as (child, log):
-            return child.wait(60), log.read_text()
+            return child.wait(120), log.read_text()
 
     @contextmanager
     def database(self) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import stopwatch, targets
+from benchmarks import runner, stopwatch, targets
 
 
 def test_targets_are_judged_against_each_peer() -> None:
@@ -34,3 +34,16 @@ def test_actions_take_turns() -> None:
 
     assert done == ["change", "ours", "theirs", "theirs", "change", "ours", "change", "ours", "theirs"]
     assert {name: len(found.runs) for name, found in times.items()} == {"ours": 2, "theirs": 2}
+
+
+def test_fresh_runner_is_judged_by_what_it_took() -> None:
+    """The chapter has ratios to apt and pip of the same run, and says which targets were missed."""
+    times = {"cached": 5.0, "ours": 30.0, "theirs": 20.0}
+    measured = {name: {"median": median, "runs": [median]} for name, median in times.items()}
+
+    chapter = runner.render(
+        {**measured, "load": 2.0, "packages": 6, "stored": {"cached": 2e8, "ours": 3e8, "theirs": 1e8}}
+    )
+
+    assert "| from nothing | 30.0 s (1.50) | 5.0 s (0.25) | 20.0 s |" in chapter
+    assert "0.7 times apt and pip (**missed**), 0.3 times with a binary cache (met), and 400 MB (met)" in chapter

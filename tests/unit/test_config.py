@@ -9,7 +9,7 @@ from estiba import config
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = (config.ENV_FLAKE, config.ENV_CACHE, config.ENV_CACHE_KEY, config.ENV_NO_COLOR)
+    own = (config.ENV_FLAKE, config.ENV_CACHE, config.ENV_CACHE_KEY, config.ENV_NO_COLOR, config.ENV_SANDBOX)
     for name in (*own, "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/home/grace")
@@ -68,3 +68,13 @@ def test_keys_and_nix_settings_follow_the_desktop_standard(monkeypatch: pytest.M
 
     assert config.load().nix_conf == Path("/etc/grace/nix/nix.conf")
     assert config.load().cache_key == Path("/run/secrets/key")
+
+
+def test_container_takes_the_sandbox_from_every_nix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is started builds without the sandbox then, and keeps its other settings."""
+    monkeypatch.setenv(config.ENV_NIX, "max-jobs = 2")
+    assert (config.load().sandbox, config.variables()[config.ENV_NIX]) == ("", "max-jobs = 2")
+
+    monkeypatch.setenv(config.ENV_SANDBOX, config.CONTAINER)
+    assert config.load().sandbox == config.CONTAINER
+    assert config.load().environment()[config.ENV_NIX] == "max-jobs = 2\nsandbox = false\nbuild-users-group ="

@@ -7,6 +7,7 @@ as the image's user.
 import ctypes
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -15,9 +16,11 @@ from typing import IO, NamedTuple
 UID = 10001
 """The user that runs in the image."""
 
+WRITABLE = ("/tmp", "/run", "/root", "/sys")  # noqa: S108 - inside the root
+"""Places that programs write to."""
+
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x1000, 0x4000, 0x40000
-_WRITABLE = ("/tmp", "/run", "/root", "/sys")  # noqa: S108 - inside the root
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -50,14 +53,17 @@ class Root(NamedTuple):
             output: A file for what it prints.
         """
         self.prepare()
-        return subprocess.Popen(
-            argv,
-            env={**self.env, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT if output else None,
-            preexec_fn=lambda: self.enter(cwd),  # noqa: PLW1509 - builders have no threads
-        )
+        try:
+            return subprocess.Popen(
+                argv,
+                env={**self.env, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT if output else None,
+                preexec_fn=lambda: self.enter(cwd),  # noqa: PLW1509 - builders have no threads
+            )
+        except subprocess.SubprocessError:
+            sys.exit(f"{argv[0]}: the kernel refuses the namespaces of a root of its own; see docs/troubleshooting.md")
 
     def run(
         self, argv: list[str], *, cwd: str = "/", env: dict[str, str] | None = None, output: IO[bytes] | None = None
@@ -65,6 +71,9 @@ class Root(NamedTuple):
         """Run a program to its end and return its exit code; arguments as for `popen`."""
         with self.popen(argv, cwd=cwd, env=env, output=output) as child:
             return child.wait()
+
+    def give_back(self) -> None:
+        """Leave what is bound as the programs have left it, once all have ended; mounts need nothing for that."""
 
     def become(self, cwd: str) -> None:
         """Move this very process into the root, put together in memory, so that nothing of it stays behind.
@@ -98,7 +107,7 @@ class Root(NamedTuple):
     def _places(self) -> dict[str, Path]:
         of_tree = {place: path for place, path in self._of_tree() if not path.is_symlink()}
         # Places that programs write to are ordinary folders of the build.
-        for name in _WRITABLE:
+        for name in WRITABLE:
             of_tree.pop(name, None)
             (self.top / name[1:]).mkdir(parents=True, exist_ok=True)
         host = {"/proc": Path("/proc"), "/dev": Path("/dev"), "/nix/store": Path("/nix/store")}
@@ -108,7 +117,7 @@ class Root(NamedTuple):
         """Yield what of the tree is seen where, folders as they are but for those that lack a place for a bind."""
         for path in (self.tree / place[1:]).iterdir():
             here = f"{place}/{path.name}"
-            inside = [bind for bind in self.binds if bind.startswith(f"{here}/") and here not in _WRITABLE]
+            inside = [bind for bind in self.binds if bind.startswith(f"{here}/") and here not in WRITABLE]
             # A folder of the store takes nothing new: what is below a place in it is bound one by one instead.
             if path.is_dir() and not path.is_symlink() and any(not (self.tree / bind[1:]).exists() for bind in inside):
                 yield from self._of_tree(here)

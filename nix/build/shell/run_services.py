@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from urllib.parse import quote
 
 given: dict[str, Any] = json.loads(Path(__file__).resolve().parents[1].joinpath("settings.json").read_text())
-sys.path.insert(0, given["modules"])
+sys.path[:0] = [given["modules"], f"{given['modules']}/checks"]
 
 import services  # noqa: E402 - found on the path as it is now
 from root import Root  # noqa: E402

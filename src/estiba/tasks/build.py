@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from estiba import config
 from estiba.build.flake import LOCK
 from estiba.build.oci_image import build as build_image
+from estiba.errors import VerificationError
+from estiba.nix import commands as nix
 from estiba.tasks.console import console, leave, task
 from estiba.tasks.options import choose
 
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     from invoke import Context
 
     from estiba.build.oci_image import Built
+    from estiba.build.verify.candidate import Candidate
     from estiba.build.verify.proof import Proof
-    from estiba.build.verify.subject import Subject
     from estiba.config import Config
 
 _PLATFORMS = "`platforms` in [tool.estiba] of pyproject.toml lists those that the service is locked for"
@@ -34,17 +36,23 @@ _PLATFORMS = "`platforms` in [tool.estiba] of pyproject.toml lists those that th
     },
 )
 def build(_: Context, project: str = ".", platform: str = "", json: bool = False) -> None:
-    """Build the image from the lock, offline, and print its digest and layers."""
+    """Build the image from the lock, offline, and print its digest and layers.
+
+    `hermetic` in the JSON object is false where Nix builds without its sandbox, or has in the same store.
+    """
     if platform:
         from estiba.service import project as projects  # noqa: PLC0415 - a build of all platforms does not wait for it
 
         choose("platform", platform, projects.load(Path(project)).platforms, hint=_PLATFORMS)
+    settings = config.load()
     with console.step("build") as on_status:
-        built = build_image(Path(project), config.load(), platform=platform, on_status=on_status)
+        built = build_image(Path(project), settings, platform=platform, on_status=on_status)
     if json:
-        console.json(built.to_dict())
+        console.json({**built.to_dict(), "hermetic": nix.is_hermetic()})
     else:
         _show(built)
+    if settings.sandbox:
+        console.say("built without the sandbox of Nix: the same image, but not hermetic")
 
 
 @task(
@@ -59,16 +67,21 @@ def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = 
     """Build the image again under other conditions, and compare.
 
     Store, user, path, time zone, locale and number of cores differ. Exits with 1 and lists the differences unless the
-    digest is the same.
+    digest is the same. Refused without the sandbox of Nix, where it would prove nothing.
     """
-    from estiba.build.verify.proof import rebuild, rebuild_from_source  # noqa: PLC0415 - see _subject
+    from estiba.build.verify.proof import rebuild, rebuild_from_source  # noqa: PLC0415 - see _candidate
 
     settings = config.load()
-    with console.step("verify") as on_status, _subject(image, settings, insecure=insecure) as subject:
-        if subject is None:
+    if not nix.is_hermetic():
+        message = "Nix builds here without its sandbox, or has, so building again would prove nothing"
+        raise VerificationError(
+            message, hint="on a machine with the sandbox: invoke build.verify --image HOST/NAME:TAG"
+        )
+    with console.step("verify") as on_status, _candidate(image, settings, insecure=insecure) as candidate:
+        if candidate is None:
             proof = rebuild(Path(project), settings, on_status=on_status)
         else:
-            proof = rebuild_from_source(subject, Path(project), settings, fetch=_fetch, on_status=on_status)
+            proof = rebuild_from_source(candidate, Path(project), settings, fetch=_fetch, on_status=on_status)
     if json:
         console.json(proof.to_dict())
     else:
@@ -88,30 +101,30 @@ def _show_proof(proof: Proof) -> None:
 
 
 @contextmanager
-def _subject(image: str, settings: Config, *, insecure: bool) -> Iterator[Subject | None]:
+def _candidate(image: str, settings: Config, *, insecure: bool) -> Iterator[Candidate | None]:
     """Open the image to verify; None stands for the last build of the project."""
     # Imported here, since these modules take longer to import than a build without changes takes.
-    from estiba.build.verify import subject as subjects  # noqa: PLC0415
+    from estiba.build.verify import candidate as candidates  # noqa: PLC0415
     from estiba.image import layout  # noqa: PLC0415
     from estiba.imageref import ImageRef, is_reference  # noqa: PLC0415
     from estiba.publish.registry import credentials  # noqa: PLC0415
     from estiba.publish.registry.client import Registry  # noqa: PLC0415
-    from estiba.publish.registry.pull import open_subject  # noqa: PLC0415
+    from estiba.publish.registry.pull import open_candidate  # noqa: PLC0415
 
     if not image:
         yield None
     elif Path(image).exists() or not is_reference(image):
-        yield subjects.of_layout(layout.read_built(Path(image), settings.store))
+        yield candidates.of_layout(layout.read_built(Path(image), settings.store))
     else:
         ref = ImageRef.parse(image)
         found = credentials.load(settings.docker_config, ref.host)
-        with open_subject(ref, Registry(ref, credentials=found, insecure=insecure)) as subject:
-            yield subject
+        with open_candidate(ref, Registry(ref, credentials=found, insecure=insecure)) as candidate:
+            yield candidate
 
 
 def _fetch(folder: Path) -> None:
     """Fetch the artifacts of another commit's lock."""
-    from estiba.fetch import apply, plan  # noqa: PLC0415 - see _subject
+    from estiba.fetch import apply, plan  # noqa: PLC0415 - see _candidate
     from estiba.lock import model  # noqa: PLC0415
     from estiba.lock.context import LockContext  # noqa: PLC0415
 

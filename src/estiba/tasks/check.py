@@ -13,7 +13,7 @@ from estiba.tasks.console import console, leave, task
 if TYPE_CHECKING:
     from invoke import Context
 
-    from estiba.build.check import Checked
+    from estiba.build.check import CheckReport
 
 
 @task(
@@ -39,7 +39,7 @@ def check(_: Context, project: str = ".", reports: str = "", again: bool = False
     leave(1 if checked.failed else 0)
 
 
-def _show(checked: Checked) -> None:
+def _show(checked: CheckReport) -> None:
     ran = "before" if checked.is_cached else "now"
     rows = [
         (check.name, "passed" if check.has_passed else "failed", ran, f"{check.seconds:.1f} s")
@@ -54,7 +54,7 @@ def _show(checked: Checked) -> None:
     console.result(f"reports in {checked.reports}")
 
 
-def _complain(checked: Checked) -> None:
+def _complain(checked: CheckReport) -> None:
     for failed in checked.failed:
         hint = f"\n  hint: {HINTS[failed.name]}" if failed.name in HINTS else ""
         console.fail(f"{failed.name} failed; the end of {failed.log}:\n{failed.tail()}{hint}")

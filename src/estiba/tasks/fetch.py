@@ -20,17 +20,24 @@ if TYPE_CHECKING:
     help={
         "project": "Folder of the service.",
         "everything": "Also fetch what builds and checks need on other platforms than this machine's.",
+        "image": "Only fetch what images are built from, not what checks need.",
         "dry-run": "Show what would be fetched, and fetch nothing.",
         "json": "Print the result as one JSON object.",
     },
 )
 def fetch(
-    _: Context, *, project: str = ".", everything: bool = False, dry_run: bool = False, json: bool = False
+    _: Context,
+    *,
+    project: str = ".",
+    everything: bool = False,
+    image: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
 ) -> None:
     """Fetch the artifacts that the lock names into the Nix store."""
     lock = resolve.check(Path(project))
     context = LockContext(config=config.load(), tell=console.say)
-    wanted = plan.plan(lock, everything=everything)
+    wanted = plan.plan(lock, everything=everything, image=image)
     if wanted.files and not dry_run:
         with console.progress("fetch", total=wanted.size, unit="bytes") as advance:
             apply.apply(lock, wanted, context, advance=advance)

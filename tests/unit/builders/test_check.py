@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from types import ModuleType
 
-FILE = Path(__file__).parents[3] / "nix" / "build" / "builders" / "check.py"
+FILE = Path(__file__).parents[3] / "nix" / "build" / "builders" / "checks" / "check.py"
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ import relocated
         ("./lib/", "usr/lib"),
         ("./library", "library"),
         ("./usr/share/doc/git/copyright", ""),
+        ("./usr/lib/x86_64-linux-gnu/gconv/UTF-16.so", ""),
         ("./var/lib/git/", ""),
     ],
 )

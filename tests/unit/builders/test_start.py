@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import root
 import start
 from estiba.deploy.host.supervise.runit import until
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pytest
+
+
+PATHS = f"{Path(start.__file__).parent}:{Path(root.__file__).parent}"
 
 
 def test_what_is_started_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +47,7 @@ def test_what_cannot_be_written_down_is_not_known(tmp_path: Path, monkeypatch: p
 def holding(folder: Path, *addresses: tuple[str, int]) -> Iterator[subprocess.Popen[str]]:
     """Run a program that holds sockets, in a folder of its own."""
     code = f"import start, pathlib; start.start({{'listen': {list(addresses)}}}, pathlib.Path())"
-    env = {"PYTHONPATH": str(Path(start.__file__).parent)}
+    env = {"PYTHONPATH": PATHS}
     argv = [sys.executable, "-c", code]
     with subprocess.Popen(argv, env=env, cwd=folder, stderr=subprocess.PIPE, text=True) as holder:
         yield holder
@@ -104,7 +108,7 @@ def test_sockets_that_nobody_holds_any_more_are_not_waited_for(tmp_path: Path, m
 def test_program_ends_with_the_process_that_started_it() -> None:
     """Also where that one was gone before it could be watched: nothing runs for nobody."""
     code = "import sys, start; start.bind_to(int(sys.argv[1])); print('runs')"
-    env = {"PYTHONPATH": str(Path(start.__file__).parent)}
+    env = {"PYTHONPATH": PATHS}
     ended = [
         subprocess.run([sys.executable, "-c", code, str(parent)], env=env, capture_output=True, text=True, check=False)
         for parent in (os.getpid(), 2**22 + 1)

@@ -37,9 +37,23 @@ def test_other_platforms_need_only_what_is_in_the_image() -> None:
     assert len(everything.calls[0][3:]) == 6
 
 
+def test_image_needs_no_checks() -> None:
+    """What only checks and tests run can be left out; a compiler is needed still."""
+    asked = RecordingRunner()
+    servers = replace(DEB, name="redis", file="redis_1_amd64.deb", groups=("check",))
+    plan.plan(replace(BOTH, debs=(*BOTH.debs, servers)), host="x86_64-linux", image=True, runner=asked)
+
+    assert sorted(path.split("-", 1)[1] for path in asked.calls[0][3:]) == [
+        "django-5.2-py3-none-any.whl",
+        "gcc_1_amd64.deb",
+        "libz1_1_3a1.0-1_amd64.deb",
+        "tz_1_arm64.deb",
+    ]
+
+
 def test_only_what_the_store_lacks_is_planned() -> None:
     """One question to Nix, and its answer is the plan."""
-    missing = plan.path_of(DJANGO)
+    missing = plan.artifact_path(DJANGO)
     runner = RecordingRunner(f"{missing}\n")
     found = plan.plan(LOCK, host="x86_64-linux", runner=runner)
 

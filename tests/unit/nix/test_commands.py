@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from tests.recording import RecordingRunner
 
-from estiba.errors import CommandError
+from estiba import config
+from estiba.errors import CommandError, ConfigError
 from estiba.nix import commands as nix
 
 BUILT = json.dumps([{"drvPath": "/nix/store/x.drv", "outputs": {"out": "/nix/store/y-image"}}])
@@ -121,3 +122,71 @@ def test_delete_is_one_command() -> None:
     nix.delete(Path("/nix/store/x-results"), runner=runner)
 
     assert runner.calls == [["nix", "store", "delete", "/nix/store/x-results"]]
+
+
+def answer(*, sandbox: bool | str, fallback: bool = False) -> str:
+    """Return what `nix config show --json` of Nix 2.26 prints of these settings."""
+    return json.dumps({"sandbox": {"value": sandbox}, "sandbox-fallback": {"value": fallback}})
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([answer(sandbox=True)], True),
+        ([answer(sandbox="relaxed")], True),
+        ([answer(sandbox=False)], False),
+        ([1, answer(sandbox=False)], False),
+        ([1, answer(sandbox=True)], True),
+        ([answer(sandbox=True, fallback=True), ""], True),
+        ([answer(sandbox=True, fallback=True), 1], False),
+    ],
+    ids=["on", "relaxed", "off", "off in an old Nix", "on in an old Nix", "possible", "impossible"],
+)
+def test_hermetic_is_what_the_sandbox_is(tmp_path: Path, answers: list[str | int], *, expected: bool) -> None:
+    """Nix says whether it has its sandbox; where it may do without, it is tried whether there can be one."""
+    runner = RecordingRunner(*answers)
+
+    assert nix.is_hermetic(tmp_path / "none", runner=runner) is expected
+    assert len(runner.calls) == len(answers)
+
+
+def test_hermetic_is_asked_in_the_words_of_old_versions_too(tmp_path: Path) -> None:
+    """Before Nix 2.20 the command has another name; a fallback is tried with the namespaces that the sandbox takes."""
+    runner = RecordingRunner(1, answer(sandbox=True, fallback=True), "")
+    nix.is_hermetic(tmp_path / "none", runner=runner)
+
+    spaces = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork"]
+    assert runner.calls == [
+        ["nix", "config", "show", "--json"],
+        ["nix", "show-config", "--json"],
+        [*spaces, "mount", "-t", "proc", "proc", "/proc"],
+    ]
+
+
+def test_store_that_was_built_in_without_the_sandbox_stays_so(tmp_path: Path) -> None:
+    """Its mark counts more than what Nix does now."""
+    (tmp_path / "mark").touch()
+
+    assert not nix.is_hermetic(tmp_path / "mark", runner=RecordingRunner(answer(sandbox=True)))
+
+
+def test_build_without_the_sandbox_marks_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mark is there before the builders look for it."""
+    monkeypatch.setenv(config.ENV_SANDBOX, config.CONTAINER)
+    monkeypatch.setattr(nix, "UNSANDBOXED", tmp_path / "var" / "mark")
+
+    nix.build(".#image", runner=RecordingRunner(BUILT))
+    assert (tmp_path / "var" / "mark").exists()
+
+
+def test_other_sandbox_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt value does not pass for one or the other; it is told before anything is built."""
+    monkeypatch.setenv(config.ENV_SANDBOX, "docker")
+    runner = RecordingRunner(BUILT)
+    with pytest.raises(ConfigError) as caught:
+        nix.build(".#image", runner=runner)
+
+    assert str(caught.value) == (
+        "ESTIBA_SANDBOX: 'docker' is none of its values\n  hint: set it to 'container', or not at all"
+    )
+    assert not runner.calls

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from pathlib import Path
 
 import pytest
 
 from estiba.errors import ConfigError
 from estiba.service import django
 
-if TYPE_CHECKING:
-    from pathlib import Path
+NIX = Path(__file__).parents[3] / "tests" / "nix"
+SERVICES = json.loads((NIX / "services.json").read_text())
 
 
 def lay(folder: Path, files: dict[str, str]) -> Path:
@@ -70,3 +71,11 @@ def test_syntax_error_is_placed(tmp_path: Path) -> None:
     lay(tmp_path, {"manage.py": "\nimport (\n"})
     with pytest.raises(ConfigError, match=r"manage.py: line 2"):
         django.find_layout(tmp_path, "manage.py")
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_finds_what_nix_finds(name: str) -> None:
+    """Nix reads the same files where a service is built, and both are held to the same answers."""
+    found = django.find_layout(NIX / "services" / name, "manage.py")
+
+    assert {"settings": found.settings, "wsgi": found.wsgi} == SERVICES[name]

@@ -98,8 +98,8 @@ def test_help_behind_a_task_is_its_help(estiba: Estiba, name: str, flag: str) ->
         (
             ["fetch", "--dry-rnu"],
             (
-                "no option of fetch named '--dry-rnu'; there is --dry-run, --everything, --help, --json, --project; "
-                "did you mean '--dry-run'?\n  hint: estiba fetch --help"
+                "no option of fetch named '--dry-rnu'; there is --dry-run, --everything, --help, --image, --json, "
+                "--project; did you mean '--dry-run'?\n  hint: estiba fetch --help"
             ),
         ),
         (

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,6 +90,17 @@ def test_security_lies_beside_main_by_default() -> None:
     )
 
     assert "URIs: http://m.example/debian-security\nSuites: trixie-security" in found
+
+
+def test_pools_of_the_mirrors() -> None:
+    """Security updates have a pool of their own, and a mirror on this machine is left to apt's own ways."""
+    found = sources.parse(DEB822, deb822=True)
+
+    assert sources.list_pools(found, pockets=("main", "security", "updates")) == (
+        "http://mirror.example/debian/pool/main",
+        "http://mirror.example/debian-security/pool/updates/main",
+    )
+    assert sources.list_pools([replace(found[0], uri="file:/srv/debian")], pockets=("main",)) == ()
 
 
 def test_only_debian_counts(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ _ENDINGS: Final[Mapping[str, tuple[tuple[str, float], ...]]] = {
 _PROXY_ENDING: Final = (("q", 5.0), ("t", 10.0))
 
 _HANDOVER: Final = "handover.sock"
-"""Unix socket over which the starter passes file descriptors; see `nix/build/builders/start.py`."""
+"""Unix socket over which the starter passes file descriptors; see `nix/build/builders/release/start.py`."""
 
 _NEXT: Final = "-next"
 _JOBS: Final = ("worker-", "scheduler-")

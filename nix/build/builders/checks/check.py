@@ -1,0 +1,116 @@
+"""Builder: a service's checks, run in its own root beside real PostgreSQL and Redis; their outcome is the result.
+
+A failed check is an outcome like any other, so that its reports are kept; `verdict.py` makes a failed build of it.
+"""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import attrs
+import build_root
+import overlay
+import services
+from bench import Bench, Outcome
+from junit_result import REPORT
+from root import Root
+from testing import COVERAGE, DATA, JUNIT, PYTHON, Suite
+
+RESULT = "result.json"
+"""What the checks came to, for programs."""
+
+_REPORTS = "/reports"
+_RUNNER = (Path(__file__).with_name("django_junit.py"), Path(__file__).with_name("junit_result.py"))
+_DRIVERS = "/estiba"
+
+
+def main() -> None:
+    """Build the derivation."""
+    given = attrs.load()
+    out = attrs.output(given)
+    out.mkdir()
+    root = set_up(given, out)
+    try:
+        outcomes = run_all(given, root, out)
+    except services.ServiceError as error:
+        sys.exit(f"check: {error}")
+    root.give_back()
+    result = {"checks": [asdict(outcome) for outcome in outcomes], "coverage": covered(out), "tests": counted(out)}
+    (out / RESULT).write_text(json.dumps(result, sort_keys=True, indent=1) + "\n")
+
+
+def set_up(given: dict[str, Any], out: Path) -> Root:
+    """Put the root together: a copy of the service that tests may write to, the reports, and our test runner."""
+    application = Path.cwd() / "app"
+    # As in the image: pages name static files by the manifest that collecting them wrote.
+    if given["static"] and (collected := Path(given["static"], "root/app")).is_dir():
+        overlay.fill(application, collected)
+    if given.get("prepared"):
+        overlay.fill(application, Path(given["prepared"]))
+    overlay.fill(application, Path(given["source"]))
+    return build_root.assemble(
+        Path(given["tree"]),
+        binds={
+            "/opt": Path(given["frame"], "root/opt"),
+            "/app": application,
+            _REPORTS: out,
+            **{f"{_DRIVERS}/{file.name}": file for file in _RUNNER},
+        },
+        env=given["environment"],
+    )
+
+
+def run_all(given: dict[str, Any], root: Root, out: Path) -> list[Outcome]:
+    """Start the services and run every check, also after one has failed."""
+    ports = services.choose_port(5432), services.choose_port(6379)
+    (programs,) = root.tree.glob("usr/lib/postgresql/*/bin")
+    postgresql = services.postgresql(root, Path("/", programs.relative_to(root.tree)), ports[0])
+    bench = Bench(root=root, out=out)
+    env = {
+        **services.environment(*ports),
+        "COVERAGE_FILE": f"/tmp/{DATA}",  # noqa: S108 - inside a root of our own
+        REPORT: f"{_REPORTS}/{JUNIT}",
+        "PYTHONPATH": _DRIVERS,
+        **given["override"],
+    }
+    manage = given["manage"]
+    deploy = [PYTHON, manage, "check", "--deploy", "--fail-level", given["level"]]
+    with services.running(root, [services.redis(ports[1]), postgresql], out):
+        return [
+            bench.check("deploy", deploy, env),
+            bench.check("migrations", [PYTHON, manage, "makemigrations", "--check", "--dry-run"], env),
+            _test(given, root, bench, env),
+        ]
+
+
+def covered(out: Path) -> float | None:
+    """Return the share of lines that the tests ran, or None where it was not measured."""
+    report = out / COVERAGE
+    return float(ET.parse(report).getroot().get("line-rate", "0")) if report.exists() else None  # noqa: S314 - our own
+
+
+def counted(out: Path) -> dict[str, int] | None:
+    """Return how many tests there were, and how many of them failed or were skipped; None without a report."""
+    report = out / JUNIT
+    if not report.exists():
+        return None
+    suites = list(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314 - written by our own tests
+    names = ("tests", "failures", "errors", "skipped")
+    return {name: sum(int(suite.get(name, "0")) for suite in suites) for name in names}
+
+
+def _test(given: dict[str, Any], root: Root, bench: Bench, env: dict[str, str]) -> Outcome:
+    (packages,) = Path(given["frame"], "root/opt/venv/lib").glob("python3*/site-packages")
+    suite = Suite(source=Path(given["source"]), packages=packages, manage=given["manage"], reports=_REPORTS)
+    outcome = bench.check("tests", suite.command(given["test"]), env)
+    data = sorted((root.top / "tmp").glob(f"{DATA}*"))
+    for command in suite.coverage_commands(data):
+        bench.run("coverage", command, env)
+    return outcome
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Builder: a release for one machine: what is bound where in its root file system, and the programs to start it.
+
+Nothing is copied that has a place in the store already; `host.json` says where everything is.
+"""
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import attrs
+import root
+import standard_library
+from static_files import PLACE
+
+MANIFEST = "host.json"
+"""Everything that a deployment needs to know of a release."""
+
+FORMAT = 1
+
+_STARTER = (Path(__file__).with_name("start.py"), Path(root.__file__))
+_NO_PLACE = {"media_root": "", "media_url": "", "static_root": "", "static_url": ""}
+_MEDIA_ROOT = "/app/media"
+_PROBES = ("try_worker",)
+"""Management commands that prove more than a page does, run after a switch where a service has them."""
+
+_OF_THE_MACHINE = {"hosts": "/run/host/hosts", "resolv.conf": "/run/host/resolv.conf"}
+"""Files of /etc that a machine answers for, and where it has to show them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How folders that are laid over one another become binds and links, by their paths in the root."""
+
+    binds: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+
+    def add(self, sources: list[Path], place: str = "") -> None:
+        """Lay folders over one another; where two have the same file, the later one wins."""
+        for name in sorted({path.name for source in sources for path in source.iterdir()}):
+            found = [source / name for source in sources if (source / name).exists() or (source / name).is_symlink()]
+            folders = [path for path in found if path.is_dir() and not path.is_symlink()]
+            here = f"{place}/{name}"
+            if len(folders) > 1 and folders[-1] == found[-1]:
+                self.add(folders, here)
+            elif found[-1].is_symlink():
+                self.links[here] = str(found[-1].readlink())
+            else:
+                self.binds[here] = str(found[-1])
+
+
+def make_etc(tree: Path, out: Path) -> Path:
+    """Make an /etc of links into the tree's, but for what the machine answers for."""
+    etc = out / "etc"
+    etc.mkdir()
+    for path in sorted((tree / "etc").iterdir()):
+        if path.name not in _OF_THE_MACHINE:
+            (etc / path.name).symlink_to(path)
+    for name, target in _OF_THE_MACHINE.items():
+        (etc / name).symlink_to(target)
+    return etc
+
+
+def plan_app(given: dict[str, Any], out: Path, media: str) -> dict[str, Any]:
+    """Plan the root of the service's own programs, the same as the image's."""
+    placeholder = out / "empty"
+    (placeholder / media.lstrip("/")).mkdir(parents=True)
+    plan = Plan()
+    sources = [given["application"], given["static"]]
+    plan.add([placeholder, *(Path(source, "root") for source in sources if source)])
+    tree = Path(given["tree"])
+    for place, source in standard_library.binds(tree, given["compiler"]).items():
+        plan.binds[place] = str(source)
+    plan.binds["/etc"] = str(make_etc(tree, out))
+    plan.binds["/opt/estiba"] = f"{given['frame']}/root/opt/estiba"
+    plan.binds["/opt/venv"] = f"{given['env']}/root/opt/venv"
+    config = given["config"]
+    return {
+        "tree": given["tree"],
+        "binds": plan.binds,
+        "links": plan.links,
+        "env": dict(word.split("=", 1) for word in config["Env"]),
+        "cwd": config["WorkingDir"],
+        "entrypoint": config["Entrypoint"],
+    }
+
+
+def add_starter(given: dict[str, Any], out: Path) -> None:
+    """Add the program that starts all others."""
+    folder = out / "bin"
+    folder.mkdir()
+    for module in _STARTER:
+        shutil.copyfile(module, folder / module.name)
+    text = Path(given["starter"]).read_text()
+    names = {"program": str(folder / _STARTER[0].name), "python": given["python"], "shell": given["shell"]}
+    for name, value in names.items():
+        text = text.replace(f"@{name}@", value)
+    (folder / "start").write_text(text)
+    (folder / "start").chmod(0o755)
+
+
+def write_proxy(given: dict[str, Any], place: dict[str, str], out: Path) -> None:
+    """Write nginx's configuration: our text with the service's addresses in it."""
+    text = Path(given["nginx"]).read_text()
+    for name in ("static", "media"):
+        url = place[f"{name}_url"]
+        # An address on another machine is not ours to serve, and the root of all addresses is the service's own.
+        served = url.startswith("/") and len(url) > 1 and place[f"{name}_root"]
+        text = text.replace(f"@{name}@", url if served else f"/.estiba-no-{name}/")
+    (out / "nginx.conf").write_text(text)
+
+
+def probes(application: Path) -> list[str]:
+    """Return those of the known management commands that the service has."""
+    return [name for name in _PROBES if any(application.rglob(f"management/commands/{name}.py"))]
+
+
+def main() -> None:
+    """Build the derivation."""
+    given = attrs.load()
+    out = attrs.output(given)
+    out.mkdir()
+    place = _NO_PLACE
+    if given["static"]:
+        place = json.loads(Path(given["static"], PLACE).read_text())
+    media = place["media_root"] or _MEDIA_ROOT
+    files = Path(given["static"] or "/", "root", place["static_root"].lstrip("/"))
+    (postgresql,) = Path(given["servers"]).glob("usr/lib/postgresql/*")
+    add_starter(given, out)
+    write_proxy(given, place, out)
+    manifest = {
+        "format": FORMAT,
+        "service": given["service"],
+        "version": given["version"],
+        "lock": given["lock"],
+        "revision": given["revision"],
+        "app": plan_app(given, out, media),
+        "media": media,
+        "static": {"files": str(files), "url": place["static_url"]} if given["static"] else None,
+        "processes": given["processes"],
+        "probes": probes(Path(given["application"])),
+        "servers": {
+            "tree": given["servers"],
+            "postgresql": postgresql.name,
+            "versions": given["versions"],
+            "digests": given["digests"],
+        },
+        "supervisor": given["supervisor"],
+    }
+    (out / MANIFEST).write_text(json.dumps(manifest, sort_keys=True, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

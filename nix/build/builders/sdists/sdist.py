@@ -1,0 +1,98 @@
+"""Builder: a wheel from an sdist, in a root with the locked toolchain and the sdist's own locked build requirements."""
+
+import shutil
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import build_root
+import needed
+from root import Root
+
+_DRIVER = Path(__file__).with_name("build_wheel.py")
+
+
+def unpack(sdist: Path, target: Path, *, name: str) -> Path:
+    """Unpack an sdist and return its one top-level folder, renamed so that paths are the same everywhere.
+
+    Args:
+        sdist: A `.tar.gz` or `.zip`.
+        target: Where to unpack.
+        name: The file's name, which tells its kind.
+
+    Raises:
+        ValueError: A member would be written outside the folder.
+    """
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(sdist) as archive:
+            archive.extractall(target / "unpacked")  # noqa: S202 - leaves no file outside its target
+    else:
+        with tarfile.open(sdist) as archive:
+            archive.extractall(target / "unpacked", _checked(archive))  # noqa: S202 - see there
+    (top,) = (target / "unpacked").iterdir()
+    return top.rename(target / "source")
+
+
+def _checked(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Yield what leaves no file outside the target, writable; Debian 12's Python has no filters for this yet."""
+    for member in archive:
+        if member.name.startswith("/") or ".." in Path(member.name).parts:
+            msg = f"{member.name} leads out of the sdist"
+            raise ValueError(msg)
+        member.mode |= 0o700 if member.isdir() else 0o600
+        yield member
+
+
+def refuse_missing(root: Root, wheel: Path, work: Path, *, runtime: Path, name: str) -> None:
+    """Stop with the setting to change if a wheel was linked with libraries that the image would not have."""
+    libraries = [
+        f"/build/libraries/{path.relative_to(work / 'libraries')}" for path in needed.unpack(wheel, work / "libraries")
+    ]
+    if not libraries:
+        return
+    with (work / "needed.txt").open("w+b") as output:
+        if root.run(["/usr/bin/readelf", "--dynamic", "--wide", *libraries], output=output) != 0:
+            sys.exit(f"{name}: readelf cannot read what was built: {libraries}")
+    names = needed.parse((work / "needed.txt").read_text(errors="replace"))
+    missing = needed.find_missing(names, toolchain=root.tree, runtime=runtime)
+    if missing:
+        listed = ", ".join(f"{library} of Debian's {package}" for library, package in missing.items())
+        wanted = ", ".join(f'"{package}"' for package in sorted(set(missing.values())))
+        sys.exit(f"{name} needs {listed}, which the image would not have; add to [tool.estiba]: debian = [{wanted}]")
+
+
+def main() -> None:
+    """Build the derivation."""
+    given = attrs.load()
+    work = Path.cwd() / "work"
+    work.mkdir()
+    (work / "wheels").mkdir()
+    unpack(Path(given["sdist"]), work, name=given["file"])
+    root = build_root.assemble(
+        Path(given["tree"]),
+        binds={"/opt": Path(given["frame"], "root/opt"), "/build": work, "/build_wheel.py": _DRIVER},
+        env=given["environment"],
+    )
+    command = ["/opt/venv/bin/python", "-B", "/build_wheel.py", "/build/wheels"]
+    if root.run(command, cwd="/build/source") != 0:
+        sys.exit(
+            f"{given['file']} could not be built; a missing header or library goes into [tool.estiba] debian-build"
+        )
+    (wheel,) = (work / "wheels").iterdir()
+    refuse_missing(root, wheel, work, runtime=Path(given["runtime"]), name=given["file"])
+    if given["foreign"] and not wheel.name.endswith("-any.whl"):
+        sys.exit(
+            f"{given['file']} holds compiled code and has no wheel for {given['foreign']}; "
+            "build on that platform, or take it out of [tool.estiba] platforms"
+        )
+    root.give_back()
+    out = attrs.output(given)
+    out.mkdir()
+    shutil.move(wheel, out)
+
+
+if __name__ == "__main__":
+    main()

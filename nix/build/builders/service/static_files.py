@@ -1,0 +1,75 @@
+"""The service's collected static files, made by its own `collectstatic` in its own root."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from service_root import APP, assemble
+
+PLACE = "place.json"
+"""Where static files and uploads belong in the image, and their addresses."""
+
+_DRIVER = Path(__file__).with_name("collect_static.py")
+
+
+class Collecting:
+    """A running `collectstatic`."""
+
+    def __init__(self, out: Path, given: dict[str, Any], *, application: Path, compiler: dict[str, Any]) -> None:
+        """Start it.
+
+        Args:
+            out: A store path to make.
+            given: `tree` (the unpacked Debian root), `frame` (the Python environment), `environment` (variables) and
+                maybe `prepared` (the service's files, where its own commands may have written static files too).
+            application: The service's files.
+            compiler: The interpreter, see `compiler.argv`.
+        """
+        self._out = out
+        self._prepared = given.get("prepared")
+        self._folder = out / "collected"
+        self._folder.mkdir(parents=True)
+        self._log = Path.cwd() / "log"
+        binds = {"/collected": self._folder, "/collect_static.py": _DRIVER}
+        self._root = assemble(given, application, compiler, binds)
+        command = ["/opt/venv/bin/python", "-B", "/collect_static.py", "/collected"]
+        with self._log.open("wb") as output:
+            self._child = self._root.popen(command, cwd=APP, output=output)
+
+    def finish(self) -> Path:
+        """Wait for its end, put the files at their place below `root` and return `out`; leave where it failed."""
+        if self._child.wait() != 0:
+            sys.stderr.write(self._log.read_text(errors="replace"))
+            sys.exit(
+                "collectstatic failed; settings must load with build-time values ([tool.estiba] env), "
+                "or set [tool.estiba] static = false"
+            )
+        self._root.give_back()
+        (self._folder / PLACE).rename(self._out / PLACE)
+        place = json.loads((self._out / PLACE).read_text())["static_root"]
+        target = self._out / "root" / place.lstrip("/")
+        target.parent.mkdir(parents=True)
+        files = self._folder / "files"
+        files.mkdir(exist_ok=True)
+        files.rename(target)
+        self._folder.rmdir()
+        if self._prepared:
+            add_prepared(Path(self._prepared), place, target)
+        return self._out
+
+
+def add_prepared(prepared: Path, place: str, target: Path) -> None:
+    """Add what the service's own commands have written to STATIC_ROOT, to be served like what was collected.
+
+    Args:
+        prepared: The service's files.
+        place: STATIC_ROOT.
+        target: The collected files.
+    """
+    # Most services have none, and collecting starts before anything else is imported.
+    import overlay  # noqa: PLC0415
+
+    written = prepared / place.removeprefix(f"{APP}/")
+    if place.startswith(f"{APP}/") and written.is_dir():
+        overlay.fill(target, written)

@@ -1,0 +1,279 @@
+"""A service on this machine: real processes, under load while releases change, and with all that can go wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.services.harbour import invoke
+from tests.services.sites import MARK
+
+from estiba.demo import traffic
+from estiba.deploy.host.rollout import Step
+from estiba.deploy.host.state.folder import StateFolder
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from tests.services.sites import Site
+
+
+def test_service_answers_with_everything_that_it_needs(running: Site) -> None:
+    """The page, its static files and the health page answer, and a job went through the queue and back."""
+    status = running.status()
+
+    assert status["ready"]
+    assert {one["name"][:-2] for one in status["workloads"] if one["name"][-2] == "-"} == {"web", "worker", "scheduler"}
+    assert {one["state"] for one in status["workloads"]} == {"up"}
+    assert MARK in running.text()
+    with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/static/site/site.css", timeout=10) as answer:
+        assert answer.headers["Content-Type"] == "text/css"
+    assert "0 entries" in (running.state / "logs" / "manage.log").read_text()
+
+
+def find_ports(pid: int) -> set[int]:
+    """Return the ports that a process listens on."""
+    rows = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+    listening = {f"socket:[{row[9]}]": int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A"}
+    links = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    return {port for link, port in listening.items() if link in links}
+
+
+def test_machine_sees_unprivileged_processes_and_one_port(running: Site) -> None:
+    """No process has privileges, only nginx and who holds its socket listen, and secrets are not for everybody."""
+    expected = 10001 if os.geteuid() == 0 else os.geteuid()
+
+    # Of /proc alone: a fresh Debian has neither ps nor ss.
+    for pid in running.pids.values():
+        status = Path(f"/proc/{pid}/status").read_text()
+        assert re.search(rf"^Uid:\t{expected}\t{expected}\t", status, re.MULTILINE)
+        assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
+    assert {name: ports for name, pid in running.pids.items() if (ports := find_ports(pid))} == {
+        "listener": {running.port},
+        "nginx": {running.port},
+    }
+    assert (running.state / "secrets.json").stat().st_mode & 0o777 == 0o600
+    assert (running.state / "data" / "postgresql").stat().st_mode & 0o777 == 0o700
+
+
+def test_change_and_rollback_lose_no_request(site: Site) -> None:
+    """At fifty requests a second nobody notices a new release, nor the way back."""
+    with traffic.running(site.port) as seen:
+        site.write("Changed.")
+        began = time.monotonic()
+        deployed = site.run("deploy")
+        took = time.monotonic() - began
+        assert "Changed." in site.text()
+        began = time.monotonic()
+        back = site.run("rollback")
+        took_back = time.monotonic() - began
+        assert MARK in site.text()
+
+    assert seen.failed == {}
+    assert seen.count > 100
+    assert (deployed["result"], back["result"]) == ("deployed", "rolled back")
+    assert back["digest"] != deployed["digest"]
+    # Generous, for machines that do other things too; docs/host.md has what an idle one takes.
+    assert took < 60
+    assert took_back < 30
+    site.write(MARK)
+
+
+def test_rollback_passes_over_what_was_taken_back(site: Site) -> None:
+    """A release that was tried and taken back is no way back."""
+    site.write("Good.")
+    good = site.run("deploy")
+    jobs = site.folder / "harbour" / "jobs.py"
+    works = jobs.read_text()
+    jobs.write_text(f"{works}\nEntry = None\n")
+    site.fail("deploy")
+    assert site.logbook()[-1]["result"] == "taken back"
+    jobs.write_text(works)
+    site.write("Better.")
+    site.run("deploy")
+
+    assert site.run("rollback")["digest"] == good["digest"]
+    assert "Good." in site.text()
+    site.write(MARK)
+
+
+def test_rollbacks_go_on_back_along_what_was_served(site: Site) -> None:
+    """After A, B, A again and C the way back is A, then B, also where the first attempt was killed half way."""
+    for text in ("A.", "B.", "A.", "C."):
+        site.write(text)
+        site.run("deploy")
+    site.kill("rollback", "--switch-generation")
+
+    assert "A." in site.text()
+    assert site.run("rollback")["result"] == "rolled back"
+    assert "B." in site.text()
+    site.write("D.")
+    site.run("deploy")
+    site.run("rollback")
+    assert "B." in site.text()
+    site.run("rollback")
+    assert "A." in site.text()
+    site.write(MARK)
+
+
+def test_what_has_not_changed_is_not_deployed_twice(site: Site) -> None:
+    """A deployment of the release that is served leaves its processes alone."""
+    site.write(MARK)
+    site.run("deploy")
+    before = site.pids
+
+    again = site.run("deploy")
+
+    assert again["result"] == "unchanged"
+    assert site.pids == before
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "reason"),
+    [
+        pytest.param("config/wsgi.py", "raise RuntimeError('listing to port')", "listing to port", id="start"),
+        pytest.param("harbour/views.py", "def index(request): raise RuntimeError", "/ answers 500", id="page"),
+        pytest.param("harbour/jobs.py", "Entry = None", "manage.py try_worker failed", id="job"),
+    ],
+)
+def test_broken_release_is_taken_back(site: Site, file: str, text: str, reason: str) -> None:
+    """A release that does not start, whose page fails, or whose jobs do: nobody sees it, and the evidence is kept."""
+    site.run("deploy")
+    with (site.folder / file).open("a") as source:
+        source.write(f"\n{text}\n")
+    with traffic.running(site.port) as seen:
+        code, said = site.fail("deploy")
+
+    assert code == 18
+    assert reason in said
+    assert seen.failed == {}
+    assert site.status()["ready"]
+    evidence = Path(re.findall(r"evidence: (.*)", said)[0])
+    assert {"record.json", "nginx.log", "migrations.txt"} <= {path.name for path in evidence.iterdir()}
+    assert site.logbook()[-1]["result"] in {"failed", "taken back"}
+    assert site.logbook()[-1]["reason"]
+
+
+MOMENTS = [pytest.param(step.value, id=step.name.lower()) for step in Step]
+
+
+@pytest.mark.parametrize("moment", [*MOMENTS, pytest.param("--set", id="between-link-and-profile")])
+def test_killed_deployment_leaves_the_old_or_the_new(site: Site, moment: str) -> None:
+    """Whenever the deploying process dies, one whole release is served, and the next command says what happened."""
+    before = site.text()
+    site.write(f"After {moment}.")
+    with traffic.running(site.port) as seen:
+        site.kill("deploy", moment)
+        found = site.text()
+        notes = " ".join(site.status()["notes"])
+        done = site.invoke("deploy", "--json")
+        record = json.loads(done.stdout)
+
+    assert "was interrupted while" in done.stderr
+    assert found == before or f"After {moment}." in found
+    assert ("is served as before" in notes) == (found == before)
+    assert "was interrupted while" in notes
+    assert record["result"] in {"deployed", "unchanged"}
+    assert f"After {moment}." in site.text()
+    assert seen.failed == {}
+    assert site.logbook()[-2]["result"] == "interrupted"
+    status = site.status()
+    assert status["notes"] == []
+    assert status["details"]["generation"] == int(
+        re.findall(r"\d+", str((site.state / "profile/release").readlink()))[0]
+    )
+
+
+def test_killed_rollback_is_repaired_too(site: Site) -> None:
+    """The way back survives the same."""
+    site.write("Newest.")
+    site.run("deploy")
+    site.kill("rollback", Step.WORKERS.value)
+    site.write("Newer still.")
+
+    site.run("deploy")
+
+    assert "Newer still." in site.text()
+    assert site.status()["notes"] == []
+
+
+def test_second_command_is_told_who_is_at_work(site: Site) -> None:
+    """Two deployments at once: one goes on, the other one says whose it is."""
+    site.write("One of two.")
+    answers: list[subprocess.CompletedProcess[str]] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(invoke(site.folder, "deploy", check=False))) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    refused, done = sorted(answers, key=lambda answer: answer.returncode, reverse=True)
+    assert (done.returncode, refused.returncode) == (0, 10)
+    assert re.search(r"error: \S+ runs deploy here since \S+ \(process \d+\)", refused.stderr)
+
+
+def test_dead_database_comes_back(site: Site) -> None:
+    """The supervisor starts PostgreSQL again, and what was written is still there; the next deployment works."""
+    site.write("After a crash.")
+    os.kill(site.pids["postgresql"], signal.SIGKILL)
+    done = invoke(site.folder, "deploy", "--json", check=False)
+
+    assert done.returncode in {0, 18}, done.stderr
+    assert site.run("deploy")["result"] in {"deployed", "unchanged"}
+    assert site.status()["ready"]
+
+
+def test_data_survives_going_down(site: Site) -> None:
+    """After `down` nothing runs; after `deploy` the same release and the same data are there."""
+    site.run("deploy")
+    before, pids = site.status(), site.pids
+    key = (site.state / "secrets.json").read_text()
+    tables = count_tables(site)
+    site.run("down")
+
+    assert site.status()["workloads"] == [] or {one["state"] for one in site.status()["workloads"]} == {"down"}
+    assert not [pid for pid in pids.values() if Path(f"/proc/{pid}").exists()]
+    assert site.run("deploy")["result"] == "unchanged"
+    after = site.status()
+    assert after["ready"]
+    assert after["release"] == before["release"]
+    assert count_tables(site) == tables > 5
+    assert (site.state / "secrets.json").read_text() == key
+
+
+def count_tables(site: Site) -> int:
+    """Return the number of files that PostgreSQL keeps for the service's database."""
+    return max(len(list(folder.iterdir())) for folder in (site.state / "data/postgresql/base").iterdir())
+
+
+def test_logs_of_all_processes_are_in_the_order_of_time(site: Site) -> None:
+    """Every process's lines are there, each with its time and name."""
+    site.text()
+    lines = site.run("logs", "--tail", "200")["lines"]
+
+    assert lines == sorted(lines, key=lambda line: line[:23])
+    assert len({line.split()[1].rstrip(":") for line in lines}) > 1
+    assert any(
+        "ready to accept" in line for line in site.run("logs", "--process", "postgresql", "--tail", "999")["lines"]
+    )
+    (request,) = site.run("logs", "--process", "nginx", "--tail", "1")["lines"]
+    assert json.loads(request.partition(": ")[2])["status"] == 200
+
+
+def test_folders_belong_to_the_processes_only_where_they_must(running: Site) -> None:
+    """What the processes have no need to write stays the deploying user's."""
+    owner = StateFolder.at(running.state)
+
+    assert (running.state / "data" / "media").stat().st_uid == owner.uid
+    assert (running.state / "profile").stat().st_uid == os.geteuid()
+    assert (running.state / "serve").stat().st_uid == os.geteuid()

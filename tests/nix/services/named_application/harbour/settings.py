@@ -1,0 +1,2 @@
+SECRET_KEY = "x"
+WSGI_APPLICATION = "harbour.serving.application"
