@@ -1,0 +1,27 @@
+"""Ask a service for pages; arguments: its address, a host name or an empty string, and the paths."""
+import sys
+import urllib.error
+import urllib.request
+
+
+class Staying(urllib.request.HTTPRedirectHandler):
+    """Takes a redirection for the answer that it is."""
+
+    def redirect_request(self, *_):
+        return None
+
+
+address, host, *paths = sys.argv[1:]
+opener = urllib.request.build_opener(Staying, urllib.request.ProxyHandler({}))
+failed = False
+for path in paths:
+    request = urllib.request.Request(address + path, headers={"Host": host} if host else {})
+    try:
+        status = opener.open(request, timeout=10).status
+    except urllib.error.HTTPError as error:
+        status = error.code
+    except OSError as error:
+        status = str(error)
+    print(path, status, flush=True)
+    failed |= not isinstance(status, int) or status >= 400
+sys.exit(failed)

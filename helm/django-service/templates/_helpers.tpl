@@ -1,0 +1,81 @@
+{{/* Beginning of the names of all objects: the release's name, short enough for what is added to it. */}}
+{{- define "django-service.fullname" -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Labels that never change for a release: those of selectors. */}}
+{{- define "django-service.selectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "django-service.labels" -}}
+{{ include "django-service.selectorLabels" . }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* The image by digest, or by tag where it has none. */}}
+{{- define "django-service.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ required "image.digest or image.tag is needed: invoke build prints the digest" .Values.image.tag }}
+{{- end -}}
+{{- end -}}
+
+{{/* The processes with their defaults filled in, as JSON: a template returns text alone. */}}
+{{- define "django-service.processes" -}}
+{{- $all := dict -}}
+{{- range $name, $given := .Values.processes -}}
+{{- if $given -}}
+{{- $_ := set $all $name (mustMergeOverwrite (deepCopy $.Values.processDefaults) (deepCopy $given)) -}}
+{{- end -}}
+{{- end -}}
+{{- $all | toJson -}}
+{{- end -}}
+
+{{/* Names of the Secrets whose keys become variables. */}}
+{{- define "django-service.secretNames" -}}
+{{- $names := .Values.secrets.existing -}}
+{{- if .Values.secrets.external.enabled }}{{ $names = append $names (printf "%s-env" (include "django-service.fullname" .)) }}{{ end -}}
+{{- $names | toJson -}}
+{{- end -}}
+
+{{/* Plain variables, each process's own apart. */}}
+{{- define "django-service.env" -}}
+{{- $env := dict -}}
+{{- if .Values.hosts }}{{ $_ := set $env "ALLOWED_HOSTS" (join "," .Values.hosts) }}{{ end -}}
+{{- mustMergeOverwrite $env (deepCopy .Values.env) | toJson -}}
+{{- end -}}
+
+{{/* Security context of all containers; the pods pass the Pod Security Standard "restricted". */}}
+{{- define "django-service.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{- define "django-service.podSecurity" -}}
+runAsNonRoot: true
+# The user of the image.
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{/* A probe's request, with a host name that the service answers to. */}}
+{{- define "django-service.probe" -}}
+httpGet:
+  path: {{ .path }}
+  port: http
+  {{- with first .hosts }}
+  httpHeaders:
+    - name: Host
+      value: {{ . | quote }}
+  {{- end }}
+{{- end -}}
