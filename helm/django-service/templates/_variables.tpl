@@ -7,6 +7,7 @@ Arguments: root, secrets (names), env, port; inline, where no object of the rele
 {{- $plain := ternary (include "django-service.env" .root | fromJson) dict (default false .inline) -}}
 {{- $own := mustMergeOverwrite $plain (deepCopy (default dict .env)) -}}
 {{- if .port }}{{ $_ := set $own "PORT" (toString .port) }}{{ end -}}
+{{- if or .secrets (not .inline) -}}
 envFrom:
   {{- if not .inline }}
   - configMapRef:
@@ -16,6 +17,7 @@ envFrom:
   - secretRef:
       name: {{ . }}
   {{- end }}
+{{ end -}}
 {{- with $own }}
 env:
   {{- range $key, $value := . }}

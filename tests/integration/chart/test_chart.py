@@ -1,0 +1,289 @@
+"""The Helm chart, rendered by Helm for each scenario in `helm/django-service/ci`."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHART = Path(__file__).parents[3] / "helm" / "django-service"
+SCENARIOS = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*-values.yaml"))
+IMAGE = f"registry.example/team/shop@sha256:{'a' * 64}"
+KINDS = ("Deployment", "Job", "Pod")
+
+
+def helm(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run Helm on the chart."""
+    return subprocess.run(["helm", *arguments], capture_output=True, text=True, check=check)
+
+
+@functools.cache
+def render(scenario: str, release: str = "shop", *options: str) -> list[dict[str, Any]]:
+    """Return the objects of a scenario."""
+    values = ["--values", str(CHART / "ci" / f"{scenario}-values.yaml")]
+    done = helm("template", release, str(CHART), "--namespace", "shop", *values, *options)
+    return [one for one in yaml.safe_load_all(done.stdout) if one]
+
+
+def named(scenario: str, kind: str, name: str) -> dict[str, Any]:
+    """Return one object."""
+    (found,) = [one for one in render(scenario) if one["kind"] == kind and one["metadata"]["name"] == name]
+    return found
+
+
+def pod_of(one: dict[str, Any]) -> dict[str, Any]:
+    """Return the specification of an object's pods."""
+    spec: dict[str, Any] = one["spec"]
+    return spec if one["kind"] == "Pod" else spec["template"]["spec"]
+
+
+def pods(scenario: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield name and specification of all pods."""
+    for one in render(scenario):
+        if one["kind"] in KINDS:
+            yield f"{one['kind']} {one['metadata']['name']}", pod_of(one)
+
+
+def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return all containers of a pod."""
+    return [*pod.get("initContainers", ()), *pod["containers"]]
+
+
+def is_hook(one: dict[str, Any]) -> bool:
+    """Tell whether Helm runs an object apart from the release."""
+    return "helm.sh/hook" in one["metadata"].get("annotations", {})
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_scenario_has_no_findings(scenario: str) -> None:
+    """Helm's linter, strictly, has nothing to say."""
+    done = helm("lint", "--strict", str(CHART), "--values", str(CHART / "ci" / f"{scenario}-values.yaml"), check=False)
+
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_pods_are_restricted(scenario: str) -> None:
+    """All pods pass the Pod Security Standard "restricted", write nowhere but to volumes, and have a memory limit."""
+    for name, pod in pods(scenario):
+        context = pod["securityContext"]
+        assert context["runAsNonRoot"] is True, name
+        assert context["runAsUser"] == 10001, name
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert pod["automountServiceAccountToken"] is False, name
+        for one in containers(pod):
+            assert one["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }, name
+            assert one["resources"]["limits"]["memory"], name
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_what_is_referred_to_is_there(scenario: str) -> None:
+    """Names of volumes, ConfigMaps, claims, accounts and ports agree; hooks need nothing that comes after them."""
+    objects = render(scenario)
+    made = {(one["kind"], one["metadata"]["name"]) for one in objects}
+    for one in objects:
+        if one["kind"] not in KINDS:
+            continue
+        pod = pod_of(one)
+        volumes = {volume["name"]: volume for volume in pod.get("volumes", ())}
+        needed = {("ConfigMap", volume["configMap"]["name"]) for volume in volumes.values() if "configMap" in volume}
+        if "serviceAccountName" in pod:
+            needed.add(("ServiceAccount", pod["serviceAccountName"]))
+        for container in containers(pod):
+            assert {mount["name"] for mount in container.get("volumeMounts", ())} <= set(volumes)
+            needed |= {
+                ("ConfigMap", source["configMapRef"]["name"])
+                for source in container.get("envFrom", ())
+                if "configMapRef" in source
+            }
+        assert needed <= (set() if is_hook(one) else made), one["metadata"]["name"]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_services_lead_to_one_process(scenario: str) -> None:
+    """A Service selects the pods of one Deployment, and its port is one of theirs."""
+    deployments = [one for one in render(scenario) if one["kind"] == "Deployment"]
+    for service in (one for one in render(scenario) if one["kind"] == "Service"):
+        wanted = service["spec"]["selector"].items()
+        (chosen,) = [one for one in deployments if wanted <= one["spec"]["template"]["metadata"]["labels"].items()]
+        ports = {port["name"] for one in pod_of(chosen)["containers"] for port in one.get("ports", ())}
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_secrets_are_only_referred_to(scenario: str) -> None:
+    """The chart makes none: what it generated would be another one with each release."""
+    assert [one["metadata"]["name"] for one in render(scenario) if one["kind"] == "Secret"] == []
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_longest_name_of_a_release_fits(scenario: str) -> None:
+    """Helm takes 53 characters, and an object's name has 63."""
+    names = {one["metadata"]["name"] for one in render(scenario, "r" * 53)}
+
+    assert {name for name in names if len(name) > 63} == set()
+
+
+def test_same_values_give_the_same_text() -> None:
+    """Nothing is random and nothing is the time: a difference between two releases is a change."""
+    arguments = ("template", "shop", str(CHART), "--values", str(CHART / "ci" / "production-values.yaml"))
+
+    assert helm(*arguments).stdout == helm(*arguments).stdout
+
+
+def test_image_is_named_by_its_digest() -> None:
+    """A tag counts only where there is no digest."""
+    images = {one["image"] for _, pod in pods("production") for one in containers(pod)}
+    tagged = {one["image"] for _, pod in pods("default") for one in containers(pod)}
+
+    assert images == {IMAGE}
+    assert tagged == {"registry.example/team/shop:1.0"}
+
+
+def test_autoscaler_keeps_its_number() -> None:
+    """A release does not set the number of pods back that the autoscaler has chosen."""
+    web, worker = (named("autoscaling", "Deployment", f"shop-{name}") for name in ("web", "worker"))
+
+    assert "replicas" not in web["spec"]
+    assert worker["spec"]["replicas"] == 1
+    assert named("autoscaling", "HorizontalPodAutoscaler", "shop-web")["spec"]["minReplicas"] == 2
+
+
+def test_processes_are_data() -> None:
+    """Others come by their names, those of the template go by null, and each keeps the defaults that it leaves."""
+    found = {one["metadata"]["name"]: one["spec"] for one in render("processes") if one["kind"] == "Deployment"}
+    mails = found["shop-mails"]["template"]["spec"]
+
+    assert set(found) == {"shop-admin", "shop-mails", "shop-web"}
+    assert found["shop-mails"]["replicas"] == 3
+    assert mails["containers"][0]["args"] == ["worker", "mails"]
+    assert {"name": "QUEUE", "value": "mails"} in mails["containers"][0]["env"]
+    assert mails["terminationGracePeriodSeconds"] == 605
+    assert "livenessProbe" not in mails["containers"][0]
+    assert {"name": "PORT", "value": "8001"} in found["shop-admin"]["template"]["spec"]["containers"][0]["env"]
+
+
+def test_scheduler_is_never_there_twice() -> None:
+    """The old one ends before the new one starts, and is not spread or protected as if there were more."""
+    scheduler = named("default", "Deployment", "shop-scheduler")["spec"]
+
+    assert scheduler["strategy"] == {"type": "Recreate"}
+    assert scheduler["replicas"] == 1
+    assert [one["metadata"]["name"] for one in render("default") if one["kind"] == "PodDisruptionBudget"] == [
+        "shop-web"
+    ]
+
+
+def test_no_request_is_lost_by_a_rollout() -> None:
+    """New pods come first, and old ones answer for as long as requests still arrive."""
+    web = named("production", "Deployment", "shop-web")["spec"]
+    (container,) = web["template"]["spec"]["containers"]
+
+    assert web["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    drain = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert web["template"]["spec"]["terminationGracePeriodSeconds"] > drain > 0
+    assert container["readinessProbe"]["httpGet"]["httpHeaders"] == [{"name": "Host", "value": "shop.example"}]
+
+
+def test_migrations_are_a_job_of_their_revision() -> None:
+    """As a hook they have all that they need with them; as a Job of the release all pods wait for them."""
+    hook = named("production", "Job", "shop-migrate-1")
+    gated = named("external-secret", "Deployment", "shop-worker")["spec"]["template"]["spec"]
+
+    assert hook["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    (container,) = pod_of(hook)["containers"]
+    assert container["envFrom"] == [{"secretRef": {"name": "shop-env"}}]
+    assert {"name": "ALLOWED_HOSTS", "value": "shop.example"} in container["env"]
+    assert not is_hook(named("external-secret", "Job", "shop-migrate-1"))
+    assert gated["initContainers"][0]["args"] == ["manage", "migrate", "--check"]
+    assert {"secretRef": {"name": "shop-env"}} in gated["initContainers"][0]["envFrom"]
+    assert [one for one in render("migrations-none") if one["kind"] == "Job"] == []
+
+
+def test_static_files_come_from_the_sidecar() -> None:
+    """The Service leads to nginx, and metrics are not what it hands out."""
+    service = named("nginx", "Service", "shop-web")["spec"]["ports"]
+    (config,) = named("nginx", "ConfigMap", "shop-nginx")["data"].values()
+
+    assert {port["name"]: port["targetPort"] for port in service} == {"http": "nginx", "metrics": "http"}
+    assert "location /static/ {" in config
+    assert "location = /metrics {\n    return 404;" in config
+
+
+def test_uploads_outlive_the_release() -> None:
+    """A claim of the chart's own stays when the release goes; one that exists is used."""
+    claim = named("nginx", "PersistentVolumeClaim", "shop-media")
+    volumes = named("media", "Deployment", "shop-web")["spec"]["template"]["spec"]["volumes"]
+
+    assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert {"name": "media", "persistentVolumeClaim": {"claimName": "shop-uploads"}} in volumes
+    assert [one for one in render("media") if one["kind"] == "PersistentVolumeClaim"] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (["image.digest="], "/image/digest"),
+        (["secrets.existing=null"], "/secrets"),
+        (["hosts=null"], "hosts"),
+        (["processes.web.replicas=1"], "/processes/web"),
+        (["env.DEBUG=true"], "/env/DEBUG"),
+        (["hosts[0]=*"], "/hosts/0"),
+        (["replicaCount=2"], "replicaCount"),
+        (["processes.web.replica=2"], "replica"),
+        (["processes.Web.command[0]=web"], "Web"),
+        (["image.digest=sha256:1"], "/image/digest"),
+        (["secrets.external.enabled=true"], "/migrations/mode"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_production_is_held_to_its_rules(settings: list[str], problem: str) -> None:
+    """What would be unsafe, or is not known, is refused before anything is sent to a cluster."""
+    sets = [word for setting in settings for word in ("--set", setting)]
+    values = ["--values", str(CHART / "ci" / "production-values.yaml")]
+    done = helm("template", "shop", str(CHART), *values, *sets, check=False)
+
+    assert done.returncode != 0
+    assert problem in done.stderr
+
+
+class Pages(http.server.BaseHTTPRequestHandler):
+    """Answers `/` with 200, `/login` with 302, `/host` by the host's name, and else with 500."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        known = {"/": 200, "/login": 302, "/host": 200 if self.headers["Host"] == "shop.example" else 400}
+        self.send_response(known.get(self.path, 500))
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(("paths", "code"), [(["/", "/login", "/host"], 0), (["/", "/broken"], 1)])
+def test_smoke_test_tells_pages_that_fail(paths: list[str], code: int) -> None:
+    """A redirection is an answer, an error is none, and each page stands in the log."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
+        threading.Thread(target=server.serve_forever).start()
+        script = (CHART / "files" / "smoke.py").read_text()
+        address = f"http://127.0.0.1:{server.server_port}"
+        argv = [sys.executable, "-c", script, address, "shop.example", *paths]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        server.shutdown()
+
+    assert done.returncode == code, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == paths
