@@ -1,4 +1,4 @@
-"""The chores of this repository, beside the tasks that every service gets."""
+"""Development tasks of this repository, in addition to the tasks of a service."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from invoke import Context
 
-# Two files at a time, since most tests wait for something half of their time. More would make the services that tests
-# share as many times.
+# Two workers, since most tests wait for something half of the time. Each further one starts the shared services once
+# more.
 _WORKERS = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 
 
-@task(help={"fix": "Repair what can be repaired."})
+@task(help={"fix": "Fix what can be fixed automatically."})
 def lint(_: Context, fix: bool = False) -> None:
     """Check style and types."""
     leave(_lint(["--fix"] if fix else []))
@@ -30,17 +30,17 @@ def lint(_: Context, fix: bool = False) -> None:
 
 @task
 def format(_: Context) -> None:
-    """Rewrite the sources in the house style."""
+    """Format the sources."""
     leave(run_interactive(["ruff", "check", "--fix-only", "--quiet", "."]))
     leave(run_interactive(["ruff", "format", "."]))
 
 
-@task(help={"unit-only": "Leave out what needs Nix, Docker or the network.", "k": "Run the tests that match only."})
+@task(help={"unit-only": "Skip tests that need Nix, Docker or the network.", "k": "Expression to select tests by."})
 def test(_: Context, unit_only: bool = False, k: str = "") -> None:
     """Check style and types, then run all tests."""
     lint_code = _lint()
     if lint_code:
-        console.fail("style or types are wrong, see above; the tests run all the same")
+        console.fail("style or types are wrong, see above; the tests run nevertheless")
     selection = ["-k", k] if k else []
     options = [*_WORKERS, *([] if unit_only else ["--run-integration"]), *selection]
     leave(run_interactive(["pytest", *options]) or lint_code)
@@ -56,15 +56,15 @@ def _lint(options: Sequence[str] = ()) -> int:
 
 @task
 def docs(_: Context) -> None:
-    """Write docs/tasks.md anew."""
+    """Generate docs/tasks.md."""
     Path("docs/tasks.md").write_text(render_reference(load("estiba.tasks", list(tasks.__path__))), encoding="utf-8")
 
 
 @task
 def bench(_: Context) -> None:
-    """Compare with `docker build`, and write docs/benchmarks.md anew."""
+    """Run the benchmarks against `docker build`, and generate docs/benchmarks.md."""
     leave(run_interactive([sys.executable, "-m", "benchmarks.bench"]))
 
 
-for _chore in (lint, format, test, docs, bench):
-    ns.add_task(_chore)
+for _task in (lint, format, test, docs, bench):
+    ns.add_task(_task)

@@ -31,7 +31,7 @@ class Ours:
 
     def evaluate(self) -> str:
         """Evaluate the image's derivation without the evaluation cache."""
-        (installable,) = flake.source_words(self._subject.folder, _ATTRIBUTE, self._settings)
+        (installable,) = flake.installable_arguments(self._subject.folder, _ATTRIBUTE, self._settings)
         lock_file = flake.lock_inputs(self._subject.folder, self._settings)
         path = nix.evaluate(f"{installable}.drvPath", lock_file=lock_file, options=["--option", "eval-cache", "false"])
         return str(path)
@@ -44,7 +44,7 @@ class Ours:
     def empty(self) -> None:
         """Make a store that has the locked files and the builders' own tools, and nothing of the service."""
         self._stores += 1
-        words = flake.source_words(self._subject.folder, _ATTRIBUTE, self._settings)
+        words = flake.installable_arguments(self._subject.folder, _ATTRIBUTE, self._settings)
         lock_file = flake.lock_inputs(self._subject.folder, self._settings)
         wanted = nix.fixed_outputs(*words, lock_file=lock_file)
         missing = set(nix.find_invalid(wanted))

@@ -1,4 +1,4 @@
-"""The only module that reads the environment; the names of its variables are the constants below."""
+"""Settings from environment variables; no other module reads the environment."""
 
 from __future__ import annotations
 
@@ -11,61 +11,62 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ENV_FLAKE: Final = "ESTIBA_FLAKE"
-"""Flake reference of the library itself; the development shell sets it."""
+"""Variable with the flake reference of Estiba itself; the development shell sets it."""
 
 ENV_CACHE: Final = "ESTIBA_CACHE_DIR"
-"""Folder for downloads; by default `estiba` in the user's cache folder."""
+"""Variable with the cache folder; by default `estiba` in `XDG_CACHE_HOME`."""
 
 ENV_APT_SOURCES: Final = "ESTIBA_APT_SOURCES"
-"""A .sources or .list file to take Debian mirrors from instead of the machine's apt configuration."""
+"""Variable with a .sources or .list file to use instead of the machine's apt configuration (sources.list(5))."""
 
 ENV_CACHE_KEY: Final = "ESTIBA_CACHE_KEY"
-"""File with the secret key that signs what is pushed to a binary cache."""
+"""Variable with the file of the secret key that signs store paths pushed to a binary cache."""
 
 ENV_SANDBOX: Final = "ESTIBA_SANDBOX"
-"""`container` where Nix cannot have its sandbox and nobody may configure the container, else empty.
+"""Variable with the value `container` to build without Nix's sandbox, in a container that cannot be configured.
 
-It says something of the machine and not of the service, whose image is the same either way."""
+It is a property of the machine, not of the service: the image is the same either way.
+"""
 
 ENV_STATE: Final = "ESTIBA_STATE_DIR"
-"""Folder for what targets on this machine keep: databases, uploads, logs."""
+"""Variable with the state folder of host targets; by default `estiba` in `XDG_STATE_HOME`."""
 
 ENV_NO_COLOR: Final = "NO_COLOR"
-"""Any value turns colours off (no-color.org)."""
+"""Variable that turns colours off, whatever its value (no-color.org)."""
 
 ENV_DOCKER_CONFIG: Final = "DOCKER_CONFIG"
-"""Folder of Docker's `config.json`, by default `.docker` in the home folder; Docker's own name for it."""
+"""Docker's variable with the folder of its `config.json`; by default `.docker` in the home folder."""
 
 ENV_NIX: Final = "NIX_CONFIG"
-"""Nix's own name for settings, which beat those in its files."""
+"""Nix's variable with settings, which override those in its files (nix.conf(5))."""
 
 ENV_STORE: Final = "NIX_REMOTE"
-"""Nix's own name for the store that it uses; a folder is one whose paths lie below it."""
+"""Nix's variable with the store URL; a path is the root of a chroot store (Nix manual, "Local Store")."""
 
 CONTAINER: Final = "container"
-"""The value of `ESTIBA_SANDBOX` for a container without the rights that the sandbox takes."""
+"""Value of `ESTIBA_SANDBOX` for a container without the privileges that the sandbox needs."""
 
-# Nix's users for builds could not call chroot(2), which takes the place of a builder's own namespaces.
+# Without namespaces builders call chroot(2), which Nix's build users may not.
 _WITHOUT_SANDBOX: Final = "sandbox = false\nbuild-users-group ="
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What the environment says.
+    """Settings read from the environment.
 
     Attributes:
-        flake: Flake reference of the library, or an empty string outside its development shell.
-        cache_dir: Folder for downloads and apt state; disposable.
-        state_dir: Folder for databases, uploads and logs of targets on this machine.
-        apt_sources: File to take Debian mirrors from, or None for the machine's apt configuration.
-        docker_config: Docker's configuration file, with the credentials of registries; need not exist.
+        flake: Flake reference of Estiba, or an empty string outside its development shell.
+        cache_dir: Folder for downloads and apt state; can be deleted at any time.
+        state_dir: Folder for databases, uploads and logs of host targets.
+        apt_sources: File with Debian mirrors, or None for the machine's apt configuration.
+        docker_config: Docker's `config.json`, with registry credentials; need not exist.
         cache_key: File with the secret key for binary caches; need not exist.
-        nix_conf: The user's own Nix configuration; need not exist.
-        store: Folder below which the paths of the Nix store lie, `/` unless it is one of the user's own.
+        nix_conf: The user's `nix.conf`; need not exist.
+        store: Root folder of the Nix store: `/`, or the folder of a chroot store.
         color: Whether output may be coloured.
-        interactive: Whether a person watches standard error.
-        sandbox: Empty where Nix is to build in its sandbox, else `container`.
-        variables: All variables, for child processes; not shown, since secrets may be among them.
+        interactive: Whether standard error is a terminal.
+        sandbox: Empty to build in Nix's sandbox, else `container`.
+        variables: All environment variables, for child processes; left out of `repr`, as they may hold secrets.
     """
 
     flake: str
@@ -82,12 +83,13 @@ class Config:
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def environment(self, **additions: str) -> dict[str, str]:
-        """Return the environment of a child process: this one's, with additions."""
+        """Return the environment of a child process: this process's variables and `additions`, which win."""
         return {**self.variables, **additions}
 
 
 def load() -> Config:
-    """Read the environment once."""
+    """Read the environment; unset and empty variables take their defaults."""
+    # `or` instead of a default of get(): an empty variable counts as unset, as in the XDG Base Directory Specification.
     home_cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     home_config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     home_state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
@@ -108,11 +110,12 @@ def load() -> Config:
 
 
 def _store(remote: str) -> Path:
+    # Other values, such as `daemon` or `ssh://…`, are stores whose paths lie where they say, in /nix/store.
     return Path(remote if remote.startswith("/") else "/")
 
 
 def variables() -> dict[str, str]:
-    """Return this process's variables for a child, with the settings for Nix where it is to do without its sandbox."""
+    """Return the environment variables for child processes, with `NIX_CONFIG` if Nix has to build without sandbox."""
     if os.environ.get(ENV_SANDBOX) != CONTAINER:
         return dict(os.environ)
     return {**os.environ, ENV_NIX: f"{os.environ.get(ENV_NIX, '')}\n{_WITHOUT_SANDBOX}"}

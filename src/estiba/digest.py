@@ -1,4 +1,4 @@
-"""A SHA-256 digest, in the notations of OCI, Nix and pip."""
+"""SHA-256 digests, in the notations of OCI, Nix and pip."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ _CHUNK: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True, order=True)
 class Digest:
-    """A SHA-256 digest; `hex` is 64 lower-case hexadecimal digits.
+    """SHA-256 digest.
+
+    Attributes:
+        hex: 64 lower-case hexadecimal digits.
 
     Raises:
-        ValueError: `hex` is anything else.
+        ValueError: `hex` has another form.
     """
 
     hex: str
@@ -31,20 +34,20 @@ class Digest:
             raise ValueError(msg)
 
     def __str__(self) -> str:
-        """Return the OCI notation, `sha256:<hex>`."""
+        """Return the digest as `sha256:<hex>` (OCI image-spec, "Digests")."""
         return f"sha256:{self.hex}"
 
     @property
     def sri(self) -> str:
-        """The notation of Nix and of browsers, `sha256-<base64>`."""
+        """The digest as `sha256-<base64>` (W3C Subresource Integrity, used by Nix and npm)."""
         return f"sha256-{base64.b64encode(bytes.fromhex(self.hex)).decode()}"
 
     @classmethod
     def parse(cls, text: str) -> Digest:
-        """Read `sha256:<hex>`, as OCI and pip write it.
+        """Parse `sha256:<hex>`, as OCI documents and pip's `--hash` options have it.
 
         Raises:
-            ValueError: The text has another algorithm or form.
+            ValueError: The algorithm is another one, or the digits have another form.
         """
         algorithm, _, digits = text.partition(":")
         if algorithm != "sha256":
@@ -54,12 +57,12 @@ class Digest:
 
     @classmethod
     def of_bytes(cls, data: bytes) -> Digest:
-        """Hash bytes in memory."""
+        """Return the digest of `data`."""
         return cls(hashlib.sha256(data).hexdigest())
 
     @classmethod
     def of_file(cls, path: Path) -> Digest:
-        """Hash a file, reading it once.
+        """Return the digest of a file, read in chunks of 1 MiB.
 
         Raises:
             OSError: The file cannot be read.

@@ -1,4 +1,4 @@
-"""Where a service on this machine is asked over HTTP: through a socket file, or an address and a port."""
+"""HTTP requests to a service on this machine: through a Unix socket, or an IP address and a port."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TIMEOUT: Final = 10.0
-"""Seconds for an answer."""
+"""Default timeout in seconds."""
 
 REFUSAL: Final = 400
-"""The first HTTP status that is no success."""
+"""Lowest HTTP status of an error (RFC 9110, 15.5); Django answers 400 to a host name not in ALLOWED_HOSTS."""
 
 _OK: Final = 200
 _REDIRECTION: Final = 300
@@ -26,7 +26,7 @@ _FAILURE: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An answer: the HTTP status and the body."""
+    """HTTP response: status and body."""
 
     status: int
     body: bytes
@@ -34,14 +34,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where a service is asked.
+    """HTTP endpoint of a service.
 
     Attributes:
-        host: Host name to ask for.
-        socket: Socket file, or None for an address and a port.
-        address: IP address.
-        port: TCP port.
-        timeout: Seconds for an answer.
+        host: Value of the `Host` header.
+        socket: Unix socket, or None to use `address` and `port`.
+        address: IP address; by default that of `localhost`.
+        port: TCP port; by default 80.
+        timeout: Timeout in seconds, of the connection and of each read.
     """
 
     host: str
@@ -51,15 +51,15 @@ class Endpoint:
     timeout: float = TIMEOUT
 
     def ask(self, path: str, connection: http.client.HTTPConnection | None = None) -> Answer:
-        """Return the answer to a GET request; no redirection is followed, and no proxy is used.
+        """Send a GET request and return the response, without following redirects or using a proxy.
 
         Args:
-            path: Path of the page.
-            connection: An open connection of `connect`, kept for more requests; by default one for this request.
+            path: Path to request.
+            connection: Connection of `connect` to reuse; by default a new one for this request.
 
         Raises:
-            OSError: Nobody listens, or no answer came in time.
-            http.client.HTTPException: What came is no HTTP.
+            OSError: The connection failed or timed out.
+            http.client.HTTPException: The response is not valid HTTP.
         """
         if connection is None:
             with self.connect() as own:
@@ -67,26 +67,26 @@ class Endpoint:
         return self._ask(connection, path, {})
 
     def get(self, path: str) -> int:
-        """Return the status of an answer, 0 where there is none."""
+        """Return the HTTP status of a path, 0 without a response."""
         try:
             return self.ask(path).status
         except (OSError, http.client.HTTPException):
             return 0
 
     def is_ready(self, path: str) -> bool:
-        """Tell whether the service says that it is ready.
+        """Tell whether the service is ready: it answers with any status from 200 to 499 but 400.
 
-        One that has no such page is ready when it answers, also with a redirection, such as to where users log in.
-        A refusal of the host's name is no answer of a page.
+        A service without a readiness page answers 404, or redirects to its login page, and is ready. Status 400 is
+        Django's refusal of the host name, which a load balancer would get for every page.
         """
         return _OK <= (status := self.get(path)) < _FAILURE and status != REFUSAL
 
     def has(self, path: str) -> bool:
-        """Tell whether there is such a page: one that fails or cannot be asked is, a redirection leads elsewhere."""
+        """Tell whether a page exists: redirects and client errors mean no; server errors and no response mean yes."""
         return not _REDIRECTION <= self.get(path) < _FAILURE
 
     def problem(self, path: str) -> str:
-        """Return what is wrong with a page, or an empty string."""
+        """Return why a page cannot be served, or an empty string."""
         status = self.get(path)
         if 0 < status < REFUSAL:
             return ""
@@ -94,8 +94,8 @@ class Endpoint:
 
     @contextmanager
     def connect(self) -> Iterator[http.client.HTTPConnection]:
-        """Open a connection, which is closed when the block ends and opens itself again in between."""
-        # Not through urllib: a proxy of the environment has no way to this machine's loopback address.
+        """Open a connection for the block; `http.client` reconnects when the server has closed it in between."""
+        # Not urllib: it would use the proxy of the environment, which cannot reach this machine's loopback address.
         connection = http.client.HTTPConnection(self.address or "localhost", self.port or None, timeout=self.timeout)
         if self.socket:
             connection.sock = dial(self.socket, self.timeout)
@@ -111,13 +111,18 @@ class Endpoint:
 
 
 def dial(path: Path, timeout: float = TIMEOUT) -> socket.socket:
-    """Connect to a socket file, also where its path is longer than the kernel takes.
+    """Connect to a Unix socket, whatever the length of its path.
+
+    Args:
+        path: Socket file.
+        timeout: Timeout in seconds.
 
     Raises:
-        OSError: Nobody listens.
+        OSError: The connection failed.
     """
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(timeout)
+    # A socket address holds 107 bytes (unix(7)); a path through the open folder always fits.
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     try:
         connection.connect(f"/proc/self/fd/{folder}/{path.name}")

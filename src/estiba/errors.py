@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LISTED: Final = 12
-"""So many good values are said; more than that would bury the message."""
+"""Maximum number of valid choices to list; more would bury the message."""
 
 
 class EstibaError(Exception):
@@ -35,13 +35,18 @@ class EstibaError(Exception):
 
 
 class StaleLockError(EstibaError):
-    """The lock file does not match the project it was made from."""
+    """The lock file is missing, or its inputs changed since it was written."""
 
     exit_code = 2
 
 
 class ConfigError(EstibaError):
-    """A configuration file or environment variable holds something unusable; lists every problem found."""
+    """A configuration file or environment variable has invalid values; the message lists all of them.
+
+    Attributes:
+        where: The file, table or variable.
+        problems: One sentence per invalid value.
+    """
 
     exit_code = 3
 
@@ -53,19 +58,19 @@ class ConfigError(EstibaError):
 
 
 class LockFormatError(EstibaError):
-    """A lock file cannot be read: wrong version, wrong shape, or edited by hand."""
+    """A lock file cannot be used: another format version, invalid records, or edited by hand."""
 
     exit_code = 4
 
 
 class ResolutionError(EstibaError):
-    """pip or apt found no set of versions that fits; carries the resolver's own reason."""
+    """pip or apt found no set of versions that satisfies the requirements; the message quotes the resolver."""
 
     exit_code = 5
 
 
 class ArtifactError(EstibaError):
-    """An artifact is missing, gone from its mirror, or does not have the locked hash."""
+    """An artifact is missing from the store or its mirror, or does not have the locked hash."""
 
     exit_code = 6
 
@@ -77,12 +82,12 @@ class BuildError(EstibaError):
 
 
 class CommandError(EstibaError):
-    """A program that Estiba runs failed.
+    """A child process exited with a code other than 0.
 
     Attributes:
-        argv: The command as a list.
-        code: Its exit code.
-        tail: The last lines of its standard error.
+        argv: Command and arguments.
+        code: Exit code; negative for the number of the signal that ended the process.
+        tail: Last lines of standard error.
     """
 
     exit_code = 8
@@ -96,13 +101,13 @@ class CommandError(EstibaError):
 
 
 class MissingProgramError(EstibaError):
-    """A program that Estiba runs is not on PATH."""
+    """A program is not on PATH."""
 
     exit_code = 9
 
 
 class BusyError(EstibaError):
-    """Another process works on the same files."""
+    """Another process holds the lock of the same files, or uses the same store path."""
 
     exit_code = 10
 
@@ -114,7 +119,7 @@ class RegistryError(EstibaError):
 
 
 class VerificationError(EstibaError):
-    """A rebuild did not give the expected digest."""
+    """A rebuild has another digest than expected, or the image does not name what it was built from."""
 
     exit_code = 1
 
@@ -126,7 +131,12 @@ class ImageRefError(EstibaError):
 
 
 class LayoutError(EstibaError):
-    """An OCI image layout or one of its documents is damaged; lists every problem found."""
+    """An OCI image layout or one of its documents is damaged; the message lists all problems.
+
+    Attributes:
+        where: The file or document.
+        problems: One sentence per problem.
+    """
 
     exit_code = 13
 
@@ -144,47 +154,47 @@ class EngineError(EstibaError):
 
 
 class ScaffoldError(EstibaError):
-    """A new service cannot be made: its folder is taken, or an answer is unusable."""
+    """A new service cannot be created: its folder exists, or an answer is invalid."""
 
     exit_code = 15
 
 
 class CacheError(EstibaError):
-    """A binary cache or its signing key cannot be used: missing, unreachable, refused, or in conflict."""
+    """A binary cache or its signing key cannot be used: missing, unreachable, refused, or conflicting contents."""
 
     exit_code = 16
 
 
 class TargetError(EstibaError):
-    """A target is not fit to be deployed to: its port is taken, its folder or its data cannot be used."""
+    """A target cannot be deployed to: its port is in use, or its state folder or data are unusable."""
 
     exit_code = 17
 
 
 class DeployError(EstibaError):
-    """A release did not work and was taken back, or could not be started; says where the evidence is."""
+    """A deployment failed and was rolled back, or could not start; the message names the folder of the evidence."""
 
     exit_code = 18
 
 
 class ReleaseError(EstibaError):
-    """A release manifest cannot be read: it is missing, of another format, or damaged."""
+    """A release manifest cannot be read: missing, another format version, or damaged."""
 
     exit_code = 19
 
 
 class UsageError(EstibaError):
-    """The command line lacks something, or has something that is not understood."""
+    """The command line misses an argument, or has one that is not understood."""
 
-    exit_code = 64
+    exit_code = 64  # EX_USAGE of sysexits.h(3head)
 
 
 class ChoiceError(UsageError):
-    """A word of the command line is none of those that there are; says which there are, and the nearest one.
+    """An argument is none of the valid choices; the message lists them and suggests the closest match.
 
     Attributes:
-        given: The word.
-        known: Those that there are.
+        given: The argument.
+        known: The valid choices.
     """
 
     def __init__(self, what: str, given: str, known: Sequence[str], *, hint: str = "") -> None:

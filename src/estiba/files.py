@@ -1,4 +1,4 @@
-"""Files that change as a whole, and locks on files."""
+"""Atomic file replacement, and file locks."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ _PRIVATE: Final = 0o600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staged:
-    """The new content of a file, written beside it.
+    """New content of a file, written to a temporary file in the same folder.
 
     Attributes:
-        path: The file.
-        made: The new one.
+        path: File to replace.
+        temporary: Temporary file with the new content.
     """
 
     path: Path
-    made: Path
+    temporary: Path
 
     def commit(self) -> None:
-        """Put it in place of the one before."""
-        self.made.replace(self.path)
+        """Replace the file (rename(2), so it has the old or the new content at any time)."""
+        self.temporary.replace(self.path)
 
     def discard(self) -> None:
-        """Forget it; nothing happens after `commit`."""
-        self.made.unlink(missing_ok=True)
+        """Remove the temporary file; does nothing after `commit`."""
+        self.temporary.unlink(missing_ok=True)
 
 
 def stage(path: Path, text: str, *, mode: int = _PRIVATE, owner: tuple[int, int] | None = None) -> Staged:
-    """Write the new content of a file beside it, on the disk before this returns.
+    """Write new content of a file to a temporary file beside it, and sync it to disk (fsync(2)).
 
     Args:
-        path: The file; it need not exist, its folder has to.
-        text: The content.
-        mode: Permissions.
-        owner: User and group ID to give it to, for a process of root.
+        path: File to replace; its folder must exist, the file need not.
+        text: New content, written as UTF-8.
+        mode: Permission bits.
+        owner: User ID and group ID of the new file; only root can set them.
 
     Raises:
-        OSError: It cannot be written; nothing is left.
+        OSError: The temporary file cannot be written; it is removed.
     """
-    # The name cannot be guessed and the file is a new one, so nobody can have put a link in its place; and from here on
-    # it is the open file that is changed, not whatever has its name by then.
+    # mkstemp(3) creates a file whose name nobody can guess, so no symbolic link can wait there; fchmod(2) and fchown(2)
+    # then act on the open file, even if something else has its name by then.
     file, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    made = Path(name)
+    temporary = Path(name)
     try:
         with os.fdopen(file, "w", encoding="utf-8") as stream:
             stream.write(text)
@@ -62,13 +62,13 @@ def stage(path: Path, text: str, *, mode: int = _PRIVATE, owner: tuple[int, int]
                 os.fchown(stream.fileno(), *owner)
             os.fsync(stream.fileno())
     except BaseException:
-        made.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
-    return Staged(path=path, made=made)
+    return Staged(path=path, temporary=temporary)
 
 
 def write(path: Path, text: str, *, mode: int = _PRIVATE, owner: tuple[int, int] | None = None) -> None:
-    """Write a file that is the old or the new one at any time; arguments and errors as for `stage`."""
+    """Replace a file atomically; arguments and errors as for `stage`."""
     staged = stage(path, text, mode=mode, owner=owner)
     try:
         staged.commit()
@@ -78,20 +78,22 @@ def write(path: Path, text: str, *, mode: int = _PRIVATE, owner: tuple[int, int]
 
 @contextlib.contextmanager
 def lock(path: Path, *, wait: bool = False, shared: bool = False) -> Iterator[int]:
-    """Hold the lock of a file or folder (flock(2)) for as long as the block runs, or this process lives.
+    """Lock a file or folder (flock(2)) while the block runs; the kernel releases the lock of a killed process.
 
     Args:
-        path: The file, made where it does not exist, or a folder that does.
-        wait: Wait for whoever holds it.
-        shared: Let others hold it shared, too.
+        path: File, created if it does not exist, or an existing folder.
+        wait: Wait while another process holds the lock.
+        shared: Take a shared lock instead of an exclusive one.
 
     Yields:
-        The file's descriptor, to read and write unless it is a folder.
+        File descriptor, open for reading and writing; for reading only if `path` is a folder.
 
     Raises:
-        BlockingIOError: Another process holds it, and `wait` is not set.
+        BlockingIOError: Another process holds the lock, and `wait` is not set.
     """
     flags = os.O_RDONLY | os.O_DIRECTORY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    # O_CLOEXEC: a child that has the descriptor would hold the lock beyond this process. O_NOFOLLOW: in a folder that
+    # others can write to, a link could make this process create or lock any file of its user.
     file = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE)
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))

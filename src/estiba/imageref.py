@@ -1,4 +1,4 @@
-"""A reference to an image in a registry: `host[:port]/repository[:tag][@digest]`."""
+"""References to images in registries: `host[:port]/repository[:tag][@digest]`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from estiba.errors import ImageRefError
 
 DEFAULT_TAG: Final = "latest"
 
+# The grammars of names and tags are those of the OCI distribution-spec, "Pulling manifests".
 _REPOSITORY: Final = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?")
@@ -19,13 +20,13 @@ _LOOPBACK: Final = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRef:
-    """Where an image is, or shall be.
+    """Reference to an image in a registry.
 
     Attributes:
-        host: The registry's host and, where it is not the usual one, port.
-        repository: The repository's name, without the host.
-        tag: A tag, or an empty string.
-        digest: The digest of a manifest, or None.
+        host: Host name of the registry, with its port unless that is the scheme's default.
+        repository: Name of the repository, without the host.
+        tag: Tag, or an empty string.
+        digest: Digest of an index or manifest, or None.
     """
 
     host: str
@@ -34,14 +35,14 @@ class ImageRef:
     digest: Digest | None = None
 
     def __str__(self) -> str:
-        """Return the reference as people write it."""
+        """Return the reference as `host[:port]/repository[:tag][@digest]`."""
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
         return f"{self.host}/{self.repository}{tag}{digest}"
 
     @property
     def reference(self) -> str:
-        """What to ask the registry for: the digest if there is one, else the tag, else `latest`."""
+        """The `<reference>` of the registry's API: the digest if there is one, else the tag, else `latest`."""
         return str(self.digest) if self.digest else self.tag or DEFAULT_TAG
 
     @property
@@ -50,17 +51,18 @@ class ImageRef:
         return bool(_LOOPBACK.fullmatch(self.host))
 
     def at(self, digest: Digest) -> ImageRef:
-        """Return the same reference, pinned to a digest."""
+        """Return the same reference with a digest."""
         return replace(self, digest=digest)
 
     @classmethod
     def parse(cls, text: str) -> ImageRef:
-        """Read a reference.
+        """Parse a reference.
 
         Raises:
-            ImageRefError: It names no registry host, or a part has characters it may not have.
+            ImageRefError: The reference has no registry host, or a part has characters that are not allowed.
         """
         host, slash, rest = text.partition("/")
+        # As in Docker, a dot, a colon or `localhost` tells a host from the first part of a repository name.
         if not slash or not (host == "localhost" or "." in host or ":" in host):
             message = f"image reference {text!r} names no registry host"
             raise ImageRefError(message, hint=f"write HOST/{text or 'NAME:TAG'}; no registry is assumed")
@@ -72,7 +74,7 @@ class ImageRef:
 
 
 def is_reference(text: str) -> bool:
-    """Tell whether a text has the form of a reference with a registry host."""
+    """Tell whether a text is a valid reference with a registry host."""
     try:
         ImageRef.parse(text)
     except ImageRefError:
@@ -81,10 +83,10 @@ def is_reference(text: str) -> bool:
 
 
 def parse_local(text: str) -> tuple[str, str]:
-    """Read the name an engine shall give an image, `[HOST/]NAME[:TAG]`, into name and tag.
+    """Split an image name of a Docker engine, `[HOST/]NAME[:TAG]`, into name and tag.
 
     Raises:
-        ImageRefError: A part has characters it may not have, or there is a digest.
+        ImageRefError: A part has characters that are not allowed, or there is a digest.
     """
     host, slash, rest = text.partition("/")
     has_host = bool(slash) and (host == "localhost" or "." in host or ":" in host)
@@ -96,7 +98,7 @@ def parse_local(text: str) -> tuple[str, str]:
 
 
 def _split(rest: str, text: str) -> tuple[str, str, Digest | None]:
-    """Split what follows the host into repository, tag and digest."""
+    """Split a reference without its host, `rest`, into repository, tag and digest."""
     named, at, digits = rest.partition("@")
     repository, colon, tag = named.partition(":")
     if not _REPOSITORY.fullmatch(repository):

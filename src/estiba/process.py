@@ -1,4 +1,4 @@
-"""The only module that starts a process."""
+"""Child processes; no other module imports `subprocess`."""
 
 from __future__ import annotations
 
@@ -22,12 +22,21 @@ if TYPE_CHECKING:
 
 _TAIL_LINES: Final = 20
 _GRACE: Final = 5.0
+"""Seconds between SIGTERM and SIGKILL."""
+
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
-    """What a finished command left: its argv, exit code, standard output and the tail of standard error."""
+    """Result of a finished process.
+
+    Attributes:
+        argv: Command and arguments.
+        code: Exit code; negative for the number of the signal that ended the process.
+        stdout: Standard output, decoded with the locale's encoding.
+        tail: Last 20 lines of standard error.
+    """
 
     argv: tuple[str, ...]
     code: int
@@ -36,7 +45,7 @@ class Completed:
 
 
 class Runner(Protocol):
-    """Runs a command; code that needs one takes it as an argument, so that tests can pass a recording one."""
+    """Callable that runs a command; passed as an argument, so that tests can record the commands."""
 
     def __call__(
         self,
@@ -48,7 +57,7 @@ class Runner(Protocol):
         check: bool = True,
         on_line: Callable[[str], None] | None = None,
     ) -> Completed:
-        """Run `argv` to its end; see `run`."""
+        """Run `argv` and wait for it; see `run`."""
         ...
 
 
@@ -61,20 +70,20 @@ def run(
     check: bool = True,
     on_line: Callable[[str], None] | None = None,
 ) -> Completed:
-    """Run a command to its end, capture its standard output, and keep the last lines of its standard error.
+    """Run a command, wait for it, and capture its standard output and the last lines of its standard error.
 
     Args:
-        argv: The command; never a shell string.
-        env: The child's whole environment; by default this process's own.
-        cwd: Its working directory.
-        stdin: Text for its standard input, which is empty otherwise.
-        check: Raise when the exit code is not 0.
-        on_line: Called with every line of standard error, without its newline, from a thread; what it raises is raised
-            here once the command has ended.
+        argv: Command and arguments; no shell is involved.
+        env: Complete environment of the child; by default that of this process.
+        cwd: Working directory.
+        stdin: Text for standard input; by default it is empty.
+        check: Raise on an exit code other than 0.
+        on_line: Called in another thread with each line of standard error, without its newline. An exception that it
+            raises is raised here once the command has ended.
 
     Raises:
         MissingProgramError: The program does not exist.
-        CommandError: It exited with something other than 0, and `check` is set.
+        CommandError: The exit code is not 0, and `check` is set.
     """
     _log.debug("run: %s", shlex.join(argv))
     try:
@@ -86,9 +95,10 @@ def run(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            errors="replace",  # a program may quote bytes that are no text, as Nix does of a damaged archive
+            errors="replace",  # programs quote bytes that are not valid text, as Nix does from a damaged archive
         )
     except FileNotFoundError as error:
+        # The same exception means a missing working directory, which the caller has to explain.
         if error.filename != argv[0]:
             raise
         msg = f"program not found: {argv[0]}"
@@ -102,7 +112,7 @@ def run(
 
 
 def run_interactive(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
-    """Run an interactive command on this terminal and return its exit code.
+    """Run a command on this process's terminal and return its exit code.
 
     Raises:
         MissingProgramError: The program does not exist.
@@ -115,8 +125,9 @@ def run_interactive(argv: Sequence[str], *, env: Mapping[str, str] | None = None
 
 
 def exec_program(argv: Sequence[str]) -> NoReturn:
-    """Go on as another program, which gets this terminal and its signals as if it had been started there."""
-    _log.debug("become: %s", shlex.join(argv))
+    """Replace this process with another program (execve(2)); it keeps the terminal and receives its signals."""
+    _log.debug("exec: %s", shlex.join(argv))
+    # execve(2) discards what Python has buffered.
     sys.stdout.flush()
     os.execv(argv[0], list(argv))  # noqa: S606 - no shell is the point
 
@@ -131,16 +142,16 @@ def run_limited(
     user: int | None = None,
     stdin: str = "",
 ) -> int | None:
-    """Run a command with a time limit, its output appended to a file; return its exit code, None past the limit.
+    """Run a command with a time limit and append its output to a file; return its exit code, None on a timeout.
 
     Args:
-        argv: The command.
-        env: Its whole environment.
-        cwd: Its working directory, which the user need not be able to reach by its path.
-        output: The file for what it prints.
-        limit: In seconds; it is asked to end then, and is made to a little later.
-        user: Id of the user, and of the group, to become before it starts.
-        stdin: Text for its standard input.
+        argv: Command and arguments.
+        env: Complete environment of the child.
+        cwd: Working directory; `user` need not have access to the folders above it.
+        output: File to append standard output and standard error to.
+        limit: Time limit in seconds; then the session gets SIGTERM, and SIGKILL 5 seconds later.
+        user: User ID and group ID to run as; by default those of this process.
+        stdin: Text for standard input.
     """
     _log.debug("run: %s", shlex.join(argv))
     with output.open("ab") as stream:
@@ -160,24 +171,26 @@ def run_limited(
 
 
 def spawn(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, output: Path, user: int | None = None) -> int:
-    """Start a process that outlives this one, in a session of its own, and return its id; arguments as above."""
+    """Start a process in a session of its own, which outlives this one, and return its PID; see `run_limited`."""
     _log.debug("spawn: %s", shlex.join(argv))
     with output.open("ab") as stream:
         child = subprocess.Popen(
             argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, **_identity(user)
         )
-    # Whoever starts a process has to take note of its end.
+    # Without wait(2) the process would stay a zombie, and count as alive, for as long as this one runs.
     threading.Thread(target=child.wait, daemon=True).start()
     return child.pid
 
 
 def _identity(user: int | None) -> dict[str, Any]:
+    # A session of its own keeps signals of the terminal away, and is a process group that `_end` can signal as a whole.
+    # The umask is for files with secrets; without `extra_groups` the child would keep the groups of root.
     changed = {} if user is None else {"user": user, "group": user, "extra_groups": []}
     return {"start_new_session": True, "umask": 0o077, **changed}
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End a process and all of its session: with SIGTERM, and with SIGKILL where that is ignored."""
+    """End the process group of a child with SIGTERM, and with SIGKILL where that is ignored."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(child.pid, number)
@@ -193,7 +206,10 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 def _communicate(
     child: subprocess.Popen[str], stdin: str | None, on_line: Callable[[str], None] | None
 ) -> tuple[str, str]:
-    """Feed and drain the child's three streams at once; stop the child when this thread is interrupted."""
+    """Write and read the three streams of a child at once, and terminate it when this thread is interrupted.
+
+    One after the other would deadlock as soon as a pipe that nobody reads is full.
+    """
     assert child.stdin is not None
     assert child.stdout is not None
     assert child.stderr is not None
@@ -222,7 +238,7 @@ def _communicate(
 def _drain(
     stream: IO[str], tail: deque[str], on_line: Callable[[str], None] | None, problems: list[BaseException]
 ) -> None:
-    """Read standard error to its end, whatever becomes of those who are told its lines."""
+    """Read standard error to its end, also after `on_line` has raised."""
     for raw in stream:
         line = raw.rstrip("\n")
         tail.append(line)
@@ -230,7 +246,7 @@ def _drain(
             try:
                 on_line(line)
             except BaseException as problem:  # noqa: BLE001 - raised again where the command was started
-                # A child whose standard error nobody reads would stop for ever at a full pipe.
+                # If reading stopped here, the child would block for ever on a full pipe.
                 problems.append(problem)
 
 
@@ -239,5 +255,5 @@ def _feed(stream: IO[str], text: str) -> None:
         stream.write(text)
         stream.close()
     except BrokenPipeError:
-        # A child that stops reading early tells why through its exit code.
+        # A child may exit before it has read everything; its exit code says whether that is an error.
         sys.exc_info()

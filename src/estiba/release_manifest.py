@@ -1,4 +1,7 @@
-"""The release manifest: what was built of a commit, and all that a deployment reads (docs/release-manifest.md)."""
+"""The release manifest: the build results of a commit, and the only input of a deployment.
+
+The format is described in docs/release-manifest.md.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ FORMAT: Final = 1
 
 
 class Contents(Enum):
-    """What a release holds; the value is the output of the service's flake that builds it."""
+    """Contents of a release; the value is the flake output that builds it."""
 
     ALL = "release"
     HOST = "release-host"
@@ -28,12 +31,12 @@ class Contents(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseImage:
-    """An OCI image of a release.
+    """OCI image of a release.
 
     Attributes:
-        digest: Of its index.
-        path: Store path of its OCI layout.
-        platforms: Digest of each platform's manifest, by the platform in OCI's notation, such as `linux/arm64/v8`.
+        digest: Digest of the image index.
+        path: Store path of the OCI layout.
+        platforms: Digest of each platform's image manifest, by OCI platform such as `linux/arm64/v8`.
     """
 
     digest: Digest
@@ -43,11 +46,12 @@ class ReleaseImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migrations:
-    """The migrations of a release.
+    """Django migrations of a release.
 
     Attributes:
-        heads: For each app's label the names of the migrations that no other one of the app depends on.
-        contracts: For each migration, as `app.name`, that takes something away from the code before it: what.
+        heads: Names of the leaf migrations, by app label; no other migration of the app depends on them.
+        contracts: Reasons why a migration breaks the code of the release before, by `app_label.name`; only contracting
+            migrations are in it.
     """
 
     heads: Mapping[str, tuple[str, ...]]
@@ -56,17 +60,17 @@ class Migrations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseManifest:
-    """What was built of a commit; whoever builds writes one, and deployments see nothing else.
+    """Release manifest: the build results of a commit; a build writes it, and a deployment reads nothing else.
 
     Attributes:
-        service: The service's name.
-        version: Its version.
-        commit: The commit, or an empty string where the source was in no repository or had changes.
+        service: Name of the service.
+        version: Version of the service.
+        commit: Git commit, or an empty string if the source was in no repository or had uncommitted changes.
         lock: Digest of the lock file.
-        migrations: Its migrations.
-        image: Its OCI image, or None where none was built.
-        host: Store path of what a host runs, or None where none was built.
-        gates: Evidence of each gate that was passed, by its name; empty from the build.
+        migrations: Django migrations.
+        image: OCI image, or None if none was built.
+        host: Store path of the closure for host targets, or None if none was built.
+        gates: Evidence of each passed gate, by gate name; a build leaves it empty.
     """
 
     service: str
@@ -79,7 +83,7 @@ class ReleaseManifest:
     gates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def with_gate(self, name: str, evidence: Mapping[str, Any]) -> ReleaseManifest:
-        """Return the manifest with the evidence of one more gate."""
+        """Return a copy of the manifest with the evidence of one more gate."""
         return replace(self, gates={**self.gates, name: dict(evidence)})
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,15 +111,15 @@ class ReleaseManifest:
 
 
 def render(manifest: ReleaseManifest) -> str:
-    """Return the text of a manifest's file; the same manifest always gives the same text."""
+    """Return a manifest as JSON; equal manifests give the same bytes."""
     return json.dumps(manifest.to_dict(), sort_keys=True, indent=1) + "\n"
 
 
 def load(path: Path) -> ReleaseManifest:
-    """Read a manifest from its file.
+    """Read a manifest from a file.
 
     Raises:
-        ReleaseError: There is no such file, it is of another format, or something in it is missing or wrong.
+        ReleaseError: The file is missing, has another format version, or has missing or invalid fields.
     """
     try:
         return parse(path.read_text(encoding="utf-8"))
@@ -128,10 +132,10 @@ def load(path: Path) -> ReleaseManifest:
 
 
 def parse(text: str) -> ReleaseManifest:
-    """Read the text of a manifest.
+    """Parse a manifest.
 
     Raises:
-        ReleaseError: It is of another format, or something in it is missing or wrong.
+        ReleaseError: The text is not JSON, has another format version, or has missing or invalid fields.
     """
     hint = "build the release again with this Estiba"
     try:
@@ -153,7 +157,7 @@ def parse(text: str) -> ReleaseManifest:
             host=Path(_text(data["host"])) if data["host"] else None,
             gates={name: dict(evidence) for name, evidence in data["gates"].items()},
         )
-    # A wrong type anywhere shows as one of these; which of them tells the user nothing more.
+    # A field of the wrong type raises one of these, depending on where it is; the message says more than the class.
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         msg = f"not a release manifest: {type(error).__name__}: {error}"
         raise ReleaseError(msg, hint=hint) from error
@@ -169,6 +173,6 @@ def _image(data: Mapping[str, Any]) -> ReleaseImage:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        msg = f"{value!r} is no text"
+        msg = f"{value!r} is not a string"
         raise TypeError(msg)
     return value

@@ -40,7 +40,7 @@ def main(folder: Path, command: str, moment: str, filling: str = "") -> None:
         else:
             die()
 
-    def tell(line: str) -> None:
+    def on_status(line: str) -> None:
         if line == moment:
             happen()
 
@@ -53,7 +53,7 @@ def main(folder: Path, command: str, moment: str, filling: str = "") -> None:
     assert isinstance(target, HostTarget)
     given = [release.build(folder, target.contents, config.load())] if command == "deploy" else []
     try:
-        getattr(replace(target, runner=runner), command)(*given, tell=tell)
+        getattr(replace(target, runner=runner), command)(*given, on_status=on_status)
     except EstibaError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import itertools
 import re
 from pathlib import Path
 
@@ -65,3 +67,58 @@ def test_both_languages_show_the_same_commands() -> None:
     commands = re.compile(r"^\$ .*$|^ +\w.*= .*$|^\w[\w-]* = \S+", re.MULTILINE)
 
     assert commands.findall(english) == commands.findall(spanish)
+
+
+PLACE = re.compile(r"`((?:src|nix|tests|docs|cookiecutter-template)/[^`\s:]*)(?:::([\w.]+))?`")
+"""A path of this repository, and after `::` a name that is defined in that file."""
+
+
+def expand(pattern: str) -> list[str]:
+    """Return the paths that a pattern with `{one,other}` stands for."""
+    parts = re.split(r"\{([^}]*)\}", pattern)
+    choices = [part.split(",") if number % 2 else [part] for number, part in enumerate(parts)]
+    return ["".join(combination) for combination in itertools.product(*choices)]
+
+
+def defined(file: Path) -> set[str]:
+    """Return the names that a Python or Nix file defines, methods with their class."""
+    if file.suffix == ".nix":
+        return set(re.findall(r"^\s*([\w-]+) =", file.read_text(), re.MULTILINE))
+    body = ast.parse(file.read_text()).body
+    functions = (ast.FunctionDef, ast.ClassDef)
+    names = {node.name for node in body if isinstance(node, functions)}
+    names |= {ast.unparse(node.target) for node in body if isinstance(node, ast.AnnAssign)}
+    classes = (node for node in body if isinstance(node, ast.ClassDef))
+    return names | {f"{one.name}.{node.name}" for one in classes for node in one.body if isinstance(node, functions)}
+
+
+def test_contributing_names_what_is_there() -> None:
+    """Each path in CONTRIBUTING exists, and each name after `::` is defined in that file."""
+    named = PLACE.findall((ROOT / "CONTRIBUTING.md").read_text())
+    missing = [path for pattern, _ in named for path in expand(pattern) if not list(ROOT.glob(path))]
+    undefined = [f"{path}::{name}" for path, name in named if name and name not in defined(ROOT / path)]
+
+    assert any(name for _, name in named), "the pattern finds nothing"
+    assert missing == []
+    assert undefined == []
+
+
+def test_flow_is_the_folders() -> None:
+    """README's picture shows stages that are folders of the library, in the order of CONTRIBUTING's chain and text."""
+    stages = re.findall(r'class="stage"[^>]*>([^<]+)<', (ROOT / "docs" / "flow.svg").read_text())
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    (chain,) = re.findall(r"Imports go one way: `([^`]+)`", contributing)
+    folders = re.findall(r"\w+", chain)[::-1]
+
+    assert [stage for stage in stages if not (ROOT / "src" / "estiba" / stage).is_dir()] == []
+    assert sorted(stages, key=folders.index) == stages
+    assert f"the flow: `{' → '.join(stages)}`" in contributing
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.es.md"])
+def test_picture_is_described(page: str) -> None:
+    """The alternative text of the picture names its stages in order."""
+    stages = re.findall(r'class="stage"[^>]*>([^<]+)<', (ROOT / "docs" / "flow.svg").read_text())
+    (text,) = re.findall(r"!\[([^]]+)\]\(docs/flow\.svg\)", (ROOT / page).read_text())
+
+    assert [word for word in re.findall(r"\w+", text) if word in stages] == stages

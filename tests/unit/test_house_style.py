@@ -191,6 +191,14 @@ def test_what_touches_the_world_has_one_home(pattern: str, home: str) -> None:
     assert touching <= {home}
 
 
+def test_environment_is_read_at_the_edge() -> None:
+    """Tasks read the configuration and hand it in; a library that read it itself could not be used twice."""
+    calls = re.compile(r"\bconfig\.load\(")
+    reading = {str(file.relative_to(PACKAGE)) for file in MODULES if calls.search(code_of(file))}
+
+    assert {name for name in reading if not name.startswith("tasks/")} == set()
+
+
 def test_packages_define_nothing() -> None:
     """A package's `__init__` re-exports and holds no code of its own."""
     kinds = (ast.FunctionDef, ast.ClassDef, ast.For, ast.While, ast.With, ast.Try)

@@ -1,1 +1,1 @@
-"""Building a service with Nix: its image, its checks, the proof that both come out the same elsewhere."""
+"""Builds of a service with Nix: image, checks, release, verification of reproducibility."""

@@ -1,4 +1,4 @@
-"""Run a service's checks in the sandbox and read their reports."""
+"""Checks of a service in Nix's sandbox, and their reports."""
 
 from __future__ import annotations
 
@@ -21,26 +21,34 @@ if TYPE_CHECKING:
     from estiba.process import Runner
 
 REPORTS: Final = "reports"
-"""The folder for reports, below the service's folder."""
+"""Default folder for reports, relative to the folder of the service."""
 
 RESULT: Final = Path(".estiba", "checks")
-"""Where the link to the last results is, below the service's folder; it keeps them from being collected."""
+"""Symbolic link to the last results, relative to the folder of the service; a garbage collector root."""
 
 HINTS: Final[Mapping[str, str]] = {
     "deploy": "settle each warning, or name it in SILENCED_SYSTEM_CHECKS; [tool.estiba] check-level sets what fails",
     "migrations": "python manage.py makemigrations",
 }
-"""What to do about a failed check that does not say so itself."""
+"""Hints for failed checks, by name, whose own output has none."""
 
 _ATTRIBUTE: Final = "check-results"
 _RESULT_FILE: Final = "result.json"
 _REPORT_SUFFIXES: Final = (".json", ".log", ".xml")
 _TAIL: Final = 40
+"""Lines of the log of a failed check to show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """How one check ended: its name, exit code and seconds, and the log of what it printed."""
+    """Result of a check.
+
+    Attributes:
+        name: Name of the check.
+        code: Exit code.
+        seconds: Duration.
+        log: File with its output.
+    """
 
     name: str
     code: int
@@ -49,24 +57,24 @@ class Check:
 
     @property
     def has_passed(self) -> bool:
-        """Whether it succeeded."""
+        """Whether the exit code is 0."""
         return self.code == 0
 
     def tail(self, limit: int = _TAIL) -> str:
-        """Return the last lines that it printed."""
+        """Return the last lines of the log."""
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-limit:])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """What the checks of a service came to.
+class CheckReport:
+    """Results of all checks of a service.
 
     Attributes:
-        checks: In the order in which they ran.
-        is_cached: Whether the same inputs were checked before, so that nothing ran now.
-        coverage: The share of lines that the tests ran, or None where it was not measured.
-        tests: Numbers of tests, failures, errors and skipped ones, or None without a report.
-        reports: The folder with the logs and reports.
+        checks: Results in the order in which the checks ran.
+        is_cached: Whether they are of an earlier run with the same inputs.
+        coverage: Line coverage of the tests from 0 to 1, or None if it was not measured.
+        tests: Number of `tests`, `failures`, `errors` and `skipped`, or None without a JUnit report.
+        reports: Folder with logs and reports.
     """
 
     checks: tuple[Check, ...]
@@ -77,11 +85,11 @@ class Checked:
 
     @property
     def failed(self) -> tuple[Check, ...]:
-        """Those that did not pass."""
+        """Results of the checks that failed."""
         return tuple(check for check in self.checks if not check.has_passed)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `invoke check --json` prints."""
+        """Return the results in the form of `invoke check --json`."""
         return {
             "cached": self.is_cached,
             "checks": [
@@ -103,21 +111,21 @@ def check(
     again: bool = False,
     on_status: Callable[[str], None] | None = None,
     runner: Runner = run,
-) -> Checked:
-    """Check the service in `folder`; inputs that have been checked before are not checked again.
+) -> CheckReport:
+    """Run the checks of a service, unless the store has their results for the same inputs.
 
     Args:
-        folder: The service's folder, with `estiba.lock`.
-        config: The environment's settings.
-        reports: Where the reports go, by default `reports` in the service's folder.
-        again: Forget what an earlier run with the same inputs came to.
-        on_status: Called with one line at a time that says what is happening.
-        runner: Runs the commands.
+        folder: Folder of the service, with `estiba.lock`.
+        config: Settings from the environment.
+        reports: Folder to copy reports to; by default `reports` in the folder of the service.
+        again: Delete the results of an earlier run with the same inputs.
+        on_status: Called with one progress message at a time.
+        runner: Runs Nix.
 
     Raises:
-        ArtifactError: Something that the lock names is not in the store.
-        BuildError: The checks could not be run.
-        BusyError: They are to run again, and another checkout still has their result.
+        ArtifactError: Locked artifacts are not in the store.
+        BuildError: The checks could not run.
+        BusyError: `again` is set, and the results are in use by another checkout.
     """
     link = folder / RESULT
     link.parent.mkdir(exist_ok=True)
@@ -131,9 +139,10 @@ def check(
             on_status(log.lines.get(_ATTRIBUTE, [status])[-1])
 
     path = results()
+    # Lines of this log mean that the checks have just run; then there is no need to run them twice.
     if again and _ATTRIBUTE not in log.lines:
         link.unlink()
-        _forget(path, runner)
+        _delete_result(path, runner)
         path = results()
     target = reports or folder / REPORTS
     copy(nix.locate(path, config.store), target)
@@ -141,7 +150,7 @@ def check(
 
 
 def copy(results: Path, target: Path) -> None:
-    """Copy reports to a folder for CI to take, in place of those of an earlier run."""
+    """Copy reports from the store to a folder, where CI can collect them, and delete those of an earlier run."""
     target.mkdir(parents=True, exist_ok=True)
     for old in target.iterdir():
         if old.is_file() and old.suffix in _REPORT_SUFFIXES:
@@ -150,7 +159,7 @@ def copy(results: Path, target: Path) -> None:
         shutil.copyfile(report, target / report.name)
 
 
-def _forget(path: Path, runner: Runner) -> None:
+def _delete_result(path: Path, runner: Runner) -> None:
     try:
         nix.delete(path, runner=runner)
     except CommandError as error:
@@ -158,10 +167,15 @@ def _forget(path: Path, runner: Runner) -> None:
         raise BusyError(msg, hint=f"see where with: nix-store --query --roots {path}") from error
 
 
-def load(reports: Path, *, is_cached: bool) -> Checked:
-    """Read a folder of reports."""
+def load(reports: Path, *, is_cached: bool) -> CheckReport:
+    """Read the results of checks from a folder of reports.
+
+    Args:
+        reports: Folder with `result.json` and the logs.
+        is_cached: Whether the results are of an earlier run.
+    """
     result = json.loads((reports / _RESULT_FILE).read_text(encoding="utf-8"))
-    return Checked(
+    return CheckReport(
         checks=tuple(
             Check(name=entry["name"], code=entry["code"], seconds=entry["seconds"], log=reports / entry["log"])
             for entry in result["checks"]

@@ -1,4 +1,4 @@
-"""Why a build failed, in the words of what has to be done."""
+"""Errors of failed builds: their cause in Nix's log, and a hint."""
 
 from __future__ import annotations
 
@@ -26,16 +26,19 @@ _ALLOW_NAMESPACES: Final = (
 
 
 def explain(log: BuildLog, error: CommandError, lock: Path) -> BuildError | ArtifactError:
-    """Return the error that a failed build is to the user.
+    """Return the error to raise for a failed build.
 
     Args:
-        log: What Nix said.
-        error: How its command ended.
-        lock: The service's lock file, whose artifacts may be missing; need not exist.
+        log: Log of the build.
+        error: Error of the nix command.
+        lock: Lock file of the service; need not exist.
+
+    Returns:
+        `ArtifactError` if locked artifacts are missing from the store, else `BuildError`.
     """
-    said = {line for lines in log.lines.values() for line in lines if line.startswith(_MISSING)}
-    if said:
-        named = {line.removeprefix(_MISSING).partition(";")[0] for line in said}
+    missing = {line for lines in log.lines.values() for line in lines if line.startswith(_MISSING)}
+    if missing:
+        named = {line.removeprefix(_MISSING).partition(";")[0] for line in missing}
         names = sorted(named | _wanted_artifacts(log, lock))
         listed = f" {names[0]}" if len(names) == 1 else "".join(f"\n  - {name}" for name in names)
         return ArtifactError(f"not in the store:{listed}", hint="invoke fetch")
@@ -47,11 +50,14 @@ def explain(log: BuildLog, error: CommandError, lock: Path) -> BuildError | Arti
 
 
 def _wanted_artifacts(log: BuildLog, lock: Path) -> set[str]:
-    """Return what the lock names and Nix wanted to build, which is what is missing; it stops at the first of them."""
+    """Return the artifacts in the lock that Nix had to build, which are all that is missing.
+
+    The build stops at the first missing artifact, so the log alone would not name the others.
+    """
     try:
         found = model.parse(lock.read_text(encoding="utf-8")).artifacts
     except (OSError, ValueError, LockFormatError):
-        # The build has failed for a reason of its own, which is what to tell.
+        # A missing or damaged lock must not hide the error of the build.
         return set()
     wanted = set(log.wanted)
     return {one.file for one in found if store_name(one.file) in wanted}

@@ -1,4 +1,4 @@
-"""A service's flake: its outputs, built by Nix."""
+"""Outputs of a service's flake, and the flake's lock file."""
 
 from __future__ import annotations
 
@@ -38,59 +38,65 @@ def realise(
     log: BuildLog | None = None,
     runner: Runner = run,
 ) -> Path:
-    """Build one output of a service's flake, or of its folder where it has none, and return its store path.
+    """Build an output of a service's flake, or of a service without a flake, and return its store path.
 
-    A binary cache that is of no use stops nothing; it is logged as a warning.
+    Failures of substituters are logged as warnings; the build goes on without them.
 
     Args:
-        folder: The service's folder.
-        attribute: The output.
-        config: The environment's settings.
-        out_link: Where to put a symlink that keeps the result from being collected.
+        folder: Folder of the service.
+        attribute: Name of the flake output.
+        config: Settings from the environment.
+        out_link: Path of a symbolic link to the output, registered as a garbage collector root.
         options: More arguments for Nix.
-        on_status: Called with one line at a time that says how far the build is.
-        log: Gets what the build says, for a caller that wants to read it.
-        runner: Runs the commands.
+        on_status: Called with one progress message at a time.
+        log: Log to fill, for a caller that reads it; by default a new one.
+        runner: Runs Nix.
 
     Raises:
-        ArtifactError: Something that the lock names is not in the store.
-        BuildError: The evaluation or the build failed; the message has the last lines of its log.
+        ArtifactError: Locked artifacts are not in the store.
+        BuildError: The evaluation or the build failed; the message has the last lines of the log.
     """
-    said = log or BuildLog()
+    build_log = log or BuildLog()
 
     def follow(line: str) -> None:
-        said.feed(line)
+        build_log.feed(line)
         if on_status:
-            on_status(said.status)
+            on_status(build_log.status)
 
-    words = ["--log-format", "internal-json", "-v", *options]
+    # The list of derivations to build has the level info, which takes -v.
+    flags = ["--log-format", "internal-json", "-v", *options]
     try:
         return nix.build(
-            *source_words(folder, attribute, config),
+            *installable_arguments(folder, attribute, config),
             lock_file=lock_inputs(folder, config, options=options, runner=runner),
-            options=words,
+            options=flags,
             out_link=out_link,
+            sandbox=config.sandbox,
             on_line=follow,
             runner=runner,
         )
     except CommandError as error:
-        raise explain(said, error, folder / LOCK) from error
+        raise explain(build_log, error, folder / LOCK) from error
     finally:
-        for sentence in substituters.explain_failures(said):
+        for sentence in substituters.explain_failures(build_log):
             _log.warning(sentence)
 
 
-def source_words(folder: Path, attribute: str, config: Config) -> tuple[str, ...]:
-    """Return the installable: the service's own flake, or without one the library's reading of the folder.
+def installable_arguments(folder: Path, attribute: str, config: Config) -> tuple[str, ...]:
+    """Return the arguments of a nix command that select an output of a service.
+
+    Without a flake.nix it is an attribute of `nix/folder.nix`, which calls `mkService` for the folder.
 
     Raises:
-        ConfigError: The folder has no flake, and this is not the library's shell.
+        ConfigError: The folder has no flake.nix, and the flake of Estiba is not configured.
     """
     if (folder / "flake.nix").exists():
         return (f"{folder.resolve()}#{attribute}",)
     if not config.flake:
         raise ConfigError(
-            str(folder), ["no flake.nix, and the library is not on hand"], hint="enter its shell first: ./nixw develop"
+            str(folder),
+            ["no flake.nix, and ESTIBA_FLAKE is not set"],
+            hint="enter the development shell first: ./nixw develop",
         )
     library = config.flake.removeprefix("path:")
     file = f"{library}/nix/folder.nix"
@@ -98,10 +104,12 @@ def source_words(folder: Path, attribute: str, config: Config) -> tuple[str, ...
 
 
 def lock_inputs(folder: Path, config: Config, *, options: Sequence[str] = (), runner: Runner = run) -> Path | None:
-    """Write the flake's lock file with the library that these tasks come from, and return where it is.
+    """Write a copy of the flake's lock file whose input `estiba` is the running Estiba, and return its path.
 
-    An input that is overridden on the command line would do the same, but Nix then takes the source for changed and
-    hides its commit. None where there is no flake, or no library on hand.
+    `--override-input` would have the same effect, but Nix then treats the source as dirty and hides its commit.
+
+    Returns:
+        The path, or None without a flake.nix, or if the flake of Estiba is not configured.
 
     Raises:
         BuildError: The flake cannot be evaluated.
@@ -122,5 +130,5 @@ def lock_inputs(folder: Path, config: Config, *, options: Sequence[str] = (), ru
 
 
 def _is_fixed(flake: str) -> bool:
-    """Tell whether a flake reference always means the same, as one into the store does."""
+    """Tell whether a flake reference always has the same contents, as a store path has."""
     return flake.removeprefix("path:").startswith("/nix/store/")

@@ -1,4 +1,4 @@
-"""Build a service's image with Nix and read what came out."""
+"""Build of a service's OCI image with Nix."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from estiba.process import Runner
 
 RESULT: Final = Path(".estiba", "image")
-"""Where the link to the last image is, below the service's folder; it keeps the image from being collected."""
+"""Symbolic link to the last image, relative to the folder of the service; a garbage collector root."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltLayer:
-    """A layer of a built image.
+    """Layer of a built image.
 
     Attributes:
-        digest: Of the compressed blob, `sha256:…`.
-        size: Of the compressed blob, in bytes.
-        contents: What it holds: packages with their versions.
-        name: Its name in the layer plan.
-        platform: A Nix system.
-        changed: Whether the image that was built before lacks it.
+        digest: Digest of the compressed blob, `sha256:…`.
+        size: Size of the compressed blob in bytes.
+        contents: Packages in the layer, with their versions.
+        name: Name of the layer in the layer plan.
+        platform: Nix system name.
+        changed: Whether the previous image has no such layer.
     """
 
     digest: str
@@ -45,7 +45,14 @@ class BuiltLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A built image: the digest of its index, where its OCI layout is, its platforms and layers, lowest first."""
+    """Built image.
+
+    Attributes:
+        digest: Digest of the image index, `sha256:…`.
+        path: Store path of the OCI layout.
+        platforms: Nix system names.
+        layers: Layers of all platforms, from the bottom up.
+    """
 
     digest: str
     path: Path
@@ -53,7 +60,7 @@ class Built:
     layers: tuple[BuiltLayer, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `invoke build --json` prints."""
+        """Return the image in the form of `invoke build --json`."""
         fields = ("changed", "contents", "digest", "name", "platform", "size")
         return {
             "digest": self.digest,
@@ -71,23 +78,24 @@ def build(
     on_status: Callable[[str], None] | None = None,
     runner: Runner = run,
 ) -> Built:
-    """Build the image of the service in `folder`.
+    """Build the image of a service.
 
     Args:
-        folder: The service's folder, with `estiba.lock`.
-        config: The environment's settings.
-        platform: One platform instead of all that the lock has.
-        on_status: Called with one line at a time that says how far the build is.
-        runner: Runs the commands.
+        folder: Folder of the service, with `estiba.lock`.
+        config: Settings from the environment.
+        platform: Nix system name; by default all platforms of the lock.
+        on_status: Called with one progress message at a time.
+        runner: Runs Nix.
 
     Raises:
-        StaleLockError: There is no lock.
-        ArtifactError: Something that the lock names is not in the store.
+        StaleLockError: There is no lock file.
+        ArtifactError: Locked artifacts are not in the store.
         BuildError: The evaluation or the build failed.
     """
     if not (folder / LOCK).exists():
         msg = f"no {LOCK} in {folder}"
         raise StaleLockError(msg, hint="invoke lock")
+    # Before the build, which replaces the link.
     before = _digests(folder / RESULT, config.store)
     (folder / RESULT).parent.mkdir(exist_ok=True)
     attribute = f"image-{platform}" if platform else "image"
@@ -97,12 +105,12 @@ def build(
 
 
 def load(path: Path, before: frozenset[str] = frozenset(), *, store: Path = Path("/")) -> Built:
-    """Read a built image.
+    """Read a built image from the summary in its OCI layout, `estiba.json`.
 
     Args:
-        path: An OCI layout that `build` has made.
-        before: Digests of layers that are not new.
-        store: Folder below which the paths of the store lie.
+        path: Store path of the layout, or a link to it.
+        before: Digests of the layers of the previous image.
+        store: Root folder of the Nix store.
     """
     summary = json.loads((nix.locate(path, store) / "estiba.json").read_text())
     layers = [
@@ -120,7 +128,7 @@ def load(path: Path, before: frozenset[str] = frozenset(), *, store: Path = Path
 
 
 def _digests(path: Path, store: Path) -> frozenset[str]:
-    """Return the digests of the layers of the image built before, if there was one."""
+    """Return the digests of the layers of the previous image, empty if there is none."""
     try:
         return frozenset(layer.digest for layer in load(path, store=store).layers)
     except (OSError, ValueError, KeyError):

@@ -1,4 +1,4 @@
-"""Build a release: the image, what a host runs, or both, and the manifest that says what came out."""
+"""Build of a release: the OCI image, the closure for host targets, or both, and the release manifest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from estiba.release_manifest import Contents, ReleaseManifest
 
 RESULT: Final = ".estiba/release"
-"""Where the link to the last manifest is, below the service's folder; it keeps the release from being collected."""
+"""Symbolic link to the last release, relative to the folder of the service; a garbage collector root."""
+
+SANDBOX_GATE: Final = "sandbox"
+"""Name of the gate whose evidence says whether the build was hermetic."""
 
 
 def build(
@@ -29,21 +32,26 @@ def build(
     on_status: Callable[[str], None] | None = None,
     runner: Runner = run,
 ) -> ReleaseManifest:
-    """Build a release of the service in a folder, as its files are now.
+    """Build a release of a service from its work tree.
 
     Args:
-        folder: The service's folder.
-        contents: What of it.
-        config: The environment's settings.
-        on_status: Called with one line at a time that says how far the build is.
-        runner: Runs the commands.
+        folder: Folder of the service.
+        contents: Contents of the release.
+        config: Settings from the environment.
+        on_status: Called with one progress message at a time.
+        runner: Runs Nix.
+
+    Returns:
+        The manifest, with the evidence of whether Nix built in its sandbox.
 
     Raises:
-        ArtifactError: Something that the lock names is not in the store.
+        ArtifactError: Locked artifacts are not in the store.
         BuildError: The evaluation or the build failed.
-        ReleaseError: What was built is of another Estiba's format.
+        ReleaseError: The manifest has the format of another version of Estiba.
     """
     link = folder / RESULT
     link.parent.mkdir(exist_ok=True)
     path = realise(folder, contents.value, config, out_link=link, on_status=on_status, runner=runner)
-    return release_manifest.load(nix.locate(path, config.store) / release_manifest.FILE_NAME)
+    manifest = release_manifest.load(nix.locate(path, config.store) / release_manifest.FILE_NAME)
+    # Added here, since the file is a build output, which has the same bytes without the sandbox.
+    return manifest.with_gate(SANDBOX_GATE, {"hermetic": nix.is_hermetic(runner=runner)})

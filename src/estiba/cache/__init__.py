@@ -1,1 +1,1 @@
-"""Binary caches: signing keys, what is pushed to one, what one holds, and which ones a machine takes from."""
+"""Binary caches of Nix: signing keys, push, contents, and their settings in nix.conf."""

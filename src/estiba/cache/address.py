@@ -1,4 +1,4 @@
-"""Where a binary cache is: a folder or an HTTP server."""
+"""Addresses of binary caches: a folder or an HTTP server."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """The address of a cache.
+    """Address of a binary cache.
 
     Attributes:
-        url: As Nix takes it, without parameters and without a slash at the end.
-        folder: Where it is on this machine, or None for a server.
+        url: Store URL for Nix, without parameters and without a slash at the end.
+        folder: Folder of a local cache, or None for a server.
     """
 
     url: str
@@ -32,10 +32,10 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Read a folder or a URL of the schemes `file`, `http` and `https`.
+        """Parse a path, or a URL of the scheme `file`, `http` or `https`.
 
         Raises:
-            CacheError: It is neither, or holds a password.
+            CacheError: The text is neither, or has a user name or password.
         """
         if not text.strip():
             message = "the cache's address is empty"
@@ -59,5 +59,5 @@ class Address:
         return cls(url=f"file://{quote(str(absolute))}", folder=absolute)
 
     def store(self, **parameters: str) -> str:
-        """Return the URL with parameters of the store, as `nix copy --to` takes it."""
+        """Return the store URL with parameters, as for `nix copy --to` (Nix manual, "Store URL format")."""
         return f"{self.url}?{urlencode(parameters, safe='/', quote_via=quote)}" if parameters else self.url

@@ -1,4 +1,4 @@
-"""The archives of a cache in a folder: whether they are whole, and taking back those that are not."""
+"""NAR archives of a binary cache in a folder: detection and removal of damaged ones."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from estiba.cache.address import Address
-    from estiba.cache.remote import Entry
+    from estiba.cache.remote import PathInfo
 
 _SRI: Final = "sha256-"
 
 
-def find_damage(address: Address, entry: Entry, *, thorough: bool = False) -> str:
-    """Return what is wrong with the archive of a path, or an empty string; servers are taken at their word.
+def find_damage(address: Address, entry: PathInfo, *, thorough: bool = False) -> str:
+    """Return why the archive of a store path is damaged, or an empty string; archives of servers are not checked.
 
     Args:
-        address: The cache.
-        entry: The path, as the cache describes it.
-        thorough: Read the archive instead of looking at its size only.
+        address: Address of the cache.
+        entry: Store path, with the archive's size and hash in its narinfo.
+        thorough: Verify the hash, which reads the whole archive, and not only the size.
     """
     file = _file(address, entry)
     if file is None:
@@ -30,22 +30,22 @@ def find_damage(address: Address, entry: Entry, *, thorough: bool = False) -> st
         return "its archive is missing"
     if entry.file_size and file.stat().st_size != entry.file_size:
         return f"its archive has {file.stat().st_size} bytes instead of {entry.file_size}"
-    # Nix before 2.19 writes this hash in another notation; its own check of the contents covers that.
+    # Nix before 2.19 prints this hash in another notation; there, `nix store verify` of the contents has to suffice.
     if thorough and entry.file_hash.startswith(_SRI) and Digest.of_file(file).sri != entry.file_hash:
         return "its archive has another hash"
     return ""
 
 
-def withdraw(address: Address, entry: Entry) -> None:
-    """Remove a damaged path from a cache in a folder, first from view."""
+def remove(address: Address, entry: PathInfo) -> None:
+    """Remove a store path from a cache in a folder; its narinfo first, so that nobody finds a path without archive."""
     file = _file(address, entry)
     if address.folder and file:
         (address.folder / f"{entry.hash_part}.narinfo").unlink(missing_ok=True)
         file.unlink(missing_ok=True)
 
 
-def _file(address: Address, entry: Entry) -> Path | None:
-    """Return where an archive is; one that a cache claims to be outside of its folder is not touched."""
+def _file(address: Address, entry: PathInfo) -> Path | None:
+    """Return the file of an archive, or None for a server, and for a URL that leads out of the folder."""
     if address.folder is None or not entry.url:
         return None
     file = (address.folder / entry.url).resolve()

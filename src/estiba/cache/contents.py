@@ -1,4 +1,4 @@
-"""What a binary cache holds, and whether it can be trusted."""
+"""Contents of a binary cache, with checks of signatures and archives."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from estiba.cache.address import Address
-    from estiba.cache.remote import Entry
+    from estiba.cache.remote import PathInfo
     from estiba.process import Runner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What a cache holds.
+    """Contents of a binary cache.
 
     Attributes:
-        address: The cache.
-        entries: Its paths: all of a folder, those that were asked for of a server.
-        missing: Paths that were asked for, and are not there.
-        untrusted: Paths without a good signature of a trusted key.
-        damaged: Paths whose archives are not what they should be, and why.
-        complaints: What else Nix says about them.
+        address: Address of the cache.
+        entries: Store paths in the cache: all for a folder, the requested ones for a server.
+        missing: Requested store paths that the cache lacks.
+        untrusted: Store paths without a valid signature of a trusted key.
+        damaged: Store paths with damaged archives, each with the reason.
+        complaints: Other messages of `nix store verify`.
     """
 
     address: Address
-    entries: tuple[Entry, ...]
+    entries: tuple[PathInfo, ...]
     missing: tuple[str, ...]
     untrusted: tuple[str, ...]
     damaged: tuple[tuple[str, str], ...]
@@ -39,16 +39,16 @@ class Contents:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Names of all keys that signed something."""
+        """Names of all keys that have signed a store path."""
         return tuple(sorted({name for entry in self.entries for name in entry.keys}))
 
     @property
     def is_damaged(self) -> bool:
-        """Whether something in it cannot be used."""
+        """Whether a store path cannot be used."""
         return bool(self.damaged or self.complaints)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `invoke cache.info --json` prints."""
+        """Return the contents in the form of `invoke cache.info --json`."""
         return {
             "complaints": list(self.complaints),
             "damaged": dict(self.damaged),
@@ -70,13 +70,13 @@ def read(
     thorough: bool = False,
     runner: Runner = run,
 ) -> Contents:
-    """Read what a cache holds.
+    """Return the contents of a binary cache and check them.
 
     Args:
-        address: The cache.
-        roots: Store paths of this machine to look for with all that they refer to; by default everything of a folder.
-        public_key: The only key to trust, instead of those that this machine's Nix trusts.
-        thorough: Read all archives and compare them with their hashes.
+        address: Address of the cache.
+        roots: Store paths of this machine whose closures to look up; by default all paths of a folder.
+        public_key: The only trusted key; by default the keys in this machine's nix.conf.
+        thorough: Read all archives and verify their hashes.
         runner: Runs Nix.
 
     Raises:
@@ -106,10 +106,10 @@ def read(
 
 
 def find_absence(address: Address, *, runner: Runner = run) -> str:
-    """Return why there is no cache at an address, or an empty string."""
+    """Return why an address has no usable cache, or an empty string."""
     if address.folder is None:
         return remote.probe(address, runner=runner)
-    # Nix would make a folder of that name.
+    # Nix is not asked, since it would create a missing folder.
     return "" if (address.folder / "nix-cache-info").is_file() else "the folder has no nix-cache-info"
 
 
@@ -119,7 +119,7 @@ def _refuse_absent(address: Address, runner: Runner) -> None:
         raise CacheError(message, hint="look at the address, and whether the server runs")
 
 
-def _describe(entry: Entry) -> dict[str, Any]:
+def _describe(entry: PathInfo) -> dict[str, Any]:
     return {
         "file_size": entry.file_size,
         "keys": list(entry.keys),

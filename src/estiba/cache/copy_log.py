@@ -1,4 +1,4 @@
-"""What `nix copy --log-format internal-json` says: which paths have arrived, and its errors."""
+"""Log of `nix copy --log-format internal-json`: copied store paths, and errors."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "@nix "
 _COPY_PATH: Final = 100
-# Nix tells of every few kilobytes; reading all of that would cost more time than the copying.
+# Nix logs progress every few kilobytes; decoding all of it would take longer than the copy.
 _PROGRESS: Final = '"type":105}'
 
 
 class CopyLog:
-    """Takes the lines of a copy, and calls back with every path that has arrived."""
+    """Parser of the log that calls back with each store path whose copy has ended."""
 
     def __init__(self, on_path: Callable[[str], None]) -> None:
         self._on_path = on_path
@@ -25,7 +25,7 @@ class CopyLog:
         self._log = BuildLog()
 
     def __call__(self, line: str) -> None:
-        """Take one line; lines of no interest and broken ones are passed over."""
+        """Process one line; lines that are not JSON messages, and other messages, are ignored."""
         if line.endswith(_PROGRESS) or not line.startswith(_PREFIX):
             return
         self._log.feed(line)
@@ -44,5 +44,5 @@ class CopyLog:
                 pass
 
     def failure(self) -> str:
-        """Return Nix's own error messages, each once."""
+        """Return the distinct error messages of Nix."""
         return "\n".join(dict.fromkeys(error.removeprefix("error: ").strip() for error in self._log.errors))

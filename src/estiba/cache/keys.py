@@ -1,4 +1,4 @@
-"""Signing keys of binary caches: Ed25519 in Nix's notation, `name:base64`; the secret one is a file of its owner's."""
+"""Ed25519 signing keys of binary caches, in Nix's notation `name:base64` (Nix manual, `nix key`)."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A public key; `text` is `name:base64`.
+    """Public key.
+
+    Attributes:
+        text: The key as `name:base64`.
 
     Raises:
-        CacheError: `text` is anything else.
+        CacheError: `text` has another form.
     """
 
     text: str
@@ -40,33 +43,33 @@ class PublicKey:
             raise CacheError(message, hint="it is the line NAME:BASE64 that `invoke cache.keygen` prints")
 
     def __str__(self) -> str:
-        """Return the notation of nix.conf."""
+        """Return the key as in `trusted-public-keys` of nix.conf(5)."""
         return self.text
 
     @property
     def name(self) -> str:
-        """What signatures call it."""
+        """Name of the key, which its signatures carry."""
         return self.text.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
-    """A pair of keys: the secret one stays in its file and is read by Nix alone."""
+    """Key pair: file of the secret key, which only Nix signs with, and public key."""
 
     file: Path
     public: PublicKey
 
 
 def generate(name: str, file: Path, *, runner: Runner = run) -> SigningKey:
-    """Make a pair of keys: the secret one in `file`, the public one beside it, in `file` with `.pub` added.
+    """Generate a key pair: the secret key in `file` (mode 0600), the public key in the same path with `.pub` added.
 
     Args:
-        name: What signatures call it; no two keys may share one.
-        file: Must not exist.
+        name: Name of the key; Nix takes two keys of one name for the same.
+        file: File for the secret key, which must not exist.
         runner: Runs Nix.
 
     Raises:
-        CacheError: The name is unusable, the file exists, or lies where others could get a copy of it.
+        CacheError: The name is invalid, a file exists, or its folder is copied into the Nix store.
     """
     if not _NAME.fullmatch(name):
         message = f"not a key's name: {name!r}"
@@ -83,10 +86,10 @@ def generate(name: str, file: Path, *, runner: Runner = run) -> SigningKey:
 
 
 def load(file: Path) -> SigningKey:
-    """Read a pair of keys.
+    """Read a key pair from the file of its secret key.
 
     Raises:
-        CacheError: There is no such file, it is no secret key, or others can read it.
+        CacheError: The file is missing, is not a secret key, or can be read by other users.
     """
     absolute = file.expanduser().absolute()
     text = _read(absolute)
@@ -97,7 +100,7 @@ def load(file: Path) -> SigningKey:
 
 
 def _to_public(secret: str) -> str:
-    """Do what `nix key convert-secret-to-public` does: libsodium's secret keys are the seed and the public key."""
+    """Return the public key of a secret one: libsodium's secret keys are the seed followed by the public key."""
     name, _, encoded = secret.strip().partition(":")
     return f"{name}:{base64.b64encode(base64.b64decode(encoded)[-_PUBLIC_BYTES:]).decode()}"
 
@@ -121,7 +124,7 @@ def _read(file: Path) -> str:
         message = f"cannot read a signing key from {file}: {getattr(error, 'strerror', None) or 'not text'}"
         raise CacheError(message) from error
     if _STORE in file.resolve().parents:
-        message = f"{file} is in the Nix store, which everybody on this machine can read"
+        message = f"{file} is in the Nix store, which all users of this machine can read"
         raise CacheError(message, hint="make a new key: invoke cache.keygen")
     if mode & _OTHERS:
         message = f"other users can read {file}"
@@ -130,23 +133,25 @@ def _read(file: Path) -> str:
 
 
 def _refuse_shared(file: Path) -> None:
-    """Refuse places whose contents get copied into the Nix store, where everybody can read them."""
+    """Refuse an existing file, and folders that are copied into the Nix store, which all users can read."""
     if file.exists():
         message = f"{file} exists; what it signed would lose its key"
         raise CacheError(message, hint="name another file: --file FILE")
     for folder in file.resolve().parents:
         if folder == _STORE or (folder / "flake.nix").exists():
-            message = f"{file} would be copied into the Nix store with {folder}, and everybody could read it"
+            message = f"{file} would be copied into the Nix store with {folder}, which all users can read"
             raise CacheError(message, hint="name a file elsewhere: --file FILE")
 
 
 def _write(file: Path, text: str, *, mode: int) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
+        # O_EXCL neither overwrites a key nor follows a symbolic link.
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError as error:
         message = f"{file} exists"
         raise CacheError(message, hint="name another file: --file FILE") from error
+    # The mode of open(2) is reduced by the umask, that of fchmod(2) is not.
     with os.fdopen(handle, "w", encoding="ascii") as opened:
         os.fchmod(handle, mode)
         opened.write(text)

@@ -1,4 +1,4 @@
-"""Send store paths to a binary cache: compressed, signed, references first, and never twice."""
+"""Push of store paths to a binary cache: compressed, signed, references first, only what the cache lacks."""
 
 from __future__ import annotations
 
@@ -17,44 +17,45 @@ if TYPE_CHECKING:
 
     from estiba.cache.address import Address
     from estiba.cache.keys import SigningKey
-    from estiba.cache.remote import Entry
+    from estiba.cache.remote import PathInfo
     from estiba.process import Runner
 
 _SHOWN: Final = 5
 _TRIES: Final = 4
 _PAUSE: Final = 0.25
+# Client errors are final, except for 408 (request timeout) and 429 (too many requests).
 _REFUSED: Final = re.compile(r"HTTP error 4(?!08|29)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushPlan:
-    """What a push will do.
+    """Plan of a push.
 
     Attributes:
-        address: The cache.
-        key: What signs.
-        roots: The store paths that were asked for.
-        wanted: What the cache lacks of them and of all that they refer to.
-        unsigned: What it has without a signature of this key.
-        damaged: What it has with an archive that is missing or cut short, after a crash for example.
-        present: How many paths it has already.
+        address: Address of the cache.
+        key: Signing key.
+        roots: Store paths to push, with their closures.
+        wanted: Store paths of the closures that the cache lacks.
+        unsigned: Store paths that the cache has without a signature of the key.
+        damaged: Store paths whose archive in the cache is missing or truncated, for example after a crash.
+        present: Number of store paths that the cache has already.
     """
 
     address: Address
     key: SigningKey
     roots: tuple[str, ...]
-    wanted: tuple[Entry, ...]
+    wanted: tuple[PathInfo, ...]
     unsigned: tuple[str, ...]
-    damaged: tuple[Entry, ...]
+    damaged: tuple[PathInfo, ...]
     present: int
 
     @property
     def size(self) -> int:
-        """Bytes to send, before compression."""
+        """Size of the store paths to send in bytes, uncompressed (NAR size)."""
         return sum(entry.nar_size for entry in self.wanted)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `invoke cache.push --json` prints."""
+        """Return the plan in the form of `invoke cache.push --json`."""
         return {
             "paths": [entry.path for entry in self.wanted],
             "present": self.present,
@@ -69,32 +70,32 @@ class PushPlan:
 def plan(
     address: Address, roots: Sequence[str], *, key: SigningKey, with_inputs: bool = False, runner: Runner = run
 ) -> PushPlan:
-    """Find out what a cache lacks.
+    """Return the plan of a push.
 
     Args:
-        address: The cache; a folder need not exist.
-        roots: Store paths.
-        key: What signs.
-        with_inputs: Also send what they were built from, so that others can change and build without fetching.
+        address: Address of the cache; a folder need not exist.
+        roots: Store paths to push, with their closures.
+        key: Signing key.
+        with_inputs: Also push the build closures, so that others can change the service and build without `fetch`.
         runner: Runs Nix.
 
     Raises:
-        CacheError: A path is not in this store, the cache cannot be reached, or has other contents for a path.
+        CacheError: A path is not in this machine's store, the cache is unreachable, or has other contents for a path.
     """
-    ours = _closure(_with_inputs(roots, runner) if with_inputs else list(roots), runner)
-    theirs = _published(address, [entry.path for entry in ours], runner)
-    damaged = tuple(entry for entry in theirs.values() if archive.find_damage(address, entry))
+    local = _closure(_with_inputs(roots, runner) if with_inputs else list(roots), runner)
+    published = _published(address, [entry.path for entry in local], runner)
+    damaged = tuple(entry for entry in published.values() if archive.find_damage(address, entry))
     for entry in damaged:
-        del theirs[entry.path]
-    _refuse_conflicts(address, ours, theirs)
+        del published[entry.path]
+    _refuse_conflicts(address, local, published)
     return PushPlan(
         address=address,
         key=key,
-        roots=tuple(entry.path for entry in ours) if with_inputs else tuple(roots),
-        wanted=tuple(entry for entry in ours if entry.path not in theirs),
-        unsigned=_unsigned(address, theirs, key, runner),
+        roots=tuple(entry.path for entry in local) if with_inputs else tuple(roots),
+        wanted=tuple(entry for entry in local if entry.path not in published),
+        unsigned=_find_unsigned(address, published, key, runner),
         damaged=damaged,
-        present=len(theirs),
+        present=len(published),
     )
 
 
@@ -105,25 +106,25 @@ def push(
     sleep: Callable[[float], None] = time.sleep,
     runner: Runner = run,
 ) -> None:
-    """Do what a plan says; after an interruption, the next push goes on where this one ended.
+    """Execute a plan; after an interruption the next push continues.
 
     Args:
-        wanted: The plan.
-        advance: Called with the bytes of each path that has arrived, from a thread.
-        sleep: Waits before another try.
+        wanted: Result of `plan`.
+        advance: Called in another thread with the NAR size of each copied path in bytes.
+        sleep: Sleeps for a number of seconds before another attempt.
         runner: Runs Nix.
 
     Raises:
-        CacheError: The cache refused, or stays away.
+        CacheError: The cache refuses, or stays unreachable.
     """
     for entry in wanted.damaged:
-        archive.withdraw(wanted.address, entry)
+        archive.remove(wanted.address, entry)
     sizes = {entry.path: entry.nar_size for entry in wanted.wanted}
     try:
         if wanted.unsigned:
             remote.sign(wanted.address, wanted.unsigned, key=wanted.key.file, runner=runner)
         if wanted.wanted:
-            # A path that fails ends too, and is counted once.
+            # The copy of a path that fails ends, too; each path counts once, also if it is copied again.
             _copy(wanted, lambda path: advance(sizes.pop(path, 0)), sleep, runner)
     except CommandError as error:
         message = f"cannot push to {wanted.address}: {_last_line(error)}"
@@ -131,7 +132,7 @@ def push(
 
 
 def _copy(wanted: PushPlan, on_path: Callable[[str], None], sleep: Callable[[float], None], runner: Runner) -> None:
-    """Copy, and copy again what is missing after a server has failed.
+    """Copy, and after a failure of a server copy again what is missing; attempts that make progress do not count.
 
     Nix's own retries do not help: up to 2.33 it sends an empty body the second time.
     """
@@ -141,10 +142,10 @@ def _copy(wanted: PushPlan, on_path: Callable[[str], None], sleep: Callable[[flo
         try:
             remote.copy(wanted.address, wanted.roots, key=wanted.key.file, on_line=log, runner=runner)
         except CommandError as error:
-            told = CommandError(error.argv, error.code, log.failure() or error.tail)
+            failure = CommandError(error.argv, error.code, log.failure() or error.tail)
             failed += 1
-            if wanted.address.folder or failed == _TRIES or _REFUSED.search(told.tail):
-                raise told from error
+            if wanted.address.folder or failed == _TRIES or _REFUSED.search(failure.tail):
+                raise failure from error
             sleep(_PAUSE * 2**failed)
             missing = _count_missing(wanted, runner)
             left, failed = missing, 0 if missing < left else failed
@@ -164,7 +165,7 @@ def _last_line(error: CommandError) -> str:
     return error.tail.strip().split("\n")[-1].strip().removeprefix("error: ")
 
 
-def _closure(roots: Sequence[str], runner: Runner) -> list[Entry]:
+def _closure(roots: Sequence[str], runner: Runner) -> list[PathInfo]:
     try:
         return remote.closure(roots, runner=runner)
     except CommandError as error:
@@ -181,8 +182,8 @@ def _with_inputs(roots: Sequence[str], runner: Runner) -> list[str]:
     return sorted(found | set(roots))
 
 
-def _published(address: Address, paths: Sequence[str], runner: Runner) -> dict[str, Entry]:
-    """Ask a cache what it has; asking for a folder would make it, so a missing one has nothing."""
+def _published(address: Address, paths: Sequence[str], runner: Runner) -> dict[str, PathInfo]:
+    """Return the store paths that a cache has; for a missing folder Nix is not asked, since it would create it."""
     if address.folder and not (address.folder / "nix-cache-info").exists():
         return {}
     try:
@@ -192,8 +193,10 @@ def _published(address: Address, paths: Sequence[str], runner: Runner) -> dict[s
         raise CacheError(message, hint="look at the address, and whether the server runs and lets you in") from error
 
 
-def _refuse_conflicts(address: Address, ours: Sequence[Entry], theirs: dict[str, Entry]) -> None:
-    others = [entry.path for entry in ours if (other := theirs.get(entry.path)) and other.nar_hash != entry.nar_hash]
+def _refuse_conflicts(address: Address, local: Sequence[PathInfo], published: dict[str, PathInfo]) -> None:
+    others = [
+        entry.path for entry in local if (other := published.get(entry.path)) and other.nar_hash != entry.nar_hash
+    ]
     if others:
         message = (
             f"{address} has other contents for {', '.join(others[:_SHOWN])}; what is published never changes, "
@@ -202,11 +205,13 @@ def _refuse_conflicts(address: Address, ours: Sequence[Entry], theirs: dict[str,
         raise CacheError(message, hint="invoke build.verify tells whether this build can be repeated")
 
 
-def _unsigned(address: Address, theirs: dict[str, Entry], key: SigningKey, runner: Runner) -> tuple[str, ...]:
-    """Return what a cache has without a signature of ours, which happens when a cache gets a new key."""
-    needing = [entry.path for entry in theirs.values() if not entry.is_content_addressed]
+def _find_unsigned(
+    address: Address, published: dict[str, PathInfo], key: SigningKey, runner: Runner
+) -> tuple[str, ...]:
+    """Return the paths in a cache without a valid signature of the key; there are some when a cache gets a new key."""
+    needing = [entry.path for entry in published.values() if not entry.is_content_addressed]
     verdict = remote.verify(address, needing, public_key=str(key.public), runner=runner)
-    forged = sorted(path for path in verdict.untrusted if key.public.name in theirs[path].keys)
+    forged = sorted(path for path in verdict.untrusted if key.public.name in published[path].keys)
     if forged:
         message = (
             f"{address} has signatures of another key that is called {key.public.name} too: "

@@ -1,4 +1,4 @@
-"""One function per Nix command that speaks with a binary cache: argv in, parsed value out."""
+"""Nix commands for binary caches: one function each, which returns the parsed output."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _NOISE: Final = re.compile(r"checking '|path '|\d+ paths? ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A store path, in this machine's store or in a cache.
+class PathInfo:
+    """Store path with its metadata in a store or binary cache, as `nix path-info --json` shows it.
 
     Attributes:
-        path: The store path.
-        nar_hash: What its contents hash to, in Nix's own notation.
-        nar_size: Bytes of the contents.
-        signatures: `name:base64`.
-        is_content_addressed: Whether its path vouches for its contents, so that it needs no signature.
-        url: The archive, relative to the cache; empty in a store.
-        file_hash: Of the compressed archive, or empty.
-        file_size: Bytes of the compressed archive.
+        path: Store path.
+        nar_hash: Hash of the NAR serialisation, in the notation of the Nix version.
+        nar_size: Size of the NAR serialisation in bytes.
+        signatures: Signatures, as `name:base64`.
+        is_content_addressed: Whether the path is derived from its contents, so that it needs no signature.
+        url: URL of the archive relative to the cache; empty in a store.
+        file_hash: Hash of the compressed archive, or an empty string.
+        file_size: Size of the compressed archive in bytes, or 0.
     """
 
     path: str
@@ -46,50 +46,56 @@ class Entry:
 
     @property
     def hash_part(self) -> str:
-        """The name of its narinfo in a cache."""
+        """Hash part of the store path, the name of its narinfo file."""
         return self.path.removeprefix("/nix/store/").partition("-")[0]
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Names of the keys that signed it."""
+        """Names of the keys in the signatures."""
         return tuple(sorted({signature.partition(":")[0] for signature in self.signatures}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a check of paths found: those without a good signature, those with other contents, and other complaints."""
+    """Result of `nix store verify`.
+
+    Attributes:
+        untrusted: Store paths without a valid signature of a trusted key.
+        modified: Store paths whose contents have another hash.
+        complaints: Other messages, if the command failed.
+    """
 
     untrusted: frozenset[str]
     modified: frozenset[str]
     complaints: tuple[str, ...]
 
 
-def closure(roots: Sequence[str], *, runner: Runner = run) -> list[Entry]:
-    """Return store paths and all that they refer to, from this machine's store.
+def closure(roots: Sequence[str], *, runner: Runner = run) -> list[PathInfo]:
+    """Return the closure of store paths in this machine's store.
 
     Raises:
         CommandError: One of them is not in the store.
     """
-    return _entries(runner(["nix", "path-info", "--json", "--recursive", *roots]).stdout)
+    return _parse_infos(runner(["nix", "path-info", "--json", "--recursive", *roots]).stdout)
 
 
-def query(address: Address, paths: Sequence[str], *, runner: Runner = run) -> list[Entry]:
-    """Return those of some store paths that a cache has, asking it anew.
+def query(address: Address, paths: Sequence[str], *, runner: Runner = run) -> list[PathInfo]:
+    """Return the store paths that a cache has, without Nix's cached answers of earlier queries.
 
     Raises:
         CommandError: The cache cannot be reached.
     """
     argv = ["nix", "path-info", "--json", "--refresh", "--store", address.url, "--stdin"]
-    return _entries(runner(argv, stdin="\n".join(paths)).stdout)
+    return _parse_infos(runner(argv, stdin="\n".join(paths)).stdout)
 
 
-def query_all(address: Address, *, runner: Runner = run) -> list[Entry]:
-    """Return all store paths of a cache in a folder; no server lists its own.
+def query_all(address: Address, *, runner: Runner = run) -> list[PathInfo]:
+    """Return all store paths of a cache in a folder; servers cannot list theirs.
 
     Raises:
-        CommandError: It cannot be read.
+        CommandError: The cache cannot be read.
     """
-    return _entries(runner(["nix", "path-info", "--json", "--store", address.url, "--all"]).stdout)
+    return _parse_infos(runner(["nix", "path-info", "--json", "--store", address.url, "--all"]).stdout)
 
 
 def copy(
@@ -100,12 +106,13 @@ def copy(
     on_line: Callable[[str], None] | None = None,
     runner: Runner = run,
 ) -> None:
-    """Copy store paths and all that they refer to into a cache, as signed zstd archives, references first.
+    """Copy the closure of store paths into a cache, as signed zstd archives, references first.
 
     Raises:
-        CommandError: The cache refused, or went away for longer than Nix retries.
+        CommandError: The cache refused, or a request failed.
     """
     target = address.store(**{"compression": "zstd", "secret-key": str(key)})
+    # One attempt: `push` repeats the command, since Nix's own retries fail.
     argv = ["nix", "copy", "--to", target, "--log-format", "internal-json", "--option", "download-attempts", "1"]
     runner([*argv, "--stdin"], stdin="\n".join(roots), on_line=on_line)
 
@@ -123,13 +130,13 @@ def sign(address: Address, paths: Sequence[str], *, key: Path, runner: Runner = 
 def verify(
     address: Address, paths: Sequence[str], *, public_key: str = "", contents: bool = False, runner: Runner = run
 ) -> Verdict:
-    """Check the signatures, and on request the contents, of store paths in a cache.
+    """Verify the signatures, and optionally the contents, of store paths in a cache.
 
     Args:
-        address: The cache.
-        paths: Store paths that it has.
-        public_key: The only key to trust, instead of those that this machine's Nix trusts.
-        contents: Read all archives too.
+        address: Address of the cache.
+        paths: Store paths in the cache.
+        public_key: The only trusted key; by default the keys in this machine's nix.conf.
+        contents: Read all archives and verify their hashes.
         runner: Runs the command.
     """
     if not paths:
@@ -158,32 +165,32 @@ def probe(address: Address, *, runner: Runner = run) -> str:
 
 
 def is_trusted_user(*, runner: Runner = run) -> bool:
-    """Return whether this machine's Nix lets this user choose caches; a daemon may not."""
+    """Tell whether Nix lets this user choose substituters (`trusted-users` of a daemon)."""
     done = runner(["nix", "store", "info", "--json"], check=False)
     trusted = json.loads(done.stdout).get("trusted") if done.code == 0 else None
     return trusted is None or bool(trusted)
 
 
 def inputs(path: str, *, runner: Runner = run) -> list[str]:
-    """Return what a store path was built from, down to the locked files, without derivations.
+    """Return the build closure of a store path, which includes the locked artifacts, without derivations.
 
     Raises:
-        CommandError: It was not built by this machine's Nix.
+        CommandError: The deriver is unknown: the path was not built on this machine.
     """
     derivation = runner(["nix-store", "--query", "--deriver", path]).stdout.strip()
     argv = ["nix-store", "--query", "--requisites", "--include-outputs", derivation]
     return sorted(found for found in runner(argv).stdout.split() if not found.endswith(".drv"))
 
 
-def _entries(text: str) -> list[Entry]:
-    """Read what `nix path-info --json` prints: a list up to 2.18, later an object with null for what is not there."""
+def _parse_infos(text: str) -> list[PathInfo]:
+    """Parse the output of `nix path-info --json`: a list up to Nix 2.18, then an object with null for missing paths."""
     shown: Any = json.loads(text)
     listed = shown if isinstance(shown, list) else [{"path": path, **(info or {})} for path, info in shown.items()]
-    return sorted((_entry(info) for info in listed if info.get("narHash")), key=lambda entry: entry.path)
+    return sorted((_parse_info(info) for info in listed if info.get("narHash")), key=lambda entry: entry.path)
 
 
-def _entry(info: dict[str, Any]) -> Entry:
-    return Entry(
+def _parse_info(info: dict[str, Any]) -> PathInfo:
+    return PathInfo(
         path=info["path"],
         nar_hash=info["narHash"],
         nar_size=info["narSize"],

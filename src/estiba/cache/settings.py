@@ -1,4 +1,4 @@
-"""The part of a Nix configuration file that makes a machine take from binary caches: a block between two markers."""
+"""Binary caches in nix.conf(5): a block between two marker lines, which alone is changed."""
 
 from __future__ import annotations
 
@@ -21,18 +21,26 @@ _URL: Final = "extra-substituters"
 _KEY: Final = "extra-trusted-public-keys"
 
 _BEHAVIOUR: Final = (
-    ("fallback", "true"),  # a cache that is down or damaged must not stop a build
-    # A cache that does not answer costs a build these seconds, once for each attempt; by default they are minutes.
+    ("fallback", "true"),  # an unreachable or damaged cache must not stop a build
+    # An unreachable cache costs a build these seconds, once per attempt; the defaults are minutes.
     ("connect-timeout", "4"),
     ("stalled-download-timeout", "4"),
     ("download-attempts", "3"),
-    ("narinfo-cache-negative-ttl", "60"),  # by default what was pushed is not seen for an hour by who asked before
+    # For so many seconds a path that a cache lacked is not looked up again; with the default of an hour, a machine that
+    # has looked too early would not see what was pushed since.
+    ("narinfo-cache-negative-ttl", "60"),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """A configuration file: the caches of our block, URL and key, and the text around it."""
+    """Text of a Nix configuration file, split at Estiba's block.
+
+    Attributes:
+        caches: URL and public key of each cache in the block.
+        before: Text before the block.
+        after: Text after the block.
+    """
 
     caches: tuple[tuple[str, PublicKey], ...]
     before: str = ""
@@ -40,10 +48,10 @@ class Settings:
 
     @classmethod
     def parse(cls, text: str) -> Settings:
-        """Read a configuration file.
+        """Parse a configuration file.
 
         Raises:
-            CacheError: Our block has no end, or somebody changed it.
+            CacheError: The block has no end, or was edited.
         """
         before, begin, rest = text.partition(f"{_BEGIN}\n")
         if not begin:
@@ -59,7 +67,7 @@ class Settings:
         return cls(caches=caches, before=before, after=after)
 
     def add(self, address: Address, key: PublicKey) -> Settings:
-        """Return the settings with one cache more, or with another key for one that is there."""
+        """Return the settings with a cache added, or with another key for a cache that they have."""
         kept = self.remove(address)
         return Settings(caches=(*kept.caches, (address.url, key)), before=self.before, after=self.after)
 
@@ -69,12 +77,12 @@ class Settings:
         return Settings(caches=kept, before=self.before, after=self.after)
 
     def block(self) -> str:
-        """Return the lines for Nix."""
+        """Return the lines of the block without its markers."""
         lines = [line for url, key in self.caches for line in (f"{_URL} = {url}", f"{_KEY} = {key}")]
         return "".join(f"{line}\n" for line in [*lines, *(f"{name} = {value}" for name, value in _BEHAVIOUR)])
 
     def render(self) -> str:
-        """Return the whole file."""
+        """Return the text of the file."""
         if not self.caches:
             return self.before + self.after
         gap = "" if not self.before or self.before.endswith("\n") else "\n"
@@ -85,7 +93,7 @@ def load(file: Path) -> Settings:
     """Read a configuration file, which need not exist.
 
     Raises:
-        CacheError: It cannot be read, or our block in it was changed.
+        CacheError: The file cannot be read, or the block in it was edited.
     """
     try:
         return Settings.parse(file.read_text(encoding="utf-8") if file.exists() else "")
@@ -95,14 +103,15 @@ def load(file: Path) -> Settings:
 
 
 def save(file: Path, settings: Settings) -> bool:
-    """Write a configuration file if it differs, keep the one before with `.before-estiba` added, and return whether.
+    """Write a configuration file if it differs, with a backup named `.before-estiba`; return whether it was written.
 
     Raises:
-        CacheError: It cannot be written.
+        CacheError: The file cannot be written.
     """
     text = settings.render()
     if text == (file.read_text(encoding="utf-8") if file.exists() else ""):
         return False
+    # Replacing a symbolic link, as dotfile managers make them, would cut the file off from its source.
     real = Path(file.resolve())
     try:
         real.parent.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""The whole way of a service, from the template to a rollback: `invoke demo`."""
+"""The demo, `invoke demo`: a service from the template through build, deployment and rollback."""

@@ -1,4 +1,4 @@
-"""The first half of the demo: from the template to an image that is built, checked, shared, and answers."""
+"""Steps of the demo up to the image: scaffold, lock, fetch, build, check, verify, cache, container."""
 
 from __future__ import annotations
 
@@ -33,18 +33,19 @@ if TYPE_CHECKING:
     from estiba.image.layout import Layout
     from estiba.process import Runner
 
-    Note = Callable[[str], None]
+    OnStatus = Callable[[str], None]
 
 CACHE: Final = ".estiba/cache"
-"""Where the demo's binary cache is, below the service's folder."""
+"""Folder of the demo's binary cache, relative to the service's."""
 
 STATE: Final = ".estiba/local"
-"""Where everything is that the deployed service keeps, as the next lines have it."""
+"""State folder of the demo's target, relative to the service's; as in `TARGET`."""
 
 TARGET: Final = """
 [tool.estiba.targets.local]
-folder = ".estiba/local" # database, logs and releases, together with the sources of this trial
+folder = ".estiba/local" # database, logs and releases, beside the sources of this demo
 """
+"""Settings that are added to the demo's pyproject.toml."""
 _SECONDS_TO_ANSWER: Final = 30
 _SETTINGS: Final = {
     "ALLOWED_HOSTS": "localhost",
@@ -53,18 +54,18 @@ _SETTINGS: Final = {
     # /livez asks neither database nor cache; the container has none.
     "DB_WAIT_TIMEOUT": "0",
 }
-"""Production settings of the demo's container, without the secret."""
+"""Environment variables of the demo's container, without the secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSteps:
-    """A service that comes to be; each public method is a step.
+    """Steps up to the image; each public method is one.
 
     Attributes:
-        folder: The service's folder.
-        settings: What the environment says.
-        report: Gets the image.
-        runner: Runs commands.
+        folder: Folder of the service.
+        settings: Configuration from the environment.
+        report: Report that gets the image.
+        runner: Runner of commands.
     """
 
     folder: Path
@@ -72,23 +73,23 @@ class BuildSteps:
     report: Report
     runner: Runner = run
 
-    def scaffold(self, _: Note) -> Outcome:
-        """Make a service from the template, under version control."""
+    def scaffold(self, _: OnStatus) -> Outcome:
+        """Create a service from the template, in a git repository."""
         new.create(self.folder, flake=new.locate_flake(self.folder))
         with (self.folder / "pyproject.toml").open("a", encoding="utf-8") as file:
             file.write(TARGET)
         self._repository.start("Start from the template")
         return Outcome()
 
-    def lock(self, note: Note) -> Outcome:
-        """Decide all versions."""
-        context = self._context(note)
+    def lock(self, on_status: OnStatus) -> Outcome:
+        """Resolve all versions."""
+        context = self._context(on_status)
         resolve.lock(self.folder, context, fetch=lambda lock: apply.fetch(lock, context))
         self._repository.commit("Lock")
         return Outcome()
 
-    def fetch(self, note: Note) -> Outcome:
-        """Bring what the lock names into the store."""
+    def fetch(self, on_status: OnStatus) -> Outcome:
+        """Fetch the artifacts of the lock into the store."""
         locked = resolve.check(self.folder)
         wanted = plan.plan(locked, runner=self.runner)
         arrived, counting = 0, threading.Lock()
@@ -97,56 +98,56 @@ class BuildSteps:
             nonlocal arrived
             with counting:
                 arrived += size
-                note(f"{arrived / 1e6:.0f} of {wanted.size / 1e6:.0f} MB")
+                on_status(f"{arrived / 1e6:.0f} of {wanted.size / 1e6:.0f} MB")
 
-        apply.apply(locked, wanted, self._context(note), advance=advance)
+        apply.apply(locked, wanted, self._context(on_status), advance=advance)
         return Outcome(note=f"{len(wanted.files)} files, {wanted.size / 1e6:.0f} MB; {wanted.present} were there")
 
-    def build(self, note: Note) -> Outcome:
+    def build(self, on_status: OnStatus) -> Outcome:
         """Build the image."""
-        built = oci_image.build(self.folder, self.settings, on_status=note, runner=self.runner)
+        built = oci_image.build(self.folder, self.settings, on_status=on_status, runner=self.runner)
         self.report.built = built
         return Outcome(note=f"{len(built.layers)} layers for {' and '.join(built.platforms)}")
 
-    def check(self, note: Note) -> Outcome:
-        """Run its tests, beside PostgreSQL and Redis."""
-        found = check.check(self.folder, self.settings, on_status=note, runner=self.runner)
+    def check(self, on_status: OnStatus) -> Outcome:
+        """Run Django's checks and the tests, with PostgreSQL and Redis."""
+        found = check.check(self.folder, self.settings, on_status=on_status, runner=self.runner)
         if found.failed:
             message = f"{found.failed[0].name} failed:\n{found.failed[0].tail()}"
             raise BuildError(message, hint=f"see the reports in {found.reports}")
         count = found.tests["tests"] if found.tests else 0
-        return Outcome(note=f"{count} tests passed{', at an earlier time' if found.is_cached else ''}")
+        return Outcome(note=f"{count} tests passed{', in an earlier run' if found.is_cached else ''}")
 
-    def verify(self, note: Note) -> Outcome:
-        """Build it again in another world and compare."""
-        found = proof.rebuild(self.folder, self.settings, on_status=note, runner=self.runner)
+    def verify(self, on_status: OnStatus) -> Outcome:
+        """Rebuild the image in an empty store under varied conditions, and compare."""
+        found = proof.rebuild(self.folder, self.settings, on_status=on_status, runner=self.runner)
         if not found.is_same:
             message = f"built again, the image is {found.found} instead of {found.expected}"
             raise VerificationError(message, hint=f"see what differs: invoke build.verify --project {self.folder}")
         return Outcome(note="the same bytes in another store")
 
-    def cache(self, note: Note) -> Outcome:
-        """Push the image to a binary cache in a folder, signed with a key that is thrown away afterwards."""
+    def cache(self, on_status: OnStatus) -> Outcome:
+        """Push the image to a binary cache in a folder, signed with a temporary key."""
         address = Address.parse(str(self.folder / CACHE))
         with tempfile.TemporaryDirectory(prefix="estiba-demo-key-") as place:
             key = keys.generate("demo-1", Path(place, "secret"), runner=self.runner)
             image = str((self.folder / oci_image.RESULT).readlink())
             wanted = push.plan(address, [image], key=key, runner=self.runner)
-            note(f"{len(wanted.wanted)} paths, {wanted.size / 1e6:.0f} MB before compression")
+            on_status(f"{len(wanted.wanted)} paths, {wanted.size / 1e6:.0f} MB before compression")
             push.push(wanted, advance=lambda _: None, runner=self.runner)
         return Outcome(note=f"{len(wanted.wanted)} paths, {wanted.size / 1e6:.0f} MB before compression")
 
-    def container(self, note: Note) -> Outcome:
-        """Run the image with production settings in the Docker engine, where one runs, and ask whether it lives."""
+    def container(self, on_status: OnStatus) -> Outcome:
+        """Run the image with production settings in the Docker engine, if there is one, and check its liveness."""
         try:
             engine = load.Engine.connect()
         except EngineError as error:
             return Outcome(skipped=error.message)
         image = self._layout()
         with closing(engine):
-            note("loading the image")
+            on_status("loading the image")
             load.load(load.plan(image, engine), engine)
-        note("starting it")
+        on_status("starting it")
         environment = {**_SETTINGS, "SECRET_KEY": secrets.token_urlsafe(64)}
         with container.run(image.name, environment=environment) as url:
             status = container.wait(f"{url}/livez", seconds=_SECONDS_TO_ANSWER)
@@ -159,5 +160,5 @@ class BuildSteps:
     def _layout(self) -> Layout:
         return layout.read_built(self.folder / oci_image.RESULT, self.settings.store)
 
-    def _context(self, note: Note) -> LockContext:
-        return LockContext(config=self.settings, tell=note, runner=self.runner)
+    def _context(self, on_status: OnStatus) -> LockContext:
+        return LockContext(config=self.settings, tell=on_status, runner=self.runner)

@@ -1,4 +1,4 @@
-"""The second half of the demo: the service runs on this machine, changes, breaks and goes back, with visitors."""
+"""Steps of the demo from the deployment on: smoke test, new release, failed release and rollback, under load."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ if TYPE_CHECKING:
     from estiba.deploy.target import Target
     from estiba.process import Runner
 
-    Note = Callable[[str], None]
+    OnStatus = Callable[[str], None]
 
 BEFORE: Final = "Nothing is written yet."
 AFTER: Final = "Nothing is written yet, but a line was changed."
-"""What the front page says in the template, and after the change."""
+"""Text of the front page in the template, and after the change."""
 
 PAGE: Final = "*/templates/index.html"
 JOBS: Final = "*/jobs.py"
 JOB: Final = "Entry.objects.count()"
 BROKEN_JOB: Final = "Entry.objects.count() // 0"
-"""Where the changes are made, and what breaks the job."""
+"""Files that are changed, and the expression that makes the job fail."""
 
 _PROBE: Final = "try_worker"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploySteps:
-    """A service that runs; each public method is a step.
+    """Steps from the deployment on; each public method is one.
 
     Attributes:
-        folder: The service's folder.
-        settings: What the environment says.
-        report: Gets the address.
-        runner: Runs commands.
+        folder: Folder of the service.
+        settings: Configuration from the environment.
+        report: Report that gets the URL.
+        runner: Runner of commands.
     """
 
     folder: Path
@@ -60,16 +60,16 @@ class DeploySteps:
     report: Report
     runner: Runner = run
 
-    def deploy(self, note: Note) -> Outcome:
-        """Run it on this machine: nginx, gunicorn, worker, scheduler, PostgreSQL and Redis."""
-        record = self._deploy(note)
+    def deploy(self, on_status: OnStatus) -> Outcome:
+        """Deploy to this machine: nginx, gunicorn, worker, scheduler, PostgreSQL and Redis."""
+        record = self._deploy(on_status)
         self.report.url = self._target.addresses()["page"]
         return Outcome(note=f"{len(record.migrations)} migrations; {self.report.url} answers")
 
-    def smoke(self, _: Note) -> Outcome:
-        """Ask for the page and for its health, and send a job through the queue."""
+    def smoke(self, _: OnStatus) -> Outcome:
+        """Request the front page and the readiness check, and run a job through the queue."""
         self._expect(BEFORE)
-        answers = json.loads(traffic.visit(self._port, "/readyz"))
+        answers = json.loads(traffic.fetch_page(self._port, "/readyz"))
         if set(answers.values()) != {"ok"}:
             msg = f"/readyz says {answers}"
             raise DeployError(msg, hint="invoke logs")
@@ -79,22 +79,22 @@ class DeploySteps:
             raise DeployError(msg, hint="invoke logs --process worker")
         return Outcome(note=f"page, {', '.join(sorted(answers))}; a job counted {job.tail(1).strip()}")
 
-    def change(self, note: Note) -> Outcome:
-        """Change a line and release it, without a failed request."""
+    def change(self, on_status: OnStatus) -> Outcome:
+        """Change a line and deploy it under load; no request may fail."""
         self._repository.edit(PAGE, BEFORE, AFTER)
         self._repository.commit("Change a line")
-        with self._visitors() as seen:
-            seconds = self._time(lambda: self._deploy(note))
+        with self._load() as seen:
+            seconds = self._time(lambda: self._deploy(on_status))
             self._expect(AFTER)
         return Outcome(note=f"served {seconds:.1f} s after the command; {seen.count} requests, none failed")
 
-    def take_back(self, note: Note) -> Outcome:
-        """Release a version whose job fails, and see the version before served again."""
+    def break_release(self, on_status: OnStatus) -> Outcome:
+        """Deploy a release whose job fails, and check that the previous one is served again."""
         self._repository.edit(JOBS, JOB, BROKEN_JOB)
         self._repository.commit("Break the job")
         before = self._served
-        with self._visitors() as seen:
-            self._deploy_broken(note)
+        with self._load() as seen:
+            self._deploy_broken(on_status)
             self._expect(AFTER)
         self._repository.revert()
         if not self._target.status().is_ready or self._served != before:
@@ -102,52 +102,53 @@ class DeploySteps:
             raise DeployError(msg, hint="invoke status")
         return Outcome(note=f"its job failed, so it was taken back; {seen.count} requests, none failed")
 
-    def roll_back(self, note: Note) -> Outcome:
-        """Go back by hand to the version before the change."""
-        with self._visitors() as seen:
-            seconds = self._time(lambda: self._target.rollback(tell=note))
+    def roll_back(self, on_status: OnStatus) -> Outcome:
+        """Roll back to the release before the change, under load."""
+        with self._load() as seen:
+            seconds = self._time(lambda: self._target.rollback(on_status=on_status))
             self._expect(BEFORE)
         return Outcome(note=f"served {seconds:.1f} s after the command; {seen.count} requests, none failed")
 
-    def down(self, note: Note) -> Outcome:
-        """End all processes, if any were started."""
+    def down(self, on_status: OnStatus) -> Outcome:
+        """Stop all processes, if any were started."""
         if not (self.folder / STATE).exists():
             return Outcome(skipped="nothing was started")
-        self._target.down(tell=note)
+        self._target.down(on_status=on_status)
         return Outcome()
 
-    def _deploy(self, note: Note) -> Record:
+    def _deploy(self, on_status: OnStatus) -> Record:
         target = self._target
-        manifest = release.build(self.folder, target.contents, self.settings, on_status=note, runner=self.runner)
-        return target.deploy(manifest, tell=note)
+        manifest = release.build(self.folder, target.contents, self.settings, on_status=on_status, runner=self.runner)
+        return target.deploy(manifest, on_status=on_status)
 
-    def _deploy_broken(self, note: Note) -> None:
+    def _deploy_broken(self, on_status: OnStatus) -> None:
         try:
-            self._deploy(note)
+            self._deploy(on_status)
         except DeployError as error:
             last = self._target.status().last
             if last is None or last.result != "taken back":
                 raise
-            note(error.message.splitlines()[0])
+            on_status(error.message.splitlines()[0])
             return
         msg = "a release whose job fails was kept"
         raise DeployError(msg, hint="invoke status")
 
     @contextmanager
-    def _visitors(self) -> Iterator[Traffic]:
-        """Have visitors around the block.
+    def _load(self) -> Iterator[Traffic]:
+        """Send requests while the block runs.
 
         Raises:
-            DeployError: One of them noticed something.
+            DeployError: A request failed.
         """
         with traffic.running(self._port) as seen:
             yield seen
+        # No request at all would prove nothing.
         if seen.failed or not seen.count:
             msg = f"of {seen.count} requests {sum(seen.failed.values())} failed: {seen.failed}"
             raise DeployError(msg, hint="invoke logs --process nginx")
 
     def _expect(self, text: str) -> None:
-        if text not in traffic.visit(self._port):
+        if text not in traffic.fetch_page(self._port):
             msg = f"{self.report.url} does not say {text!r}"
             raise DeployError(msg, hint="invoke status")
 
@@ -158,7 +159,7 @@ class DeploySteps:
 
     @property
     def _served(self) -> str:
-        """The digest of what is served, or an empty string."""
+        """Digest of the release that is served, or an empty string."""
         served = self._target.status().release
         return served.digest if served else ""
 

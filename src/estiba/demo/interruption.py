@@ -1,4 +1,4 @@
-"""Requests to end: raised while there is something to end, and ignored while it is being ended."""
+"""Handling of SIGINT, SIGTERM and SIGHUP: raised as an exception during the demo, ignored during its cleanup."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _REQUESTS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Raise `KeyboardInterrupt` for a lost terminal and a polite kill too, so that both clean up as Ctrl-C does."""
+    """Raise `KeyboardInterrupt` for SIGTERM and SIGHUP too in the block, so that both clean up as Ctrl-C does."""
     with _handled(_interrupt):
         yield
 
 
 @contextmanager
-def held_off() -> Iterator[None]:
-    """Let nobody interrupt the block, as a second Ctrl-C would."""
+def ignored() -> Iterator[None]:
+    """Ignore the signals in the block, such as a second Ctrl-C during the cleanup."""
     with _handled(lambda *_: None):
         yield
 
 
 @contextmanager
 def _handled(handler: Callable[[int, object], object]) -> Iterator[None]:
-    # What whoever started this process has switched off, as nohup does, stays off.
+    # A signal that the parent process has set to be ignored, as nohup does, stays ignored.
     before = {number: known for number in _REQUESTS if (known := signal.getsignal(number)) != signal.SIG_IGN}
     for number in before:
         signal.signal(number, handler)

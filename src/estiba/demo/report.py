@@ -1,4 +1,4 @@
-"""What a demo has come to: its steps with their times, the image, the address."""
+"""Report of a demo: its steps with their times, the image, the URL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a step ended well: what is worth saying about it, or why it was skipped."""
+    """Outcome of a step that did not fail: a note about it, or the reason why it was skipped."""
 
     note: str = ""
     skipped: str = ""
@@ -19,7 +19,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step: its name, how long it took, whether it succeeded, and its outcome."""
+    """Step of a demo: name, duration in seconds, whether it succeeded, and outcome."""
 
     name: str
     seconds: float
@@ -27,7 +27,7 @@ class Step:
     outcome: Outcome = field(default_factory=Outcome)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the form for `--json`."""
+        """Return the JSON object of the step in `invoke demo --json`."""
         said = {"note": self.outcome.note, "skipped": self.outcome.skipped}
         fields = {"name": self.name, "ok": self.ok, "seconds": round(self.seconds, 2)}
         return {**fields, **{name: text for name, text in said.items() if text}}
@@ -35,7 +35,13 @@ class Step:
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What the demo has come to; grows with every step, so that it also tells about a demo that failed."""
+    """Report of a demo, extended with every step, so that a failed demo has one too.
+
+    Attributes:
+        built: Image, or None before it is built.
+        url: URL of the deployed service, empty before the deployment.
+        steps: Steps that were run, in order.
+    """
 
     built: Built | None = None
     url: str = ""
@@ -43,15 +49,19 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every step so far succeeded."""
+        """Whether there are steps and all of them succeeded."""
         return bool(self.steps) and all(step.ok for step in self.steps)
 
     def seconds(self, *names: str) -> float:
-        """Return how long some steps took together; without names, all of them."""
+        """Return the duration of some steps in seconds; without names, of all."""
         return sum(step.seconds for step in self.steps if not names or step.name in names)
 
     def to_dict(self, platform: str) -> dict[str, Any]:
-        """Return what `invoke demo --json` prints; the image's size is that of one platform, compressed."""
+        """Return the JSON object that `invoke demo --json` prints.
+
+        Args:
+            platform: Platform whose compressed image size is given, such as `x86_64-linux`.
+        """
         layers = self.built.layers if self.built else ()
         return {
             "digest": self.built.digest if self.built else "",

@@ -1,4 +1,4 @@
-"""The demo service's sources under version control, and the lines that are changed in them."""
+"""Git repository of the demo's service, and the edits of its sources."""
 
 from __future__ import annotations
 
@@ -18,30 +18,35 @@ _AUTHOR: Final = ("-c", "user.name=Estiba", "-c", "user.email=estiba@localhost",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
-    """The git repository in a service's folder; it needs no git settings of the user's."""
+    """Git repository in a service's folder; works without any git configuration of the user."""
 
     folder: Path
     runner: Runner = run
 
     def start(self, message: str) -> None:
-        """Make it and commit everything."""
+        """Initialise the repository and commit all files."""
         self._git("init", "--quiet")
         self.commit(message)
 
     def commit(self, message: str) -> None:
-        """Commit everything."""
+        """Commit all files."""
         self._git("add", "--all")
         self._git("commit", "--quiet", "--message", message)
 
     def revert(self) -> None:
-        """Undo the last commit with another one."""
+        """Revert the last commit."""
         self._git("revert", "--no-edit", "HEAD")
 
     def edit(self, pattern: str, old: str, new: str) -> None:
-        """Replace a text in the file that a pattern finds.
+        """Replace a text in the first matching file that has it.
+
+        Args:
+            pattern: Glob pattern, relative to the repository.
+            old: Text to replace.
+            new: Replacement.
 
         Raises:
-            ScaffoldError: It is not there.
+            ScaffoldError: No matching file has the text.
         """
         for file in self.folder.glob(pattern):
             text = file.read_text(encoding="utf-8")
@@ -51,5 +56,5 @@ class Repository:
         msg = f"no {pattern} of the template holds {old!r}"
         raise ScaffoldError(msg, hint="the demo and the template are not of the same Estiba")
 
-    def _git(self, *words: str) -> None:
-        self.runner(["git", *_AUTHOR, *words], cwd=self.folder)
+    def _git(self, *arguments: str) -> None:
+        self.runner(["git", *_AUTHOR, *arguments], cwd=self.folder)

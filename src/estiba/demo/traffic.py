@@ -1,4 +1,4 @@
-"""Visitors: a steady number of requests a second, and what became of each."""
+"""Load generator: HTTP requests at a constant rate, and the count of their responses."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _CLIENTS: Final = 5
 
 @dataclass(slots=True)
 class Traffic:
-    """What became of the requests.
+    """Responses so far.
 
     Attributes:
-        answers: How often each answer came: a status, or the error that came instead.
-        slowest: Seconds of the slowest request.
+        answers: Number of responses by HTTP status, and of failures by class name of the exception.
+        slowest: Duration of the slowest request, in seconds.
     """
 
     answers: Counter[str] = field(default_factory=Counter)
@@ -34,25 +34,25 @@ class Traffic:
 
     @property
     def failed(self) -> dict[str, int]:
-        """Every answer that was none or a refusal."""
+        """Counts of failures: exceptions, and statuses from 400 on."""
         return {
             answer: count for answer, count in self.answers.items() if not answer.isdigit() or int(answer) >= REFUSAL
         }
 
     @property
     def count(self) -> int:
-        """How many requests there were."""
+        """Number of requests."""
         return self.answers.total()
 
 
 @contextmanager
 def running(port: int, path: str = "/", *, rate: int = 50) -> Iterator[Traffic]:
-    """Send requests for as long as the block runs, half of the clients over connections that stay open.
+    """Send requests while the block runs; every other client keeps its connection open.
 
     Args:
-        port: On the loopback address.
-        path: What to ask for.
-        rate: Requests a second.
+        port: TCP port at the loopback address.
+        path: Path to request.
+        rate: Requests per second.
     """
     traffic = Traffic()
     stop, lock = threading.Event(), threading.Lock()
@@ -63,6 +63,7 @@ def running(port: int, path: str = "/", *, rate: int = 50) -> Iterator[Traffic]:
         keep = number % 2 == 0
         due = time.monotonic() + interval * number / _CLIENTS
         with endpoint.connect() as connection:
+            # By due time and not by pauses, so that slow responses do not lower the rate.
             while not stop.wait(max(0.0, due - time.monotonic())):
                 due += interval
                 began = time.monotonic()
@@ -84,11 +85,11 @@ def running(port: int, path: str = "/", *, rate: int = 50) -> Iterator[Traffic]:
             thread.join()
 
 
-def visit(port: int, path: str = "/") -> str:
-    """Return the text of a page on the loopback address.
+def fetch_page(port: int, path: str = "/") -> str:
+    """Fetch a page from the loopback address, and return its text.
 
     Raises:
-        DeployError: There is none.
+        DeployError: The server does not answer, or answers with a status from 400 on.
     """
     try:
         answer = _endpoint(port).ask(path)

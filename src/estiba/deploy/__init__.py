@@ -1,1 +1,1 @@
-"""Deploying a service to a target, and what a target tells about itself."""
+"""Deployment of releases to targets: the `Target` protocol, the kinds of targets, and the logbook."""

@@ -1,4 +1,4 @@
-"""What was done to a target: a journal of what is under way, and a logbook of what is over."""
+"""Records of the commands run on a target: a journal of the one in progress, a logbook of those that have ended."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ _LISTS: Final = ("contracts", "migrations", "restarted")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A command that worked on a target, as the logbook has it.
+    """Entry of the journal or the logbook: one command that changed a target.
 
     Attributes:
-        command: What was asked for.
-        user: Who asked.
-        since: When, in RFC 3339.
-        pid: The process that did it.
-        number: Under which number a release was brought up; 0 for none.
-        digest: Of that release.
-        version: Of the service.
-        revision: The commit, or an empty string.
-        before: The number of what was served before; 0 for nothing.
-        step: How far it came.
-        result: `deployed`, `unchanged`, `rolled back`, `failed` and so on; empty while it is under way.
-        reason: Why it failed, and where the evidence is.
-        migrations: What was applied to the database.
-        contracts: Those of them that releases before could not live with, and why; there is no way back past them.
-        restarted: Servers that were started anew, since the release brings others, with their versions.
-        seconds: How long it took.
+        command: Name of the command: `deploy`, `rollback`, `down` or `manage`.
+        user: Login name of the user who ran it, or the user ID where it has no name.
+        since: Start time in UTC, RFC 3339 with milliseconds.
+        pid: Process ID of the command.
+        number: Revision number that the release was started under; 0 without a release.
+        digest: Digest of the release.
+        version: Version of the service.
+        revision: Commit that the release was built from, or an empty string.
+        before: Revision number that was served before; 0 for none.
+        step: Last step of the rollout that was started.
+        result: Outcome, such as `deployed`, `unchanged`, `rolled back` or `failed`; empty while in progress.
+        reason: Reason of a failure.
+        migrations: Migrations that were applied, as `app.name`.
+        contracts: Those of them that remove what earlier releases need, as `app.name: reason; reason`. A rollback
+            past them is refused.
+        restarted: Servers that were restarted because the release brings another build of them, as `name version`.
+        seconds: Duration in seconds.
     """
 
     command: str
@@ -53,46 +54,51 @@ class Record:
 
     @classmethod
     def begin(cls, command: str) -> Record:
-        """Return the record of a command that starts now."""
+        """Return the record of a command that starts now in this process."""
         return cls(command=command, user=_user(), since=now(), pid=os.getpid())
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Record:
-        """Read a record as `to_dict` writes it."""
+        """Parse a record as written by `to_dict`."""
         return cls(**{**data, **{name: tuple(data.get(name, ())) for name in _LISTS}})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as JSON has it."""
+        """Return the record as a JSON object."""
         return {**asdict(self), **{name: list(getattr(self, name)) for name in _LISTS}}
 
     def end(self, result: str, **changes: Any) -> Record:  # noqa: ANN401 - fields of this class
-        """Return the record of a command that is over."""
+        """Return the record of a command that has ended.
+
+        Args:
+            result: Outcome, see `Record.result`.
+            changes: Further fields of the record to set.
+        """
         seconds = (datetime.now(tz=UTC) - datetime.fromisoformat(self.since)).total_seconds()
         return replace(self, result=result, seconds=round(seconds, 2), **changes)
 
 
 class Logbook(Protocol):
-    """Where a target keeps the record of what is under way, its journal, and the records of what is over."""
+    """Storage of a target's records: a journal with the command in progress, a list of those that have ended."""
 
     def open(self, record: Record) -> None:
-        """Note in the journal what is under way and how far it is."""
+        """Write the record of the command in progress to the journal; called again before each of its steps."""
         ...
 
     def interrupted(self) -> Record | None:
-        """Return what the journal has; where nobody works on the target, that command was killed."""
+        """Return the record in the journal, or None. If the target is not locked, that command was killed."""
         ...
 
     def close(self, record: Record) -> None:
-        """Add a record and clear the journal."""
+        """Append the record of a command that has ended, then clear the journal."""
         ...
 
     def records(self) -> list[Record]:
-        """Return all records, the oldest first."""
+        """Return all records of commands that have ended, oldest first."""
         ...
 
 
 def now() -> str:
-    """Return the time in RFC 3339."""
+    """Return the current time in UTC, RFC 3339 with milliseconds."""
     return datetime.now(tz=UTC).isoformat(timespec="milliseconds")
 
 
@@ -100,4 +106,5 @@ def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
+        # A container may run as a user ID that has no entry in passwd(5).
         return str(os.getuid())

@@ -1,4 +1,4 @@
-"""What every kind of target can do, and the values that it answers with."""
+"""The `Target` protocol, which every kind of target implements, and the values that it returns."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A process, or a group of equal ones, that a release runs.
+    """Process, or group of identical processes, that belongs to a release.
 
     Attributes:
-        name: Its name.
-        state: `up`, `down` or otherwise.
-        seconds: For how long it has been in that state.
+        name: Name, such as `web`.
+        state: `up`, `down`, or another state of the target's kind.
+        seconds: Seconds since it entered that state.
     """
 
     name: str
@@ -29,13 +29,13 @@ class Workload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """What a target serves.
+    """Release that a target serves.
 
     Attributes:
-        number: Counts what was served on this target, forwards and backwards.
-        digest: Of what was deployed.
-        version: The service's version.
-        commit: The commit, or an empty string.
+        number: Revision number; each deploy and each rollback on this target takes a higher one.
+        digest: Digest of the release's content for this kind of target.
+        version: Version of the service.
+        commit: Commit that the release was built from, or an empty string.
     """
 
     number: int
@@ -46,19 +46,19 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """How a target is doing.
+    """State of a target at one moment.
 
     Attributes:
-        target: Its name.
-        kind: Its kind.
-        service: The service's name; empty before the first deployment.
-        is_ready: Whether the service says that it is ready.
-        release: What is served, or None.
-        workloads: What runs, and what should.
-        addresses: Where it answers, by name.
-        last: The last record of the logbook, or None.
-        notes: What somebody should know or do.
-        details: What only this kind of target has, as JSON has it.
+        target: Name of the target.
+        kind: Kind of the target, a key of `estiba.deploy.targets.KINDS`.
+        service: Name of the service; empty before the first deployment.
+        is_ready: Whether the readiness check passes.
+        release: Release that is served, or None.
+        workloads: Processes that run or should run.
+        addresses: URLs of the service by name, see `Target.addresses`.
+        last: Last record of the logbook, or None.
+        notes: Warnings for the operator.
+        details: Further values that only this kind of target has, JSON-serialisable.
     """
 
     target: str
@@ -73,7 +73,7 @@ class Report:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `invoke status --json` prints."""
+        """Return the JSON object that `invoke status --json` prints."""
         release = self.release
         return {
             "details": dict(self.details),
@@ -98,95 +98,116 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A command that ran to its end: its exit code, or None past its time limit, and what it printed."""
+    """Result of a command that has ended.
+
+    Attributes:
+        code: Exit code; None where the command was killed at its time limit.
+        output: Text of its standard output and standard error.
+    """
 
     code: int | None
     output: str
 
     @property
     def has_passed(self) -> bool:
-        """Whether it succeeded."""
+        """Whether the exit code is 0."""
         return self.code == 0
 
     def tail(self, lines: int = 20) -> str:
-        """Return the end of what it printed."""
+        """Return the last lines of the output."""
         return "\n".join(self.output.splitlines()[-lines:])
 
 
 class Target(Protocol):
-    """A place that releases of one service are deployed to; `estiba.deploy.targets` makes them from their settings."""
+    """Deployment target of one service.
+
+    `estiba.deploy.targets.load` creates targets from `[tool.estiba.targets.NAME]`. A new kind implements this protocol
+    and gets a line in `estiba.deploy.targets.KINDS`; a release manifest is all that it learns about a build.
+    """
 
     @property
     def contents(self) -> Contents:
-        """What of a release it takes."""
+        """Contents that a release manifest must have for this target."""
         ...
 
-    def deploy(self, manifest: ReleaseManifest, *, tell: Callable[[str], None], contract: bool = False) -> Record:
-        """Serve a release that is built; take it back where it does not work.
+    def deploy(self, manifest: ReleaseManifest, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
+        """Roll out a release, and return to the previous one if a step fails.
 
         Args:
-            manifest: The release.
-            tell: Gets what is happening.
-            contract: Whether migrations may take away what the release before needs.
+            manifest: Manifest of the release to serve.
+            on_status: Callback for progress; called with one line of text per step.
+            contract: Allow migrations that remove what the previous release needs.
+
+        Returns:
+            The record that was added to the logbook.
 
         Raises:
-            BusyError: Another command works on the target.
-            DeployError: The release did not work, and the one before is served.
-            TargetError: The target is not fit, or the release has nothing for its kind; nothing was changed.
+            BusyError: The target is locked by another command.
+            DeployError: The rollout failed; the message says which release is served now.
+            TargetError: The target cannot take the release; nothing was changed.
         """
         ...
 
-    def rollback(self, *, tell: Callable[[str], None], contract: bool = False) -> Record:
-        """Serve again what was served before.
+    def rollback(self, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
+        """Roll back to the release that was served before the current one.
 
         Args:
-            tell: Gets what is happening.
-            contract: Whether it may be a release from which migrations have taken away what it needs.
+            on_status: Callback for progress; called with one line of text per step.
+            contract: Roll back even past migrations that removed what that release needs.
+
+        Returns:
+            The record that was added to the logbook.
 
         Raises:
-            BusyError: Another command works on the target.
-            DeployError: It did not work, there is none, or it has lost what it needs.
+            BusyError: The target is locked by another command.
+            DeployError: There is no such release, migrations removed what it needs, or the rollout failed.
         """
         ...
 
-    def down(self, *, tell: Callable[[str], None]) -> Record:
-        """End all processes; data and releases stay.
+    def down(self, *, on_status: Callable[[str], None]) -> Record:
+        """Stop all processes of the target; data and releases are kept.
+
+        Args:
+            on_status: Callback for progress; called with one line of text per step.
+
+        Returns:
+            The record that was added to the logbook.
 
         Raises:
-            BusyError: Another command works on the target.
+            BusyError: The target is locked by another command.
         """
         ...
 
-    def manage(self, words: Sequence[str]) -> Finished:
-        """Run a management command of the release that is served, to its end.
+    def manage(self, args: Sequence[str]) -> Finished:
+        """Run a management command of the release that is served, and wait for it.
 
         Args:
-            words: The command with its arguments.
+            args: Name of the command and its arguments, as for `manage.py`.
 
         Raises:
-            BusyError: Another command works on the target.
-            DeployError: Nothing is served.
+            BusyError: The target is locked by another command.
+            DeployError: No release is served.
         """
         ...
 
     def status(self) -> Report:
-        """Return how the target is doing."""
+        """Return the state of the target; works while another command holds the lock."""
         ...
 
     def logs(self, *, tail: int, process: str, follow: bool) -> Iterator[str]:
-        """Yield the last lines of the logs, in the order of time, and those that come if `follow` is set.
+        """Yield lines of the logs, ordered by time.
 
         Args:
-            tail: How many.
-            process: Of one process only, by the start of its name.
-            follow: Go on.
+            tail: Number of past lines to yield.
+            process: Prefix of the names of the processes whose logs are read; empty for all.
+            follow: Go on with new lines until the caller stops iterating.
         """
         ...
 
     def addresses(self) -> dict[str, str]:
-        """Return where the service answers, by name: `page`, and `ready` where it has such a page.
+        """Return the URLs of the service by name: `page`, and `ready` if it has a readiness endpoint.
 
         Raises:
-            DeployError: Nothing was deployed yet.
+            DeployError: Nothing has been deployed to the target yet.
         """
         ...

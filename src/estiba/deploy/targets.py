@@ -1,4 +1,4 @@
-"""The targets of a service: which kinds there are, and which one a name stands for."""
+"""Targets of a service, created from `[tool.estiba.targets.NAME]`, and the registry of their kinds."""
 
 from __future__ import annotations
 
@@ -17,18 +17,23 @@ if TYPE_CHECKING:
     from estiba.service.project import Project
 
 DEFAULT: Final = "local"
-"""Name of the target that needs no settings, a host."""
+"""Name of the target that needs no settings; its kind is `host`."""
 
 KINDS: Final[Mapping[str, Callable[[str, Mapping[str, Any], Project, Config], Target]]] = {"host": HostTarget.load}
-"""What makes a target of each kind, given its name, its settings, the service and the environment's settings."""
+"""Factories of targets by kind; called with the target's name, its settings, the project and the configuration."""
 
 
 def load(folder: Path, name: str, config: Config) -> Target:
-    """Return a target of the service in a folder; `kind` in its settings says which kind it is.
+    """Create a target from the settings of a service.
+
+    Args:
+        folder: Folder of the service.
+        name: Name of the target; `kind` in its settings selects the factory, `host` by default.
+        config: Configuration from the environment.
 
     Raises:
-        ChoiceError: There is no such target.
-        ConfigError: Its settings have problems.
+        ChoiceError: The service has no target of that name.
+        ConfigError: The settings of the target are invalid.
     """
     project = projects.load(folder)
     if name != DEFAULT and name not in project.targets:

@@ -1,1 +1,1 @@
-"""What a lock names, brought into the Nix store."""
+"""Downloads of locked artifacts into the Nix store."""

@@ -1,4 +1,4 @@
-"""Bring what a lock names into the Nix store."""
+"""Download the artifacts of a lock with apt and pip, and add them to the Nix store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.errors import ArtifactError, CommandError
-from estiba.fetch.plan import path_of
+from estiba.fetch.plan import artifact_path
 from estiba.fetch.plan import plan as make_plan
 from estiba.lock.debian import apt, debs
 from estiba.lock.python.interpreter import drive
@@ -29,16 +29,18 @@ _DIVIDER: Final = "\n  - "
 
 
 def apply(lock: Lock, wanted: FetchPlan, context: LockContext, *, advance: Callable[[int], None]) -> None:
-    """Fetch what a plan holds, check every hash, and add it to the store; interrupted, it goes on where it stopped.
+    """Download the artifacts of a plan, check their hashes, and add them to the store.
+
+    After an interruption the next call continues; partial downloads are kept.
 
     Args:
-        lock: The lock that the plan is for.
-        wanted: The plan.
-        context: Where downloads are kept.
-        advance: Called with numbers of bytes that have arrived, from any thread.
+        lock: Lock that the plan was made from.
+        wanted: Fetch plan.
+        context: Download cache and runner.
+        advance: Called with the number of bytes of each downloaded part, from any thread.
 
     Raises:
-        ArtifactError: An artifact is gone from its mirror or has another hash; names all of them.
+        ArtifactError: Artifacts are gone from their mirror or have another hash; the message lists all of them.
     """
     with ThreadPoolExecutor(2) as pool:
         jobs = [
@@ -46,6 +48,7 @@ def apply(lock: Lock, wanted: FetchPlan, context: LockContext, *, advance: Calla
             pool.submit(_fetch_distributions, wanted.distributions, context, advance),
         ]
         problems = [job.exception() for job in jobs]
+    # What has arrived is added even if something else failed, so that the next run has less to do.
     _add((*wanted.debs, *wanted.distributions), context)
     for problem in problems:
         if problem:
@@ -53,10 +56,10 @@ def apply(lock: Lock, wanted: FetchPlan, context: LockContext, *, advance: Calla
 
 
 def fetch(lock: Lock, context: LockContext) -> None:
-    """Fetch all that a lock names and the store lacks.
+    """Download all artifacts of a lock that this machine needs and the store lacks.
 
     Raises:
-        ArtifactError: See `apply`.
+        ArtifactError: As for `apply`.
     """
     apply(lock, make_plan(lock, runner=context.runner), context, advance=lambda _: None)
 
@@ -69,28 +72,31 @@ def _fetch_debs(lock: Lock, wanted: Sequence[Deb], context: LockContext, advance
         return
     root = apt.prepare(context.config, lock.suite, lock.pockets, runner=context.runner)
 
-    def note(deb: Deb) -> None:
+    def on_done(deb: Deb) -> None:
         advance(deb.size)
 
     with apt.exclusive(root):
-        debs.download_from_pools(root, wanted, context.artifacts, on_done=note, runner=context.runner)
-        # A mirror with another layout, or without the version, is asked as apt asks it, which says what is missing.
+        debs.download_from_pools(root, wanted, context.artifacts, on_done=on_done, runner=context.runner)
+        # Package lists are updated only if the pools lack something, for a mirror of another layout or for the error.
         if not all(context.artifacts.has(deb.sha256) for deb in wanted):
             apt.update(root, runner=context.runner)
-            debs.download(root, wanted, context.artifacts, on_done=note, runner=context.runner)
+            debs.download(root, wanted, context.artifacts, on_done=on_done, runner=context.runner)
 
 
 def _fetch_distributions(wanted: Sequence[Distribution], context: LockContext, advance: Callable[[int], None]) -> None:
-    for one in wanted:
-        if context.artifacts.has(one.sha256):
-            advance(one.size)
-    missing = [one for one in wanted if not context.artifacts.has(one.sha256)]
+    for distribution in wanted:
+        if context.artifacts.has(distribution.sha256):
+            advance(distribution.size)
+    missing = [distribution for distribution in wanted if not context.artifacts.has(distribution.sha256)]
     if not missing:
         return
     request = {
         "action": "fetch",
         "cache": str(context.artifacts.folder),
-        "files": [{"name": one.name, "file": one.file, "sha256": one.sha256.hex} for one in missing],
+        "files": [
+            {"name": distribution.name, "file": distribution.file, "sha256": distribution.sha256.hex}
+            for distribution in missing
+        ],
     }
     answers = _drive(request, context, advance)
     problems = [f"{answer['file']}: {answer['error']}" for answer in answers if "error" in answer]
@@ -115,21 +121,22 @@ def _drive(request: Mapping[str, object], context: LockContext, advance: Callabl
 
 
 def _add(wanted: Sequence[Deb | Distribution], context: LockContext) -> None:
-    """Add what has arrived to the store, under the names that it has there."""
-    arrived = [one for one in wanted if context.artifacts.has(one.sha256)]
+    """Add downloaded artifacts to the store under their store names."""
+    arrived = [artifact for artifact in wanted if context.artifacts.has(artifact.sha256)]
     with tempfile.TemporaryDirectory(dir=context.cache, prefix="adding-") as scratch:
         files = []
-        for one in arrived:
-            folder = Path(scratch, one.sha256.hex)
+        for artifact in arrived:
+            folder = Path(scratch, artifact.sha256.hex)
             folder.mkdir(exist_ok=True)
-            files.append(folder / store_name(one.file))
-            files[-1].hardlink_to(context.artifacts.path(one.sha256))
+            files.append(folder / store_name(artifact.file))
+            # The download cache names files by hash; a hard link has the store name, and costs no copy.
+            files[-1].hardlink_to(context.artifacts.path(artifact.sha256))
         paths = nix.add_fixed(files, runner=context.runner)
-    damaged = [one for one, path in zip(arrived, paths, strict=True) if str(path) != path_of(one)]
+    damaged = [artifact for artifact, path in zip(arrived, paths, strict=True) if str(path) != artifact_path(artifact)]
+    # A store path is computed from the contents, so another path means other bytes.
     if damaged:
-        for one in damaged:
-            context.artifacts.path(one.sha256).unlink()
-        msg = (
-            f"the download cache held damaged files, now removed:{_DIVIDER}{_DIVIDER.join(one.file for one in damaged)}"
-        )
+        for artifact in damaged:
+            context.artifacts.path(artifact.sha256).unlink()
+        listed = _DIVIDER.join(artifact.file for artifact in damaged)
+        msg = f"the download cache held damaged files, now removed:{_DIVIDER}{listed}"
         raise ArtifactError(msg, hint="invoke fetch brings them again")

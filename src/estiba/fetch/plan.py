@@ -1,4 +1,4 @@
-"""What of a lock the Nix store lacks."""
+"""Fetch plan: the artifacts of a lock that the Nix store lacks."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from estiba.process import Runner
 
 _IN_IMAGE: Final = frozenset({"base", "service", "runtime"})
-"""Groups of the lock whose artifacts every machine needs, whichever platform it builds on."""
+"""Groups whose artifacts are needed on every machine, since images of all platforms are built there."""
 
 _FOR_CHECKS: Final = frozenset({"check", "dev"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchPlan:
-    """What is to be fetched.
+    """Artifacts to download.
 
     Attributes:
         debs: Debian packages that the store lacks.
-        distributions: Wheels and sdists that it lacks.
-        present: How many artifacts it has already.
+        distributions: Wheels and sdists that the store lacks.
+        present: Number of artifacts that are in the store.
     """
 
     debs: tuple[Deb, ...]
@@ -37,46 +37,46 @@ class FetchPlan:
 
     @property
     def size(self) -> int:
-        """Bytes to fetch."""
-        return sum(deb.size for deb in self.debs) + sum(one.size for one in self.distributions)
+        """Size of the download in bytes."""
+        return sum(deb.size for deb in self.debs) + sum(artifact.size for artifact in self.distributions)
 
     @property
     def files(self) -> tuple[str, ...]:
-        """File names to fetch, sorted."""
-        return tuple(sorted({*(deb.file for deb in self.debs), *(one.file for one in self.distributions)}))
+        """File names to download, sorted."""
+        return tuple(sorted({*(deb.file for deb in self.debs), *(artifact.file for artifact in self.distributions)}))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return the plan in the form of `--json`."""
         return {"bytes": self.size, "files": list(self.files), "present": self.present}
 
 
 def plan(
     lock: Lock, *, everything: bool = False, image: bool = False, host: str = "", runner: Runner = run
 ) -> FetchPlan:
-    """Compare a lock with the store.
+    """Return the artifacts of a lock that the store lacks.
 
     Args:
-        lock: The lock.
-        everything: Whether to fetch what builds and checks need on other platforms, too.
-        image: Whether to leave out what only checks need.
-        host: The platform that builds and checks run on; by default this machine's.
-        runner: Asks Nix.
+        lock: Lock to fetch.
+        everything: Include artifacts that only builds and checks on other platforms need.
+        image: Leave out artifacts that only checks need.
+        host: Nix system name of the platform that builds and checks run on; by default that of this machine.
+        runner: Runs Nix.
     """
     here = host or pip.host_platform()
     wanted = {
-        path_of(one): one
-        for one in lock.artifacts
-        if (everything or _IN_IMAGE & set(one.groups) or here in one.platforms)
-        and not (image and _FOR_CHECKS.issuperset(one.groups))
+        artifact_path(artifact): artifact
+        for artifact in lock.artifacts
+        if (everything or _IN_IMAGE & set(artifact.groups) or here in artifact.platforms)
+        and not (image and _FOR_CHECKS.issuperset(artifact.groups))
     }
     missing = [wanted[path] for path in nix.find_invalid(sorted(wanted), runner=runner)]
     return FetchPlan(
-        debs=tuple(one for one in missing if isinstance(one, Deb)),
-        distributions=tuple(one for one in missing if isinstance(one, Distribution)),
+        debs=tuple(artifact for artifact in missing if isinstance(artifact, Deb)),
+        distributions=tuple(artifact for artifact in missing if isinstance(artifact, Distribution)),
         present=len(wanted) - len(missing),
     )
 
 
-def path_of(one: Deb | Distribution) -> str:
-    """Return the store path of an artifact."""
-    return fixed_output(store_name(one.file), one.sha256)
+def artifact_path(artifact: Deb | Distribution) -> str:
+    """Return the store path of an artifact, which need not be in the store."""
+    return fixed_output(store_name(artifact.file), artifact.sha256)

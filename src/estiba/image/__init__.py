@@ -1,1 +1,1 @@
-"""OCI images: their documents, a layout on disk, reports and differences."""
+"""OCI images: documents, layouts on disk, reports, differences (OCI image-spec 1.1)."""

@@ -1,4 +1,4 @@
-"""Says in words why two files of Python bytecode differ (PEP 3147, PEP 552)."""
+"""Causes of differences between two Python bytecode files (PEP 3147, PEP 552)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,14 @@ _HASH_BASED: Final = 1
 
 
 def explain(first: bytes, second: bytes) -> str:
-    """Return the cause of a difference; the two files must differ.
+    """Return why two bytecode files differ.
 
-    The header is magic number, flags, and then either time and size of the source or its hash.
+    The header has the magic number, the flags, and the modification time and size of the source or its hash, each of 4
+    bytes; the hash has 8 (PEP 552).
+
+    Args:
+        first: Contents of a file.
+        second: Contents of another file, which differ.
     """
     if min(len(first), len(second)) < _HEADER:
         return f"bytecode is cut short: {len(first)} and {len(second)} bytes"

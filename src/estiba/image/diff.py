@@ -1,4 +1,4 @@
-"""What differs between two builds of one image: by platform, layer and file, with the cause."""
+"""Differences between two builds of an image, by platform, layer and file, with their causes."""
 
 from __future__ import annotations
 
@@ -20,27 +20,32 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """One of the two builds: its images, and how to get at a blob."""
+class ImageSet:
+    """Images of a build with access to their blobs.
+
+    Attributes:
+        images: Image of each platform.
+        blob: Returns a file with the contents of a blob; it may download them.
+    """
 
     images: Sequence[Image]
     blob: Callable[[Descriptor], Path]
 
     @classmethod
-    def of(cls, layout: Layout) -> Side:
-        """Take a layout on disk."""
+    def of(cls, layout: Layout) -> ImageSet:
+        """Return the images of a layout on disk."""
         return cls(images=layout.images, blob=lambda blob: layout.blob(blob.digest))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One difference.
+    """Difference between two builds.
 
     Attributes:
-        platform: In OCI's words.
-        layer: The layer's name, or `configuration` or `manifest`.
-        path: The file in the layer, the field in a document, or an empty string.
-        cause: Why, in words.
+        platform: OCI platform, such as `linux/amd64`.
+        layer: Name of the layer, or `configuration`, `manifest` or `image`.
+        path: File in the layer, field of the document, or an empty string for all of it.
+        cause: Cause in a sentence.
     """
 
     platform: str
@@ -49,79 +54,83 @@ class Difference:
     cause: str
 
     def __str__(self) -> str:
-        """Return one paragraph."""
+        """Return the difference as a paragraph."""
         path = f" {self.path}" if self.path else ""
         return f"{self.platform} {self.layer}{path}: {self.cause}"
 
     def to_dict(self) -> dict[str, str]:
-        """Return the form for `--json`."""
+        """Return the difference in the form of `--json`."""
         return {"cause": self.cause, "layer": self.layer, "path": self.path, "platform": self.platform}
 
 
-def compare(first: Side, second: Side, *, runner: Runner = run) -> list[Difference]:
-    """List all differences between two builds; the second is called the rebuild."""
-    theirs = {str(image.platform): image for image in second.images}
-    ours = {str(image.platform): image for image in first.images}
-    found = [_whole(name, "missing from the rebuild") for name in ours if name not in theirs]
-    found += [_whole(name, "only in the rebuild") for name in theirs if name not in ours]
-    for name, image in ours.items():
-        if name in theirs and image.document.digest != theirs[name].document.digest:
-            found += _compare_images((first, image), (second, theirs[name]), runner)
+def compare(first: ImageSet, second: ImageSet, *, runner: Runner = run) -> list[Difference]:
+    """Return all differences between two builds, of which the second is called the rebuild."""
+    rebuilt = {str(image.platform): image for image in second.images}
+    expected = {str(image.platform): image for image in first.images}
+    found = [_whole(name, "missing from the rebuild") for name in expected if name not in rebuilt]
+    found += [_whole(name, "only in the rebuild") for name in rebuilt if name not in expected]
+    for name, image in expected.items():
+        if name in rebuilt and image.document.digest != rebuilt[name].document.digest:
+            found += _compare_images((first, image), (second, rebuilt[name]), runner)
     return found
 
 
-def documents(ours: bytes, theirs: bytes) -> Iterator[tuple[str, str]]:
-    """Yield field and cause of each difference between two JSON documents."""
-    yield from _compare_json(json.loads(ours), json.loads(theirs), "")
+def documents(first: bytes, second: bytes) -> Iterator[tuple[str, str]]:
+    """Yield path and cause of each difference between two JSON documents."""
+    yield from _compare_json(json.loads(first), json.loads(second), "")
 
 
 def _whole(platform: str, cause: str) -> Difference:
     return Difference(platform=platform, layer="image", path="", cause=cause)
 
 
-def _compare_images(first: tuple[Side, Image], second: tuple[Side, Image], runner: Runner) -> Iterator[Difference]:
-    """Compare configurations, annotations and layers; digests that follow from those are left out."""
-    (ours, image), (theirs, other) = first, second
-    platform = str(image.platform)
-    configs = (side.blob(picture.manifest.config).read_bytes() for side, picture in (first, second))
+def _compare_images(
+    first: tuple[ImageSet, Image], second: tuple[ImageSet, Image], runner: Runner
+) -> Iterator[Difference]:
+    """Compare configurations, annotations and layers, without the digests that follow from them."""
+    (first_set, expected), (second_set, rebuilt) = first, second
+    platform = str(expected.platform)
+    configs = (image_set.blob(image.manifest.config).read_bytes() for image_set, image in (first, second))
     for path, cause in documents(*configs):
         if not path.startswith("rootfs"):
             yield Difference(platform=platform, layer="configuration", path=path, cause=cause)
-    for path, cause in documents(image.document.data, other.document.data):
+    for path, cause in documents(expected.document.data, rebuilt.document.data):
         if path.startswith("annotations"):
             yield Difference(platform=platform, layer="manifest", path=path, cause=cause)
-    if len(image.layers) != len(other.layers):
-        cause = f"{len(other.layers)} layers instead of {len(image.layers)}"
+    if len(expected.layers) != len(rebuilt.layers):
+        cause = f"{len(rebuilt.layers)} layers instead of {len(expected.layers)}"
         yield Difference(platform=platform, layer="manifest", path="", cause=cause)
-    for mine, his in zip(image.layers, other.layers, strict=False):
-        for path, cause in _compare_layers((ours, mine), (theirs, his), runner):
-            yield Difference(platform=platform, layer=mine.name or mine.diff_id.hex[:12], path=path, cause=cause)
+    for layer, other in zip(expected.layers, rebuilt.layers, strict=False):
+        for path, cause in _compare_layers((first_set, layer), (second_set, other), runner):
+            yield Difference(platform=platform, layer=layer.name or layer.diff_id.hex[:12], path=path, cause=cause)
 
 
-def _compare_layers(first: tuple[Side, Layer], second: tuple[Side, Layer], runner: Runner) -> Iterator[tuple[str, str]]:
-    (ours, mine), (theirs, his) = first, second
-    if mine.blob.digest == his.blob.digest:
+def _compare_layers(
+    first: tuple[ImageSet, Layer], second: tuple[ImageSet, Layer], runner: Runner
+) -> Iterator[tuple[str, str]]:
+    (first_set, expected), (second_set, rebuilt) = first, second
+    if expected.blob.digest == rebuilt.blob.digest:
         return
-    if mine.diff_id == his.diff_id:
-        yield "", f"the same tar, compressed otherwise: {his.blob.size} bytes instead of {mine.blob.size}"
+    if expected.diff_id == rebuilt.diff_id:
+        yield "", f"the same tar, compressed otherwise: {rebuilt.blob.size} bytes instead of {expected.blob.size}"
         return
     found = tar_diff.compare(
-        partial(tar_stream.opened, ours.blob(mine.blob), mine.blob),
-        partial(tar_stream.opened, theirs.blob(his.blob), his.blob),
+        partial(tar_stream.opened, first_set.blob(expected.blob), expected.blob),
+        partial(tar_stream.opened, second_set.blob(rebuilt.blob), rebuilt.blob),
         runner=runner,
     )
     for item in found:
         yield item.path, item.cause
 
 
-def _compare_json(ours: Any, theirs: Any, path: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any JSON value
-    match ours, theirs:
+def _compare_json(old: Any, new: Any, path: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any JSON value
+    match old, new:
         case dict(), dict():
-            for key in sorted({*ours, *theirs}):
-                yield from _compare_json(ours.get(key), theirs.get(key), f"{path}.{key}".lstrip("."))
-        case list(), list() if len(ours) == len(theirs):
-            for number, (was, now) in enumerate(zip(ours, theirs, strict=True)):
+            for key in sorted({*old, *new}):
+                yield from _compare_json(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))
+        case list(), list() if len(old) == len(new):
+            for number, (was, now) in enumerate(zip(old, new, strict=True)):
                 yield from _compare_json(was, now, f"{path}[{number}]")
         case _:
-            if ours != theirs:
-                yield path, f"{json.dumps(theirs)} instead of {json.dumps(ours)}"
+            if old != new:
+                yield path, f"{json.dumps(new)} instead of {json.dumps(old)}"

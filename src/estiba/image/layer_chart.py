@@ -1,4 +1,4 @@
-"""A picture of an image's layers as SVG: a bar for each platform, and beneath it what the layers hold."""
+"""Chart of an image's layers in SVG: a bar and a table of layers for each platform."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ _HEADER: Final = 84
 _PLATFORM: Final = 40
 _GAP: Final = 36
 _NARROWEST: Final = 3.0
+"""Minimum width of a layer in the bar, in pixels."""
+
 _CHARACTER: Final = 6.6
-"""Width of a character of the labels, on average, in pixels."""
+"""Average width of a character of the labels, in pixels."""
 
 _FIXED: Final = {
     "debian": "#475569",
@@ -44,7 +46,7 @@ _STYLE: Final = (
 
 
 def render(report: Report) -> str:
-    """Return the picture as an SVG document; the same report gives the same bytes."""
+    """Return the chart of a report as an SVG document; equal reports give the same bytes."""
     height = _HEADER + sum(_height(image) for image in report.images)
     size = {"width": str(_WIDTH), "height": str(height), "viewBox": f"0 0 {_WIDTH} {height}"}
     root = ET.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "role": "img", **size})
@@ -63,8 +65,14 @@ def render(report: Report) -> str:
 
 
 def widths(sizes: Sequence[int], total: float) -> list[float]:
-    """Divide a width by sizes, giving even the smallest enough to be seen."""
+    """Divide a width in proportion to sizes, with a visible minimum width for each.
+
+    Args:
+        sizes: Sizes in any unit.
+        total: Width to divide, in pixels.
+    """
     whole = sum(sizes) or 1
+    # Minimum widths exceed the total; the excess is taken from the others in proportion to what they have above it.
     rough = [max(_NARROWEST, total * size / whole) for size in sizes]
     excess = sum(rough) - total
     room = sum(width - _NARROWEST for width in rough)
@@ -133,7 +141,7 @@ def _draw_row(group: ET.Element, layer: LayerReport, color: str, top: float) -> 
 
 
 def _colors(layers: Sequence[LayerReport]) -> list[str]:
-    """Give each layer a colour: a fixed one for the kinds that every image has, others in turn."""
+    """Return the colour of each layer: fixed for the layers that every image has, from a cycle for others."""
     turn = iter(_OTHERS * (len(layers) // len(_OTHERS) + 1))
     return [_FIXED.get(layer.name) or next(turn) for layer in layers]
 

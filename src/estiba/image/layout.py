@@ -1,4 +1,4 @@
-"""An OCI image layout: the folder that a build leaves, read and validated."""
+"""OCI image layouts: reader and validation (OCI image-spec, "OCI Image Layout Specification")."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from estiba.image.manifest import Descriptor, Platform
 
 VERSION: Final = "1.0.0"
-"""The only version of the layout format there is."""
+"""Version of the layout format; the specification has no other."""
 
 _REBUILD: Final = "build the image again: invoke build"
 _SBOMS: Final = {"cdx": media_types.CYCLONEDX, "spdx": media_types.SPDX}
@@ -26,7 +26,7 @@ _SBOMS: Final = {"cdx": media_types.CYCLONEDX, "spdx": media_types.SPDX}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sbom:
-    """A bill of materials beside the image of one platform."""
+    """Software bill of materials (SBOM) of the image of a platform: media type and file."""
 
     media_type: str
     path: Path
@@ -34,15 +34,15 @@ class Sbom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """An image layout with one image index.
+    """OCI image layout with one image index.
 
     Attributes:
-        path: The folder.
-        root: Folder in front of absolute links, for a result in a store that is not mounted at its own place.
-        document: The bytes of the image index.
-        index: The same, parsed.
-        images: One image for each platform, in the order of the index.
-        name: The name that `index.json` gives the image, or an empty string.
+        path: Folder of the layout.
+        root: Root folder of absolute symbolic links, for a layout in a chroot store.
+        document: Image index as bytes.
+        index: Image index, parsed.
+        images: Image of each platform, in the order of the index.
+        name: Annotation `org.opencontainers.image.ref.name` in `index.json`, or an empty string.
     """
 
     path: Path
@@ -54,18 +54,18 @@ class Layout:
 
     @property
     def digest(self) -> Digest:
-        """The digest of the image index, which a registry shows."""
+        """Digest of the image index, under which a registry serves the image."""
         return self.document.digest
 
     def blob(self, digest: Digest) -> Path:
-        """Return the file of a blob, with links followed."""
+        """Return the file of a blob, with symbolic links resolved."""
         return _Folder(self.path, self.root).blob(digest)
 
     def image(self, platform: Platform) -> Image:
-        """Return the image for a platform.
+        """Return the image of a platform, whatever its variant.
 
         Raises:
-            LayoutError: There is none.
+            LayoutError: The layout has no such image.
         """
         for image in self.images:
             if (image.platform.os, image.platform.architecture) == (platform.os, platform.architecture):
@@ -74,18 +74,18 @@ class Layout:
         raise LayoutError(str(self.path), [f"no image for {platform}"], hint=f"choose one of: {have}")
 
     def sboms(self, image: Image) -> tuple[Sbom, ...]:
-        """Return the bills of materials of one image, CycloneDX before SPDX."""
+        """Return the SBOMs of an image, CycloneDX before SPDX."""
         folder = _Folder(self.path, self.root)
         paths = [(kind, folder.resolve(f"sbom/{image.platform.system}.{form}.json")) for form, kind in _SBOMS.items()]
         return tuple(Sbom(media_type=kind, path=path) for kind, path in paths if path.is_file())
 
 
 def read(path: Path, *, root: Path = Path("/")) -> Layout:
-    """Read a layout; every document's digest and every blob's size is checked, no layer is read.
+    """Read a layout and verify the digests of its documents and the sizes of its blobs; no layer is read.
 
     Args:
-        path: The folder, which holds `oci-layout` and `index.json`.
-        root: Where absolute links in it start.
+        path: Folder with `oci-layout` and `index.json`.
+        root: Root folder of absolute symbolic links.
 
     Raises:
         LayoutError: There is no layout, or it is damaged.
@@ -109,11 +109,11 @@ def read(path: Path, *, root: Path = Path("/")) -> Layout:
 
 
 def read_built(path: Path, store: Path) -> Layout:
-    """Read a layout in the Nix store, or the one that a link names.
+    """Read a layout in the Nix store.
 
     Args:
-        path: The store path or the link.
-        store: Folder below which the paths of the store lie.
+        path: Store path, or a symbolic link to it.
+        store: Root folder of the Nix store.
 
     Raises:
         LayoutError: There is no layout, or it is damaged.
@@ -123,10 +123,10 @@ def read_built(path: Path, store: Path) -> Layout:
 
 
 def check_blobs(layout: Layout) -> None:
-    """Hash every blob of a layout.
+    """Verify the digest of every blob of a layout.
 
     Raises:
-        LayoutError: The bytes of some do not have their digest; lists all.
+        LayoutError: Blobs have another digest; the message lists all of them.
     """
     digests = sorted({blob.digest for image in layout.images for blob in image.blobs})
     wrong = [f"blob {digest} has other bytes" for digest in digests if Digest.of_file(layout.blob(digest)) != digest]
@@ -136,13 +136,13 @@ def check_blobs(layout: Layout) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """The files of a layout, which may be links into a store."""
+    """Folder of a layout, whose files may be symbolic links into the Nix store."""
 
     path: Path
     root: Path
 
     def resolve(self, name: str) -> Path:
-        """Follow the links of one file, absolute ones below `root`."""
+        """Resolve the symbolic links of a file, absolute ones below `root`, which `Path.resolve` cannot do."""
         path = self.path / name
         while path.is_symlink():
             target = path.readlink()
@@ -168,7 +168,7 @@ class _Folder:
             raise LayoutError(where, [problem], hint="use a newer Estiba")
 
     def document(self, descriptor: Descriptor) -> Document:
-        """Read the JSON document a descriptor points to, and check its digest."""
+        """Read the document of a descriptor and verify its digest."""
         data = self.bytes(f"blobs/sha256/{descriptor.digest.hex}")
         if Digest.of_bytes(data) != descriptor.digest:
             raise LayoutError(str(self.path), [f"blob {descriptor.digest} has other bytes"], hint=_REBUILD)
@@ -183,7 +183,7 @@ class _Folder:
         return Image.parse(document, self.document(manifest.config).data)
 
     def problems(self, images: tuple[Image, ...]) -> Iterator[str]:
-        """Say which layer blobs are missing or have another size than their descriptor says."""
+        """Yield a sentence for each layer blob that is missing or has another size than its descriptor."""
         for layer in {layer.digest: layer for image in images for layer in image.manifest.layers}.values():
             path = self.blob(layer.digest)
             if not path.is_file():

@@ -1,4 +1,4 @@
-"""The documents of an OCI image: descriptor, platform, manifest, index and configuration."""
+"""Documents of an OCI image: descriptor, platform, manifest, index and configuration (OCI image-spec 1.1)."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _AUTHOR: Final = "estiba"
-"""First word of `created_by` in the history of our images; the layer's name follows."""
+"""First word of `created_by` in the history of images that Estiba builds; the name of the layer follows."""
 
 _SYSTEMS: Final = {"x86_64-linux": ("linux", "amd64"), "aarch64-linux": ("linux", "arm64")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Platform:
-    """An operating system and processor in OCI's words."""
+    """Platform of an image: operating system, architecture and variant, as Go names them (GOOS, GOARCH)."""
 
     os: str
     architecture: str
     variant: str = ""
 
     def __str__(self) -> str:
-        """Return `linux/arm64`, with the variant if there is one."""
+        """Return `os/architecture[/variant]`, such as `linux/arm64`."""
         return "/".join(filter(None, (self.os, self.architecture, self.variant)))
 
     @property
     def system(self) -> str:
-        """The Nix system name, or OCI's name where Nix has none here."""
+        """Nix system name, or the OCI platform if there is none for it."""
         found = [system for system, pair in _SYSTEMS.items() if pair == (self.os, self.architecture)]
         return found[0] if found else str(self)
 
     @classmethod
     def parse(cls, text: str) -> Platform:
-        """Read `linux/arm64` or `aarch64-linux`.
+        """Parse an OCI platform such as `linux/arm64`, or a Nix system name such as `aarch64-linux`.
 
         Raises:
             ValueError: The text is neither.
@@ -56,18 +56,27 @@ class Platform:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Platform:
-        """Read the `platform` of an index entry, or the same fields of a configuration."""
+        """Parse the `platform` of a descriptor, or the same fields of a configuration."""
         return cls(os=data["os"], architecture=data["architecture"], variant=data.get("variant", ""))
 
     def to_dict(self) -> dict[str, str]:
-        """Return the form that an index holds."""
+        """Return the platform as the `platform` of a descriptor."""
         variant = {"variant": self.variant} if self.variant else {}
         return {"os": self.os, "architecture": self.architecture, **variant}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Descriptor:
-    """A pointer to a blob: what it is, its digest and its size in bytes."""
+    """Content descriptor: reference to a blob (OCI image-spec, "OCI Content Descriptors").
+
+    Attributes:
+        media_type: Media type of the blob.
+        digest: Digest of the blob.
+        size: Size of the blob in bytes.
+        annotations: Annotations.
+        artifact_type: Type of an artifact if the descriptor is of its manifest, else an empty string.
+        platform: Platform of an image if the descriptor is in an index, else None.
+    """
 
     media_type: str
     digest: Digest
@@ -78,7 +87,12 @@ class Descriptor:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Descriptor:
-        """Read a descriptor."""
+        """Parse a descriptor.
+
+        Raises:
+            KeyError: A field is missing.
+            ValueError: A field is invalid.
+        """
         size = data["size"]
         if not isinstance(size, int) or size < 0:
             message = f"size is {size!r}"
@@ -93,7 +107,7 @@ class Descriptor:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the form that a manifest or index holds."""
+        """Return the descriptor as it is in a manifest or index."""
         data: dict[str, Any] = {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size}
         if self.annotations:
             data["annotations"] = dict(self.annotations)
@@ -106,25 +120,25 @@ class Descriptor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A manifest or index as it was read: its type and the very bytes that its digest is of."""
+    """Manifest or index as bytes, which its digest is of, with its media type."""
 
     media_type: str
     data: bytes
 
     @property
     def digest(self) -> Digest:
-        """The digest of the bytes."""
+        """Digest of the bytes."""
         return Digest.of_bytes(self.data)
 
     @property
     def descriptor(self) -> Descriptor:
-        """A descriptor of this document."""
+        """Descriptor of the document."""
         return Descriptor(media_type=self.media_type, digest=self.digest, size=len(self.data))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """The manifest of one platform's image: its configuration and layers, in order."""
+    """Image manifest of a platform: descriptors of the configuration and of the layers, from the bottom up."""
 
     config: Descriptor
     layers: tuple[Descriptor, ...]
@@ -132,7 +146,7 @@ class Manifest:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Manifest:
-        """Read a manifest."""
+        """Parse a manifest."""
         return cls(
             config=Descriptor.from_dict(data["config"]),
             layers=tuple(Descriptor.from_dict(layer) for layer in data["layers"]),
@@ -142,14 +156,14 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """An image index: one descriptor for each platform's manifest."""
+    """Image index: descriptors of the manifests of all platforms."""
 
     manifests: tuple[Descriptor, ...]
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Index:
-        """Read an index."""
+        """Parse an index."""
         return cls(
             manifests=tuple(Descriptor.from_dict(entry) for entry in data["manifests"]),
             annotations=dict(data.get("annotations") or {}),
@@ -158,13 +172,13 @@ class Index:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageConfig:
-    """The configuration of one platform's image, as far as Estiba needs it.
+    """Image configuration of a platform, as far as Estiba reads it.
 
     Attributes:
-        platform: What it runs on.
-        diff_ids: Digests of the uncompressed layers.
-        history: What each layer is called and holds, from the history; as many as there are layers.
-        labels: The image's labels.
+        platform: Platform of the image.
+        diff_ids: Digests of the uncompressed layers, from the bottom up.
+        history: Name and contents of each layer, from the history; empty strings where that has no entry.
+        labels: Labels.
     """
 
     platform: Platform
@@ -174,21 +188,29 @@ class ImageConfig:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ImageConfig:
-        """Read a configuration."""
+        """Parse a configuration."""
         diff_ids = tuple(Digest.parse(digest) for digest in data["rootfs"]["diff_ids"])
+        # Instructions that only change the configuration have an entry, but no layer.
         history = [entry for entry in data.get("history") or [] if not entry.get("empty_layer")]
-        told = [_name_and_contents(entry) for entry in history][: len(diff_ids)]
+        descriptions = [_name_and_contents(entry) for entry in history][: len(diff_ids)]
         return cls(
             platform=Platform.from_dict(data),
             diff_ids=diff_ids,
-            history=(*told, *[("", "")] * (len(diff_ids) - len(told))),
+            history=(*descriptions, *[("", "")] * (len(diff_ids) - len(descriptions))),
             labels=dict((data.get("config") or {}).get("Labels") or {}),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One layer of an image: its compressed blob, the digest of its tar, its name and what it holds."""
+    """Layer of an image.
+
+    Attributes:
+        blob: Descriptor of the compressed blob.
+        diff_id: Digest of the uncompressed tar.
+        name: Name of the layer, or an empty string in images of other builders.
+        contents: Packages in the layer, or the command that made it.
+    """
 
     blob: Descriptor
     diff_id: Digest
@@ -198,7 +220,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """One platform's image: its manifest with the bytes it was read from, and its configuration."""
+    """Image of a platform: manifest, as bytes and parsed, and configuration."""
 
     document: Document
     manifest: Manifest
@@ -206,12 +228,12 @@ class Image:
 
     @property
     def platform(self) -> Platform:
-        """What the image runs on."""
+        """Platform of the image."""
         return self.config.platform
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers from the bottom up."""
+        """Layers from the bottom up."""
         return tuple(
             Layer(blob=blob, diff_id=diff_id, name=name, contents=contents)
             for blob, diff_id, (name, contents) in zip(
@@ -221,25 +243,31 @@ class Image:
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """The configuration and all layers."""
+        """Descriptors of the configuration and of all layers."""
         return (self.manifest.config, *self.manifest.layers)
 
     @property
     def size(self) -> int:
-        """Bytes of all blobs, compressed."""
+        """Size of all blobs in bytes, compressed."""
         return sum(blob.size for blob in self.blobs)
 
     @classmethod
     def parse(cls, document: Document, config: bytes) -> Image:
-        """Read a manifest and its configuration.
+        """Parse a manifest and its configuration.
+
+        Args:
+            document: The manifest.
+            config: Contents of the configuration blob.
 
         Raises:
-            LayoutError: One of them is malformed, or they disagree on the number of layers.
+            LayoutError: One of them is malformed, a layer has an unknown media type, or the numbers of layers differ.
         """
         where = f"manifest {document.digest}"
         manifest = parse(document.data, Manifest.from_dict, where)
         parsed = parse(config, ImageConfig.from_dict, f"configuration {manifest.config.digest}")
-        problems = [f"layer {layer.digest} is a {layer.media_type}" for layer in manifest.layers if _is_alien(layer)]
+        problems = [
+            f"layer {layer.digest} is a {layer.media_type}" for layer in manifest.layers if _has_unknown_type(layer)
+        ]
         if len(manifest.layers) != len(parsed.diff_ids):
             problems.append(f"has {len(manifest.layers)} layers, its configuration {len(parsed.diff_ids)}")
         if problems:
@@ -248,10 +276,15 @@ class Image:
 
 
 def parse(data: bytes, read: Callable[[Mapping[str, Any]], _T], where: str) -> _T:
-    """Read JSON bytes into a value.
+    """Parse a JSON document.
+
+    Args:
+        data: JSON as bytes.
+        read: Builds the value from the decoded object.
+        where: Name of the document for error messages.
 
     Raises:
-        LayoutError: They are no JSON, or a field is missing or wrong.
+        LayoutError: The document is not JSON, or a field is missing or invalid.
     """
     try:
         return read(json.loads(data))
@@ -262,12 +295,12 @@ def parse(data: bytes, read: Callable[[Mapping[str, Any]], _T], where: str) -> _
 
 
 def _name_and_contents(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """Split an entry of the history; other builders than ours tell the command instead of a name."""
+    """Return name and contents of a layer from its history entry; other builders record a command instead."""
     author, _, name = (entry.get("created_by") or "").partition(" ")
     if author == _AUTHOR:
         return name, entry.get("comment") or ""
     return "", entry.get("created_by") or entry.get("comment") or ""
 
 
-def _is_alien(layer: Descriptor) -> bool:
+def _has_unknown_type(layer: Descriptor) -> bool:
     return layer.media_type not in media_types.LAYERS

@@ -1,4 +1,4 @@
-"""The media types and annotation names of OCI image-spec 1.1 that Estiba reads and writes."""
+"""Media types and annotation keys of OCI image-spec 1.1 that Estiba reads and writes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ CYCLONEDX: Final = "application/vnd.cyclonedx+json"
 SPDX: Final = "application/spdx+json"
 
 LAYERS: Final = frozenset({LAYER_TAR, LAYER_GZIP, LAYER_ZSTD})
+"""Media types of layers that can be read."""
 
 TITLE: Final = "org.opencontainers.image.title"
 REF_NAME: Final = "org.opencontainers.image.ref.name"
 REVISION: Final = "org.opencontainers.image.revision"
 SOURCE: Final = "org.opencontainers.image.source"
 LOCK_DIGEST: Final = "io.estiba.lock.digest"
-"""SHA-256 of `estiba.lock` as it was when the image was built."""
+"""Annotation with the digest of the lock file that the image was built from."""

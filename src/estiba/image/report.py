@@ -1,4 +1,4 @@
-"""What an image consists of: its layers by platform, their share of the whole, and whether they changed."""
+"""Report on an image: layers of each platform with their sizes, shares and contents."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerReport:
-    """One layer.
+    """Report on a layer.
 
     Attributes:
-        name: Its name, or an empty string in other builders' images.
-        contents: What it holds.
-        digest: Of its compressed blob.
-        size: Of the same, in bytes.
-        share: Of its image's layers, from 0 to 1.
-        is_shared: Whether all other platforms have the same one.
+        name: Name of the layer, or an empty string in images of other builders.
+        contents: Packages in the layer, or the command that made it.
+        digest: Digest of the compressed blob.
+        size: Size of the compressed blob in bytes.
+        share: Share in the size of all layers of its image, from 0 to 1.
+        is_shared: Whether the images of all platforms have it.
     """
 
     name: str
@@ -34,7 +34,7 @@ class LayerReport:
     is_shared: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the form for `--json`."""
+        """Return the layer in the form of `--json`."""
         return {
             "contents": self.contents,
             "digest": str(self.digest),
@@ -46,7 +46,7 @@ class LayerReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageReport:
-    """One platform's image: its manifest's digest and its layers from the bottom up."""
+    """Report on the image of a platform: digest of its manifest, and layers from the bottom up."""
 
     platform: str
     digest: Digest
@@ -54,19 +54,19 @@ class ImageReport:
 
     @property
     def size(self) -> int:
-        """Bytes of all layers, compressed."""
+        """Size of all layers in bytes, compressed."""
         return sum(layer.size for layer in self.layers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """An image with all its platforms.
+    """Report on an image of one or more platforms.
 
     Attributes:
-        name: How the user calls it.
-        digest: Of the index, or of the manifest where there is no index.
-        annotations: Of the same.
-        images: One for each platform.
+        name: Name or reference of the image.
+        digest: Digest of the index, or of the manifest if there is no index.
+        annotations: Annotations of the index or manifest.
+        images: Report on the image of each platform.
     """
 
     name: str
@@ -76,11 +76,11 @@ class Report:
 
     @property
     def size(self) -> int:
-        """Bytes of all layers, each counted once."""
+        """Size of all layers in bytes, compressed; a layer of several platforms counts once."""
         return sum({layer.digest: layer.size for image in self.images for layer in image.layers}.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the form for `--json`."""
+        """Return the report in the form of `--json`."""
         return {
             "annotations": dict(self.annotations),
             "digest": str(self.digest),
@@ -105,7 +105,7 @@ def of_layout(layout: Layout) -> Report:
 
 
 def rows(report: Report) -> list[tuple[object, ...]]:
-    """Return a table of all layers; its columns are those of `HEADER`."""
+    """Return a table row for each layer; the columns are those of `HEADER`."""
     return [
         (image.platform, layer.name or "-", megabytes(layer.size), percent(layer.share), _short(layer.contents))
         for image in report.images
@@ -118,17 +118,17 @@ HEADER = ("platform", "layer", "size", "share", "contents")
 
 
 def megabytes(size: int) -> str:
-    """Write a number of bytes for people, in the decimal units of registries."""
+    """Format a number of bytes as MB or kB, in powers of 10."""
     return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"  # noqa: PLR2004 - below 0.1 MB
 
 
 def percent(share: float) -> str:
-    """Write a share for people; what is there is never zero."""
+    """Format a share from 0 to 1 as a percentage; `<1%` for a small one that is not zero."""
     return "<1%" if 0 < share < 0.01 else f"{share:.0%}"  # noqa: PLR2004 - 1 %
 
 
 def make(name: str, digest: Digest, annotations: Mapping[str, str], images: Sequence[Image]) -> Report:
-    """Report on an image: its name, the digest and annotations of its index, and the images of its platforms."""
+    """Report on an image, given the digest and annotations of its index and the image of each platform."""
     everywhere = frozenset.intersection(*(frozenset(_digests([image])) for image in images)) if images else frozenset()
     shared = everywhere if len(images) > 1 else frozenset()
     return Report(

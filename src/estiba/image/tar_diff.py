@@ -1,4 +1,4 @@
-"""Compares two tars entry by entry and says what differs and why."""
+"""Differences between two tar archives, entry by entry, with their causes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from estiba.process import Runner
 
 EXAMINED: Final = 10
-"""Of how many files the contents are compared; the rest only by hash."""
+"""Maximum number of files whose contents are compared in detail; of the others only the hashes are."""
 
 _CHUNK: Final = 1 << 20
 _EXPLAINED_LINES: Final = 30
@@ -31,7 +31,7 @@ _EXPLAINED_LINES: Final = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What the header of a tar's entry says, and the hash of its content."""
+    """Header of a tar entry, in a form to show, and the hash of its content."""
 
     type: str
     mode: str
@@ -45,7 +45,7 @@ class Entry:
 
     @classmethod
     def of(cls, member: tarfile.TarInfo, data: IO[bytes] | None) -> Entry:
-        """Read one member."""
+        """Read a member; `data` is its content, or None if it has none."""
         hasher = hashlib.sha256()
         while data and (chunk := data.read(_CHUNK)):
             hasher.update(chunk)
@@ -73,7 +73,7 @@ _TYPES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TarDifference:
-    """One path in a tar, or an empty string for the tar as a whole, and why it differs."""
+    """Difference between two tar archives: path, or an empty string for the whole archive, and cause."""
 
     path: str
     cause: str
@@ -85,23 +85,23 @@ def compare(
     *,
     runner: Runner = run,
 ) -> list[TarDifference]:
-    """Compare two tars that are known to differ; the second is called the rebuild.
+    """Compare two tar archives that are known to differ; the second is called the rebuild.
 
     Args:
-        first: Opens the first tar.
-        second: Opens the second.
-        runner: Runs diffoscope, where there is one.
+        first: Opens the first archive as a stream.
+        second: Opens the second archive as a stream.
+        runner: Runs diffoscope(1), if it is installed.
     """
-    ours, theirs = _entries(first), _entries(second)
-    found = [TarDifference(path=name, cause="only in the rebuild") for name in theirs if name not in ours]
-    found += [TarDifference(path=name, cause="missing from the rebuild") for name in ours if name not in theirs]
-    both = [name for name in ours if name in theirs]
+    expected, rebuilt = _entries(first), _entries(second)
+    found = [TarDifference(path=name, cause="only in the rebuild") for name in rebuilt if name not in expected]
+    found += [TarDifference(path=name, cause="missing from the rebuild") for name in expected if name not in rebuilt]
+    both = [name for name in expected if name in rebuilt]
     found += [
-        TarDifference(path=name, cause=cause) for name in both for cause in _differences(ours[name], theirs[name])
+        TarDifference(path=name, cause=cause) for name in both for cause in _differences(expected[name], rebuilt[name])
     ]
-    contents = [name for name in both if ours[name].content != theirs[name].content]
+    contents = [name for name in both if expected[name].content != rebuilt[name].content]
     found += _explain(first, second, contents, runner)
-    return sorted(found, key=lambda item: item.path) or [_whole(list(ours), list(theirs))]
+    return sorted(found, key=lambda item: item.path) or [_whole(list(expected), list(rebuilt))]
 
 
 def _entries(opener: Callable[[], AbstractContextManager[IO[bytes]]]) -> dict[str, Entry]:
@@ -110,23 +110,26 @@ def _entries(opener: Callable[[], AbstractContextManager[IO[bytes]]]) -> dict[st
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes] | None:
-    """Open a file's content; a link's target cannot be looked up in a stream, and its name is compared anyway."""
+    """Open the content of a regular file.
+
+    `extractfile` of a link would seek its target, which a stream cannot do; the link's name is compared anyway.
+    """
     return archive.extractfile(member) if member.isreg() else None
 
 
-def _differences(ours: Entry, theirs: Entry) -> Iterator[str]:
-    """Yield one cause for each field of the header that differs."""
+def _differences(expected: Entry, rebuilt: Entry) -> Iterator[str]:
+    """Yield a cause for each field of the header that differs."""
     for field in fields(Entry):
-        was, now = getattr(ours, field.name), getattr(theirs, field.name)
+        was, now = getattr(expected, field.name), getattr(rebuilt, field.name)
         if was != now and field.name not in {"content", "size"}:
             yield f"{field.name.replace('_', ' ')} {now!s} instead of {was!s}"
 
 
-def _whole(ours: list[str], theirs: list[str]) -> TarDifference:
-    """Explain tars with the same entries."""
-    for was, now in zip_longest(ours, theirs):
+def _whole(expected: list[str], rebuilt: list[str]) -> TarDifference:
+    """Return the difference between archives with equal entries: their order, or bytes outside of entries."""
+    for was, now in zip_longest(expected, rebuilt):
         if was != now:
-            return TarDifference(path=was or now or "", cause=f"entries in another order: {now} comes in its place")
+            return TarDifference(path=was or now or "", cause=f"entries in another order: {now} is in its place")
     return TarDifference(path="", cause="the same entries in tars of another format or padding")
 
 
@@ -136,13 +139,13 @@ def _explain(
     names: list[str],
     runner: Runner,
 ) -> Iterator[TarDifference]:
-    """Yield why the contents of files differ; of many, only the first are looked into."""
+    """Yield the cause for each file whose contents differ, in detail for the first `EXAMINED` files."""
     examined = names[:EXAMINED]
     with tempfile.TemporaryDirectory(prefix="estiba-") as folder:
-        ours = _extract(first, examined, Path(folder, "first"))
-        theirs = _extract(second, examined, Path(folder, "rebuild"))
+        expected = _extract(first, examined, Path(folder, "first"))
+        rebuilt = _extract(second, examined, Path(folder, "rebuild"))
         for name in examined:
-            yield TarDifference(path=name, cause=explain_files(ours[name], theirs[name], runner=runner))
+            yield TarDifference(path=name, cause=explain_files(expected[name], rebuilt[name], runner=runner))
     for name in names[EXAMINED:]:
         yield TarDifference(path=name, cause="content differs")
 
@@ -150,7 +153,10 @@ def _explain(
 def _extract(
     opener: Callable[[], AbstractContextManager[IO[bytes]]], names: Collection[str], folder: Path
 ) -> dict[str, Path]:
-    """Write the contents of some members into numbered files that keep their suffix."""
+    """Extract members into numbered files that keep their suffix.
+
+    Their own names could lead out of the folder.
+    """
     folder.mkdir()
     written = {}
     with opener() as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
@@ -162,19 +168,19 @@ def _extract(
     return written
 
 
-def explain_files(ours: Path, theirs: Path, *, runner: Runner = run) -> str:
-    """Return why two files with other contents differ: in words for bytecode, else as diffoscope sees it."""
-    first, second = ours.read_bytes(), theirs.read_bytes()
-    if ours.suffix == bytecode_diff.SUFFIX:
+def explain_files(expected: Path, rebuilt: Path, *, runner: Runner = run) -> str:
+    """Return why the contents of two files differ: a sentence for bytecode, else sizes and diffoscope's output."""
+    first, second = expected.read_bytes(), rebuilt.read_bytes()
+    if expected.suffix == bytecode_diff.SUFFIX:
         return bytecode_diff.explain(first, second)
-    told = "other content" if len(first) == len(second) else f"{len(second)} bytes instead of {len(first)}"
-    detail = _diffoscope(ours, theirs, runner)
-    return f"{told}\n{detail}" if detail else told
+    summary = "other content" if len(first) == len(second) else f"{len(second)} bytes instead of {len(first)}"
+    detail = _diffoscope(expected, rebuilt, runner)
+    return f"{summary}\n{detail}" if detail else summary
 
 
-def _diffoscope(ours: Path, theirs: Path, runner: Runner) -> str:
+def _diffoscope(expected: Path, rebuilt: Path, runner: Runner) -> str:
     try:
-        told = runner(["diffoscope", "--text", "-", str(ours), str(theirs)], check=False).stdout
+        output = runner(["diffoscope", "--text", "-", str(expected), str(rebuilt)], check=False).stdout
     except MissingProgramError:
         return ""
-    return "\n".join(islice(told.splitlines(), _EXPLAINED_LINES))
+    return "\n".join(islice(output.splitlines(), _EXPLAINED_LINES))

@@ -1,4 +1,4 @@
-"""The uncompressed tar of a layer, as a stream of bytes."""
+"""Decompression of layers to streams of tar bytes."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ if TYPE_CHECKING:
     from estiba.image.manifest import Descriptor
 
 _CHUNK: Final = 1 << 20
-_FRAME_HEADER: Final = 18  # the longest there is
+_FRAME_HEADER: Final = 18  # maximum size of a zstd frame header (RFC 8878, 3.1.1.1)
 _REBUILD: Final = "build the image again: invoke build"
 
 
 @contextmanager
 def opened(path: Path, layer: Descriptor) -> Iterator[IO[bytes]]:
-    """Open the tar of a layer for reading, whatever its compression.
+    """Open the tar of a layer as a stream, decompressed according to the media type.
+
+    Args:
+        path: File of the blob.
+        layer: Descriptor of the layer.
 
     Raises:
-        LayoutError: The blob is cut short or not compressed as its media type says.
+        LayoutError: The blob is truncated, or its compression is not that of its media type.
     """
     where = f"blob {layer.digest}"
     try:
@@ -39,26 +43,26 @@ def opened(path: Path, layer: Descriptor) -> Iterator[IO[bytes]]:
 
 
 def chunks(path: Path, layer: Descriptor) -> Iterator[bytes]:
-    """Yield the tar of a layer in pieces of at most a megabyte."""
+    """Yield the tar of a layer in chunks of at most 1 MiB."""
     with opened(path, layer) as stream:
         while chunk := stream.read(_CHUNK):
             yield chunk
 
 
 def size(path: Path, layer: Descriptor) -> int:
-    """Return the length of the tar, from the header of the blob where it says so."""
+    """Return the size of the tar in bytes: declared in a zstd frame header, else counted by decompressing."""
     if layer.media_type == media_types.LAYER_TAR:
         return layer.size
     if layer.media_type == media_types.LAYER_ZSTD:
         with path.open("rb") as file:
-            told = _frame_size(file.read(_FRAME_HEADER))
-        if told >= 0:
-            return told
+            declared = _frame_size(file.read(_FRAME_HEADER))
+        if declared >= 0:
+            return declared
     return sum(map(len, chunks(path, layer)))
 
 
 def _frame_size(header: bytes) -> int:
-    """Return the content size that a zstd frame declares, or -1."""
+    """Return the content size in a zstd frame header, or -1 if it has none."""
     try:
         return zstandard.frame_content_size(header)
     except zstandard.ZstdError:

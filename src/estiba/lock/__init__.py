@@ -1,1 +1,1 @@
-"""Resolve a service's Debian packages and Python distributions, lock them, and fetch what the lock names."""
+"""Dependency resolution of a service with apt and pip-tools, and the lock file (docs/lock-format.md)."""

@@ -1,4 +1,4 @@
-"""Where locking and fetching work."""
+"""Context of locking and fetching: settings, progress messages, runner, download cache."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ _DISK_FULL: Final = os.strerror(errno.ENOSPC)
 
 
 def run_on_disk(argv: Sequence[str], **options: Any) -> Completed:  # noqa: ANN401 - those of `run`
-    """Run a command as `estiba.process.run` does; one that fails for want of space is the same error as our own.
+    """Run a command as `estiba.process.run` does, but raise `OSError` if it fails because the disk is full.
+
+    A full disk then is one error, whether apt, pip, Nix or this process notices it.
 
     Raises:
         OSError: The disk is full.
@@ -30,6 +32,7 @@ def run_on_disk(argv: Sequence[str], **options: Any) -> Completed:  # noqa: ANN4
     try:
         return run(argv, **options)
     except CommandError as error:
+        # The exit code is that of any failure; only the message names the cause.
         if _DISK_FULL in error.tail:
             raise OSError(errno.ENOSPC, _DISK_FULL) from error
         raise
@@ -37,7 +40,13 @@ def run_on_disk(argv: Sequence[str], **options: Any) -> Completed:  # noqa: ANN4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockContext:
-    """The environment's settings, whom to tell about progress, and a way to run commands."""
+    """Context of locking and fetching.
+
+    Attributes:
+        config: Settings from the environment.
+        tell: Called with one progress message at a time.
+        runner: Runs commands.
+    """
 
     config: Config
     tell: Callable[[str], None]
@@ -50,5 +59,5 @@ class LockContext:
 
     @property
     def artifacts(self) -> Artifacts:
-        """The cache of downloaded files."""
+        """Download cache."""
         return Artifacts(self.cache / "artifacts")

@@ -1,4 +1,4 @@
-"""Answers that are expensive to find and never change, remembered in the cache folder."""
+"""Cache of expensive results in files, whose names identify all inputs; entries never expire."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def cached(path: Path, find: Callable[[], str]) -> str:
-    """Return the text of a file, or find it and write that file; an interruption leaves no half of it."""
+def cached(path: Path, compute: Callable[[], str]) -> str:
+    """Return the text of a cache file, or compute it and write the file atomically."""
     if path.exists():
         return path.read_text(encoding="utf-8")
-    text = find()
+    text = compute()
     path.parent.mkdir(parents=True, exist_ok=True)
     write(path, text)
     return text

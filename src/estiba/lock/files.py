@@ -1,4 +1,4 @@
-"""The lock files in a service's folder: one writer at a time, and all of them change or none does."""
+"""Lock files in the folder of a service: exclusive access, and writing all of them as one unit."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _READABLE: Final = 0o644
-"""Permissions of a lock file that is new; it goes into the repository."""
+"""Permissions of a new lock file, which is committed to the repository."""
 
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Keep other processes from locking the same folder for as long as the block runs; nothing is left behind.
+    """Lock the folder of a service while the block runs (flock(2) on the folder itself, so no file is left).
 
     Raises:
-        BusyError: Another process does so already.
+        BusyError: Another process has locked the folder.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -35,32 +35,37 @@ def exclusive(folder: Path) -> Iterator[None]:
 
 
 def read(folder: Path, names: Sequence[str]) -> dict[str, str]:
-    """Read files; one that does not exist is empty."""
+    """Return the texts of files by name, empty for each that does not exist."""
     paths = {name: folder / name for name in names}
     return {name: path.read_text(encoding="utf-8") if path.exists() else "" for name, path in paths.items()}
 
 
 def write(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write files together: an interruption comes before the first has changed or after the last; empty ones go."""
-    made = []
+    """Replace several files as one unit, and delete those whose new text is empty.
+
+    All new contents are on disk before the first file is replaced, and signals wait until the last one is.
+    """
+    staged_files = []
     try:
         for name, text in texts.items():
             if text:
                 path = folder / name
-                made.append(stage(path, text, mode=path.stat().st_mode & 0o7777 if path.exists() else _READABLE))
+                staged_files.append(
+                    stage(path, text, mode=path.stat().st_mode & 0o7777 if path.exists() else _READABLE)
+                )
         with _uninterrupted():
-            for one in made:
-                one.commit()
+            for staged in staged_files:
+                staged.commit()
             for name in (name for name, text in texts.items() if not text):
                 (folder / name).unlink(missing_ok=True)
     finally:
-        for one in made:
-            one.discard()
+        for staged in staged_files:
+            staged.discard()
 
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold back the signals that end a process until the block is done."""
+    """Block SIGINT, SIGTERM and SIGHUP in this thread while the block runs."""
     ending = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     try:

@@ -1,4 +1,4 @@
-"""Whether the lock files hold together, as only `invoke lock` leaves them."""
+"""Consistency checks of the lock files, which only `invoke lock` writes."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ _HINT = "take the lock files from version control, or write them anew: invoke lo
 
 
 def check(text: str, runtime: str, dev: str) -> Lock:
-    """Parse estiba.lock and compare it with itself and with the pinned requirements beside it.
+    """Parse estiba.lock and check that its records agree with each other and with the pinned requirements.
 
     Args:
-        text: estiba.lock.
-        runtime: requirements-lock.txt.
-        dev: requirements-dev-lock.txt, empty where there is none.
+        text: Text of estiba.lock.
+        runtime: Text of requirements-lock.txt.
+        dev: Text of requirements-dev-lock.txt, empty if there is none.
 
     Raises:
-        LockFormatError: Something was edited by hand or only one of the files was taken over; lists all problems.
+        LockFormatError: The files were edited by hand or are of different runs; the message lists all problems.
     """
     lock = model.parse(text)
     problems = [*_check_debs(lock), *_check_distributions(lock), *_check_layers(lock)]
     problems += _check_pins(lock, pins.parse(runtime), pins.parse(dev, file=pins.DEV_FILE))
+    # Last, since the checks above explain an edited value better.
     if not problems and model.render(lock) != text:
         problems = ["the order or the form of its lines is not the one that invoke lock writes"]
     if problems:
@@ -52,26 +53,31 @@ def _check_debs(lock: Lock) -> Iterator[str]:
 
 
 def _check_distributions(lock: Lock) -> Iterator[str]:
-    names = {one.name for one in lock.distributions}
-    builders = {f"{one.name}=={one.version}" for one in lock.build_distributions}
+    names = {distribution.name for distribution in lock.distributions}
+    builders = {f"{distribution.name}=={distribution.version}" for distribution in lock.build_distributions}
     for section, records in (("distributions", lock.distributions), ("build_distributions", lock.build_distributions)):
-        for index, one in enumerate(records):
+        for index, distribution in enumerate(records):
             if section == "distributions":
                 yield from (
-                    f"{section}[{index}].requires: {name!r} is not locked" for name in one.requires if name not in names
+                    f"{section}[{index}].requires: {name!r} is not locked"
+                    for name in distribution.requires
+                    if name not in names
                 )
             yield from (
-                f"{section}[{index}].build: {name!r} is not locked" for name in one.build if name not in builders
+                f"{section}[{index}].build: {name!r} is not locked"
+                for name in distribution.build
+                if name not in builders
             )
-        yield from _check_twice(section, (f"{one.file} {one.sha256}" for one in records))
+        yield from _check_twice(section, (f"{distribution.file} {distribution.sha256}" for distribution in records))
     yield from _check_versions(
-        "distributions", ((one.name, platform) for one in lock.distributions for platform in one.platforms)
+        "distributions",
+        ((distribution.name, platform) for distribution in lock.distributions for platform in distribution.platforms),
     )
 
 
 def _check_layers(lock: Lock) -> Iterator[str]:
     placed = Counter(name for layer in lock.layers for name in layer.distributions)
-    runtime = {one.name for one in lock.distributions if "runtime" in one.groups}
+    runtime = {distribution.name for distribution in lock.distributions if "runtime" in distribution.groups}
     yield from (f"layers: {name!r} is in no layer" for name in sorted(runtime - placed.keys()))
     yield from (f"layers: {name!r} is not a runtime distribution" for name in sorted(placed.keys() - runtime))
     yield from (f"layers: {name!r} is in more than one" for name, count in sorted(placed.items()) if count > 1)
@@ -84,19 +90,19 @@ def _check_platforms(lock: Lock) -> Iterator[str]:
 
 def _check_pins(lock: Lock, runtime: list[Pin], dev: list[Pin]) -> Iterator[str]:
     hashes = {(pin.name, pin.version): set(pin.hashes) for pin in (*runtime, *dev)}
-    for one in lock.distributions:
-        known = hashes.get((one.name, one.version))
+    for distribution in lock.distributions:
+        known = hashes.get((distribution.name, distribution.version))
         if known is None:
-            yield f"{_file_of(one)} lacks {one.name}=={one.version}"
-        elif one.sha256.hex not in known:
-            yield f"{_file_of(one)} lacks the hash of {one.file}"
-    locked = {(one.name, one.version) for one in lock.distributions}
+            yield f"{_file_of(distribution)} lacks {distribution.name}=={distribution.version}"
+        elif distribution.sha256.hex not in known:
+            yield f"{_file_of(distribution)} lacks the hash of {distribution.file}"
+    locked = {(distribution.name, distribution.version) for distribution in lock.distributions}
     for name, version in sorted(hashes.keys() - locked):
         yield f"estiba.lock lacks {name}=={version}"
 
 
-def _file_of(one: Distribution) -> str:
-    return pins.RUNTIME_FILE if "runtime" in one.groups else pins.DEV_FILE
+def _file_of(distribution: Distribution) -> str:
+    return pins.RUNTIME_FILE if "runtime" in distribution.groups else pins.DEV_FILE
 
 
 def _check_twice(section: str, keys: Iterable[str]) -> Iterator[str]:

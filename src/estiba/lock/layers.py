@@ -1,4 +1,4 @@
-"""The layer plan: how the runtime distributions are spread over image layers, so that one upgrade moves one layer."""
+"""Layer plan: assignment of runtime distributions to image layers, so that an upgrade changes few layers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from estiba.lock.model import Distribution
 
 _OWN_LAYER: Final = 1_000_000
-"""Bytes from which on a distribution is worth a layer of its own."""
+"""Minimum size in bytes of a distribution that gets a layer of its own."""
 
 _SINGLES: Final = 8
-"""How many may have one; an image has up to eight more layers, and engines slow down with dozens."""
+"""Maximum number of layers with a single distribution; with up to eight others an image stays below 20 layers.
+
+Engines mount each layer, and slow down with dozens.
+"""
 
 _PURE: Final = ("small", "small-2")
 _NATIVE: Final = "small-native"
@@ -24,17 +27,20 @@ _SHARED: Final = (*_PURE, _NATIVE)
 
 
 def measure(distributions: Sequence[Distribution]) -> dict[str, int]:
-    """Return the size of each runtime distribution; the larger file where platforms have different ones."""
+    """Return the size in bytes of each runtime distribution; of several files for different platforms, the largest."""
     sizes: dict[str, int] = {}
-    for one in distributions:
-        if "runtime" in one.groups:
-            sizes[one.name] = max(one.size, sizes.get(one.name, 0))
+    for distribution in distributions:
+        if "runtime" in distribution.groups:
+            sizes[distribution.name] = max(distribution.size, sizes.get(distribution.name, 0))
     return sizes
 
 
 def native(distributions: Sequence[Distribution]) -> frozenset[str]:
-    """Return the names of those that differ between platforms: their wheels say so, or have yet to be built."""
-    return frozenset(one.name for one in distributions if not one.file.endswith("-any.whl"))
+    """Return the names of platform-specific distributions: all but wheels tagged `any` (PEP 425).
+
+    An sdist counts, too, since the wheel that is built from it is not known yet.
+    """
+    return frozenset(distribution.name for distribution in distributions if not distribution.file.endswith("-any.whl"))
 
 
 def plan(
@@ -42,14 +48,15 @@ def plan(
 ) -> tuple[Layer, ...]:
     """Assign every distribution to a layer.
 
-    A distribution stays where it was, whatever its size is now: moving it would change two layers that nobody asked
-    to change. New ones get a layer of their own if they are big and layers are left, else a shared one: native ones
-    theirs, so that all platforms have the others' in common, and these the one with the fewest bytes.
+    A distribution stays in its layer, whatever its size is now: moving it would change two layers. A new one gets a
+    layer of its own if it is large enough and such layers are left, else it goes into a shared layer:
+    platform-specific ones into `small-native`, so that the other layers are the same on all platforms, and pure Python
+    ones into the smaller of `small` and `small-2`.
 
     Args:
-        sizes: Name and size of each distribution.
-        previous: The plan of the last lock.
-        native: Names of those that are not the same on every platform.
+        sizes: Size in bytes of each distribution, by name.
+        previous: Layers of the previous lock.
+        native: Names of platform-specific distributions.
     """
     place = {name: layer.name for layer in previous for name in layer.distributions if name in sizes}
     new = sorted(sizes.keys() - place.keys(), key=lambda name: (-sizes[name], name))
@@ -73,7 +80,7 @@ def plan(
 
 
 def _choose_pure(filled: Mapping[str, int], size: int) -> str:
-    """Fill the first shared layer up to a size that is worth splitting, then keep both about equal."""
+    """Return the shared layer for a pure Python distribution: the second is used once the first has 3 MB."""
     first, second = _PURE
     if filled[first] + size <= 3 * _OWN_LAYER and not filled[second]:
         return first

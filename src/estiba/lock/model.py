@@ -1,4 +1,4 @@
-"""The lock file `estiba.lock`: its records, how they are read and how they are written."""
+"""The lock file `estiba.lock`: records, parser and renderer (docs/lock-format.md)."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ FILE_NAME: Final = "estiba.lock"
 VERSION: Final = 1
 
 ARCHITECTURES: Final = {"aarch64-linux": "arm64", "x86_64-linux": "amd64"}
-"""Debian's name of each platform's architecture."""
+"""Debian architecture of each platform (Nix system name)."""
 
-_HAND: Final = "estiba.lock is written by `invoke lock`; take it from version control or run that again"
+_HINT: Final = "estiba.lock is written by `invoke lock`; take it from version control or run that again"
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deb:
-    """One Debian package file.
+    """Locked Debian package.
 
     Attributes:
-        name: The binary package.
-        version: Its Debian version.
-        arch: Debian architecture, `all` for every platform.
-        file: File name as apt writes it.
-        sha256: Hash of the file.
-        size: Bytes of the file.
-        source: The source package.
+        name: Name of the binary package.
+        version: Debian version.
+        arch: Debian architecture, or `all`.
+        file: File name, as apt-get(8) `download` writes it.
+        sha256: Digest of the file.
+        size: Size of the file in bytes.
+        source: Name of the source package.
         source_version: Version of the source package.
-        groups: Sorted, of `base`, `service`, `build`, `prepare` and `check`.
-        platforms: Sorted Nix system names.
-        depends: Names of the locked packages that it depends on.
+        groups: Groups that need it: of `base`, `service`, `build`, `prepare` and `check`; sorted.
+        platforms: Nix system names that it is locked for; sorted.
+        depends: Names of locked packages that it depends on.
     """
 
     name: str
@@ -55,19 +55,19 @@ class Deb:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
-    """One wheel or sdist.
+    """Locked wheel or sdist.
 
     Attributes:
-        name: Normalised project name.
-        version: Its version.
-        file: File name as the index gives it.
+        name: Normalised project name (PEP 503).
+        version: Version (PEP 440).
+        file: File name in the package index.
         kind: `wheel` or `sdist`.
-        sha256: Hash of the file.
-        size: Bytes of the file.
-        groups: Sorted, of `runtime` and `dev`, or `build` alone.
-        platforms: Sorted Nix system names.
-        requires: Names of the locked distributions that it needs on these platforms.
-        build: `name==version` of everything in the build environment of an sdist.
+        sha256: Digest of the file.
+        size: Size of the file in bytes.
+        groups: Groups that need it: of `runtime` and `dev`, or `build` alone; sorted.
+        platforms: Nix system names that it is locked for; sorted.
+        requires: Names of locked distributions that it requires on these platforms.
+        build: Pins (`name==version`) of the build environment of an sdist.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One image layer of distributions: its name and the distributions in it."""
+    """Image layer of Python distributions: name, and names of the distributions in it."""
 
     name: str
     distributions: tuple[str, ...]
@@ -92,18 +92,18 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """A whole lock file.
+    """Lock of a service.
 
     Attributes:
-        inputs: Hash of what it was resolved from.
-        python: Python's minor version.
+        inputs: Digest of the resolver's inputs; see `resolve.hash_inputs`.
+        python: Python minor version.
         suite: Debian release.
-        pockets: Of main, updates and security.
-        platforms: Sorted Nix system names.
+        pockets: Debian pockets: of `main`, `updates` and `security`.
+        platforms: Nix system names, sorted.
         debs: Debian packages.
         distributions: Wheels and sdists of the service.
-        build_distributions: Wheels and sdists that only the building of sdists needs.
-        layers: How the runtime distributions are spread over image layers.
+        build_distributions: Wheels and sdists that are only needed to build sdists.
+        layers: Image layers of the runtime distributions.
     """
 
     inputs: Digest
@@ -118,12 +118,12 @@ class Lock:
 
     @property
     def artifacts(self) -> tuple[Deb | Distribution, ...]:
-        """Every file that the lock names."""
+        """All locked artifacts."""
         return (*self.debs, *self.distributions, *self.build_distributions)
 
 
 def render(lock: Lock) -> str:
-    """Write a lock in its one normal form: one record per line, everything sorted."""
+    """Return the text of a lock: one record per line, keys and records sorted, so that diffs and merges are small."""
     sections = (
         ("debs", sorted(lock.debs, key=_order)),
         ("distributions", sorted(lock.distributions, key=_order)),
@@ -142,17 +142,18 @@ def render(lock: Lock) -> str:
 
 
 def parse(text: str) -> Lock:
-    """Read a lock file.
+    """Parse a lock file.
 
     Raises:
-        LockFormatError: It is of another version, misses something or holds something unknown; lists all problems.
+        LockFormatError: The format version is another one, or fields are missing, unknown or invalid; the message lists
+            all problems.
     """
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
         conflict = " (an unresolved merge: keep either side and run `invoke lock`)" if "<<<<<<<" in text else ""
         msg = f"estiba.lock is not JSON: line {error.lineno}: {error.msg}{conflict}"
-        raise LockFormatError(msg, hint=_HAND) from error
+        raise LockFormatError(msg, hint=_HINT) from error
     if not isinstance(data, dict) or data.get("version") != VERSION:
         found = data.get("version") if isinstance(data, dict) else None
         msg = f"estiba.lock has format version {found!r}, this Estiba reads version {VERSION}"
@@ -162,7 +163,7 @@ def parse(text: str) -> Lock:
     if reader.problems:
         listed = "".join(f"\n  - {problem}" for problem in reader.problems)
         msg = f"estiba.lock cannot be used:{listed}"
-        raise LockFormatError(msg, hint=_HAND)
+        raise LockFormatError(msg, hint=_HINT)
     return lock
 
 
@@ -181,7 +182,7 @@ def _render_section(records: Sequence[Deb | Distribution | Layer]) -> str:
 
 
 def _to_dict(record: Deb | Distribution | Layer) -> dict[str, object]:
-    """Return a record's fields in alphabetical order, as JSON has them."""
+    """Return a record as a JSON object with its fields in alphabetical order."""
     values: dict[str, object] = {}
     for name in sorted(field.name for field in fields(record)):
         value = getattr(record, name)
@@ -196,7 +197,7 @@ def _to_dict(record: Deb | Distribution | Layer) -> dict[str, object]:
 
 
 class _Reader:
-    """Reads values out of parsed JSON and collects problems, each with the path of what is wrong."""
+    """Reader of decoded JSON that collects problems, each with the path of the invalid value."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
@@ -283,6 +284,7 @@ class _Reader:
 
     def _size(self, data: Mapping[str, Any], path: str) -> int:
         value = data.get("size")
+        # bool is a subclass of int.
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return value
         self.problems.append(f"{path}size must be a number of bytes")
@@ -294,4 +296,5 @@ class _Reader:
         except ValueError as error:
             if data.get(key):
                 self.problems.append(f"{path}{key}: {error}")
+            # A placeholder, so that reading continues and all problems are reported.
             return Digest("0" * 64)

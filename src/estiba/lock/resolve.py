@@ -1,4 +1,4 @@
-"""Lock a service: resolve what it needs, and write the lock files together."""
+"""Lock a service: resolve its Debian packages and Python distributions, and write the lock files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from estiba.lock.files import exclusive, read, write
 from estiba.lock.model import FILE_NAME, Lock
 from estiba.lock.python import distributions, interpreter, pins, pip, shared_libraries
 from estiba.lock.python.pins import DEV_FILE, RUNTIME_FILE
-from estiba.lock.python.pip import Bench, Upgrade
+from estiba.lock.python.pip import ResolverContext, Upgrade
 from estiba.lock.sdist.toolchain import Toolchain
 from estiba.service import project as projects
 
@@ -33,12 +33,12 @@ _LOCK_FILES: Final = (FILE_NAME, RUNTIME_FILE, DEV_FILE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to lock.
+    """Options of a lock.
 
     Attributes:
-        upgrade: Which distributions may move.
-        upgrade_debian: Whether Debian packages may.
-        dry_run: Whether to write nothing.
+        upgrade: Distributions that may change their version.
+        upgrade_debian: Whether Debian packages may change their version.
+        dry_run: Whether to leave the lock files unchanged.
     """
 
     upgrade: Upgrade = field(default_factory=Upgrade)
@@ -47,19 +47,19 @@ class Options:
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing is to be upgraded."""
+        """Whether no upgrade is requested."""
         return not (self.upgrade.everything or self.upgrade.names or self.upgrade_debian)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What locking did.
+    """Result of a lock.
 
     Attributes:
-        lock: The lock.
-        changed: Whether the files differ from before.
-        changes: `name old -> new` of everything that moved, came or went.
-        gone: Locked Debian versions that could not be kept since the mirror has them no more.
+        lock: The new lock.
+        changed: Whether the lock files differ from before.
+        changes: Changed versions as `name old -> new`, with `none` for an added or removed package.
+        gone: Locked Debian packages (`name version`) that changed because the mirror no longer has their version.
     """
 
     lock: Lock
@@ -69,18 +69,19 @@ class Outcome:
 
 
 def lock(folder: Path, context: LockContext, options: Options = Options(), *, fetch: Callable[[Lock], None]) -> Outcome:
-    """Lock the service in a folder; without a change in its inputs and with no upgrade asked for, touch nothing.
+    """Lock the service in a folder; a lock whose inputs are unchanged is kept unless an upgrade is requested.
 
     Args:
-        folder: The service's folder.
-        context: Where to work.
-        options: How to lock.
-        fetch: Brings what a lock names into the store; for sdists whose backends are asked in the sandbox.
+        folder: Folder of the service.
+        context: Settings, download cache and runner.
+        options: Upgrades, and whether to write.
+        fetch: Downloads the artifacts of a lock into the store; called for sdists whose build backends have to run in
+            the sandbox.
 
     Raises:
-        ConfigError: The project is not in order.
+        ConfigError: The settings of the service are invalid.
         LockFormatError: The lock files were edited by hand.
-        ResolutionError: Something does not resolve.
+        ResolutionError: The requirements cannot be resolved.
         BusyError: Another process locks the same folder.
     """
     with exclusive(folder):
@@ -91,11 +92,11 @@ def lock(folder: Path, context: LockContext, options: Options = Options(), *, fe
         if previous and options.is_plain and previous.inputs == inputs:
             return Outcome(lock=previous, changed=False)
         seeds = [] if options.upgrade.everything else _load_seeds(before)
-        made, resolution, gone = _resolve(
+        resolved, resolution, gone = _resolve(
             project, context, options=options, previous=previous, seeds=seeds, fetch=fetch
         )
         after = {
-            FILE_NAME: model.render(replace(made, inputs=inputs)),
+            FILE_NAME: model.render(replace(resolved, inputs=inputs)),
             RUNTIME_FILE: pins.render(resolution.runtime, python=project.python),
             DEV_FILE: pins.render(resolution.dev, python=project.python) if resolution.dev else "",
         }
@@ -103,15 +104,18 @@ def lock(folder: Path, context: LockContext, options: Options = Options(), *, fe
         if changed and not options.dry_run:
             write(folder, after)
         return Outcome(
-            lock=replace(made, inputs=inputs), changed=changed, changes=_compare(previous, made), gone=tuple(gone)
+            lock=replace(resolved, inputs=inputs),
+            changed=changed,
+            changes=_compare(previous, resolved),
+            gone=tuple(gone),
         )
 
 
 def check(folder: Path) -> Lock:
-    """Return the lock of the service in a folder if it belongs to its inputs.
+    """Return the lock of the service in a folder if it is up to date.
 
     Raises:
-        StaleLockError: There is no lock, or the inputs changed since.
+        StaleLockError: There is no lock, or its inputs changed since.
         LockFormatError: The lock files were edited by hand.
     """
     project = projects.load(folder)
@@ -127,11 +131,11 @@ def check(folder: Path) -> Lock:
 
 
 def hash_inputs(project: Project) -> Digest:
-    """Hash everything that a lock is resolved from; nothing else makes it stale."""
+    """Return the digest of the resolver's inputs: a lock is stale if and only if they change."""
     request = _request(project)
     inputs = {
         "version": model.VERSION,
-        # What Estiba itself asks for, so that an Estiba that needs more asks for a new lock.
+        # The packages that Estiba itself adds: a version of Estiba that adds others makes the lock stale.
         "groups": {group: request.names(group) for group in (*_groups(project), "build")},
         "python": project.python,
         "suite": project.suite,
@@ -145,7 +149,7 @@ def hash_inputs(project: Project) -> Digest:
 
 
 def _load_previous(before: Mapping[str, str], options: Options) -> Lock | None:
-    """Read the last lock; one that is damaged stops everything but a full upgrade, which needs nothing of it."""
+    """Read the previous lock; a damaged one is an error, except for a full upgrade, which does not need it."""
     if not before[FILE_NAME]:
         return None
     try:
@@ -157,7 +161,7 @@ def _load_previous(before: Mapping[str, str], options: Options) -> Lock | None:
 
 
 def _load_seeds(before: Mapping[str, str]) -> list[pins.Pin]:
-    """Read the pins to keep; also those of a project that only pip-tools has locked so far."""
+    """Read the pins to keep, also of a project that so far was locked by pip-tools alone."""
     return [pin for name in (RUNTIME_FILE, DEV_FILE) for pin in pins.parse(before[name], file=name)]
 
 
@@ -176,22 +180,24 @@ def _resolve(
         apt.update(root, force=options.upgrade_debian, runner=context.runner)
         keep = previous.debs if previous and previous.suite == project.suite and not options.upgrade_debian else ()
         found, gone = _resolve_debian(root, project, context, keep, groups=_groups(project))
+        # pip-compile resolves for the Python that runs it, so the service's own is unpacked first.
         context.tell("fetching the Debian packages of the image")
         wanted = [deb for deb in found if {"base", "service"} & set(deb.groups)]
         debs.download(root, wanted, context.artifacts, runner=context.runner)
-        bench = _prepare_bench(root, project, context, found=found, keep=keep, fetch=fetch)
+        resolver = _prepare_resolver(root, project, context, found=found, keep=keep, fetch=fetch)
         context.tell("resolving the Python requirements")
         resolution = distributions.resolve(
-            bench,
+            resolver,
             project,
             seeds=seeds,
             previous=previous,
             upgrade=options.upgrade,
         )
-        if any(one.kind == "sdist" for one in resolution.distributions):
+        # The toolchain is large, and most services have wheels only.
+        if any(distribution.kind == "sdist" for distribution in resolution.distributions):
             context.tell("resolving the Debian packages that build the sdists")
-            toolchain, gone_too = _resolve_debian(root, project, context, keep, groups=("build",))
-            found, gone = closure.merge((*found, *toolchain)), sorted({*gone, *gone_too})
+            toolchain, gone_for_build = _resolve_debian(root, project, context, keep, groups=("build",))
+            found, gone = closure.merge((*found, *toolchain)), sorted({*gone, *gone_for_build})
         context.tell("checking the shared libraries that the wheels need")
         _check_libraries(root, project, context, found=found, resolution=resolution)
     return _assemble(project, found, resolution, previous), resolution, gone
@@ -200,6 +206,7 @@ def _resolve(
 def _assemble(project: Project, found: Sequence[Deb], resolution: Resolution, previous: Lock | None) -> Lock:
     sizes, native = layers.measure(resolution.distributions), layers.native(resolution.distributions)
     return Lock(
+        # `lock` fills in the digest, after it has compared the inputs.
         inputs=Digest("0" * 64),
         python=project.python,
         suite=project.suite,
@@ -219,7 +226,7 @@ def _resolve_debian(
 
 
 def _groups(project: Project) -> tuple[str, ...]:
-    """Return the groups of packages that the service always needs, whatever its distributions turn out to be."""
+    """Return the groups of Debian packages that are resolved for every lock; `build` is added if there are sdists."""
     prepare = ("prepare",) if project.prepare and project.debian_build else ()
     return ("base", "service", "check", *prepare)
 
@@ -234,7 +241,7 @@ def _request(project: Project) -> closure.Request:
     )
 
 
-def _prepare_bench(
+def _prepare_resolver(
     root: AptRoot,
     project: Project,
     context: LockContext,
@@ -242,8 +249,8 @@ def _prepare_bench(
     found: Sequence[Deb],
     keep: Sequence[Deb],
     fetch: Callable[[Lock], None],
-) -> Bench:
-    """Unpack the locked Python for this machine, also where the service is not locked for machines of its kind."""
+) -> ResolverContext:
+    """Unpack the locked Python for this machine, also if its platform is not one of the service's."""
     host = pip.host_platform()
     request = _request(project)
     if host not in project.platforms:
@@ -260,14 +267,14 @@ def _prepare_bench(
         context=context,
         fetch=fetch,
     )
-    # What a backend answers may depend on what it finds.
+    # The answers of a build backend may depend on the Python and the packages that it finds.
     key = Digest.of_bytes(repr([python.version, request.names("build")]).encode()).hex[:16]
-    return Bench(
+    return ResolverContext(
         config=context.config,
         interpreter=python,
         sdists=context.cache / "sdists" / key,
         artifacts=context.artifacts,
-        ask=toolchain.ask,
+        call_hook_in_sandbox=toolchain.call_hook,
         runner=context.runner,
     )
 
@@ -277,24 +284,24 @@ def _check_libraries(
 ) -> None:
     missing = {}
     for platform in project.platforms:
-        chosen = [
-            one
-            for one in resolution.distributions
-            if platform in one.platforms and one.kind == "wheel" and "runtime" in one.groups
+        wheels = [
+            distribution
+            for distribution in resolution.distributions
+            if platform in distribution.platforms and distribution.kind == "wheel" and "runtime" in distribution.groups
         ]
         packages = [deb for deb in found if platform in deb.platforms and {"base", "service"} & set(deb.groups)]
         libraries = debs.list_libraries(packages, context.artifacts, context.cache, runner=context.runner)
-        paths = {one.file: context.artifacts.path(one.sha256) for one in chosen}
+        paths = {wheel.file: context.artifacts.path(wheel.sha256) for wheel in wheels}
         missing[platform] = shared_libraries.find_missing(paths, libraries)
     shared_libraries.refuse_missing(
-        missing, lambda platform, names: contents.find_packages(root, platform, names, runner=context.runner)
+        missing, lambda platform, names: contents.find_library_packages(root, platform, names, runner=context.runner)
     )
 
 
-def _compare(previous: Lock | None, made: Lock) -> tuple[str, ...]:
-    """List what moved between two locks."""
+def _compare(previous: Lock | None, current: Lock) -> tuple[str, ...]:
+    """Return the version changes between two locks."""
     old = _versions(previous) if previous else {}
-    new = _versions(made)
+    new = _versions(current)
     return tuple(
         f"{name} {old.get(name, 'none')} -> {new.get(name, 'none')}"
         for name in sorted(old.keys() | new.keys())
@@ -302,8 +309,8 @@ def _compare(previous: Lock | None, made: Lock) -> tuple[str, ...]:
     )
 
 
-def _versions(found: Lock) -> dict[str, str]:
-    pairs = sorted({(one.name, one.version) for one in found.artifacts})
+def _versions(lock: Lock) -> dict[str, str]:
+    pairs = sorted({(artifact.name, artifact.version) for artifact in lock.artifacts})
     versions: dict[str, str] = {}
     for name, version in pairs:
         versions[name] = f"{versions[name]}, {version}" if name in versions else version

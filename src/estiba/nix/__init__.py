@@ -1,1 +1,1 @@
-"""Nix: its commands, its log, its store paths."""
+"""Nix: commands, log messages, store paths, substituters."""

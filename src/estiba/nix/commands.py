@@ -1,4 +1,4 @@
-"""One function per Nix command: argv in, parsed value out."""
+"""Nix commands: one function each, which returns the parsed output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from estiba.process import Runner
 
 UNSANDBOXED: Final = Path("/nix/var/nix/estiba-unsandboxed")
-"""The mark of a store that was built in without the sandbox; `nix/build/builders/build_root.py` reads it too."""
+"""File that marks a store with builds without the sandbox; `nix/build/builders/build_root.py` reads it, too."""
 
 _NAMESPACES: Final = (
     *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork"),
@@ -30,24 +30,26 @@ def build(
     lock_file: Path | None = None,
     options: Sequence[str] = (),
     out_link: Path | None = None,
+    sandbox: str = "",
     on_line: Callable[[str], None] | None = None,
     runner: Runner = run,
 ) -> Path:
-    """Build one output of a derivation and return its path.
+    """Build an installable with one output and return its store path (`nix build`).
 
     Args:
-        installable: A flake output, such as `.#image`, or the words that name one in a file.
-        lock_file: What to take in place of the flake's own lock file, which is left alone.
+        installable: Flake output reference such as `.#image`, or the arguments that select an attribute of a file.
+        lock_file: Lock file to use instead of the flake's `flake.lock`, which is not changed.
         options: More arguments, such as `--offline`.
-        out_link: Where to put a symlink that keeps the result from being collected.
-        on_line: Called with every line of the log.
+        out_link: Path of a symbolic link to the output, registered as a garbage collector root.
+        sandbox: `Config.sandbox`.
+        on_line: Called with each line of standard error.
         runner: Runs the command.
 
     Raises:
         CommandError: The evaluation or the build failed.
         ConfigError: `ESTIBA_SANDBOX` is none of its values, or builds without the sandbox are not for this user.
     """
-    _choose_sandbox(config.load().sandbox)
+    _choose_sandbox(sandbox)
     link = ["--out-link", str(out_link)] if out_link else ["--no-link"]
     argv = ["nix", "build", *installable, "--json", *link, *_lock_flags(lock_file), *options]
     (built,) = json.loads(runner(argv, on_line=on_line).stdout)
@@ -58,7 +60,7 @@ def build(
 def evaluate(
     installable: str, *, lock_file: Path | None = None, options: Sequence[str] = (), runner: Runner = run
 ) -> Any:  # noqa: ANN401 - whatever the attribute holds
-    """Evaluate one attribute to JSON.
+    """Evaluate an installable and return its value, decoded from JSON (`nix eval --json`).
 
     Raises:
         CommandError: The evaluation failed.
@@ -68,46 +70,55 @@ def evaluate(
 
 
 def locate(path: Path, store: Path) -> Path:
-    """Return where a store path, or what a link to one names, lies on disk.
+    """Return the physical path of a store path, or of the target of a symbolic link to one.
 
-    A store of the user's own has its paths below its folder; only inside `nix develop` are they where they say.
+    Args:
+        path: Store path, or a link to one.
+        store: Root folder of the Nix store; see `Config.store`.
+
+    The paths of a chroot store lie below its root; at `/nix/store` they exist only in the mount namespace that commands
+    such as `nix develop` make.
     """
     target = path.readlink() if path.is_symlink() else path
     return target if target.exists() or not target.is_absolute() else store / target.relative_to("/")
 
 
 def is_hermetic(mark: Path = UNSANDBOXED, *, runner: Runner = run) -> bool:
-    """Tell whether all that was built in this machine's store was built in the sandbox, as far as is known.
+    """Tell whether all builds in this machine's store ran in the sandbox, as far as is known.
 
-    Results stay in a store: once builds in it went without the sandbox, no later one is told apart from them.
+    Once a build ran without it, the answer stays no: its results in the store cannot be told from others.
     """
     if mark.exists():
         return False
     shown = runner(["nix", "config", "show", "--json"], check=False)
     if shown.code != 0:
-        # The name of the command before Nix 2.20.
+        # Nix before 2.20 has the command under this name.
         shown = runner(["nix", "show-config", "--json"])
     settings = json.loads(shown.stdout)
     if not settings["sandbox"]["value"]:
         return False
-    # With a fallback, Nix goes without a sandbox that it cannot make, and says nothing; this is what it tries.
+    # With sandbox-fallback Nix silently builds without a sandbox that it cannot create; this is what it tries.
     return not settings["sandbox-fallback"]["value"] or runner(_NAMESPACES, check=False).code == 0
 
 
 def delete(path: Path, *, runner: Runner = run) -> None:
-    """Delete one store path that nothing refers to.
+    """Delete a store path (`nix store delete`).
 
     Raises:
-        CommandError: It is in use.
+        CommandError: The path is alive: a garbage collector root or another store path refers to it.
     """
     runner(["nix", "store", "delete", str(path)])
 
 
 def add_fixed(files: Sequence[Path], *, recursive: bool = False, runner: Runner = run) -> list[Path]:
-    """Add files to the store as fixed outputs by SHA-256 and return their store paths in order.
+    """Add files to the store as fixed outputs with SHA-256 hashes and return their store paths in order.
 
-    The path is the one of a fixed-output derivation with the same name, mode and hash; the file's base name must be
-    a valid store name (see `estiba.nix.store_path.store_name`).
+    Each path is the output path of a fixed-output derivation with the same name, mode and hash.
+
+    Args:
+        files: Files to add; their base names must be valid store names (see `estiba.nix.store_path.store_name`).
+        recursive: Hash the NAR serialisation instead of the flat file contents.
+        runner: Runs the command.
     """
     if not files:
         return []
@@ -122,39 +133,42 @@ def fixed_outputs(
     options: Sequence[str] = (),
     runner: Runner = run,
 ) -> list[str]:
-    """Return the store paths of everything that goes into an installable and is named by its content, sorted.
+    """Return the sorted outputs of all fixed-output derivations in the closure of an installable's derivation.
 
     Raises:
         CommandError: The evaluation failed.
     """
     argv = ["nix", "derivation", "show", "--recursive", *words, *_lock_flags(lock_file), *options]
     shown = json.loads(runner(argv).stdout)
+    # Newer versions of Nix wrap the derivations into an object with a format version.
     derivations = shown.get("derivations", shown)
     outputs = (output for derivation in derivations.values() for output in derivation["outputs"].values())
     return sorted(_absolute(output["path"]) for output in outputs if "hash" in output)
 
 
 def copy(paths: Sequence[str], store: Path, *, runner: Runner = run) -> None:
-    """Copy store paths into another store on this machine.
+    """Copy store paths with their closures into another local store (`nix copy`).
 
     Raises:
-        CommandError: One of them is not in this machine's store.
+        CommandError: A path is not in this machine's store.
     """
+    # Only paths from this machine's own store are copied, and those it has built itself carry no signature.
     runner(["nix", "copy", "--no-check-sigs", "--to", str(store), "--stdin"], stdin="\n".join(paths))
 
 
 def set_profile(profile: Path, path: Path, *, runner: Runner = run) -> int:
-    """Make a store path the current generation of a profile and return the generation's number.
+    """Add a store path to a profile as its current generation and return the generation's number.
 
     Raises:
         CommandError: The profile cannot be written.
     """
+    # Not `nix profile`: that manages a list of packages, while this profile is one store path.
     runner(["nix-env", "--profile", str(profile), "--set", str(path)])
     return current_generation(profile)
 
 
 def switch_generation(profile: Path, number: int, *, runner: Runner = run) -> None:
-    """Make an existing generation of a profile the current one.
+    """Switch a profile to an existing generation.
 
     Raises:
         CommandError: There is no such generation.
@@ -163,51 +177,57 @@ def switch_generation(profile: Path, number: int, *, runner: Runner = run) -> No
 
 
 def delete_generations(profile: Path, numbers: Sequence[int], *, runner: Runner = run) -> None:
-    """Forget generations of a profile, so that the store can drop what only they refer to."""
+    """Delete generations of a profile, so that garbage collection can delete the store paths that only they use."""
     if numbers:
         runner(["nix-env", "--profile", str(profile), "--delete-generations", *map(str, numbers)])
 
 
 def current_generation(profile: Path) -> int:
-    """Return the number of a profile's current generation, 0 where it has none."""
+    """Return the number of a profile's current generation, 0 if it has none."""
     return _generation(profile, profile.readlink()) if profile.is_symlink() else 0
 
 
 def generations(profile: Path) -> dict[int, Path]:
-    """Return the store paths of a profile's generations by their numbers, the oldest first."""
+    """Return the store path of each generation of a profile by its number, oldest first."""
     links = {_generation(profile, link): link for link in profile.parent.glob(f"{profile.name}-*-link")}
     return {number: link.readlink() for number, link in sorted(links.items()) if number}
 
 
 def add_root(link: Path, path: Path, *, runner: Runner = run) -> None:
-    """Keep a store path from being collected for as long as a link to it exists."""
+    """Create a symbolic link to a store path and register it as a garbage collector root."""
     runner(["nix-store", "--realise", str(path), "--add-root", str(link)])
 
 
 def find_invalid(paths: Sequence[str], *, runner: Runner = run) -> list[str]:
-    """Return those of some store paths that are not in the store."""
+    """Return the store paths that are not valid, which means not in the store."""
     return runner(["nix-store", "--check-validity", "--print-invalid", *paths]).stdout.split() if paths else []
 
 
 def lock(
     flake: str, overrides: Mapping[str, str], *, options: Sequence[str] = (), runner: Runner = run
 ) -> dict[str, Any]:
-    """Return the lock file of a flake with other inputs, name to flake reference; nothing is written.
+    """Return the contents of a flake's lock file with some inputs overridden; no file is written.
+
+    Args:
+        flake: Flake reference.
+        overrides: Flake references by input name.
+        options: More arguments, such as `--offline`.
+        runner: Runs the command.
 
     Raises:
-        CommandError: The flake cannot be evaluated, or an input not be found.
+        CommandError: The flake cannot be evaluated, or an input cannot be fetched.
     """
     flags = [word for name, ref in sorted(overrides.items()) for word in ("--override-input", name, ref)]
     argv = ["nix", "flake", "metadata", flake, "--json", *flags, "--no-write-lock-file", *options]
     return dict(json.loads(runner(argv).stdout)["locks"])
 
 
-def _choose_sandbox(said: str) -> None:
-    """Leave the mark that lets builders do without the sandbox, if they are to."""
-    if not said:
+def _choose_sandbox(value: str) -> None:
+    """Create the file that lets builders run without the sandbox, if `ESTIBA_SANDBOX` has the value for it."""
+    if not value:
         return
-    if said != config.CONTAINER:
-        problem = f"'{said}' is none of its values"
+    if value != config.CONTAINER:
+        problem = f"'{value}' is none of its values"
         raise ConfigError(config.ENV_SANDBOX, [problem], hint=f"set it to '{config.CONTAINER}', or not at all")
     try:
         UNSANDBOXED.parent.mkdir(parents=True, exist_ok=True)
@@ -220,7 +240,7 @@ def _choose_sandbox(said: str) -> None:
 def _lock_flags(lock_file: Path | None) -> list[str]:
     if not lock_file:
         return []
-    # The lock is ours for one command: it may name a checkout of the library with changes that are not committed.
+    # This lock file is used for one command only: it may name a checkout of Estiba with uncommitted changes.
     unlocked = ["--option", "allow-dirty-locks", "true"]
     return ["--reference-lock-file", str(lock_file), "--no-write-lock-file", *unlocked]
 
@@ -231,5 +251,5 @@ def _generation(profile: Path, link: Path) -> int:
 
 
 def _absolute(path: str) -> str:
-    """Return a store path; newer versions of Nix show derivations with base names."""
+    """Return an absolute store path; newer versions of Nix print base names in derivations."""
     return path if path.startswith("/") else f"/nix/store/{path}"

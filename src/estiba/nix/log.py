@@ -1,4 +1,7 @@
-"""Nix's machine-readable log: lines of `--log-format internal-json`, as events (Nix source, `logging.hh`)."""
+"""Log messages of Nix in the format of `--log-format internal-json`.
+
+The numbers of activity types, result types and levels are those of Nix's source, `logging.hh` and `error.hh`.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +25,16 @@ _PLANNED: Final = re.compile(r"th(?:is derivation|ese \d+ derivations) will be b
 
 @dataclass(slots=True)
 class BuildLog:
-    """What a build has said so far; `feed` it every line.
+    """State of a build according to its log; call `feed` with each line.
 
     Attributes:
-        wanted: Names of the derivations that will be built.
-        finished: How many have been.
-        running: Names of those being built, by the activity's number.
-        lines: The last lines that each derivation printed, by name.
-        errors: Nix's own error messages.
-        warnings: Nix's warnings.
-        substituted: Store paths that were taken from a cache, or should have been, and from which.
+        wanted: Names of the derivations to build.
+        finished: Number of derivations whose build has ended.
+        running: Names of the derivations being built, by activity ID.
+        lines: Lines that each build printed, by derivation name.
+        errors: Error messages of Nix.
+        warnings: Warnings of Nix.
+        substituted: URL of the substituter of each substituted store path, whether or not the substitution succeeded.
     """
 
     wanted: list[str] = field(default_factory=list)
@@ -44,7 +47,7 @@ class BuildLog:
     _listing: bool = False
 
     def feed(self, line: str) -> None:
-        """Take one line of the log; lines of no interest and broken ones are passed over."""
+        """Process one line of the log; lines that are not JSON messages, and other messages, are ignored."""
         if not line.startswith(_PREFIX):
             return
         try:
@@ -72,14 +75,16 @@ class BuildLog:
 
     @property
     def status(self) -> str:
-        """One line that says how far the build is."""
+        """Progress of the build in one line."""
         return f"{self.finished} of {len(self.wanted)}: {', '.join(sorted(set(self.running.values())))}"
 
     def failure(self, limit: int = 25) -> str:
-        """Return the errors, each once and without those that only follow from another, and the failed builds' output.
+        """Return the distinct error messages, and the last lines that the failed builds printed.
+
+        Errors that only say that a dependency failed are left out.
 
         Args:
-            limit: How many of the last lines to show of each build.
+            limit: Maximum number of lines of each failed build.
         """
         own = [error for error in self.errors if not _FOLLOWING.search(error)] or self.errors
         failed = [name for error in own for name in _DERIVATION.findall(error)]
@@ -88,6 +93,7 @@ class BuildLog:
 
     def _message(self, level: int, text: str, record: dict[str, Any]) -> None:
         if level == _ERROR:
+            # `msg` repeats the last lines of the build and the trace; `raw_msg` is the error alone.
             raw = _COLOURS.sub("", record["raw_msg"]) if "raw_msg" in record else text
             self.errors.append(_error(raw, record.get("file")))
             return
@@ -96,7 +102,7 @@ class BuildLog:
         self._plan(text)
 
     def _plan(self, text: str) -> None:
-        """Note the derivations that Nix lists before it starts."""
+        """Record the derivations that Nix lists before it starts to build."""
         if _PLANNED.match(text):
             self._listing = True
         elif self._listing and text.startswith("  /nix/store/") and text.endswith(".drv"):
@@ -106,19 +112,19 @@ class BuildLog:
 
 
 def derivation_name(path: str) -> str:
-    """Return the name in a derivation's store path."""
+    """Return the name part of a derivation's store path, without `.drv`."""
     found = _DERIVATION.search(path)
     return found[1] if found else path
 
 
 def failed_derivation(text: str) -> str:
-    """Return the first derivation that an error names, or an empty string."""
+    """Return the store path of the first derivation in an error message, or an empty string."""
     found: Any = _DERIVATION.search(text)
     return found[0] if found else ""
 
 
 def _error(text: str, place: str | None) -> str:
-    """Return an error without what the log says anyway, and with the place in a Nix file that it is about."""
-    # A daemon repeats the last lines of the build; Nix 2.30 and newer list the outputs that will not be.
+    """Return an error message without repeated log lines, and with the file that it is about."""
+    # A daemon repeats the last lines of the build; Nix 2.30 and newer list the outputs that were not built.
     text = _REPEATED.split(text)[0].removeprefix("error: ").rstrip("; \n")
     return f"{text}, at {place}" if place else text

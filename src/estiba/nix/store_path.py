@@ -1,4 +1,4 @@
-"""Names and paths in the Nix store."""
+"""Store names and store paths, computed as Nix computes them (Nix manual, "Complete Store Path Calculation")."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from estiba.digest import Digest
 
 STORE: Final = "/nix/store"
-"""The store's folder as paths name it; a store kept elsewhere uses the same names."""
+"""The store directory in store paths; a chroot store has the same one."""
 
 _BASE32: Final = "0123456789abcdfghijklmnpqrsvwxyz"
 _HASH_BYTES: Final = 20
@@ -20,9 +20,10 @@ _FORBIDDEN: Final = re.compile(rb"[^0-9A-Za-z+._?=-]")
 
 
 def store_name(file_name: str) -> str:
-    """Return `file_name` with the characters that a store name may not have replaced by `_`.
+    """Return a file name with all characters that are invalid in a store name replaced by `_`.
 
-    Nix allows letters, digits and `+-._?=`, and no leading dot (Nix manual, "Store path"), and it counts bytes.
+    Valid are ASCII letters, digits and `+-._?=`, without a leading dot (Nix manual, "Store Path"); each invalid byte of
+    the UTF-8 encoding becomes one `_`.
     `nix/lib/store-name.nix` holds the same rule; both are tested with `tests/nix/store-names.json`.
     """
     name = _FORBIDDEN.sub(b"_", file_name.encode()).decode()
@@ -30,9 +31,13 @@ def store_name(file_name: str) -> str:
 
 
 def fixed_output(name: str, digest: Digest) -> str:
-    """Return the store path of a file with a name and a hash, as `nix-store --add-fixed sha256` makes it.
+    """Return the store path of a file that `nix-store --add-fixed sha256` adds.
 
-    It is also the output of a fixed-output derivation in flat mode (Nix manual, "Store path", `fixed:out`).
+    It is also the output path of a fixed-output derivation in flat mode (`fixed:out` in the Nix manual).
+
+    Args:
+        name: Store name of the file.
+        digest: Digest of its contents.
     """
     inner = hashlib.sha256(f"fixed:out:{digest}:".encode()).hexdigest()
     outer = hashlib.sha256(f"output:out:sha256:{inner}:{STORE}:{name}".encode()).digest()
@@ -40,7 +45,7 @@ def fixed_output(name: str, digest: Digest) -> str:
 
 
 def _fold(data: bytes) -> bytes:
-    """Shorten a hash by adding its bytes up modulo 2, as store paths have it."""
+    """Compress a hash to 20 bytes by XOR, as Nix does for store paths."""
     folded = bytearray(_HASH_BYTES)
     for index, byte in enumerate(data):
         folded[index % _HASH_BYTES] ^= byte
@@ -48,7 +53,7 @@ def _fold(data: bytes) -> bytes:
 
 
 def _render_base32(data: bytes) -> str:
-    """Write bytes in Nix's own base 32: the last digit first, without e, o, u and t."""
+    """Encode bytes in Nix's base 32: the digits in reverse order, of an alphabet without e, o, u and t."""
     number = int.from_bytes(data, "little")
     count = -(-len(data) * 8 // _DIGIT_BITS)
     return "".join(_BASE32[number >> _DIGIT_BITS * index & 31] for index in reversed(range(count)))

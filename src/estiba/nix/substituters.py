@@ -1,4 +1,4 @@
-"""What went wrong with binary caches during a build that went on without them."""
+"""Failures of substituters (binary caches) during a build, which goes on without them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _RESTRICTED: Final = re.compile(r"client-specified setting '(?:extra-)?(?:substi
 
 
 def explain_failures(log: BuildLog) -> list[str]:
-    """Return a sentence, with what to do, for each cache that was down, sent damaged archives or what nobody signed."""
-    said = [*log.warnings, *log.errors]
-    found = [*_down(said), *_unsigned(said), *_damaged(log)]
-    if any(_RESTRICTED.search(text) for text in said):
+    """Return a sentence for each cache that was unreachable, or served damaged or untrusted store paths."""
+    messages = [*log.warnings, *log.errors]
+    found = [*_unreachable(messages), *_untrusted(messages), *_damaged(log)]
+    if any(_RESTRICTED.search(text) for text in messages):
         found.append(
             "this machine's Nix lets only root choose caches; the lines of `invoke cache.use … --print` belong into "
             "/etc/nix/nix.conf"
@@ -36,9 +36,9 @@ def explain_failures(log: BuildLog) -> list[str]:
     return found
 
 
-def _down(said: Iterable[str]) -> list[str]:
-    """Name the caches that Nix gave up on; what it failed to download may also be something else, such as a flake."""
-    matches = [match for text in said if (match := _DOWN.match(text))]
+def _unreachable(messages: Iterable[str]) -> list[str]:
+    """Report the caches that Nix disabled; a failed download may also be that of something else, such as a flake."""
+    matches = [match for text in messages if (match := _DOWN.match(text))]
     caches = {
         _OBJECT.sub("", match["url"])
         for match in matches
@@ -47,8 +47,8 @@ def _down(said: Iterable[str]) -> list[str]:
     return [f"the cache at {url} does not answer; went on without it" for url in sorted(caches)]
 
 
-def _unsigned(said: Iterable[str]) -> list[str]:
-    counts = Counter(match["url"] for text in said if (match := _UNSIGNED.match(text)))
+def _untrusted(messages: Iterable[str]) -> list[str]:
+    counts = Counter(match["url"] for text in messages if (match := _UNSIGNED.match(text)))
     return [
         f"the cache at {url} has {count} paths that no trusted key signed; refused them. "
         f"`invoke cache.use {url} --public-key KEY` trusts a key"
@@ -57,7 +57,7 @@ def _unsigned(said: Iterable[str]) -> list[str]:
 
 
 def _damaged(log: BuildLog) -> list[str]:
-    """Name the caches whose archives were refused; not every message of Nix tells which one it was."""
+    """Report the caches whose archives Nix refused; not every message of Nix names the cache."""
     reasons: dict[str, list[str]] = {}
     for text in log.errors:
         if _DAMAGED.search(text):
@@ -69,6 +69,7 @@ def _damaged(log: BuildLog) -> list[str]:
 
 
 def _origin(log: BuildLog, text: str) -> str:
+    """Return the cache that an error is about: that of its store path, else all that were used."""
     match = _PATH.search(text)
     known = (
         {log.substituted[match["path"]]} if match and match["path"] in log.substituted else {*log.substituted.values()}

@@ -1,1 +1,1 @@
-"""Handing an image to others: to a registry, or to a Docker engine."""
+"""Publication of an image: push to a registry, load into a Docker engine."""

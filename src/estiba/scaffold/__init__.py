@@ -1,3 +1,1 @@
-"""New services from the template."""
-
-from __future__ import annotations
+"""Services from the template, or from an existing Django project."""

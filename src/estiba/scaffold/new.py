@@ -1,4 +1,4 @@
-"""A new service: the rendered template, put in place when it is whole."""
+"""New service from the template, rendered in a temporary folder and moved into place as a whole."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _IN_REPOSITORY: Final = Path(__file__).parents[3] / "cookiecutter-template"
 
 
 def locate_template() -> Path:
-    """Return the template's folder, in an installed package or in a checkout."""
+    """Return the folder of the template, in the installed package or in a checkout."""
     return _PACKAGED if _PACKAGED.is_dir() else _IN_REPOSITORY
 
 
 def locate_flake(start: Path) -> str:
     """Return the flake reference of the checkout of Estiba around a folder, or an empty string outside of one.
 
-    The library's own source may be a copy in the store, which a service must not refer to: it can be collected.
+    The path of this module will not do: it may be in the Nix store, where the garbage collector can delete it.
     """
     for folder in (start.resolve(), *start.resolve().parents):
         if (folder / "nixw").is_file() and (folder / "src" / "estiba").is_dir():
@@ -39,13 +39,13 @@ def locate_flake(start: Path) -> str:
 
 
 def create(folder: Path, *, flake: str = "", answers: Mapping[str, str] | None = None, ask: bool = False) -> Path:
-    """Render the template into a folder that does not exist yet, and return it.
+    """Render the template into a new folder, and return the folder.
 
     Args:
-        folder: The new service's folder; its name becomes the name of the service's package.
-        flake: Flake reference of Estiba that goes into the service's `flake.nix`; by default the template's own.
-        answers: Answers to the template's questions.
-        ask: Ask the user the questions that have no answer here.
+        folder: Folder to create; its name becomes that of the service's package.
+        flake: Flake reference of Estiba for the service's `flake.nix`; by default the template's own.
+        answers: Answers to the template's questions, by variable name of cookiecutter.
+        ask: Prompt for the questions that `answers` leaves open, instead of taking their defaults.
 
     Raises:
         ScaffoldError: The folder exists, or the template refuses an answer.
@@ -67,7 +67,7 @@ def _names(folder: Path) -> dict[str, str]:
 
 
 def _render(work: Path, answers: Mapping[str, str], *, ask: bool) -> Path:
-    """Run cookiecutter with its own state kept out of the user's home; return what it made."""
+    """Run cookiecutter with its state in the work folder instead of the user's home, and return the rendered folder."""
     settings = work / "cookiecutter.json"
     state = {"replay_dir": str(work / "replay"), "cookiecutters_dir": str(work / "templates")}
     settings.write_text(json.dumps(state))
@@ -89,7 +89,7 @@ def _render(work: Path, answers: Mapping[str, str], *, ask: bool) -> Path:
 
 @contextmanager
 def _temporary_files_in(folder: Path) -> Iterator[None]:
-    """Have temporary files made in a folder: cookiecutter renders each hook into one, and leaves it behind."""
+    """Make a folder the default for temporary files: cookiecutter renders each hook into one and does not remove it."""
     before = tempfile.tempdir
     # Absolute, as cookiecutter runs the hooks in a working directory of their own.
     tempfile.tempdir = str(folder.resolve())
@@ -100,6 +100,6 @@ def _temporary_files_in(folder: Path) -> Iterator[None]:
 
 
 def _unlock(folder: Path) -> None:
-    """Let the owner write to all files: cookiecutter keeps the modes of a template, which are read-only in a store."""
+    """Make all files writable by the owner: cookiecutter copies modes, and files in the Nix store are read-only."""
     for path in (folder, *folder.rglob("*")):
         path.chmod(path.stat().st_mode | stat.S_IWUSR)

@@ -1,1 +1,1 @@
-"""A service as its own files describe it: settings, requirements, Django's modules, environment variables."""
+"""A Django service as its files describe it: settings, requirements, modules, environment variables."""

@@ -1,4 +1,4 @@
-"""What a Django project's files say about it, read without running them."""
+"""Settings module and WSGI application of a Django project, found by parsing its files without running them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,25 @@ _WSGI: Final = "WSGI_APPLICATION"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The settings module of a Django project and its WSGI application as `module:attribute`."""
+    """Entry points of a Django project.
+
+    Attributes:
+        settings: Dotted path of the settings module.
+        wsgi: WSGI application as `module:attribute`.
+    """
 
     settings: str
     wsgi: str
 
 
 def find_layout(folder: Path, manage: str, *, settings: str = "", wsgi: str = "") -> Layout:
-    """Find the settings module in manage.py, and the WSGI application in the settings or beside them.
+    """Find the settings module in manage.py, and the WSGI application in the settings or in a `wsgi` module.
 
     Args:
-        folder: The service's folder.
-        manage: Path of manage.py in it; modules are looked for beside that file.
-        settings: The settings module where it is configured.
-        wsgi: The WSGI application where it is configured.
+        folder: Folder of the service.
+        manage: Path of manage.py relative to `folder`; modules are looked up beside that file.
+        settings: Configured settings module, which is not looked up then.
+        wsgi: Configured WSGI application, which is not looked up then.
 
     Raises:
         ConfigError: There is no manage.py, or one of the two is neither configured nor found.
@@ -48,10 +53,14 @@ def find_layout(folder: Path, manage: str, *, settings: str = "", wsgi: str = ""
 
 
 def find_settings(path: Path, shown: str) -> str:
-    """Return the settings module that a file such as manage.py puts into the environment.
+    """Return the settings module that a file such as manage.py sets as `DJANGO_SETTINGS_MODULE`.
+
+    Args:
+        path: Python file.
+        shown: Name of the file in error messages.
 
     Raises:
-        ConfigError: It names none, or is no Python.
+        ConfigError: The file sets none as a constant, or is not valid Python.
     """
     if found := find_variable(path, shown, _SETTINGS):
         return found
@@ -63,10 +72,12 @@ def find_settings(path: Path, shown: str) -> str:
 
 
 def find_variable(path: Path, shown: str, name: str) -> str:
-    """Return what a file puts into an environment variable as a constant, or an empty string.
+    """Return the constant that a file assigns to an environment variable, or an empty string.
+
+    Recognised are `os.environ[name] = value` and calls such as `os.environ.setdefault(name, value)`.
 
     Raises:
-        ConfigError: It is no Python.
+        ConfigError: The file is not valid Python.
     """
     for node in ast.walk(parse(path, shown)):
         match node:
@@ -80,12 +91,13 @@ def find_variable(path: Path, shown: str, name: str) -> str:
 
 
 def parse(path: Path, shown: str) -> ast.Module:
-    """Read a file's syntax tree.
+    """Parse a Python file.
 
     Raises:
-        ConfigError: It is no Python, or of a newer one than the one that runs this.
+        ConfigError: The file is not valid Python, or uses syntax newer than the running Python.
     """
     try:
+        # Importing would need the dependencies, and often secrets. Bytes, for files with a coding line (PEP 263).
         return ast.parse(path.read_bytes())
     except SyntaxError as error:
         own = ".".join(map(str, sys.version_info[:2]))
@@ -95,7 +107,7 @@ def parse(path: Path, shown: str) -> ast.Module:
 
 
 def _find_wsgi(root: Path, settings: str) -> str:
-    """Look for WSGI_APPLICATION in the settings, then for a module `wsgi` in the packages around them."""
+    """Look for `WSGI_APPLICATION` in the settings module, then for a `wsgi` module in its parent packages."""
     parts = settings.split(".")
     for candidate in (root.joinpath(*parts).with_suffix(".py"), root.joinpath(*parts, "__init__.py")):
         if candidate.is_file() and (found := _find_constant(candidate, _WSGI)):
@@ -119,5 +131,5 @@ def _find_constant(path: Path, name: str) -> str:
 
 
 def _normalise(wsgi: str) -> str:
-    """Turn Django's notation `package.module.attribute` into `package.module:attribute`."""
+    """Convert Django's notation `package.module.attribute` to `package.module:attribute`."""
     return wsgi if ":" in wsgi else ":".join(wsgi.rsplit(".", 1))

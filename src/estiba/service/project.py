@@ -1,4 +1,4 @@
-"""A service: a Django project's folder and what its pyproject.toml says about building it."""
+"""Settings of a service: `[tool.estiba]` and `[project]` of its pyproject.toml."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from estiba.service.requirements import Requirements
 
 SUITES: Final = {"3.11": "bookworm", "3.13": "trixie"}
-"""The Debian release that brings each Python."""
+"""Debian release of each Python minor version."""
 
 PLATFORMS: Final = ("aarch64-linux", "x86_64-linux")
-"""The platforms that a service can be locked for, in Nix's notation."""
+"""Platforms that a service can be locked for, as Nix system names."""
 
 _POCKETS: Final = ("main", "updates", "security")
 _CHECK_LEVELS: Final = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
@@ -57,30 +57,30 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A service's folder and its settings for Estiba, with every default filled in.
+    """Settings of a service, with defaults for all keys that are not set (docs/configuration.md).
 
     Attributes:
-        folder: The service's folder.
-        name: Its normalised distribution name.
-        version: Its version, `0` where none is written down.
-        python: Python's minor version, such as `3.13`.
+        folder: Folder of the service.
+        name: Normalised distribution name (PEP 503).
+        version: Version, `0` if `[project]` has none.
+        python: Python minor version, such as `3.13`.
         platforms: Nix system names, sorted.
-        suite: The Debian release that goes with the Python.
-        pockets: Which of main, updates and security to take packages from.
-        debian: Debian packages that the service needs at run time.
-        debian_build: Debian packages that only the building of sdists and `prepare` need.
-        settings: The settings module.
-        wsgi: The WSGI application, `module:attribute`.
-        manage: Path of manage.py in the folder; empty where tools are locked and no service.
-        prepare: Commands of manage.py, or scripts, that run in the build before everything else of the service.
-        static: Whether static files are collected.
-        compression: How layers are compressed.
-        env: Environment of the build's manage.py commands and of the checks.
-        exclude: Globs of files that stay out of the image.
-        include: Globs of files that belong to the image in spite of their names.
-        test_command: What runs the tests.
-        requirements: The distributions it asks for.
-        targets: What is written about the places to deploy to, by their names.
+        suite: Debian release of the Python version.
+        pockets: Debian pockets to take packages from: of `main`, `updates` and `security`.
+        debian: Debian packages needed at run time.
+        debian_build: Debian packages needed to build sdists and to run the `prepare` commands.
+        settings: Dotted path of Django's settings module.
+        wsgi: WSGI application as `module:attribute`.
+        manage: Path of manage.py relative to `folder`; empty to lock Python tools without a Django project.
+        prepare: Commands to run at the start of the build: manage.py subcommands or scripts, with arguments.
+        static: Whether to collect static files.
+        compression: Compression of image layers: `zstd` or `gzip`.
+        env: Environment variables of manage.py commands in the build and of checks.
+        exclude: Globs of files to leave out of the image.
+        include: Globs of files to put into the image although they are excluded by default.
+        test_command: Command that runs the tests, with arguments.
+        requirements: Requirements of the service.
+        targets: Table `[tool.estiba.targets.NAME]` of each deployment target, by name.
     """
 
     folder: Path
@@ -107,16 +107,16 @@ class Project:
 
 
 def load(folder: Path) -> Project:
-    """Read a service from its folder; nothing of it is run.
+    """Read the settings of the service in a folder, without running any of its code.
 
     Raises:
-        ConfigError: The folder holds no Django project, or its settings have problems; all are listed.
+        ConfigError: The folder has no Django project, or settings are invalid; the message lists all of them.
     """
     pyproject = _load_pyproject(folder)
     table = pyproject.get("tool", {}).get("estiba", {})
     _check(table, pyproject.get("project", {}))
     manage = table.get("manage", "manage.py")
-    # Tools are locked in the same way as a service, this repository's own among them; there is nothing of Django then.
+    # An empty `manage` locks Python tools, as this repository does for its own; there is no Django project then.
     layout = (
         django.find_layout(folder, manage, settings=table.get("settings", ""), wsgi=table.get("wsgi", ""))
         if manage
@@ -166,7 +166,7 @@ def _load_requirements(folder: Path, pyproject: Mapping[str, Any], groups: Mappi
 
 
 def _check(table: Mapping[str, Any], project: Mapping[str, Any]) -> None:
-    """Raise one error with everything that is wrong in `[tool.estiba]`."""
+    """Raise one error that lists all invalid settings in `[tool.estiba]`."""
     problems = [_unknown(key) for key in table if key not in _KEYS]
     problems += [problem for key, value in table.items() if key in _KEYS for problem in _check_type(key, value)]
     if not problems:
@@ -192,7 +192,9 @@ def _check_type(key: str, value: object) -> list[str]:
         entries = list(value.values())
     elif isinstance(value, dict) and key == "targets":
         return [
-            f"'targets.{name}' must be a table, not {one!r}" for name, one in value.items() if type(one) is not dict
+            f"'targets.{name}' must be a table, not {entry!r}"
+            for name, entry in value.items()
+            if type(entry) is not dict
         ]
     elif isinstance(value, dict):
         return _check_groups(value)
@@ -202,7 +204,7 @@ def _check_type(key: str, value: object) -> list[str]:
 
 
 def _flatten(commands: object) -> list[object]:
-    """Return the words of a list of commands; in place of what is no command, something that is no word."""
+    """Return the arguments of a list of commands, with None for each command or argument that is invalid or empty."""
     if not isinstance(commands, list):
         return []
     return [word or None for words in commands for word in (words if isinstance(words, list) and words else [None])]
@@ -241,7 +243,7 @@ def _check_values(table: Mapping[str, Any], project: Mapping[str, Any]) -> list[
 
 def _check_python(python: str, requires: str) -> list[str]:
     try:
-        # A patch level that any release of the minor version passes.
+        # 99 stands for the patch version, which Debian decides: a lower bound such as >=3.13.2 must hold, too.
         fits = SpecifierSet(requires).contains(f"{python}.99") or SpecifierSet(requires).contains(python)
     except InvalidSpecifier:
         return [f"[project] requires-python {requires!r} is not a version specifier"]

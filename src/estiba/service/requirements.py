@@ -1,4 +1,4 @@
-"""A service's own requirements: from pyproject.toml, or from requirements.in and requirements.txt."""
+"""Direct requirements of a service, from pyproject.toml (PEP 621, PEP 735) or from pip's requirements files."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 _PYPROJECT: Final = "pyproject.toml"
 
 SOURCES: Final = ("requirements.in", "requirements.txt")
-"""Where runtime requirements stand without `[project] dependencies`, the first that exists."""
+"""Files with the runtime requirements of a project without `[project] dependencies`; the first that exists counts."""
 
 DEV_GROUPS: Final = ("dev", "test")
-"""The dependency groups that are locked for development and checks unless others are named."""
+"""Dependency groups (PEP 735) that are locked for development and checks by default."""
 
 _DEV_SOURCES: Final = ("requirements-dev.in", "requirements-dev.txt")
 _COMMENT: Final = re.compile(r"(^|\s)#.*$")
@@ -33,13 +33,13 @@ _DIRECT: Final = re.compile(r"^(git|hg|svn|bzr)\+|^[a-z]+://|^\.{0,2}/|^\.$|\.(w
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
-    """What a service asks for, as sorted PEP 508 lines.
+    """Direct requirements of a service, as sorted PEP 508 strings.
 
     Attributes:
-        source: The file that the runtime requirements come from, relative to the service.
+        source: File of the runtime requirements, relative to the folder of the service.
         runtime: Requirements of the running service.
-        dev: Requirements of its tests and of development.
-        constraints: Bounds on versions that need not be installed.
+        dev: Requirements of tests and development.
+        constraints: Version constraints (pip's `-c`), which do not cause an installation.
     """
 
     source: str
@@ -55,16 +55,16 @@ def load(
     groups: Sequence[str] | None = None,
     runtime_groups: Sequence[str] = (),
 ) -> Requirements:
-    """Read a service's requirements from its pyproject.toml table, or from requirements files where that has none.
+    """Read the requirements of a service from pyproject.toml, or from requirements files if that declares none.
 
     Args:
-        folder: The service's folder.
-        pyproject: Its parsed pyproject.toml, empty without one.
-        groups: Names of the dependency groups to lock as dev; by default `dev` and `test` where they exist.
-        runtime_groups: Names of the dependency groups that the running service needs beside its dependencies.
+        folder: Folder of the service.
+        pyproject: Parsed pyproject.toml, empty if there is none.
+        groups: Dependency groups of `dev`; by default those of `dev` and `test` that exist.
+        runtime_groups: Dependency groups to add to the runtime requirements.
 
     Raises:
-        ConfigError: A requirement is malformed, or of a kind that cannot be locked; lists all of them.
+        ConfigError: Requirements are malformed or cannot be locked; the message lists all of them.
     """
     problems: list[str] = []
     declared = pyproject.get("project", {}).get("dependencies")
@@ -94,13 +94,16 @@ def load(
 def read(
     folder: Path, pyproject: Mapping[str, Any], source: str, *, runtime_groups: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the runtime requirements of a source, and what about them cannot be locked.
+    """Read the runtime requirements of one file.
 
     Args:
-        folder: The service's folder.
-        pyproject: Its parsed pyproject.toml, empty without one.
+        folder: Folder of the service.
+        pyproject: Parsed pyproject.toml, empty if there is none.
         source: `pyproject.toml`, or the name of a requirements file.
         runtime_groups: As for `load`.
+
+    Returns:
+        The sorted requirements, and one sentence for each that cannot be locked.
     """
     problems: list[str] = []
     if source == _PYPROJECT:
@@ -111,7 +114,7 @@ def read(
 
 
 def _load_declared(pyproject: Mapping[str, Any], groups: Sequence[str], problems: list[str]) -> list[str]:
-    """Read `[project] dependencies`, and the dependency groups that go with them."""
+    """Read `[project] dependencies` and the dependency groups that belong to the runtime requirements."""
     lines = _check_all(pyproject.get("project", {}).get("dependencies", []), "[project] dependencies", problems)
     return lines + (_load_groups(pyproject.get("dependency-groups", {}), groups, problems) if groups else [])
 
@@ -124,7 +127,7 @@ def _load_groups(table: Mapping[str, Any], groups: Sequence[str] | None, problem
         problems.append(f"[dependency-groups]: {error}")
         return []
     except ExceptionGroup as error:
-        problems.extend(f"[dependency-groups]: {one}" for one in error.exceptions)
+        problems.extend(f"[dependency-groups]: {cause}" for cause in error.exceptions)
         return []
     return _check_all(lines, "[dependency-groups]", problems)
 
@@ -132,7 +135,7 @@ def _load_groups(table: Mapping[str, Any], groups: Sequence[str] | None, problem
 def _load_first(
     folder: Path, names: Sequence[str], constraints: list[str], problems: list[str]
 ) -> tuple[str, list[str]]:
-    """Read the first of the files that exists."""
+    """Read the first of some files that exists."""
     for name in names:
         if (folder / name).is_file():
             return name, _load_file(folder, name, constraints, problems)
@@ -142,9 +145,10 @@ def _load_first(
 def _load_file(
     folder: Path, name: str, constraints: list[str], problems: list[str], *, outer: tuple[Path, ...] = ()
 ) -> list[str]:
-    """Read a requirements file and the files that it includes; `outer` are those that it is included by."""
+    """Read a requirements file and the files that it includes; `outer` are the files that include it."""
     found: list[str] = []
     path = folder / name
+    # A file that includes itself, perhaps through others, is read once.
     text = _read_text(path, name, problems) if path.resolve() not in outer else ""
     for number, line in _join_lines(text):
         where = f"{name}:{number}"
@@ -161,24 +165,26 @@ def _load_file(
                 f"{where}: option {words[0]} is not for this file; set it in pip's configuration (pip config)"
             )
         else:
+            # Hashes are dropped here: the lock gets those of the index.
             found.extend(_check_all([line.split(" --hash")[0].strip()], where, problems))
     return found
 
 
 def _read_text(path: Path, name: str, problems: list[str]) -> str:
-    """Return what is in a requirements file, nothing where it cannot be read."""
+    """Return the text of a requirements file, empty if it cannot be read."""
     if not path.is_file():
         problems.append(f"{name}: no such file")
         return ""
     try:
+        # Editors on Windows write a byte order mark.
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        problems.append(f"{name}: is not UTF-8, as what a Windows shell writes; save it again as UTF-8")
+        problems.append(f"{name}: is not UTF-8, perhaps UTF-16 from PowerShell; save it again as UTF-8")
         return ""
 
 
 def _join_lines(text: str) -> list[tuple[int, str]]:
-    """Return logical lines with their first line's number: continuations joined, comments and blanks dropped."""
+    """Return logical lines with the number of their first line; continuations are joined, comments are removed."""
     lines: list[tuple[int, str]] = []
     pending, start = "", 0
     for number, raw in enumerate(text.splitlines(), 1):
@@ -194,10 +200,11 @@ def _join_lines(text: str) -> list[tuple[int, str]]:
 
 
 def _check_all(lines: Sequence[object], where: str, problems: list[str]) -> list[str]:
-    """Return the lines in normal form, and add a problem for each that is malformed or cannot be locked."""
+    """Return normalised requirements, and add a problem for each that is malformed or cannot be locked."""
     checked = []
     for line in lines:
         text = str(line)
+        # Before parsing, since pip accepts paths and URLs that are no PEP 508 requirements.
         if _DIRECT.search(text.partition(";")[0].rpartition(" @ ")[2].strip()):
             problems.append(_refuse(where, text))
             continue
@@ -209,8 +216,9 @@ def _check_all(lines: Sequence[object], where: str, problems: list[str]) -> list
 
 
 def _refuse(where: str, line: str) -> str:
+    # A URL may hold a password or a token, which must not end up in a CI log.
     shown = re.sub(r"//[^/@\s]+@", "//***@", line)
     return (
-        f"{where}: {shown!r} points at a repository, a folder or an address, which has no hash that pip can check;"
+        f"{where}: {shown!r} is a direct reference (a repository, path or URL), which has no hash that pip can check;"
         " publish it as a package on an index (a private one will do) and require it by name and version"
     )

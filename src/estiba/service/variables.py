@@ -1,4 +1,4 @@
-"""The environment variables that a service reads, in the spellings that are common."""
+"""Environment variables that a target sets for a service, under the names that Django projects commonly read."""
 
 from __future__ import annotations
 
@@ -8,28 +8,33 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DATABASE: Final = "app"
-"""Name of the database and of the user that owns it."""
+"""Name of the PostgreSQL database, and of the role that owns it."""
 
 POSTGRESQL_FOLDER: Final = "/run/postgresql"
+"""Folder of PostgreSQL's Unix socket in the root file system of processes; only their user has access."""
+
 REDIS_FOLDER: Final = "/run/redis"
-"""Where the servers' sockets are in every root; only the user of the processes reaches them."""
+"""Folder of Redis's Unix socket; as `POSTGRESQL_FOLDER`."""
 
 REDIS_SOCKET: Final = f"{REDIS_FOLDER}/redis.sock"
 
 OWN: Final = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "MEDIA_ROOT", "SECRET_KEY")
-"""Variables of Django's settings that the same names stand for."""
+"""Variables named after the Django settings that they set."""
 
 PREFIXES: Final = ("", "DJANGO_")
-"""What projects put before those."""
+"""Prefixes that projects put before the names in `OWN`."""
 
 
 def names() -> frozenset[str]:
-    """Return the variables that a service finds without being told them by its target's settings."""
+    """Return the names of all variables that are set without being configured for the target."""
     return frozenset({*servers(), *(f"{prefix}{name}" for prefix in PREFIXES for name in OWN)})
 
 
 def servers() -> Mapping[str, str]:
-    """Tell programs where the servers are, in the spellings that are common; trust takes the place of passwords."""
+    """Return the variables with the addresses of PostgreSQL and Redis.
+
+    Passwords are empty: only the user of the processes can reach the sockets, and PostgreSQL uses `trust` for them.
+    """
     database = {"HOST": POSTGRESQL_FOLDER, "PORT": "5432", "USER": DATABASE, "PASSWORD": ""}
     return {
         **{f"{prefix}{name}": value for prefix in ("PG", "POSTGRES_", "DB_") for name, value in database.items()},

@@ -1,4 +1,4 @@
-"""The tasks of a service; its `tasks.py` is one line: `from estiba.tasks import ns`."""
+"""Invoke tasks of a service; its `tasks.py` imports them in one line: `from estiba.tasks import ns`."""
 
 from __future__ import annotations
 

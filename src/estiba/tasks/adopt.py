@@ -1,4 +1,4 @@
-"""`invoke adopt`: a service from a Django project that is there."""
+"""`invoke adopt`: make a service of an existing Django project."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     help={
         "folder": "Folder of the Django project.",
         "estiba-url": "Flake reference of Estiba for flake.nix; by default the checkout around the current folder.",
-        "dry-run": "Say what would be written, and write nothing.",
-        "json": "Print the result as JSON.",
+        "dry-run": "Show what would be written, and write nothing.",
+        "json": "Print the result as one JSON object.",
     },
 )
 def adopt(_: Context, folder: str, estiba_url: str = "", dry_run: bool = False, json: bool = False) -> None:
     """Make a service of an existing Django project.
 
-    Its own files are read, never run or overwritten.
+    Files of the project are analysed, never executed or overwritten; a pyproject.toml is appended to.
     """
     found = adoption.plan(Path(folder), flake=estiba_url or new.locate_flake(Path.cwd()))
     if not dry_run:
@@ -38,10 +38,10 @@ def adopt(_: Context, folder: str, estiba_url: str = "", dry_run: bool = False, 
     for sentence in found.undecided:
         console.warn(sentence)
     for name in found.kept:
-        console.say(f"{name} is left as it is")
+        console.say(f"{name} is left unchanged")
     said = "would write" if dry_run else "wrote"
     console.result(f"{said} {', '.join(sorted(found.files))}" if found.files else "nothing to write")
     if dry_run:
         return
-    console.say(f"next: cd {folder}, see to the warnings, git add the new files, invoke lock, git add estiba.lock,")
+    console.say(f"next: cd {folder}, resolve the warnings, git add the new files, invoke lock, git add estiba.lock,")
     console.say("then invoke fetch, invoke build, and invoke deploy to run it on this machine")

@@ -1,4 +1,4 @@
-"""Build a service's image."""
+"""`invoke build`, `invoke build.verify`: build the image of a service, and verify that it is reproducible."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from invoke import Context
 
     from estiba.build.oci_image import Built
+    from estiba.build.verify.candidate import Candidate
     from estiba.build.verify.proof import Proof
-    from estiba.build.verify.subject import Subject
     from estiba.config import Config
 
-_PLATFORMS = "`platforms` in [tool.estiba] of pyproject.toml says for which ones the service is locked"
+_PLATFORMS = "`platforms` in [tool.estiba] of pyproject.toml lists those that the service is locked for"
 
 
 @task(
     default=True,
     help={
-        "project": "The service's folder.",
-        "platform": "Build for one platform instead of all, such as x86_64-linux.",
-        "json": "Print one JSON object on standard output.",
+        "project": "Folder of the service.",
+        "platform": "Platform to build for, such as x86_64-linux; by default all of the lock.",
+        "json": "Print the result as one JSON object.",
     },
 )
 def build(_: Context, project: str = ".", platform: str = "", json: bool = False) -> None:
@@ -45,8 +45,8 @@ def build(_: Context, project: str = ".", platform: str = "", json: bool = False
 
         choose("platform", platform, projects.load(Path(project)).platforms, hint=_PLATFORMS)
     settings = config.load()
-    with console.step("build") as status:
-        built = build_image(Path(project), settings, platform=platform, on_status=status)
+    with console.step("build") as on_status:
+        built = build_image(Path(project), settings, platform=platform, on_status=on_status)
     if json:
         console.json({**built.to_dict(), "hermetic": nix.is_hermetic()})
     else:
@@ -57,18 +57,19 @@ def build(_: Context, project: str = ".", platform: str = "", json: bool = False
 
 @task(
     help={
-        "image": "Folder or HOST/NAME[:TAG] of an image to build from the commit it names; by default the project's.",
-        "project": "The service's folder.",
-        "insecure": "Speak plain HTTP with a registry on another machine too.",
-        "json": "Print one JSON object on standard output.",
+        "image": "Folder or HOST/NAME[:TAG] of an image to rebuild from its commit; by default the last build's.",
+        "project": "Folder of the service.",
+        "insecure": "Allow plain HTTP for a registry on another machine.",
+        "json": "Print the result as one JSON object.",
     }
 )
 def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = False, json: bool = False) -> None:
-    """Build the image again elsewhere, and compare.
+    """Build the image again under other conditions, and compare.
 
-    Prints that the digest is the same, or what differs and why. Without Nix's sandbox it would prove nothing: refused.
+    Store, user, path, time zone, locale and number of cores differ. Exits with 1 and lists the differences unless the
+    digest is the same. Refused without the sandbox of Nix, where it would prove nothing.
     """
-    from estiba.build.verify.proof import rebuild, rebuild_from_source  # noqa: PLC0415 - see _subject
+    from estiba.build.verify.proof import rebuild, rebuild_from_source  # noqa: PLC0415 - see _candidate
 
     settings = config.load()
     if not nix.is_hermetic():
@@ -76,11 +77,11 @@ def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = 
         raise VerificationError(
             message, hint="on a machine with the sandbox: invoke build.verify --image HOST/NAME:TAG"
         )
-    with console.step("verify") as status, _subject(image, settings, insecure=insecure) as subject:
-        if subject is None:
-            proof = rebuild(Path(project), settings, on_status=status)
+    with console.step("verify") as on_status, _candidate(image, settings, insecure=insecure) as candidate:
+        if candidate is None:
+            proof = rebuild(Path(project), settings, on_status=on_status)
         else:
-            proof = rebuild_from_source(subject, Path(project), settings, fetch=_fetch, on_status=status)
+            proof = rebuild_from_source(candidate, Path(project), settings, fetch=_fetch, on_status=on_status)
     if json:
         console.json(proof.to_dict())
     else:
@@ -100,30 +101,30 @@ def _show_proof(proof: Proof) -> None:
 
 
 @contextmanager
-def _subject(image: str, settings: Config, *, insecure: bool) -> Iterator[Subject | None]:
-    """Find the image to verify; None stands for the project's own."""
-    # What verifies, and speaks with registries, takes longer to import than a build with no changes takes.
-    from estiba.build.verify import subject as subjects  # noqa: PLC0415
+def _candidate(image: str, settings: Config, *, insecure: bool) -> Iterator[Candidate | None]:
+    """Open the image to verify; None stands for the last build of the project."""
+    # Imported here, since these modules take longer to import than a build without changes takes.
+    from estiba.build.verify import candidate as candidates  # noqa: PLC0415
     from estiba.image import layout  # noqa: PLC0415
     from estiba.imageref import ImageRef, is_reference  # noqa: PLC0415
     from estiba.publish.registry import credentials  # noqa: PLC0415
     from estiba.publish.registry.client import Registry  # noqa: PLC0415
-    from estiba.publish.registry.pull import open_subject  # noqa: PLC0415
+    from estiba.publish.registry.pull import open_candidate  # noqa: PLC0415
 
     if not image:
         yield None
     elif Path(image).exists() or not is_reference(image):
-        yield subjects.of_layout(layout.read_built(Path(image), settings.store))
+        yield candidates.of_layout(layout.read_built(Path(image), settings.store))
     else:
         ref = ImageRef.parse(image)
         found = credentials.load(settings.docker_config, ref.host)
-        with open_subject(ref, Registry(ref, credentials=found, insecure=insecure)) as subject:
-            yield subject
+        with open_candidate(ref, Registry(ref, credentials=found, insecure=insecure)) as candidate:
+            yield candidate
 
 
 def _fetch(folder: Path) -> None:
-    """Bring what the lock of another commit names into the store."""
-    from estiba.fetch import apply, plan  # noqa: PLC0415 - see _subject
+    """Fetch the artifacts of another commit's lock."""
+    from estiba.fetch import apply, plan  # noqa: PLC0415 - see _candidate
     from estiba.lock import model  # noqa: PLC0415
     from estiba.lock.context import LockContext  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Share builds through a binary cache."""
+"""`invoke cache.*`: share builds through a binary cache."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
     from estiba.cache.push import PushPlan
     from estiba.cache.settings import Settings
 
-_URL = "Folder, or URL of an HTTP server."
-_JSON = "Print one JSON object."
-_PROJECT = "The service's folder."
+_URL = "Folder or HTTP URL of the cache."
+_JSON = "Print the result as one JSON object."
+_PROJECT = "Folder of the service."
 _UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @task(
     help={
-        "name": "What signatures call the key; by default the service's folder with `-1`. No two keys may share one.",
-        "file": "Where the secret key goes; by default where `cache.push` looks for it.",
+        "name": "Name of the key in signatures, unique among all keys; by default the folder's name with `-1`.",
+        "file": "File to write the secret key to; by default the one that `cache.push` reads.",
         "project": _PROJECT,
         "json": _JSON,
     },
 )
 def keygen(_: Context, *, name: str = "", file: str = "", project: str = ".", json: bool = False) -> None:
-    """Make a key that signs what is pushed.
+    """Generate a key pair for signing what is pushed.
 
-    Prints the public half, which others need.
+    Prints the public key, which `cache.use` needs.
     """
     chosen = name or f"{_UNUSABLE.sub('-', Path(project).resolve().name).strip('-.') or 'estiba'}-1"
     key = keys.generate(chosen, Path(file) if file else config.load().cache_key)
     if json:
         console.json({"file": str(key.file), "public_key": str(key.public)})
         return
-    console.say(f"the secret key is in {key.file}; who has it can publish in your name")
+    console.say(f"the secret key is in {key.file}; whoever has it can publish in your name")
     console.result(str(key.public))
 
 
@@ -54,10 +54,10 @@ def keygen(_: Context, *, name: str = "", file: str = "", project: str = ".", js
     positional=["url"],
     help={
         "url": _URL,
-        "key": "File with the secret key; by default $ESTIBA_CACHE_KEY, or where `cache.keygen` puts it.",
+        "key": "File with the secret key; by default $ESTIBA_CACHE_KEY, or the one that `cache.keygen` writes.",
         "path": "Store path to push; by default the last build's image.",
-        "inputs": "Also push what it was built from, so that others can change and build without fetching.",
-        "dry-run": "Say what would be sent, and send nothing.",
+        "inputs": "Also push the inputs of the build, so that others can build changes without `invoke fetch`.",
+        "dry-run": "Show what would be sent, and send nothing.",
         "project": _PROJECT,
         "json": _JSON,
     },
@@ -73,9 +73,9 @@ def push(
     project: str = ".",
     json: bool = False,
 ) -> None:
-    """Push the image, with all that it refers to, to a binary cache.
+    """Push the closure of the image to a binary cache.
 
-    Only what is missing there is sent.
+    Only paths that the cache lacks are sent.
     """
     signing = keys.load(Path(key) if key else config.load().cache_key)
     wanted = pushing.plan(Address.parse(url), [path or _image(project)], key=signing, with_inputs=inputs)
@@ -92,10 +92,10 @@ def push(
     positional=["url"],
     help={
         "url": _URL,
-        "public-key": "The key to trust: the line NAME:BASE64 that `cache.keygen` prints.",
-        "remove": "Stop taking from this cache.",
-        "print": "Print the lines for nix.conf instead of writing them, for a machine whose Nix belongs to root.",
-        "dry-run": "Say what would change, and change nothing.",
+        "public-key": "Public key to trust, as NAME:BASE64, which `cache.keygen` prints.",
+        "remove": "Remove the cache from nix.conf.",
+        "print": "Print the lines for nix.conf instead of writing them, for a machine where root configures Nix.",
+        "dry-run": "Show what would change, and change nothing.",
         "json": _JSON,
     },
 )
@@ -109,9 +109,9 @@ def use(
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """Let Nix take from a binary cache what it would otherwise build or fetch.
+    """Add a binary cache to the user's nix.conf, as a substituter.
 
-    Holds for this user alone.
+    Nix then downloads from it what it would otherwise build.
     """
     address, file = Address.parse(url), config.load().nix_conf
     present = settings.load(file)
@@ -133,18 +133,18 @@ def use(
     positional=["url"],
     help={
         "url": _URL,
-        "public-key": "The only key to trust, instead of those that this machine's Nix trusts.",
-        "verify": "Read all archives and compare them with their hashes.",
-        "project": "The service's folder, whose last image is looked for; a folder is listed whole without it.",
+        "public-key": "Public key to check signatures with, instead of those that Nix trusts.",
+        "verify": "Read all archives and check their hashes.",
+        "project": "Folder of the service whose last image to look up; by default all of a cache that is a folder.",
         "json": _JSON,
     },
 )
 def info(
     _: Context, url: str, *, public_key: str = "", verify: bool = False, project: str = "", json: bool = False
 ) -> None:
-    """Show what a binary cache holds, and what is wrong with it.
+    """List the paths of a binary cache with size and signatures, and report damage.
 
-    Also how large it is, and who signed it.
+    Exits with 1 if paths are damaged, or have no signature by the given key.
     """
     address = Address.parse(url)
     roots = [_image(project or ".")] if project or not address.folder else []
@@ -158,7 +158,8 @@ def info(
 
 
 def _image(project: str) -> str:
-    """Return the store path of the last build's image; the link may lead into a store that is elsewhere on disk."""
+    """Return the store path of the last build's image."""
+    # Read and not resolved: in a user's own store the path does not exist at this place of the file system.
     link = Path(project) / RESULT
     if not link.is_symlink():
         message = f"no image has been built in {Path(project).resolve()}"
@@ -168,15 +169,15 @@ def _image(project: str) -> str:
 
 def _public_key(text: str) -> PublicKey:
     if not text:
-        message = "which key to trust is not said"
+        message = "no public key to trust is given"
         raise CacheError(message, hint="add --public-key NAME:BASE64, as `invoke cache.keygen` printed it")
     return PublicKey(text)
 
 
 def _refuse_restricted() -> None:
     if not remote.is_trusted_user():
-        message = "this machine's Nix lets only root choose caches"
-        raise CacheError(message, hint="add --print, and let root put the lines into /etc/nix/nix.conf")
+        message = "this machine's Nix allows only root to choose caches"
+        raise CacheError(message, hint="add --print, and have root add the lines to /etc/nix/nix.conf")
 
 
 def _describe(wanted: Settings) -> list[dict[str, str]]:
@@ -209,7 +210,7 @@ def _show_info(found: Contents) -> None:
     total, sent = sum(entry.nar_size for entry in found.entries), sum(entry.file_size for entry in found.entries)
     console.say(f"{len(rows)} paths, {total / 1e6:.1f} MB, {sent / 1e6:.1f} MB compressed")
     for path in found.missing:
-        console.warn(f"{path} is not there")
+        console.warn(f"{path} is not in the cache")
     if found.untrusted:
         console.warn(f"{len(found.untrusted)} paths have no signature of a trusted key")
     for path, reason in found.damaged:

@@ -1,4 +1,4 @@
-"""Check a service."""
+"""`invoke check`: run Django's checks and the tests of a service."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from estiba.tasks.console import console, leave, task
 if TYPE_CHECKING:
     from invoke import Context
 
-    from estiba.build.check import Checked
+    from estiba.build.check import CheckReport
 
 
 @task(
     default=True,
     help={
-        "project": "The service's folder.",
-        "reports": "Where logs and reports go; by default `reports` in the service's folder.",
-        "again": "Run the checks even if nothing has changed since the last time.",
-        "json": "Print one JSON object on standard output.",
+        "project": "Folder of the service.",
+        "reports": "Folder to write logs and reports to; by default `reports` in the service's folder.",
+        "again": "Run the checks even if nothing has changed since the last run.",
+        "json": "Print the result as one JSON object.",
     },
 )
 def check(_: Context, project: str = ".", reports: str = "", again: bool = False, json: bool = False) -> None:
-    """Run Django's checks and the tests offline, beside PostgreSQL and Redis."""
-    with console.step("check") as status:
+    """Run Django's checks and the tests in the sandbox, with PostgreSQL and Redis."""
+    with console.step("check") as on_status:
         checked = run_checks(
-            Path(project), config.load(), reports=Path(reports) if reports else None, again=again, on_status=status
+            Path(project), config.load(), reports=Path(reports) if reports else None, again=again, on_status=on_status
         )
     if json:
         console.json(checked.to_dict())
@@ -39,7 +39,7 @@ def check(_: Context, project: str = ".", reports: str = "", again: bool = False
     leave(1 if checked.failed else 0)
 
 
-def _show(checked: Checked) -> None:
+def _show(checked: CheckReport) -> None:
     ran = "before" if checked.is_cached else "now"
     rows = [
         (check.name, "passed" if check.has_passed else "failed", ran, f"{check.seconds:.1f} s")
@@ -54,7 +54,7 @@ def _show(checked: Checked) -> None:
     console.result(f"reports in {checked.reports}")
 
 
-def _complain(checked: Checked) -> None:
+def _complain(checked: CheckReport) -> None:
     for failed in checked.failed:
         hint = f"\n  hint: {HINTS[failed.name]}" if failed.name in HINTS else ""
         console.fail(f"{failed.name} failed; the end of {failed.log}:\n{failed.tail()}{hint}")

@@ -1,4 +1,4 @@
-"""The Invoke collection of all tasks: every module of this package is a namespace of its own name."""
+"""Invoke collection of all tasks: each module of this package is a namespace."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ if TYPE_CHECKING:
 _NOT_TASKS: Final = frozenset({"collection", "console", "options", "program"})
 
 _INTRODUCTION: Final = """\
-Every task works on the service in the current folder. `estiba TASK` runs it in any folder; `invoke TASK` does so
-where a `tasks.py` is, which may have tasks of its own. `--help` behind a task shows its options. `estiba --list`
-shows all tasks in the order of the work, and a wrong name is answered with the nearest right one. Results go to
-standard output, everything else to standard error; `NO_COLOR` turns colours off. Shells complete task names after
-`source <(estiba --print-completion-script bash)`, and likewise with `zsh` and `fish`, and for `invoke`."""
+Every task works on the service in the current folder, unless `--project` names another one. `estiba TASK` works in
+any folder; `invoke TASK` needs a `tasks.py`, which may add tasks of its own. `--help` after a task shows its options,
+and `estiba --list` all tasks in the order of the workflow. Results go to standard output, progress and errors to
+standard error; `NO_COLOR` turns colours off. For completion in a shell, run
+`source <(estiba --print-completion-script bash)`; `zsh` and `fish` work as well, and so does `invoke`."""
 
 
 class _Namespace(Collection):
-    """Tasks behind a dot, such as `build.verify`; its own name, `build`, is a task too, or is none."""
+    """Namespace of tasks such as `build.verify`, with an optional default task that has its name, `build`."""
 
     own: Task[Any] | None = None
 
     def task_with_config(self, name: str | None) -> tuple[Any, dict[str, Any]]:
-        """Return a task of the namespace, or without a name its own."""
+        """Return a task of the namespace, or the default task for an empty name."""
         return (self.own, self.configuration()) if not name and self.own else super().task_with_config(name)
 
 
-def load(package: str, path: list[str], words: Sequence[str] = ()) -> Collection:
-    """Compose the namespaces found in a package; adding a module there adds its tasks.
+def load(package: str, path: list[str], arguments: Sequence[str] = ()) -> Collection:
+    """Load the namespaces of a package; adding a module there adds its tasks.
 
     Args:
-        package: Its name.
-        path: Its folders.
-        words: The command line. Where it begins with one of the namespaces, the others that it does not name are left
-            out: importing all of them takes longer than many a task.
+        package: Dotted name of the package.
+        path: Its `__path__`.
+        arguments: Command line. If it begins with a namespace, only the namespaces that it names are imported, since
+            importing all takes longer than some tasks.
     """
     names = {module.name for module in pkgutil.iter_modules(path)} - _NOT_TASKS
-    named = [word.partition(".")[0] for word in words if not word.startswith("-")]
+    named = [word.partition(".")[0] for word in arguments if not word.startswith("-")]
     wanted = names & set(named) if named and named[0] in names else names
     collection = Collection()
     for name in sorted(wanted):
@@ -58,12 +58,12 @@ def load(package: str, path: list[str], words: Sequence[str] = ()) -> Collection
 
 
 def _add(collection: Collection, namespace: _Namespace, name: str) -> None:
-    """Add a namespace; the task that its name stands for is listed by that name alone, and not as `build.build` too."""
+    """Add a namespace, with its default task under the namespace's name only, not as `build.build` too."""
     if namespace.default:
         namespace.own = collection.tasks[name] = namespace.tasks.pop(namespace.default)
         namespace.default = None
     if namespace.tasks:
-        # Not by its method, which allows no task of the same name.
+        # Not by `add_collection`, which refuses a name that a task has.
         collection.collections[name] = namespace
 
 
@@ -80,7 +80,8 @@ def _render_task(name: str, collection: Collection) -> str:
         if argument.name == "help":
             continue
         flags = "/".join(f"`{'-' if len(flag) == 1 else '--'}{flag.replace('_', '-')}`" for flag in argument.names)
-        flags = f"`{argument.name}`" if argument.positional else flags
+        # Invoke takes an option that may be repeated as positional too, since it has no default.
+        flags = f"`{argument.name}`" if argument.positional and argument.kind is not list else flags
         options.append(f"- {flags}: {argument.help or ''}".rstrip(": "))
     title = f"## `invoke {name}`"
     return "\n\n".join(filter(None, [title, inspect.getdoc(declared) or "", "\n".join(options)]))

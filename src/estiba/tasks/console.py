@@ -1,4 +1,4 @@
-"""The command line's edge: results on standard output, talk on standard error, errors as exit codes."""
+"""Console output and exit codes: results on standard output, progress and messages on standard error."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _R = TypeVar("_R")
 
 
 class Console:
-    """Speaks to the user: `result`, `json` and `table` on standard output, everything else on standard error.
+    """Output to the user: `result`, `json` and `table` on standard output, everything else on standard error.
 
-    Colours and redrawn progress appear on a terminal without `NO_COLOR`; otherwise plain lines.
+    Progress is redrawn on a terminal, with colours unless `NO_COLOR` is set; otherwise it is plain lines.
     """
 
     def __init__(self, settings: Config) -> None:
@@ -48,12 +48,12 @@ class Console:
 
     @functools.cached_property
     def _err(self) -> RichConsole:
-        """Standard error as a terminal. Elsewhere no command waits for the import of what draws."""
+        """Rich console on standard error, for terminals only; imported late, since the import takes time."""
         from rich.console import Console as RichConsole  # noqa: PLC0415
 
         return RichConsole(stderr=True, no_color=not self._color, highlight=False, soft_wrap=True)
 
-    def _tell(self, text: str, style: str = "") -> None:
+    def _write(self, text: str, style: str = "") -> None:
         if self._live:
             self._err.print(text, style=style, markup=False)
         else:
@@ -82,22 +82,22 @@ class Console:
             print("  ".join(cells).rstrip())
 
     def say(self, text: str) -> None:
-        """Print a line of talk on standard error."""
-        self._tell(text)
+        """Print a message on standard error."""
+        self._write(text)
 
     def warn(self, text: str) -> None:
         """Print a warning on standard error."""
-        self._tell(f"warning: {text}", "yellow")
+        self._write(f"warning: {text}", "yellow")
 
     def fail(self, text: str) -> None:
-        """Print why the command failed on standard error."""
-        self._tell(f"error: {text}", "red")
+        """Print an error on standard error."""
+        self._write(f"error: {text}", "red")
 
     @contextmanager
     def step(self, label: str) -> Iterator[Callable[[str], None]]:
-        """Announce a step, then its time; yields a function for the latest line of what happens inside.
+        """Print the start of a step, and its duration at the end; yields a callback for lines of progress.
 
-        On a terminal the line is redrawn; elsewhere one is printed every few seconds.
+        On a terminal the latest line is redrawn; elsewhere one is printed every `_PLAIN_INTERVAL` seconds.
         """
         started = time.monotonic()
         outcome, style = "failed", "red"
@@ -110,17 +110,23 @@ class Console:
                 yield _Paced(lambda line: self.say(f"{label}: {line}"))
             outcome, style = "done", "green"
         finally:
-            self._tell(f"{label}: {outcome} in {time.monotonic() - started:.1f} s", style)
+            self._write(f"{label}: {outcome} in {time.monotonic() - started:.1f} s", style)
 
     @contextmanager
     def progress(
         self, label: str, *, total: int, unit: Literal["items", "bytes"] = "items"
     ) -> Iterator[Callable[[int], None]]:
-        """Show how far a job is; yields a function that adds to what is done, callable from any thread."""
+        """Show the progress of a job; yields a thread-safe callback for the amount done since the last call.
+
+        Args:
+            label: Name of the job.
+            total: Amount of the whole job.
+            unit: Unit of the amounts.
+        """
         if not self._live:
             yield _PlainProgress(label, total=total, unit=unit, say=self.say)
             return
-        # Most commands show none, and all would wait for it.
+        # Imported here, since most commands show no progress and would wait for the import.
         from rich.progress import (  # noqa: PLC0415
             BarColumn,
             DownloadColumn,
@@ -138,7 +144,7 @@ class Console:
 
 
 class Warnings(logging.Handler):
-    """Shows the warnings that the library logs, each once."""
+    """Logging handler that prints the warnings of the library, each once."""
 
     def __init__(self, warn: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
@@ -146,7 +152,7 @@ class Warnings(logging.Handler):
         self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show a warning."""
+        """Print a warning."""
         text = record.getMessage()
         if text not in self._said:
             self._said.add(text)
@@ -154,7 +160,7 @@ class Warnings(logging.Handler):
 
 
 class _Paced:
-    """Passes on at most one line in every interval."""
+    """Callback that passes on at most one line per `_PLAIN_INTERVAL`."""
 
     def __init__(self, sink: Callable[[str], None]) -> None:
         self._sink = sink
@@ -169,7 +175,7 @@ class _Paced:
 
 
 class _PlainProgress:
-    """Progress as lines: one at each tenth of the total."""
+    """Callback that prints a line at each tenth of the total."""
 
     def __init__(self, label: str, *, total: int, unit: str, say: Callable[[str], None]) -> None:
         self._label, self._total, self._unit, self._say = label, total, unit, say
@@ -190,12 +196,13 @@ class _PlainProgress:
 
 
 def _shorten(line: str, limit: int = 100) -> str:
+    # Rich would take a bracket for markup.
     escaped = line.strip().replace("[", r"\[")
     return escaped if len(escaped) <= limit else f"{escaped[:limit]}…"
 
 
 console: Final = Console(config.load())
-"""The console of this process."""
+"""Console of this process."""
 
 logging.getLogger("estiba").addHandler(Warnings(console.warn))
 
@@ -205,9 +212,10 @@ def task(body: Callable[_P, _R], /) -> Task[Callable[_P, _R]]: ...
 @overload
 def task(**options: Any) -> Callable[[Callable[_P, _R]], Task[Callable[_P, _R]]]: ...  # noqa: ANN401 - those of invoke.task
 def task(*bodies: Callable[_P, _R], **options: Any) -> Any:
-    """Declare an Invoke task whose errors reach the user as one message and an exit code.
+    """Declare an Invoke task whose errors are printed as one message and set the exit code.
 
-    Takes the keyword arguments of `invoke.task`. An exception that Estiba does not know keeps its traceback.
+    Takes the keyword arguments of `invoke.task`. Exceptions other than `EstibaError`, which are bugs, keep their
+    traceback.
     """
     declare = invoke.task(klass=task_options.Task, **options)
     return declare(_guarded(bodies[0])) if bodies else lambda body: declare(_guarded(body))
@@ -225,6 +233,7 @@ def _guarded(body: Callable[_P, _R]) -> Callable[_P, _R]:
             console.fail(str(error) or "interrupted; files are as they were before the command")
             raise invoke.Exit(code=INTERRUPTED) from error
         except OSError as error:
+            # A full disk is the only error of the system that can happen anywhere and is no bug.
             if error.errno != errno.ENOSPC:
                 raise
             console.fail(_disk_full(error))
@@ -242,7 +251,7 @@ def _disk_full(error: OSError) -> str:
 
 
 def leave(code: int) -> None:
-    """End the process with an exit code, without a message of its own."""
+    """Exit with a code other than 0, without a message; return for 0."""
     if code:
         sys.stdout.flush()
         raise invoke.Exit(code=code)

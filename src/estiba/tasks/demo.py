@@ -1,4 +1,4 @@
-"""`invoke demo`: the whole way, from the template over an answered request to a rollback."""
+"""`invoke demo`: create, build, deploy, change and roll back a service from the template."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba import config
-from estiba.demo.journey import plan
+from estiba.demo.scenario import plan
 from estiba.errors import EstibaError
 from estiba.tasks.console import console, task
 
@@ -21,40 +21,41 @@ if TYPE_CHECKING:
 
 _NAME = "harbour"
 _DOWNLOADS = ("lock", "fetch")
-"""The steps that a first time spends with downloads."""
+"""Steps that download in a first run."""
 
 
 @task(
     default=True,
     help={
-        "dir": "Folder for the service, which must not exist yet; by default a temporary one.",
-        "keep": "Leave the service in its folder, and running; `invoke down` there ends it.",
+        "dir": "Folder to create for the service; by default a temporary one.",
+        "keep": "Keep the folder and leave the service running, until `invoke down` there.",
         "verify": "Also build the image again in an empty store, and compare.",
         "json": "Print the summary as one JSON object.",
     },
 )
 def demo(_: Context, *, dir: str = "", keep: bool = False, verify: bool = False, json: bool = False) -> None:
-    """Show the whole way, from the template to a rollback under load.
+    """Demonstrate the workflow, from the template to a rollback under load.
 
-    Scaffolds, builds, checks and deploys a service, changes it under load, breaks it, and rolls it back.
+    Scaffolds, builds, checks and deploys a service, deploys a change and a broken release under load, and rolls back.
     """
     with ExitStack() as stack:
-        folder = _place(dir, stack, keep=keep)
-        journey = plan(folder, config.load(), keep=keep, verify=verify)
+        folder = _choose_folder(dir, stack, keep=keep)
+        scenario = plan(folder, config.load(), keep=keep, verify=verify)
         try:
-            journey.run(console.step)
+            scenario.run(console.step)
         except EstibaError:
+            # Drops the removal of the temporary folder.
             stack.pop_all()
-            console.say(f"for a closer look, the service stays in {folder}")
+            console.say(f"the service is kept in {folder} for inspection")
             raise
         finally:
-            _show(journey.report, as_json=json)
+            _show(scenario.report, as_json=json)
     if keep:
-        console.say(f"it goes on running; to end it: invoke down --project {folder}")
+        console.say(f"the service is still running; to stop it: invoke down --project {folder}")
 
 
-def _place(folder: str, stack: ExitStack, *, keep: bool) -> Path:
-    """Return the folder of the service; a temporary one goes when the demo ends well, unless it is kept."""
+def _choose_folder(folder: str, stack: ExitStack, *, keep: bool) -> Path:
+    """Return the folder of the service; a temporary one is removed after a successful demo, unless it is kept."""
     if folder:
         return Path(folder)
     scratch = Path(tempfile.mkdtemp(prefix="estiba-demo-"))
@@ -80,7 +81,7 @@ def _show(report: Report, *, as_json: bool) -> None:
     ]
     console.table(("step", "time", ""), rows)
     times = f"{report.seconds():.0f} s, of these {report.seconds(*_DOWNLOADS):.0f} s for {' and '.join(_DOWNLOADS)}"
-    console.result(f"all steps took {times}, which download what is not there yet")
+    console.result(f"all steps took {times}, which download what is missing")
     if report.built:
         console.result(f"image {summary['digest']}, {summary['image']['size'] / 1e6:.1f} MB compressed")
     if report.url:

@@ -1,4 +1,4 @@
-"""Deploy a service to a target."""
+"""`invoke deploy`: build a release and roll it out to a target."""
 
 from __future__ import annotations
 
@@ -17,31 +17,32 @@ if TYPE_CHECKING:
 @task(
     default=True,
     help={
-        "target": "Where to; `local`, this machine, needs no settings.",
-        "project": "The service's folder.",
-        "contract": "Let migrations take away what the release before needs; there is no way back past them.",
-        "json": "Print one JSON object on standard output.",
+        "target": "Target to deploy to; `local`, this machine, needs no settings.",
+        "project": "Folder of the service.",
+        "contract": "Allow migrations that remove what the previous release needs; a rollback past them is refused.",
+        "json": "Print the result as one JSON object.",
     },
 )
 def deploy(
     _: Context, *, target: str = "local", project: str = ".", contract: bool = False, json: bool = False
 ) -> None:
-    """Build the service and serve it without losing a request.
+    """Build a release and roll it out without downtime.
 
-    Its database is migrated first, and the release is tried.
+    Migrates the database, starts the release beside the previous one, switches traffic and runs the smoke tests. If a
+    step fails, the previous release is served again.
     """
     settings = config.load()
-    place = targets.load(Path(project), target, settings)
-    with console.step(f"deploy to {target}") as tell:
-        manifest = release.build(Path(project), place.contents, settings, on_status=tell)
-        record = place.deploy(manifest, tell=tell, contract=contract)
+    destination = targets.load(Path(project), target, settings)
+    with console.step(f"deploy to {target}") as on_status:
+        manifest = release.build(Path(project), destination.contents, settings, on_status=on_status)
+        record = destination.deploy(manifest, on_status=on_status, contract=contract)
     if json:
-        console.json({**record.to_dict(), "urls": place.addresses()})
+        console.json({**record.to_dict(), "urls": destination.addresses()})
         return
     for name in record.restarted:
         console.say(f"restarted {name}")
     for name in record.migrations:
         console.say(f"applied {name}")
     console.say(f"release {record.number} ({record.version}, {record.digest}): {record.result}")
-    for url in place.addresses().values():
+    for url in destination.addresses().values():
         console.result(url)

@@ -1,4 +1,4 @@
-"""Take a target down."""
+"""`invoke down`: stop the processes of a target."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 @task(
     default=True,
     help={
-        "target": "Where.",
-        "project": "The service's folder.",
-        "json": "Print one JSON object on standard output.",
+        "target": "Target to stop.",
+        "project": "Folder of the service.",
+        "json": "Print the result as one JSON object.",
     },
 )
 def down(_: Context, *, target: str = "local", project: str = ".", json: bool = False) -> None:
-    """End all processes of a target; its data and its releases stay."""
-    place = targets.load(Path(project), target, config.load())
-    with console.step(f"down on {target}") as tell:
-        record = place.down(tell=tell)
+    """Stop all processes of a target; data and releases are kept."""
+    destination = targets.load(Path(project), target, config.load())
+    with console.step(f"down on {target}") as on_status:
+        record = destination.down(on_status=on_status)
     if json:
         console.json(record.to_dict())

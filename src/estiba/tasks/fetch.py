@@ -1,4 +1,4 @@
-"""Fetch what a service's lock names."""
+"""`invoke fetch`: download the artifacts of the lock."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 @task(
     default=True,
     help={
-        "project": "The service's folder.",
-        "everything": "Also what builds and checks need on other platforms than this machine's.",
-        "image": "Only what images are built from, not what checks need.",
-        "dry-run": "Say what would be fetched, and fetch nothing.",
-        "json": "Print one JSON object on standard output.",
+        "project": "Folder of the service.",
+        "everything": "Also fetch what builds and checks need on other platforms than this machine's.",
+        "image": "Only fetch what images are built from, not what checks need.",
+        "dry-run": "Show what would be fetched, and fetch nothing.",
+        "json": "Print the result as one JSON object.",
     },
 )
 def fetch(
@@ -34,7 +34,7 @@ def fetch(
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """Bring the artifacts that the lock names into the Nix store."""
+    """Fetch the artifacts that the lock names into the Nix store."""
     lock = resolve.check(Path(project))
     context = LockContext(config=config.load(), tell=console.say)
     wanted = plan.plan(lock, everything=everything, image=image)

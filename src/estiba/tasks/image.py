@@ -1,4 +1,4 @@
-"""Load, push and inspect images."""
+"""`invoke image.*`: load, push and inspect images."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from estiba.image.report import Report
 
 _IMAGE = "Folder of an image; by default the last build's."
-_PROJECT = "The service's folder."
-_JSON = "Print one JSON object."
-_INSECURE = "Speak plain HTTP with a registry on another machine too."
+_PROJECT = "Folder of the service."
+_JSON = "Print the result as one JSON object."
+_INSECURE = "Allow plain HTTP for a registry on another machine."
 
 
 @task(
     help={
-        "platform": "linux/amd64, or x86_64-linux; by default the engine's own.",
-        "tag": "NAME[:TAG] to give it; by default the service's name and version.",
+        "platform": "Platform to load, as linux/amd64 or x86_64-linux; by default the engine's.",
+        "tag": "NAME[:TAG] of the image in the engine; by default the service's name and version.",
         "image": _IMAGE,
         "project": _PROJECT,
         "json": _JSON,
@@ -60,11 +60,11 @@ def load(
 @task(
     positional=["ref"],
     help={
-        "ref": "Where to: HOST/NAME[:TAG].",
+        "ref": "Reference to push to, as HOST/NAME[:TAG].",
         "image": _IMAGE,
-        "mount-from": "Another repository of that registry, to take layers from.",
+        "mount-from": "Another repository of the registry, to mount layers from.",
         "insecure": _INSECURE,
-        "dry-run": "Say what would be sent, and send nothing.",
+        "dry-run": "Show what would be sent, and send nothing.",
         "project": _PROJECT,
         "json": _JSON,
     },
@@ -80,9 +80,9 @@ def push(
     project: str = ".",
     json: bool = False,
 ) -> None:
-    """Push the image and its bills of materials to a registry.
+    """Push the image and its SBOMs to a registry.
 
-    Only what is missing there is sent.
+    Only blobs and manifests that the registry lacks are sent.
     """
     source, target = _read(image, project), ImageRef.parse(ref)
     registry = _registry(target, writes=not dry_run, mount_from=mount_from, insecure=insecure)
@@ -103,7 +103,7 @@ def push(
 @task(
     help={
         "image": "Folder or HOST/NAME[:TAG] of an image; by default the last build's.",
-        "svg": "Write a picture of the layers to this file.",
+        "svg": "File to write a chart of the layers to, as SVG.",
         "insecure": _INSECURE,
         "project": _PROJECT,
         "json": _JSON,
@@ -112,7 +112,7 @@ def push(
 def inspect(
     _: Context, *, image: str = "", svg: str = "", insecure: bool = False, project: str = ".", json: bool = False
 ) -> None:
-    """Show the layers of an image: what they hold, their size and their share."""
+    """Show the layers of an image with contents, size and share."""
     found = _report(image, project, insecure=insecure)
     if svg:
         Path(svg).write_text(layer_chart.render(found), encoding="utf-8")
@@ -134,7 +134,7 @@ def _report(image: str, project: str, *, insecure: bool) -> Report:
     found = pull.read_report(ref, _registry(ref, insecure=insecure))
     if found is None:
         message = f"{ref.host} has no image {ref}"
-        raise RegistryError(message, hint="look at the name and the tag")
+        raise RegistryError(message, hint="check the name and the tag")
     return found
 
 

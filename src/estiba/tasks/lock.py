@@ -1,4 +1,4 @@
-"""Lock a service."""
+"""`invoke lock`, `invoke lock.check`: resolve and pin the dependencies of a service."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     default=True,
     iterable=["upgrade_package"],
     help={
-        "project": "The service's folder.",
-        "upgrade": "Take the newest versions of all distributions that the requirements allow.",
-        "upgrade-package": "Take the newest version of this distribution; may be given more than once.",
-        "upgrade-debian": "Take the newest versions of all Debian packages.",
-        "dry-run": "Say what would change, and write nothing.",
-        "json": "Print one JSON object on standard output.",
+        "project": "Folder of the service.",
+        "upgrade": "Upgrade all Python distributions, as far as the requirements allow.",
+        "upgrade-package": "Python distribution to upgrade; may be given more than once.",
+        "upgrade-debian": "Upgrade all Debian packages.",
+        "dry-run": "Show what would change, and write nothing.",
+        "json": "Print the result as one JSON object.",
     },
 )
 def lock(
@@ -40,7 +40,7 @@ def lock(
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """Resolve what the service needs, and write its lock.
+    """Resolve the dependencies of the service, and write its lock.
 
     The files are requirements-lock.txt and estiba.lock.
     """
@@ -49,20 +49,23 @@ def lock(
         upgrade_debian=upgrade_debian,
         dry_run=dry_run,
     )
-    with console.step("lock") as tell:
-        context = LockContext(config=config.load(), tell=tell)
+    with console.step("lock") as on_status:
+        context = LockContext(config=config.load(), tell=on_status)
         outcome = resolve.lock(Path(project), context, options, fetch=lambda lock: fetch(lock, context))
     for gone in outcome.gone:
-        console.warn(f"{gone} is gone from the mirror; the version that it has now is locked")
+        console.warn(f"{gone} is gone from the mirror; its current version is locked")
     if json:
         console.json({"changed": outcome.changed, "changes": list(outcome.changes), "gone": list(outcome.gone)})
     else:
         _show(outcome, dry_run=dry_run)
 
 
-@task(help={"project": "The service's folder.", "json": "Print one JSON object on standard output."})
+@task(help={"project": "Folder of the service.", "json": "Print the result as one JSON object."})
 def check(_: Context, *, project: str = ".", json: bool = False) -> None:
-    """Exit with 2 when the lock is not that of the requirements and settings."""
+    """Check that the lock is up to date.
+
+    Exits with 2 if requirements or settings have changed since it was written.
+    """
     found = resolve.check(Path(project))
     if json:
         console.json({"fresh": True, "inputs": str(found.inputs)})

@@ -1,4 +1,4 @@
-"""Show the logs of a target."""
+"""`invoke logs`: show the logs of a target."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 @task(
     default=True,
     help={
-        "process": "Of one process only: web, worker, scheduler, nginx, postgresql, redis.",
-        "tail": "How many lines.",
-        "follow": "Go on with those that come.",
-        "target": "Where.",
-        "project": "The service's folder.",
-        "json": "Print one JSON object on standard output.",
+        "process": "Process to show: web, worker, scheduler, nginx, postgresql or redis; by default all.",
+        "tail": "Number of lines to show.",
+        "follow": "Go on with new lines until Ctrl-C.",
+        "target": "Target to read from.",
+        "project": "Folder of the service.",
+        "json": "Print the result as one JSON object.",
     },
 )
 def logs(
@@ -34,7 +34,7 @@ def logs(
     project: str = ".",
     json: bool = False,
 ) -> None:
-    """Show the last lines of all processes, in the order of time."""
+    """Show the last log lines of all processes, ordered by time."""
     found = targets.load(Path(project), target, config.load()).logs(tail=tail, process=process, follow=follow)
     if json and not follow:
         console.json({"lines": list(found)})

@@ -1,4 +1,4 @@
-"""`invoke new`: a service from the template."""
+"""`invoke new`: create a service from the template."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 @task(
     default=True,
     help={
-        "folder": "Folder of the new service; its name becomes the package's.",
-        "no-input": "Take the defaults instead of asking.",
+        "folder": "Folder to create; its name becomes that of the service's package.",
+        "no-input": "Use the defaults instead of asking questions.",
         "estiba-url": "Flake reference of Estiba for flake.nix; by default the checkout around the current folder.",
-        "json": "Print the result as JSON.",
+        "json": "Print the result as one JSON object.",
     },
 )
 def new(_: Context, folder: str, no_input: bool = False, estiba_url: str = "", json: bool = False) -> None:
-    """Make a new service."""
+    """Create a service from the template."""
     made = create(Path(folder), flake=estiba_url or locate_flake(Path.cwd()), ask=not no_input)
     if json:
         console.json({"folder": str(made.resolve())})

@@ -1,4 +1,4 @@
-"""The words behind a task: `--help` everywhere, and values that are looked at before the task runs."""
+"""Options of tasks: `--help` for each one, and checks of values before the task runs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,16 @@ _FIELDS: Final = ("names", "kind", "default", "help", "positional", "optional", 
 
 
 def choose(what: str, given: str, known: Sequence[str], *, hint: str = "") -> str:
-    """Return a value that is one of those known; an option that is not given, an empty one, is left alone.
+    """Return a value after a check that it is one of the known ones; an empty value, an option not given, passes.
+
+    Args:
+        what: Kind of value, for the error, such as `platform`.
+        given: Value of the option.
+        known: Values that are allowed.
+        hint: Next step, for the error.
 
     Raises:
-        ChoiceError: It is none of them.
+        ChoiceError: The value is not known.
     """
     if given and given not in known:
         raise ChoiceError(what, given, known, hint=hint)
@@ -30,10 +36,10 @@ def choose(what: str, given: str, known: Sequence[str], *, hint: str = "") -> st
 
 
 class Task(invoke.Task):  # type: ignore[type-arg] # Invoke makes it generic in the type of its body, which no one asks for
-    """An Invoke task that knows `--help` and refuses unusable values.
+    """Invoke task with an option `--help`, and with errors for unusable values.
 
     Attributes:
-        full_name: What people type, with the namespace.
+        full_name: Name on the command line, with the namespace.
     """
 
     def __init__(self, body: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401 - those of invoke.task
@@ -41,16 +47,16 @@ class Task(invoke.Task):  # type: ignore[type-arg] # Invoke makes it generic in 
         self.full_name = self.name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - those of any task
-        """Run the task; `--help`, which Invoke passes on like every option, ended the process if it was given."""
+        """Run the task, without the argument `help`, which Invoke passes on like every option."""
         kwargs.pop("help", None)
         return super().__call__(*args, **kwargs)
 
     def arg_opts(self, name: str, default: str, taken_names: set[str]) -> dict[str, Any]:
-        """Return what Invoke makes an option of; none gets `-h` for short."""
+        """Return the arguments for an option, whose short form is never `-h`."""
         return super().arg_opts(name, default, taken_names | {"h"})
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
-        """Return the options, each time with its help, which Invoke hands out once."""
+        """Return the options with their help texts; Invoke alone removes the texts in the first call."""
         texts = self.help.copy()
         given = super().get_arguments(ignore_unknown_help)
         self.help = texts
@@ -60,7 +66,7 @@ class Task(invoke.Task):  # type: ignore[type-arg] # Invoke makes it generic in 
 
 
 class _Argument(Argument):
-    """An argument that takes no option and no text where it wants something else."""
+    """Argument that refuses an unknown option in place of a value, and text in place of a number."""
 
     def __init__(self, owner: str, flags: list[str], declared: Argument) -> None:
         super().__init__(**{field: getattr(declared, field) for field in _FIELDS})
@@ -68,16 +74,16 @@ class _Argument(Argument):
         self._flags = flags
 
     def __repr__(self) -> str:
-        """Return the option as Invoke's messages show it."""
+        """Return the option as shown in Invoke's messages."""
         return f"--{self.names[0]}"
 
     def set_value(self, value: Any, cast: bool = True) -> None:  # noqa: ANN401 - as Invoke has it
-        """Take a value from the command line.
+        """Set the value from the command line.
 
         Raises:
-            ParseError: It is unusable.
+            ParseError: The value is unusable.
         """
-        # What Invoke does not know as an option, it gives to the argument that comes next.
+        # Invoke passes an unknown option as a value to the next positional argument.
         if self.positional and value.startswith("-") and not _is_completing():
             message = str(ChoiceError(f"option of {self._owner} named", value, self._flags))
             raise ParseError(message, ParserContext(self._owner))
@@ -89,26 +95,26 @@ class _Argument(Argument):
 
 
 class _Help(Argument):
-    """The option `--help` of a task: shows it and ends the process, whatever else is missing or wrong behind it."""
+    """Option `--help`, which prints the help and exits, even if other options are missing or wrong."""
 
     def __init__(self, show: Callable[[], None]) -> None:
         super().__init__(names=("help", "h"), kind=bool, default=False, help="Show this help and exit.")
         self._show = show
 
     def set_value(self, value: Any, cast: bool = True) -> None:  # noqa: ANN401 - as Invoke has it
-        """Show the help."""
+        """Print the help and exit."""
         super().set_value(value, cast)
         if not _is_completing():
             self._show()
 
 
 def _is_completing() -> bool:
-    """Tell whether this is a shell that asks how the line may go on."""
+    """Return whether a shell runs this process for completion."""
     return "--complete" in sys.argv
 
 
 def _show_help(task: Task) -> None:
-    """Print what `--help TASK` prints, and end the process."""
+    """Print what `--help TASK` prints, and exit."""
     called = Path(sys.argv[0]).name
     binary = INVOKE.binary if called in INVOKE.binary_names else called
     found = Collection()

@@ -1,4 +1,4 @@
-"""`estiba`: the program with all tasks, for folders that have no `tasks.py`."""
+"""Console script `estiba`: all tasks, for folders without a `tasks.py`."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ _FLOW: Final = (
     ("Deploy", ("deploy", "rollback", "status", "logs", "urls", "down")),
     ("Develop", ("new", "adopt", "services", "demo")),
 )
-"""The namespaces in the order of the work; what is not among them is listed behind."""
+"""Namespaces by title, in the order of the workflow; others are listed after them."""
 
 _FORMATS: Final = ("flat", "nested", "json")
 
 
 class Program(invoke.Program):
-    """Invoke's program with a list along the flow, and answers to what was mistyped."""
+    """Invoke's program with a list in the order of the workflow, and suggestions for mistyped names."""
 
     def parse_tasks(self) -> None:
-        """Read the names of tasks and their options, and explain what is wrong with them."""
+        """Parse the tasks and their options; an error names the nearest task or option."""
         try:
             super().parse_tasks()
         except ParseError as error:
             _fail(self._explain(error))
 
     def parse_cleanup(self) -> None:
-        """Do what is asked instead of running tasks, and explain a wrong name there."""
+        """Handle `--help TASK` and `--list`; an error names the nearest task, namespace or format."""
         named, listed = self.args.help.value, self.args.list.value
         try:
             if isinstance(named, str) and named not in self.parser.contexts:
@@ -54,7 +54,7 @@ class Program(invoke.Program):
         super().parse_cleanup()
 
     def list_flat(self) -> None:
-        """Print each task once, in the order of the work."""
+        """Print each task once, in the order of the workflow."""
         if self.list_depth:
             super().list_flat()
             return
@@ -71,7 +71,7 @@ class Program(invoke.Program):
         return not self.list_root or f"{name}.".startswith(f"{self.list_root}.")
 
     def _explain(self, error: ParseError) -> EstibaError:
-        """Return the error for the user; parsing again as far as possible finds the word that is not known."""
+        """Return the error for the user; a second, lenient parse finds the unknown word, which Invoke does not give."""
         parser = Parser(self.collection.to_contexts(), initial=self.initial_context, ignore_unknown=True)
         try:
             read = parser.parse_argv(self.core.unparsed)
@@ -88,12 +88,13 @@ class Program(invoke.Program):
         return ChoiceError(named, word, known, hint=f"{self.binary} {context.name} --help")
 
     def _unknown_task(self, name: str) -> EstibaError:
+        # Suggestions need all namespaces; for a command only those that it names were imported.
         everything = load(tasks.__name__, list(tasks.__path__))
         return ChoiceError("task named", name, sorted(everything.task_names), hint=f"{self.binary} --list")
 
 
 def _group(names: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield the groups that have tasks, and last the tasks that are in none."""
+    """Yield titles with their tasks, and last the tasks that have no title."""
     rest = list(names)
     for title, namespaces in _FLOW:
         members = [name for noun in namespaces for name in names if name.partition(".")[0] == noun]
@@ -110,4 +111,4 @@ def _fail(error: EstibaError) -> None:
 
 
 program: Final = Program(version=__version__, namespace=tasks.ns, binary="estiba", binary_names=["estiba"])
-"""What the console script runs."""
+"""Entry point of the console script."""

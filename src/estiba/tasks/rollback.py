@@ -1,4 +1,4 @@
-"""Go back to the release before."""
+"""`invoke rollback`: return to the previous release."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 @task(
     default=True,
     help={
-        "target": "Where.",
-        "project": "The service's folder.",
-        "contract": "Go back also past migrations that took away what the release needs.",
-        "json": "Print one JSON object on standard output.",
+        "target": "Target to roll back.",
+        "project": "Folder of the service.",
+        "contract": "Roll back even past migrations that removed what the release needs.",
+        "json": "Print the result as one JSON object.",
     },
 )
 def rollback(
     _: Context, *, target: str = "local", project: str = ".", contract: bool = False, json: bool = False
 ) -> None:
-    """Serve the release before again, without losing a request.
+    """Roll back to the previous release without downtime.
 
-    The database stays as it is.
+    The database is left unchanged.
     """
-    place = targets.load(Path(project), target, config.load())
-    with console.step(f"rollback on {target}") as tell:
-        record = place.rollback(tell=tell, contract=contract)
+    destination = targets.load(Path(project), target, config.load())
+    with console.step(f"rollback on {target}") as on_status:
+        record = destination.rollback(on_status=on_status, contract=contract)
     if json:
-        console.json({**record.to_dict(), "urls": place.addresses()})
+        console.json({**record.to_dict(), "urls": destination.addresses()})
         return
     for name in record.restarted:
         console.say(f"restarted {name}")

@@ -1,4 +1,4 @@
-"""Run PostgreSQL and Redis for developing."""
+"""`invoke services`: run PostgreSQL and Redis for development."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from invoke import Context
 
 STATE: Final = Path(".estiba", "services")
-"""Where data and sockets are, below the service's folder; the development shell's variables lead there."""
+"""Folder of data and sockets, relative to the service's; the variables of the development shell point to it."""
 
 _ROOT: Final = Path(".estiba", "services-program")
 
 
-@task(default=True, help={"project": "The service's folder."})
+@task(default=True, help={"project": "Folder of the service."})
 def services(_: Context, project: str = ".") -> None:
-    """Run PostgreSQL and Redis of the lock for developing, until Ctrl-C.
+    """Run PostgreSQL and Redis for development, until Ctrl-C.
 
-    They keep their data in `.estiba/services`.
+    They come from the lock, and keep their data in `.estiba/services`.
     """
     folder = Path(project).resolve()
     (folder / _ROOT).parent.mkdir(exist_ok=True)
-    with console.step("services") as status:
-        made = realise(folder, "services", config.load(), out_link=folder / _ROOT, on_status=status)
+    with console.step("services") as on_status:
+        made = realise(folder, "services", config.load(), out_link=folder / _ROOT, on_status=on_status)
     exec_program([str(made / "bin" / "services"), str(folder / STATE)])

@@ -1,4 +1,4 @@
-"""Show how a target is doing."""
+"""`invoke status`: show the state of a target."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 @task(
     default=True,
     help={
-        "target": "Where.",
-        "project": "The service's folder.",
-        "json": "Print one JSON object on standard output.",
+        "target": "Target to report on.",
+        "project": "Folder of the service.",
+        "json": "Print the result as one JSON object.",
     },
 )
 def status(_: Context, *, target: str = "local", project: str = ".", json: bool = False) -> None:
-    """Show the release that is served, its processes, and what was done last.
+    """Show the release that a target serves, its processes, and the last command.
 
-    Exits with 1 unless it is ready.
+    Exits with 1 unless the service is ready.
     """
     report = targets.load(Path(project), target, config.load()).status()
     if json:

@@ -1,4 +1,4 @@
-"""Show where a service answers."""
+"""`invoke urls`: show the URLs of a service."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 @task(
     default=True,
     help={
-        "target": "Where.",
-        "project": "The service's folder.",
-        "json": "Print one JSON object on standard output.",
+        "target": "Target to report on.",
+        "project": "Folder of the service.",
+        "json": "Print the result as one JSON object.",
     },
 )
 def urls(_: Context, *, target: str = "local", project: str = ".", json: bool = False) -> None:
-    """Show the addresses of the service."""
+    """Show the URLs of the service on a target."""
     found = targets.load(Path(project), target, config.load()).addresses()
     if json:
         console.json(found)

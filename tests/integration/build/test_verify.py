@@ -69,4 +69,4 @@ def test_changes_cannot_be_verified(service: Path) -> None:
     finally:
         manage.write_text(before)
     assert code == 1
-    assert "with changes that were not committed" in said
+    assert "with uncommitted changes" in said

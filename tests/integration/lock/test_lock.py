@@ -17,7 +17,7 @@ from tests.services import harbour, index
 from tests.unit.lock.python.test_elf import shared_library
 
 from estiba import config
-from estiba.fetch.plan import path_of
+from estiba.fetch.plan import artifact_path
 from estiba.lock import files, model
 from estiba.lock.python import pins
 
@@ -340,7 +340,7 @@ def forget(folder: Path) -> None:
     from estiba.nix import commands as nix  # noqa: PLC0415 - only where Nix is at hand
 
     for one in load(folder).distributions:
-        nix.delete(Path(path_of(one)))
+        nix.delete(Path(artifact_path(one)))
 
 
 def test_version_that_left_the_mirror(tiny: Path) -> None:

@@ -56,7 +56,7 @@ def inputs(harbour: Path) -> Iterator[Path]:
     """Make a folder with the service and a store, which has the shell's tools and what the service is built from."""
     with tempfile.TemporaryDirectory(prefix="fresh-store-", dir="/var/tmp") as name:
         shells = f"{harbour_service.FLAKE}#devShells.x86_64-linux.default"
-        service = flake.source_words(harbour, "image", shop_service.settings())
+        service = flake.installable_arguments(harbour, "image", shop_service.settings())
         wanted = sorted({*nix.fixed_outputs(shells), *nix.fixed_outputs(*service)})
         nix.copy([sys.prefix, *sorted(set(wanted) - set(nix.find_invalid(wanted)))], Path(name))
         shutil.copytree(harbour, Path(name, "harbour"), ignore=shutil.ignore_patterns(".estiba"))

@@ -266,10 +266,10 @@ def test_inspect_and_verify_read_it_back(running_registry: RunningRegistry, tmp_
     found = pull.read_report(ref, Registry(ref))
     assert found is not None
     assert found.images == report.of_layout(image).images
-    with pull.open_subject(ref, Registry(ref)) as served:
+    with pull.open_candidate(ref, Registry(ref)) as served:
         assert served.digest == image.digest
         blob = image.images[0].layers[0].blob
-        assert served.side.blob(blob).read_bytes() == image.blob(blob.digest).read_bytes()
+        assert served.image_set.blob(blob).read_bytes() == image.blob(blob.digest).read_bytes()
 
 
 def test_code_change_is_quick(running_registry: RunningRegistry, tmp_path: Path) -> None:

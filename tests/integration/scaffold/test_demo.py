@@ -132,7 +132,7 @@ def test_cache_holds_the_image(kept: Finished) -> None:
 
 def test_kept_service_is_a_service(kept: Finished) -> None:
     """With `--keep` the page is there, and the ordinary commands work in the service's folder."""
-    assert "Nothing is written yet.<" in traffic.visit(urlsplit(kept.summary["url"]).port or 0)
+    assert "Nothing is written yet.<" in traffic.fetch_page(urlsplit(kept.summary["url"]).port or 0)
 
     status = json.loads(invoke(kept.folder, "status", "--json").stdout)
     assert status["ready"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from estiba import config
-from estiba.build.check import Checked, check, copy, load
+from estiba.build.check import CheckReport, check, copy, load
 from estiba.errors import BusyError, CommandError
 from estiba.process import Completed
 
@@ -176,7 +176,7 @@ def test_to_dict(results: Path) -> None:
 
 def test_to_dict_without_reports() -> None:
     """Numbers that were not measured are null."""
-    checked = Checked(checks=(), is_cached=False, coverage=None, tests=None, reports=Path("reports"))
+    checked = CheckReport(checks=(), is_cached=False, coverage=None, tests=None, reports=Path("reports"))
 
     assert checked.to_dict()["tests"] is None
     assert checked.to_dict()["passed"] is True

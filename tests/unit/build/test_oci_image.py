@@ -171,7 +171,8 @@ def test_folder_without_a_flake_needs_the_library(service: Path, tmp_path: Path)
         oci_image.build(service, settings(tmp_path, flake=""))
 
     assert str(caught.value) == (
-        f"{service}: no flake.nix, and the library is not on hand\n  hint: enter its shell first: ./nixw develop"
+        f"{service}: no flake.nix, and ESTIBA_FLAKE is not set"
+        "\n  hint: enter the development shell first: ./nixw develop"
     )
 
 

@@ -13,14 +13,14 @@ from tests import ocilayout
 from tests.recording import RecordingRunner
 
 from estiba import config
-from estiba.build.verify import isolated_store, namespace_entry, proof, source, subject
+from estiba.build.verify import candidate, isolated_store, namespace_entry, proof, source
 from estiba.build.verify.proof import Proof
 from estiba.digest import Digest
 from estiba.errors import VerificationError
 from estiba.image import layout, media_types
 
 if TYPE_CHECKING:
-    from estiba.build.verify.subject import Subject
+    from estiba.build.verify.candidate import Candidate
 
 
 def git(folder: Path, *words: str) -> str:
@@ -73,28 +73,30 @@ def test_unknown_commit(repository: Path, tmp_path: Path) -> None:
         source.check_out(str(repository), "0" * 40, tmp_path / "clone")
 
 
-def make_subject(tmp_path: Path, **annotations: str) -> Subject:
+def make_candidate(tmp_path: Path, **annotations: str) -> Candidate:
     """Return an image with annotations."""
     path = ocilayout.write(tmp_path / "image", ocilayout.service(), annotations=annotations)
-    return subject.of_layout(layout.read(path))
+    return candidate.of_layout(layout.read(path))
 
 
 @pytest.mark.parametrize(
     ("annotations", "message"),
     [
         ({}, "has no annotation org.opencontainers.image.revision"),
-        ({media_types.REVISION: "abc-dirty"}, "was built from abc with changes that were not committed"),
+        ({media_types.REVISION: "abc-dirty"}, "was built from abc with uncommitted changes"),
     ],
 )
 def test_image_without_a_commit(tmp_path: Path, annotations: dict[str, str], message: str) -> None:
     """Only what was built from a commit can be verified."""
     with pytest.raises(VerificationError, match=message):
-        proof.rebuild_from_source(make_subject(tmp_path, **annotations), tmp_path, config.load(), fetch=lambda _: None)
+        proof.rebuild_from_source(
+            make_candidate(tmp_path, **annotations), tmp_path, config.load(), fetch=lambda _: None
+        )
 
 
 def test_image_without_a_source(tmp_path: Path) -> None:
     """Outside of a clone the image must say where its source is."""
-    found = make_subject(tmp_path, **{media_types.REVISION: "abc"})
+    found = make_candidate(tmp_path, **{media_types.REVISION: "abc"})
     with pytest.raises(VerificationError, match=r"names no source, and .* is in no git repository"):
         proof.rebuild_from_source(found, tmp_path, config.load(), fetch=lambda _: None)
 
@@ -102,7 +104,7 @@ def test_image_without_a_source(tmp_path: Path) -> None:
 def test_image_with_another_lock(tmp_path: Path, repository: Path) -> None:
     """The lock of the commit must be the one that the image names; nothing is built otherwise."""
     revision = git(repository, "rev-parse", "HEAD")
-    found = make_subject(tmp_path, **{media_types.REVISION: revision, media_types.LOCK_DIGEST: f"sha256:{'0' * 64}"})
+    found = make_candidate(tmp_path, **{media_types.REVISION: revision, media_types.LOCK_DIGEST: f"sha256:{'0' * 64}"})
     with pytest.raises(VerificationError, match=f"was built from lock sha256:{'0' * 64}, its commit has sha256:"):
         proof.rebuild_from_source(found, repository / "shop", config.load(), fetch=lambda _: None)
 
@@ -110,7 +112,7 @@ def test_image_with_another_lock(tmp_path: Path, repository: Path) -> None:
 def test_one_platform_is_built_alone(tmp_path: Path) -> None:
     """An image of one platform is compared with a build of that platform."""
     path = ocilayout.write(tmp_path / "image", ocilayout.service()[:1])
-    assert subject.of_layout(layout.read(path)).attribute == "image-x86_64-linux"
+    assert candidate.of_layout(layout.read(path)).attribute == "image-x86_64-linux"
 
 
 def test_proof_as_json() -> None:
@@ -138,13 +140,13 @@ def test_world_differs() -> None:
         " os.getuid(), len(os.sched_getaffinity(0)), sorted(os.getgroups())]))"
     )
     with isolated_store.create(config.load()) as made:
-        made.hand_over()
+        made.chown()
         told = made.runner()([_readable_python(), "-c", program]).stdout
         host, home, zone, locale, umask, uid, processors, groups = json.loads(told)
         assert (home, zone, locale) == (str(made.folder / "home"), "Pacific/Kiritimati", "tr_TR.UTF-8")
         assert umask == 0o027
         assert processors == len(made.processors)
-        if made.has_host:
+        if made.has_hostname:
             assert host == "elsewhere"
         if made.uid is not None:
             assert (uid, groups) == (made.uid, [])
@@ -154,7 +156,7 @@ def test_world_differs() -> None:
 def _readable_python() -> str:
     """Return a Python that another user may run."""
     own = Path(sys.executable).resolve()
-    return str(own) if namespace_entry.find_closed(own) is None else "/usr/bin/python3"
+    return str(own) if namespace_entry.find_unsearchable(own) is None else "/usr/bin/python3"
 
 
 def test_closed_folders(tmp_path: Path) -> None:
@@ -162,7 +164,7 @@ def test_closed_folders(tmp_path: Path) -> None:
     inner = tmp_path / "open/closed/inner"
     inner.mkdir(parents=True)
     (tmp_path / "open/closed").chmod(0o700)
-    first = namespace_entry.find_closed(inner / "file")
+    first = namespace_entry.find_unsearchable(inner / "file")
     assert first is not None
     assert not first.stat().st_mode & 1
     assert inner.is_relative_to(first)

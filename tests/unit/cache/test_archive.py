@@ -6,7 +6,7 @@ import pytest
 
 from estiba.cache import archive
 from estiba.cache.address import Address
-from estiba.cache.remote import Entry
+from estiba.cache.remote import PathInfo
 from estiba.digest import Digest
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
-def entry(url: str = "nar/a.nar.zst") -> Entry:
+def entry(url: str = "nar/a.nar.zst") -> PathInfo:
     """Return what the cache says of its archive."""
-    return Entry(
+    return PathInfo(
         path="/nix/store/zil1z8fyrc7mlj7dd23lwp4mnywijbwh-pair",
         nar_hash="sha256-A",
         nar_size=100,
@@ -69,7 +69,7 @@ def test_server_is_taken_at_its_word() -> None:
 def test_withdrawn_path_is_gone(place: Path) -> None:
     """The record and the archive go, and a second time does no harm."""
     for _ in range(2):
-        archive.withdraw(Address.parse(str(place)), entry())
+        archive.remove(Address.parse(str(place)), entry())
 
     assert [file.name for file in place.rglob("*") if file.is_file()] == []
 
@@ -79,7 +79,7 @@ def test_nothing_outside_is_touched(place: Path) -> None:
     victim = place.parent / "victim"
     victim.write_text("kept")
 
-    archive.withdraw(Address.parse(str(place)), entry("../victim"))
+    archive.remove(Address.parse(str(place)), entry("../victim"))
 
     assert archive.find_damage(Address.parse(str(place)), entry("../victim")) == ""
     assert victim.read_text() == "kept"

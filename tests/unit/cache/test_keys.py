@@ -68,7 +68,7 @@ def test_unusable_names_are_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_key_in_a_flake_is_refused(tmp_path: Path) -> None:
-    """Nix copies a flake's folder into the store, where everybody can read it."""
+    """Nix copies a flake's folder into the store, which all users can read."""
     (tmp_path / "flake.nix").write_text("{ }")
 
     with pytest.raises(CacheError, match="would be copied into the Nix store") as caught:

@@ -9,7 +9,7 @@ from tests.recording import RecordingRunner
 from estiba.cache import remote
 from estiba.cache.address import Address
 from estiba.cache.copy_log import CopyLog
-from estiba.cache.remote import Entry
+from estiba.cache.remote import PathInfo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ def test_path_info_of_all_versions_is_read(shown: object) -> None:
     """A list, an object, and null for what is not there."""
     (entry,) = remote.query(SERVER, [PATH], runner=RecordingRunner(json.dumps(shown)))
 
-    assert entry == Entry(
+    assert entry == PathInfo(
         path=PATH,
         nar_hash=INFO["narHash"],  # type: ignore[arg-type]
         nar_size=160,

@@ -79,11 +79,11 @@ def test_nobody_at_home_is_a_failure() -> None:
 def test_visit_returns_the_page() -> None:
     """A page is text."""
     with serving() as port:
-        assert traffic.visit(port, "/200") == "hello"
+        assert traffic.fetch_page(port, "/200") == "hello"
 
 
 @pytest.mark.parametrize(("path", "message"), [("/503", "/503 answers 503"), ("/drop", "/drop does not answer")])
 def test_visit_refuses_less_than_a_page(path: str, message: str) -> None:
     """What is no page is an error that says why."""
     with serving() as port, pytest.raises(DeployError, match=message):
-        traffic.visit(port, path)
+        traffic.fetch_page(port, path)

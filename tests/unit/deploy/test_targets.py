@@ -66,5 +66,5 @@ def test_unknown_target_names_the_known_ones(tmp_path: Path) -> None:
 def test_release_without_a_part_for_hosts_is_refused(tmp_path: Path) -> None:
     """A release that was built for a cluster alone cannot run here, and nothing is changed by trying."""
     target = load(tmp_path, "local")
-    with pytest.raises(TargetError, match=r"the release 1\.4\.0 of shop was built without what a host runs"):
-        target.deploy(dataclasses.replace(MANIFEST, host=None), tell=lambda _: None)
+    with pytest.raises(TargetError, match=r"the release 1\.4\.0 of shop was built without a host closure"):
+        target.deploy(dataclasses.replace(MANIFEST, host=None), on_status=lambda _: None)

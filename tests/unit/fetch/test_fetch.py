@@ -53,7 +53,7 @@ def test_image_needs_no_checks() -> None:
 
 def test_only_what_the_store_lacks_is_planned() -> None:
     """One question to Nix, and its answer is the plan."""
-    missing = plan.path_of(DJANGO)
+    missing = plan.artifact_path(DJANGO)
     runner = RecordingRunner(f"{missing}\n")
     found = plan.plan(LOCK, host="x86_64-linux", runner=runner)
 

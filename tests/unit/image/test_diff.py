@@ -14,7 +14,7 @@ from tests.recording import RecordingRunner
 
 from estiba.errors import MissingProgramError
 from estiba.image import bytecode_diff, diff, layout, tar_diff
-from estiba.image.diff import Side
+from estiba.image.diff import ImageSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -71,7 +71,7 @@ def tar(*entries: tuple[tarfile.TarInfo, bytes]) -> Callable[[], AbstractContext
         (
             [entry("a"), entry("b")],
             [entry("b"), entry("a")],
-            [("a", "entries in another order: b comes in its place")],
+            [("a", "entries in another order: b is in its place")],
         ),
         (
             [entry("a", b"0123456789")],
@@ -156,7 +156,7 @@ def build(path: Path, code: bytes, **options: Any) -> layout.Layout:  # noqa: AN
 
 def compare(first: layout.Layout, second: layout.Layout) -> list[str]:
     """Compare two layouts and return the differences as text."""
-    return [str(item) for item in diff.compare(Side.of(first), Side.of(second), runner=absent)]
+    return [str(item) for item in diff.compare(ImageSet.of(first), ImageSet.of(second), runner=absent)]
 
 
 def test_equal_builds(tmp_path: Path) -> None:

@@ -38,12 +38,12 @@ def test_artifacts_are_taken_with_the_right_hash_only(tmp_path: Path) -> None:
     artifacts = LockContext(config=dataclasses.replace(config.load(), cache_dir=tmp_path), tell=print).artifacts
     file = tmp_path / "x.deb"
     file.write_bytes(b"good")
-    artifacts.take(file, name="x.deb", expected=Digest.of_bytes(b"good"))
+    artifacts.add(file, name="x.deb", expected=Digest.of_bytes(b"good"))
     assert artifacts.path(Digest.of_bytes(b"good")).read_bytes() == b"good"
 
     file.write_bytes(b"bad")
     with pytest.raises(ArtifactError) as caught:
-        artifacts.take(file, name="x.deb", expected=Digest.of_bytes(b"other"))
+        artifacts.add(file, name="x.deb", expected=Digest.of_bytes(b"other"))
     assert caught.value.message == (
         f"x.deb has the wrong hash: expected {Digest.of_bytes(b'other')}, got {Digest.of_bytes(b'bad')}"
     )

@@ -172,19 +172,17 @@ def test_store_that_was_built_in_without_the_sandbox_stays_so(tmp_path: Path) ->
 
 def test_build_without_the_sandbox_marks_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mark is there before the builders look for it."""
-    monkeypatch.setenv(config.ENV_SANDBOX, config.CONTAINER)
     monkeypatch.setattr(nix, "UNSANDBOXED", tmp_path / "var" / "mark")
 
-    nix.build(".#image", runner=RecordingRunner(BUILT))
+    nix.build(".#image", sandbox=config.CONTAINER, runner=RecordingRunner(BUILT))
     assert (tmp_path / "var" / "mark").exists()
 
 
-def test_other_sandbox_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_sandbox_is_refused() -> None:
     """A misspelt value does not pass for one or the other; it is told before anything is built."""
-    monkeypatch.setenv(config.ENV_SANDBOX, "docker")
     runner = RecordingRunner(BUILT)
     with pytest.raises(ConfigError) as caught:
-        nix.build(".#image", runner=runner)
+        nix.build(".#image", sandbox="docker", runner=runner)
 
     assert str(caught.value) == (
         "ESTIBA_SANDBOX: 'docker' is none of its values\n  hint: set it to 'container', or not at all"

@@ -1,1 +1,1 @@
-"""Proof that an image can be built again, byte for byte, by somebody else somewhere else."""
+"""Verification that an image is reproducible: another build gives the same bytes (reproducible-builds.org)."""

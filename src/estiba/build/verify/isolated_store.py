@@ -1,4 +1,7 @@
-"""A second world to build in: an empty store, another user, time zone, locale, umask, host name and processor count."""
+"""Isolated build environment: an empty store, and another user, time zone, locale, umask, host name and CPU count.
+
+It varies what reproducible builds must not depend on (reproducible-builds.org, "Variations").
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,9 @@ if TYPE_CHECKING:
     from estiba.process import Completed, Runner
 
 _UID: Final = 54321
-"""A user that no machine has."""
+"""User ID and group ID that no machine assigns."""
 
-_HOST: Final = "elsewhere"
+_HOSTNAME: Final = "elsewhere"
 _UMASK: Final = 0o027
 _TIME_ZONE: Final = "Pacific/Kiritimati"
 _LOCALE: Final = "tr_TR.UTF-8"
@@ -35,49 +38,49 @@ _KEPT: Final = ("PATH", "NIX_CONF_DIR", "NIX_CONFIG", "NIX_USER_CONF_FILES", "SS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IsolatedStore:
-    """A place to build in.
+    """Isolated build environment with a Nix store of its own.
 
     Attributes:
-        config: The environment's settings, outside.
-        folder: Holds everything; removed afterwards.
-        uid: Its user, or None where one cannot become another.
-        has_host: Whether it has a host name of its own.
-        processors: The processors it may use.
+        config: Settings from the environment outside.
+        folder: Folder with the store, source, home and temporary files.
+        uid: User ID to build as, or None if only root could change it.
+        has_hostname: Whether it has another host name.
+        processors: CPU numbers that builds may use.
     """
 
     config: Config
     folder: Path
     uid: int | None
-    has_host: bool
+    has_hostname: bool
     processors: tuple[int, ...]
 
     @property
     def store(self) -> Path:
-        """The root of its store; a store path lies below it."""
+        """Root folder of the chroot store; store paths lie below it."""
         return self.folder / "store"
 
     @property
     def source(self) -> Path:
-        """Where the copy of the source goes."""
+        """Folder for the copy of the source."""
         return self.folder / "copied-source"
 
     @property
     def varied(self) -> tuple[str, ...]:
-        """What is other than in this world."""
+        """Names of the properties that differ from those of this process."""
         user = ("user",) if self.uid is not None else ()
-        host = ("host name",) if self.has_host else ()
+        host = ("host name",) if self.has_hostname else ()
         cores = ("processors",) if len(self.processors) < len(os.sched_getaffinity(0)) else ()
         return ("store", *user, "source path", "home", "time", "time zone", "locale", "umask", *host, *cores)
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Words for a nix command: the store, nothing substituted, one job at a time."""
+        """Options of nix commands: the store, no substituters, and a single build job."""
         return ("--store", str(self.store), "--option", "substituters", "", "--max-jobs", "1", "--cores", "1")
 
     def runner(self, inner: Runner = run) -> Runner:
-        """Return a runner whose commands run in this world."""
+        """Return a runner whose commands run in this environment."""
 
-        def run_there(
+        def run_isolated(
             argv: Sequence[str],
             *,
             env: Mapping[str, str] | None = None,
@@ -86,10 +89,10 @@ class IsolatedStore:
         ) -> Completed:
             return inner([*self._prefix(), *argv], env={**self._environment(), **(env or {})}, cwd=cwd, **options)
 
-        return run_there
+        return run_isolated
 
-    def hand_over(self) -> None:
-        """Give all files to the world's user."""
+    def chown(self) -> None:
+        """Give all files in the folder to the user of the environment."""
         if self.uid is None:
             return
         os.chown(self.folder, self.uid, self.uid)
@@ -104,68 +107,70 @@ class IsolatedStore:
 
     def _prefix(self) -> list[str]:
         wanted = {
-            "hostname": _HOST if self.has_host else "",
+            "hostname": _HOSTNAME if self.has_hostname else "",
             "processors": list(self.processors),
-            "shown": [str(path) for path in _private_folders(self.config)] if self.uid is not None else [],
+            "reachable": [str(path) for path in _needed_folders(self.config)] if self.uid is not None else [],
             "uid": self.uid,
             "umask": _UMASK,
         }
-        return [*_unshare(self.uid, has_host=self.has_host), *_python(), json.dumps(wanted, sort_keys=True)]
+        return [*_unshare(self.uid, has_hostname=self.has_hostname), *_python(), json.dumps(wanted, sort_keys=True)]
 
 
 @contextmanager
 def create(config: Config, *, runner: Runner = run) -> Iterator[IsolatedStore]:
-    """Make a world with an empty store, and remove it afterwards."""
+    """Create an environment with an empty store; its folder is removed when the block ends."""
     processors = sorted(os.sched_getaffinity(0))
     uid = _UID if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="estiba-elsewhere-", dir=_find_place())).resolve()
+    folder = Path(tempfile.mkdtemp(prefix="estiba-elsewhere-", dir=_choose_parent())).resolve()
     try:
         folder.chmod(0o755)
         for name in ("home", "tmp", "store"):
             (folder / name).mkdir()
+        # Git refuses repositories of another user (safe.directory of git-config(1)); Nix reads the source with git.
         (folder / "home/.gitconfig").write_text("[safe]\n\tdirectory = *\n")
         yield IsolatedStore(
             config=config,
             folder=folder,
             uid=uid,
-            has_host=_has_host(uid, runner),
+            has_hostname=_can_set_hostname(uid, runner),
             processors=tuple(processors[: max(1, len(processors) - 1)]),
         )
     finally:
         _remove(folder)
 
 
-def _find_place() -> Path:
-    """Return a folder for temporary files that another user can reach; `nix develop` sets TMPDIR to a private one."""
+def _choose_parent() -> Path:
+    """Return a folder for temporary files that other users can reach; that of `nix develop` is private."""
     usual = Path(tempfile.gettempdir()).resolve()
     is_open = all(folder.stat().st_mode & stat.S_IXOTH for folder in (usual, *usual.parents))
     return usual if is_open or os.geteuid() != 0 else Path("/var/tmp")  # noqa: S108 - mkdtemp is what uses it
 
 
-def _unshare(uid: int | None, *, has_host: bool) -> list[str]:
-    """Return the command that makes namespaces for the disguise."""
+def _unshare(uid: int | None, *, has_hostname: bool) -> list[str]:
+    """Return the unshare(1) command that creates the namespaces, empty if there are none."""
     if uid is not None:
         return ["unshare", "--mount", "--uts", "--"]
-    return ["unshare", "--user", "--map-current-user", "--keep-caps", "--uts", "--"] if has_host else []
+    # The program that sets the host name needs the capabilities of the user namespace.
+    return ["unshare", "--user", "--map-current-user", "--keep-caps", "--uts", "--"] if has_hostname else []
 
 
 def _python() -> list[str]:
     return [sys.executable, "-I", "-B", namespace_entry.__file__]
 
 
-def _has_host(uid: int | None, runner: Runner) -> bool:
-    """Try whether one may have a host name of one's own; an ordinary user may not everywhere."""
+def _can_set_hostname(uid: int | None, runner: Runner) -> bool:
+    """Tell whether a UTS namespace can be created, which some systems forbid to ordinary users."""
     if uid is not None:
         return True
     try:
-        runner([*_unshare(uid, has_host=True), "true"])
+        runner([*_unshare(uid, has_hostname=True), "true"])
     except (CommandError, MissingProgramError):
         return False
     return True
 
 
-def _private_folders(config: Config) -> list[Path]:
-    """Return the folders that the nix command needs and that may lie in this user's home."""
+def _needed_folders(config: Config) -> list[Path]:
+    """Return the folders that the nix command needs and that may be in a private home folder."""
     program = shutil.which("nix")
     found = [Path(program).resolve().parent.parent] if program else []
     found += [Path(config.variables[name]).resolve() for name in ("NIX_CONF_DIR",) if name in config.variables]
@@ -176,7 +181,7 @@ def _private_folders(config: Config) -> list[Path]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder with the read-only folders of a store in it."""
+    """Remove a folder that contains a Nix store, whose folders are read-only."""
     for top, folders, _ in os.walk(folder):
         for name in folders:
             path = Path(top, name)

@@ -1,4 +1,4 @@
-"""The source of a service in another place: a copy of the work tree, or a commit that an image names."""
+"""Source of a service to rebuild: a copy of its work tree, or a checkout of the commit that an image names."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def find_top(folder: Path, *, runner: Runner = run) -> Path | None:
-    """Return the top of the git work tree that a folder is in, or None."""
+    """Return the top-level folder of the git work tree that a folder is in, or None."""
     found = runner(["git", "-C", str(folder), "rev-parse", "--show-toplevel"], check=False)
     return Path(found.stdout.strip()).resolve() if found.code == 0 else None
 
 
 def copy(folder: Path, target: Path, *, runner: Runner = run) -> Path:
-    """Copy a service, with the state of its git repository, and return where its folder is in the copy.
+    """Copy the git work tree of a service with its uncommitted changes, and return the service's folder in the copy.
 
-    What git does not know is left out, as Nix leaves it out.
+    Untracked files are left out, as Nix leaves them out. Without a repository the folder itself is copied.
     """
     folder = folder.resolve()
     top = find_top(folder, runner=runner)
@@ -41,13 +41,13 @@ def check_out(source: str, revision: str, target: Path, *, runner: Runner = run)
     """Clone a repository at a commit and return the clone.
 
     Args:
-        source: A folder or an address that git understands.
-        revision: The commit's full hash.
-        target: Where the clone goes.
+        source: Folder or URL of the repository.
+        revision: Full hash of the commit.
+        target: Folder of the clone.
         runner: Runs git.
 
     Raises:
-        VerificationError: The repository cannot be cloned or does not have the commit.
+        VerificationError: The repository cannot be cloned, or does not have the commit.
     """
     try:
         _clone(source, target, runner)
@@ -59,11 +59,12 @@ def check_out(source: str, revision: str, target: Path, *, runner: Runner = run)
 
 
 def _clone(source: str, target: Path, runner: Runner) -> None:
+    # Hard links would share files, and their owner, with the original repository.
     runner(["git", "clone", "--quiet", "--no-hardlinks", "--", source, str(target)])
 
 
 def _copy_file(path: Path, target: Path) -> None:
-    """Bring one file into the state it has in the work tree."""
+    """Copy a tracked file from the work tree; delete it from the copy if it is missing there."""
     target.unlink(missing_ok=True)
     if path.is_symlink() or path.exists():
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""Targets that are one machine: processes under runit, servers from the release, revisions in a folder."""
+"""Targets of kind `host`: one machine, with processes under runit, servers from the Nix store, and a state folder."""

@@ -1,4 +1,4 @@
-"""A release for one machine, as its build describes it in `host.json`."""
+"""Host closure: the store path of a release for one machine, described by its `host.json` (nix/build/host.nix)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ _FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """The root file system of some programs: an unpacked tree, what is bound over it, and links."""
+    """Root file system of some programs.
+
+    Attributes:
+        tree: Store path of the unpacked tree.
+        binds: Store paths to bind-mount over it, by mount point.
+        links: Targets of symbolic links to create in it, by path.
+    """
 
     tree: str
     binds: Mapping[str, str]
@@ -28,27 +34,27 @@ class Files:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostClosure:
-    """What a deployment needs to know of a release.
+    """Description of a release for one machine.
 
     Attributes:
-        path: Its store path.
-        digest: Of its description, which names everything in it by a path that follows from its inputs.
-        service: The service's name.
-        version: Its version.
-        revision: The commit, or an empty string.
+        path: Store path of the closure.
+        digest: Digest of `host.json`. It identifies the content, since all store paths in it follow from their inputs.
+        service: Name of the service.
+        version: Version of the service.
+        revision: Commit that was built, or an empty string.
         lock: Digest of the lock.
-        app: The root of the service's own programs.
-        env: Their environment, as in the image.
-        cwd: Their working directory.
-        entrypoint: What starts them, as in the image.
-        media: Where the service keeps uploads.
-        static: Address and folder of the static files, or None.
-        processes: Commands of the entry point that run all the time.
-        probes: Management commands that prove that it works.
-        servers: The root of nginx, PostgreSQL and Redis.
-        versions: Of those three, by name.
-        digests: Of what each of those runs from, by name; without them it is the whole root.
-        postgresql: PostgreSQL's major version.
+        app: Root file system of the service's programs.
+        env: Environment variables of the image.
+        cwd: Working directory of the service's programs.
+        entrypoint: Entry point of the image, the start of each command line.
+        media: Mount point of the uploads.
+        static: URL path and folder of the static files, or None.
+        processes: Commands of the entry point that run as supervised processes.
+        probes: Management commands that the smoke tests run.
+        servers: Root file system of nginx, PostgreSQL and Redis.
+        versions: Versions of the servers, by name.
+        digests: Digests of the packages that each server needs, by name; where missing, the whole root counts.
+        postgresql: Major version of PostgreSQL.
         runit: Store path of the supervisor.
     """
 
@@ -74,20 +80,20 @@ class HostClosure:
 
     @property
     def starter(self) -> Path:
-        """The program that starts a program in its root."""
+        """Program that sets up a root file system and executes a program in it; see nix/build/builders/start.py."""
         return self.path / "bin" / "start"
 
     @property
     def proxy_settings(self) -> Path:
-        """The configuration of nginx."""
+        """Configuration file of nginx."""
         return self.path / "nginx.conf"
 
 
 def load(path: Path) -> HostClosure:
-    """Read a release.
+    """Load the host closure at a store path.
 
     Raises:
-        DeployError: It is of another format.
+        DeployError: Its `host.json` is of another format version.
     """
     content = (path / _MANIFEST).read_bytes()
     data: dict[str, Any] = json.loads(content)

@@ -1,4 +1,4 @@
-"""The environment variables of a service on this machine."""
+"""Environment variables of a service on a `host` target."""
 
 from __future__ import annotations
 
@@ -18,15 +18,21 @@ if TYPE_CHECKING:
 
 REDIS_ADDRESS: Final = "127.0.0.1"
 REDIS_PASSWORD: Final = "REDIS_PASSWORD"  # noqa: S105 - its name
-"""The variable with the password of a Redis that has a port, where every user of the machine could ask it."""
+"""Variable with the password of Redis, which it needs once it has a port that every local user can connect to."""
 
 _LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _QUOTED: Final = re.compile(r"(['\"])(.*)\1")
 
 
 def build(settings: Settings, folder: StateFolder, closure: HostClosure, port: int) -> dict[str, str]:
-    """Return the whole environment; what the target's settings say beats all else, then comes the target's file."""
-    # An address without the usual port stands for whatever is in front of this machine.
+    """Return the whole environment of the service.
+
+    In increasing precedence: the image's variables, those of the target's servers, `env-file`, `env`.
+
+    Raises:
+        ConfigError: `env-file` is invalid.
+    """
+    # HTTPS origins are for a proxy in front of this machine that ends TLS on the default port.
     origins = [f"http://{host}:{port}" for host in settings.hosts] + [f"https://{host}" for host in settings.hosts]
     own = (",".join(settings.hosts), ",".join(origins), closure.media, folder.secret("SECRET_KEY"))
     return {
@@ -38,9 +44,9 @@ def build(settings: Settings, folder: StateFolder, closure: HostClosure, port: i
             for prefix in variables.PREFIXES
             for name, value in zip(variables.OWN, own, strict=True)
         },
-        # A deployment waits for the database before it starts anything; half a second less for each start.
+        # The deployment has waited for the database already; without a check of its own each start is 0.5 s faster.
         "DB_WAIT_TIMEOUT": "0",
-        # nginx speaks plain HTTP here; what ends TLS in front of it redirects as well.
+        # nginx speaks plain HTTP here, so a redirect would loop; a proxy that ends TLS redirects by itself.
         "SSL_REDIRECT": "false",
         **(load(settings.env_file) if settings.env_file else {}),
         **settings.env,
@@ -57,10 +63,12 @@ def _redis(port: int, password: str) -> Mapping[str, str]:
 
 
 def load(path: Path) -> dict[str, str]:
-    """Read a file of `NAME=value` lines; empty lines and those that start with `#` say nothing.
+    """Parse a file of `NAME=value` lines; empty lines and those that start with `#` are ignored.
+
+    Quotes around a value are removed, and `export` before a name is ignored; nothing is expanded.
 
     Raises:
-        ConfigError: It cannot be read, or has other lines; all are listed.
+        ConfigError: The file cannot be read, or has other lines; the error lists all of them.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

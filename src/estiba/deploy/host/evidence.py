@@ -1,4 +1,4 @@
-"""What is kept of a release that did not work: the ends of all logs, the last requests, the state of the migrations."""
+"""Evidence of a failed rollout: the ends of all logs, the access log among them, and the state of the migrations."""
 
 from __future__ import annotations
 
@@ -19,17 +19,21 @@ _KEEP: Final = 20
 
 
 def keep(processes: Processes, programs: Programs, record: Record) -> Path:
-    """Write the evidence to a folder of its own and return it; a full disk leaves less of it."""
+    """Write the evidence to a new folder, remove the oldest ones, and return it.
+
+    Raises:
+        OSError: The disk is full; what was written before stays.
+    """
     root = processes.folder.path / "evidence"
-    place = root / f"{record.since.replace(':', '')}-{record.number}"
-    place.mkdir(exist_ok=True)
-    processes.folder.write(place / "record.json", record.to_dict())
+    directory = root / f"{record.since.replace(':', '')}-{record.number}"
+    directory.mkdir(exist_ok=True)
+    processes.folder.write(directory / "record.json", record.to_dict())
     for log in sorted((processes.folder.path / "logs").iterdir()):
         file = log / "current" if log.is_dir() else log
         if file.is_file():
             lines = file.read_text(errors="replace").splitlines()[-_LINES:]
-            (place / f"{log.name.removesuffix('.log')}.log").write_text("\n".join(lines) + "\n")
-    (place / "migrations.txt").write_text(migrations.describe(processes, programs))
+            (directory / f"{log.name.removesuffix('.log')}.log").write_text("\n".join(lines) + "\n")
+    (directory / "migrations.txt").write_text(migrations.describe(processes, programs))
     for old in sorted(root.iterdir())[:-_KEEP]:
         shutil.rmtree(old, ignore_errors=True)
-    return place
+    return directory

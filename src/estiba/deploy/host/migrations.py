@@ -1,4 +1,4 @@
-"""Migrations of a release: judged, then applied by one process, within a limit, before the release is served."""
+"""Migrations of a release: checked for contracting operations, then applied with time limits before the switch."""
 
 from __future__ import annotations
 
@@ -20,49 +20,54 @@ if TYPE_CHECKING:
 
 _APPLIED: Final = re.compile(r"^ *Applying ([\w.]+)\.\.\. OK", re.MULTILINE)
 _UNUSABLE: Final = 78
-"""The entry point's exit code where the service's settings cannot be used."""
+"""Exit code of the entry point for unusable settings (`EX_CONFIG` of sysexits.h)."""
 
 _DENIED: Final = re.compile(r'permission denied to create extension "([^"]+)"')
 _PENDING: Final = '{"pending": '
+"""Start of the output line with the entry point's answer; Django and the settings may print others."""
+
 _CLASS: Final = b"class Migration"
 _LOCK_SECONDS: Final = 10
-"""How long a migration may keep everybody else waiting for a table that it cannot have yet."""
+"""`lock_timeout` of migrations in seconds: while one waits for a table lock, all later queries queue behind it."""
 
 
 def may_differ(before: HostClosure, closure: HostClosure) -> bool:
-    """Tell whether a release may bring migrations that the one before has not: its own, or a distribution's."""
+    """Return whether a release may have migrations that the previous one has not, its own or a distribution's.
+
+    Equal sources spare the start of Django that `find_contracts` needs.
+    """
     return _sources(before) != _sources(closure)
 
 
 def find_contracts(processes: Processes, programs: Programs) -> tuple[str, ...]:
-    """Return the migrations to come that the code before could not live with, each as `app.name: reason; reason`.
+    """Return the pending migrations that remove what earlier code needs, as `app.name: reason; reason`.
 
     Args:
-        processes: Where.
-        programs: Those of the release that brings them.
+        processes: Processes of the target.
+        programs: Programs of the release that has the migrations.
 
     Raises:
-        DeployError: The release does not say.
+        DeployError: The entry point's `pending` command failed.
     """
     ran = processes.command(programs, ["pending"], limit=processes.settings.ready_limit)
     answer = next((line for line in ran.output.splitlines() if line.startswith(_PENDING)), "")
     if not ran.has_passed or not answer:
-        raise _failure(processes, ran, "what tells the migrations to come", processes.settings.ready_limit)
+        raise _failure(processes, ran, "the list of pending migrations", processes.settings.ready_limit)
     pending = json.loads(answer)["pending"]
     return tuple(f"{one['name']}: {'; '.join(one['contracts'])}" for one in pending if one["contracts"])
 
 
 def apply(processes: Processes, programs: Programs, note: Callable[[tuple[str, ...]], None]) -> None:
-    """Migrate the database.
+    """Apply the pending migrations.
 
     Args:
-        processes: Where.
-        programs: Those of the release.
-        note: Gets what was applied, also where a later migration fails.
+        processes: Processes of the target.
+        programs: Programs of the release.
+        note: Callback; called once with the applied migrations, as `app.name`, before a failure is raised.
 
     Raises:
         TargetError: An extension of the target's settings cannot be created.
-        DeployError: A migration failed or took too long; PostgreSQL has taken back the one that it was at.
+        DeployError: A migration failed or exceeded its time limit; PostgreSQL has rolled that one back.
     """
     postgresql.create_extensions(processes.folder, programs, processes.settings.extensions)
     limit = processes.settings.migrate_limit
@@ -80,31 +85,34 @@ def _failure(processes: Processes, ran: Finished, what: str, limit: float) -> De
     reason = f"ended with {ran.code}" if ran.code is not None else f"did not end within {limit:g} seconds"
     msg = f"{what} {reason}:\n{ran.tail()}"
     where = f"[tool.estiba.targets.{processes.settings.name}]"
-    hint = f"mend the migration; migrate-limit in {where} allows more time"
+    hint = f"fix the migration; migrate-limit in {where} allows more time"
     if denied := _DENIED.search(ran.output):
-        hint = f'let {where} name it, extensions = ["{denied[1]}"]: it is then created before the migrations'
+        hint = f'set extensions = ["{denied[1]}"] in {where}: it is then created before the migrations'
     if ran.code == _UNUSABLE:
-        hint = f"see to the settings; variables that they read belong into env of {where}, secrets into its env-file"
+        hint = f"check the settings; variables that they read belong in env of {where}, secrets in its env-file"
     return DeployError(msg, hint=hint)
 
 
 def describe(processes: Processes, programs: Programs) -> str:
-    """Return Django's list of migrations, each with whether it is applied."""
+    """Return the output of `manage.py showmigrations`."""
     return processes.command(programs, ["manage", "showmigrations"], limit=processes.settings.ready_limit).output
 
 
 def find_applied(output: str) -> tuple[str, ...]:
-    """Return the migrations that Django says it has applied."""
+    """Return the migrations that the output of `manage.py migrate` reports as applied, as `app.name`."""
     return tuple(_APPLIED.findall(output))
 
 
 def _sources(closure: HostClosure) -> dict[str, bytes]:
-    """Return what a release's migrations are made of, by their places: its own sources, and the path of all others."""
+    """Return the sources of a release's migrations: files of its own by path, store path of the virtual environment."""
+    # By content: the store path of the service's own files changes with every commit.
     found = {"/opt/venv": closure.app.binds.get("/opt/venv", "").encode()}
-    for place, source in closure.app.binds.items():
-        if f"{place}/".startswith(f"{closure.cwd}/"):
+    for mount_point, source in closure.app.binds.items():
+        if f"{mount_point}/".startswith(f"{closure.cwd}/"):
             files = Path(source).rglob("*.py")
             found |= {
-                f"{place}/{file.relative_to(source)}": text for file in files if _CLASS in (text := file.read_bytes())
+                f"{mount_point}/{file.relative_to(source)}": text
+                for file in files
+                if _CLASS in (text := file.read_bytes())
             }
     return found

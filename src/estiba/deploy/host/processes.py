@@ -1,4 +1,4 @@
-"""The processes of a target: started in order, waited for, paired so that a release can start beside the one before."""
+"""Processes of a target: start and stop order, readiness, and A/B slots for starting a release beside another one."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ if TYPE_CHECKING:
     from estiba.process import Runner
 
 PAIRED: Final = ("web", "worker", "scheduler")
-SLOTS: Final = (*SERVERS, *(f"{name}-{side}" for name in PAIRED for side in "ab"))
-"""All services that there may be: the servers once, a release's own processes on one of two sides."""
+SERVICES: Final = (*SERVERS, *(f"{name}-{slot}" for name in PAIRED for slot in "ab"))
+"""Names of all supervised services: each server once, each process of a release in slot `a` and in slot `b`."""
 
 _PROXY_FILE: Final = "proxy.json"
-"""What nginx has read."""
+"""File with the configuration that nginx has loaded: `listen`, `port`, and the digest of `nginx.conf`."""
 
 _END_LIMIT: Final = 40.0
 _PROXY_LIMIT: Final = 1.0
-_SETTLE: Final = 0.2
-"""Seconds for requests that were on their way to the old release when the switch came."""
+_DRAIN: Final = 0.2
+"""Seconds for requests that nginx had passed to the previous release when the switch came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processes:
-    """The processes in a target's folder.
+    """Processes of a target.
 
     Attributes:
-        folder: The target's folder.
-        settings: The target's settings.
-        revisions: Its releases.
-        runner: Runs Nix.
+        folder: State folder of the target.
+        settings: Settings of the target.
+        revisions: Revisions of the target.
+        runner: Runner of Nix and systemctl.
     """
 
     folder: StateFolder
@@ -60,12 +60,12 @@ class Processes:
 
     @property
     def runit(self) -> Runit:
-        """What keeps them running."""
-        return Runit(folder=self.folder, slots=SLOTS, systemd=self.systemd)
+        """Supervisor of the processes."""
+        return Runit(folder=self.folder, names=SERVICES, systemd=self.systemd)
 
     @property
     def systemd(self) -> Unit:
-        """What starts the supervisor where systemd can."""
+        """Systemd unit that runs the supervisor, where systemd is PID 1."""
         return Unit(folder=self.folder, is_system=self.folder.user is not None, runner=self.runner)
 
     @property
@@ -74,25 +74,25 @@ class Processes:
         return Servers(folder=self.folder, runit=self.runit, runner=self.runner)
 
     def start_proxy(self, programs: Programs) -> bool:
-        """Start nginx unless it runs, or make it read its configuration again where that has changed.
+        """Start nginx, restart it if the release brings another build, or reload its configuration if that changed.
 
         Returns:
-            Whether it ran as another release's and was started anew.
+            Whether it was restarted.
 
         Raises:
-            DeployError: It does not start.
-            TargetError: Its port is taken.
+            DeployError: nginx does not start.
+            TargetError: The port is taken.
         """
-        wanted = self._set_proxy(programs)
-        # What it has read is noted afterwards: who is killed in between has the next one tell it again.
+        wanted = self._write_proxy_settings(programs)
+        # Written after the reload: if this process is killed in between, the next command reloads once more.
         file = self.folder.path / _PROXY_FILE
         known = self.folder.read(file)
         changed = self.servers.changed(programs, PROXY)
         self.servers.install("nginx", programs)
         if not self.servers.is_listening(programs):
-            # The port they have may be the one that they are to have on another address.
-            self.runit.free("nginx", _END_LIMIT)
-            self.runit.free(LISTENER, _END_LIMIT)
+            # The old sockets may hold the same port on another address, so both processes must end before the check.
+            self.runit.terminate("nginx", _END_LIMIT)
+            self.runit.terminate(LISTENER, _END_LIMIT)
             ports.check(self.settings.address, self.port())
             self.servers.install(LISTENER, programs)
             self.servers.start_listening(programs)
@@ -107,11 +107,12 @@ class Processes:
         return bool(changed)
 
     def check_ports(self) -> None:
-        """Make sure that nginx and Redis can listen where the settings say.
+        """Check that the ports of nginx and Redis are free, or held by those of this target.
 
         Raises:
-            TargetError: One of them cannot.
+            TargetError: A port is taken, or not allowed for this user.
         """
+        # A port that this target's own server listens on is no conflict.
         known = self.folder.read(self.folder.path / _PROXY_FILE)
         has_port = self.runit.is_up(LISTENER) or self.runit.is_up("nginx")
         if not has_port or known.get("port", self.port()) != self.port():
@@ -122,93 +123,110 @@ class Processes:
             ports.check(REDIS_ADDRESS, wanted, setting="redis-port")
 
     def start(self, revision: Revision, programs: Programs) -> None:
-        """Start a release's web process beside the one that is served, and wait until it is ready.
+        """Start the web process of a release in its slot, and wait until it is ready.
 
         Raises:
-            DeployError: It ended, or it is not ready in time.
+            DeployError: The process ended, or is not ready within `ready-limit`.
         """
-        slot = f"web-{revision.side}"
-        self.runit.free(slot, _END_LIMIT)
-        self._install(slot, revision.closure, lambda place: programs.web(place, self.revisions.run(revision.number)))
-        self.runit.up(slot)
+        service = f"web-{revision.slot}"
+        # A process of the revision before the previous one may still finish its requests in this slot.
+        self.runit.terminate(service, _END_LIMIT)
+        self._install(
+            service, revision.closure, lambda directory: programs.web(directory, self.revisions.run(revision.number))
+        )
+        self.runit.up(service)
         endpoint = self.endpoint_of(revision)
         ready = self.settings.ready
         try:
-            self.runit.wait_ready(slot, lambda: endpoint.is_ready(ready), self.settings.ready_limit)
+            self.runit.wait_ready(service, lambda: endpoint.is_ready(ready), self.settings.ready_limit)
         except DeployError as error:
+            # An HTTP status of the readiness check says more than that its time is over.
             if not (problem := endpoint.get(ready) and endpoint.problem(ready)):
                 raise
             msg = f"{problem}; {error}"
             raise DeployError(msg) from error
 
     def endpoint_of(self, revision: Revision) -> Endpoint:
-        """Return where a release is asked that is not served yet."""
+        """Return the endpoint of a release itself, its Unix socket, which needs no nginx."""
         return Endpoint(host=self.settings.hosts[0], socket=self.revisions.socket(revision.number))
 
     def endpoint(self) -> Endpoint:
-        """Return where everybody asks."""
+        """Return the endpoint of the service, nginx's port."""
         host = self.settings.hosts[0]
         number = self.port()
+        # A wildcard address can be listened on, but is no address to connect to on all systems.
         anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
         address = anywhere.get(self.settings.address, self.settings.address)
         return Endpoint(host=f"{host}:{number}", address=address, port=number)
 
     def start_workers(self, revision: Revision, programs: Programs, before: Revision | None) -> None:
-        """Start a release's workers and end those of the release before; there is one scheduler at a time."""
+        """Start the workers of a release, after SIGTERM to those of the previous one."""
         for name in PAIRED[1:]:
-            if before and before.side != revision.side:
-                self.runit.down(f"{name}-{before.side}")
+            if before and before.slot != revision.slot:
+                self.runit.down(f"{name}-{before.slot}")
             if name not in revision.closure.processes:
-                self.runit.down(f"{name}-{revision.side}")
+                self.runit.down(f"{name}-{revision.slot}")
                 continue
             self._start_worker(name, revision, programs)
 
     def _start_worker(self, name: str, revision: Revision, programs: Programs) -> None:
-        slot = f"{name}-{revision.side}"
-        program = programs.service(self.runit.services / slot, [name])
-        # One that ends after its last job, and is wanted again, starts anew by itself.
-        if self.runit.installed(slot) != program:
-            self.runit.free(slot, _END_LIMIT)
-            self._install(slot, revision.closure, lambda _place: program)
-        self.runit.up(slot)
+        service = f"{name}-{revision.slot}"
+        program = programs.command(self.runit.services / service, [name])
+        # A worker with the same program that still finishes its last job needs no wait: runit starts it again.
+        if self.runit.installed(service) != program:
+            self.runit.terminate(service, _END_LIMIT)
+            self._install(service, revision.closure, lambda _scratch: program)
+        self.runit.up(service)
 
     def end(self, revision: Revision) -> None:
-        """Ask all processes of a release to end, after the requests and the job that they work on."""
+        """Send SIGTERM to all processes of a release; they finish their requests and the current job first."""
         for name in PAIRED:
-            self.runit.down(f"{name}-{revision.side}")
+            self.runit.down(f"{name}-{revision.slot}")
 
-    def settle(self) -> None:
-        """Let requests arrive that were on their way."""
-        for _ in until(_SETTLE):
+    def drain(self) -> None:
+        """Wait until requests in flight have reached the release that nginx chose for them."""
+        for _ in until(_DRAIN):
             continue
 
     def stop(self) -> None:
-        """End everything: first what asks, then what answers."""
-        servers = ((("nginx", LISTENER), ""), (SLOTS[len(SERVERS) :], ""), (("redis",), ""), (("postgresql",), "i"))
+        """Stop all processes and the supervisor; clients before the servers that they use.
+
+        Raises:
+            DeployError: A process does not end.
+        """
+        # SIGINT too for PostgreSQL: SIGTERM alone would wait until all clients have disconnected (smart shutdown).
+        servers = ((("nginx", LISTENER), ""), (SERVICES[len(SERVERS) :], ""), (("redis",), ""), (("postgresql",), "i"))
         for group, also in servers:
-            for slot in group:
-                self.runit.down(slot, also=also)
-            for slot in group:
-                if not self.runit.wait_down(slot, _END_LIMIT):
-                    self.runit.signal(slot, "k")
+            for service in group:
+                self.runit.down(service, also=also)
+            for service in group:
+                if not self.runit.wait_down(service, _END_LIMIT):
+                    self.runit.signal(service, "k")
         self.runit.stop(_END_LIMIT)
 
     def command(
-        self, programs: Programs, words: list[str], *, limit: float, env: Mapping[str, str] | None = None
+        self, programs: Programs, args: list[str], *, limit: float, env: Mapping[str, str] | None = None
     ) -> Finished:
-        """Run a command of the entry point to its end, with additions to its environment."""
+        """Run a command of the image's entry point once, and wait for it.
 
-        def describe(place: Path) -> dict[str, Any]:
-            made = programs.service(place, words)
+        Args:
+            programs: Programs of the release.
+            args: Command of the entry point with its arguments.
+            limit: Time limit in seconds.
+            env: Environment variables to add.
+        """
+
+        def describe(directory: Path) -> dict[str, Any]:
+            made = programs.command(directory, args)
             return {**made, "env": {**made["env"], **(env or {})}}
 
-        return oneshot.run(self.folder, programs.closure, words[0], describe, limit=limit)
+        return oneshot.run(self.folder, programs.closure, args[0], describe, limit=limit)
 
     def port(self) -> int:
-        """Return the port that nginx listens on; one that was chosen once stays.
+        """Return the port that nginx listens on; without a setting a free one is chosen once and kept.
 
         Raises:
-            TargetError: None is free.
+            TargetError: No port is free.
         """
         if self.settings.port:
             return self.settings.port
@@ -219,8 +237,8 @@ class Processes:
             self.folder.write(file, known)
         return int(known["port"])
 
-    def _set_proxy(self, programs: Programs) -> dict[str, Any]:
-        """Write down what nginx reads, and return what there is to know of it."""
+    def _write_proxy_settings(self, programs: Programs) -> dict[str, Any]:
+        """Write the configuration of nginx, and return the content of `_PROXY_FILE` for it."""
         number, settings = self.port(), programs.closure.proxy_settings
         address = f"[{self.settings.address}]" if ":" in self.settings.address else self.settings.address
         text = f"listen {address}:{number};\n"
@@ -229,9 +247,9 @@ class Processes:
         return {"listen": text, "port": number, "settings": str(Digest.of_file(settings))}
 
     def _has_proxy(self) -> bool:
-        # Who connects while no nginx is there waits for one, and is not refused.
+        # The listener accepts nothing: while no nginx runs, a request times out instead of being refused.
         return replace(self.endpoint(), timeout=_PROXY_LIMIT).get("/.estiba") != 0
 
-    def _install(self, slot: str, closure: HostClosure, describe: Callable[[Path], Mapping[str, Any]]) -> None:
-        place = self.runit.services / slot
-        self.runit.install(slot, describe(place), starter=closure.starter)
+    def _install(self, service: str, closure: HostClosure, describe: Callable[[Path], Mapping[str, Any]]) -> None:
+        directory = self.runit.services / service
+        self.runit.install(service, describe(directory), starter=closure.starter)

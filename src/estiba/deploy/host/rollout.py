@@ -1,4 +1,4 @@
-"""The change from one release to another: brought up beside the old one, switched to, tried, or taken back."""
+"""Rollout of a release: start it beside the previous one, switch traffic, run the smoke tests, revert on failure."""
 
 from __future__ import annotations
 
@@ -22,33 +22,34 @@ if TYPE_CHECKING:
     from estiba.endpoint import Endpoint
 
 _PROBE_LIMIT: Final = 30.0
+# Ctrl-C too: no half of a rollout is left behind.
 _FAILURES: Final = (EstibaError, OSError, KeyboardInterrupt)
 
 
 class Step(Enum):
-    """How far a command is; a command that was killed left the last one in the journal."""
+    """Steps of a rollout, in order; the journal holds the last one that a killed command had begun."""
 
     SERVERS = "starting the servers"
     MIGRATE = "migrating"
     START = "starting the release"
-    SWITCH = "switching"
+    SWITCH = "switching to the release"
     WORKERS = "replacing the workers"
-    SMOKE = "trying the release"
-    FINISH = "ending the release before"
+    SMOKE = "running the smoke tests"
+    FINISH = "stopping the previous release"
 
 
 @dataclass(slots=True, kw_only=True)
 class Rollout:
-    """A change under way.
+    """Rollout in progress.
 
     Attributes:
-        processes: The processes.
-        revisions: The releases.
-        logbook: Where each step is noted before it is taken.
-        programs: Describes the programs of a release.
-        record: What is known of the change so far.
-        tell: Gets what is happening.
-        contract: Whether migrations may take away what the release before needs.
+        processes: Processes of the target.
+        revisions: Revisions of the target.
+        logbook: Logbook whose journal gets each step before it is begun.
+        programs: Factory of the program descriptions of a release.
+        record: Record of the command, extended as the rollout proceeds.
+        on_status: Callback for progress; called with one line of text per step.
+        contract: Allow migrations that remove what the previous release needs.
     """
 
     processes: Processes
@@ -56,19 +57,20 @@ class Rollout:
     logbook: Logbook
     programs: Callable[[HostClosure], Programs]
     record: Record
-    tell: Callable[[str], None]
+    on_status: Callable[[str], None]
     contract: bool = False
 
     def run(self, closure: HostClosure, *, generation: int = 0, is_new: bool = True) -> Record:
-        """Serve a release instead of the one that is served, and return the finished record.
+        """Replace the release that is served, and return the record of the command.
 
         Args:
-            closure: The release.
-            generation: Of the profile, where it has one.
-            is_new: Migrate, and try more than the pages; a release that is gone back to needs neither.
+            closure: Release to serve.
+            generation: Generation of the Nix profile that holds it; 0 where it has none yet.
+            is_new: Migrate the database and run the management commands among the smoke tests. False for a rollback:
+                the release has passed them before, and the schema is newer than the release.
 
         Raises:
-            DeployError: It does not work; what was served before is served again.
+            DeployError: A step failed; the previous release is served again.
         """
         before = self.revisions.current()
         revision = self.revisions.add(closure, generation)
@@ -88,131 +90,149 @@ class Rollout:
             self._replace(revision, before, is_new=is_new)
         except _FAILURES as error:
             self.revert(revision, before, error)
+        # No revert from here on: the release has passed its tests, and the previous one may have ended.
         try:
             return self._finish(before)
         except (EstibaError, OSError) as error:
             msg = (
                 f"release {revision.number} is served, but what is left of the one before could not be cleared: {error}"
             )
-            raise DeployError(msg, hint="mend the cause; the next deploy or rollback clears it") from error
+            raise DeployError(msg, hint="fix the cause; the next deploy or rollback clears it") from error
 
     def start_servers(self, closure: HostClosure) -> None:
-        """Have PostgreSQL and Redis of a release run; nginx follows with the switch.
+        """Start PostgreSQL and Redis of a release; nginx is replaced later, with the switch.
 
         Raises:
-            DeployError: They do not.
+            DeployError: A server does not start.
         """
         programs = self.programs(closure)
-        self._tell_of(self.processes.servers.changed(programs, DATABASES))
-        self._note(closure, self.processes.servers.start(programs))
+        # Asked before the start, after which none differs any more.
+        self._report_restart(self.processes.servers.changed(programs, DATABASES))
+        self._record_restarts(closure, self.processes.servers.start(programs))
 
-    def settle(self, revision: Revision, before: Revision | None) -> Revision:
-        """Make everything agree with the release that is served: profile, servers, workers, nothing of another one."""
+    def reconcile(self, revision: Revision, before: Revision | None) -> Revision:
+        """Make profile, servers and workers those of the release that is served, and stop the processes of another one.
+
+        Args:
+            revision: Revision that is served.
+            before: Revision whose processes may still run, or None.
+
+        Returns:
+            The served revision with its generation.
+        """
         programs = self.programs(revision.closure)
         known = self.revisions.record(revision)
-        if not self.processes.servers.are_of(programs):
+        if not self.processes.servers.are_configured_for(programs):
             self.start_servers(revision.closure)
         self.processes.start_workers(known, programs, before)
         self._start_proxy(programs)
-        if before and before.side != revision.side:
+        if before and before.slot != revision.slot:
             self.processes.end(before)
         return known
 
     def check_migrations(self, contracts: tuple[str, ...], before: Revision) -> None:
-        """Refuse migrations that the release before could not live with, unless they are asked for.
+        """Refuse contracting migrations unless the command allows them.
 
         Args:
-            contracts: They, each as `app.name: reason; reason`.
-            before: What is served.
+            contracts: Pending migrations that remove what the served release needs, as `app.name: reason; reason`.
+            before: Revision that is served.
 
         Raises:
-            DeployError: There are some.
+            DeployError: There are such migrations, and `contract` is not set.
         """
         if contracts and not self.contract:
             listed = "".join(f"\n  {one}" for one in contracts)
             msg = f"release {before.number}, which is served, could not live with these migrations:{listed}"
-            hint = "deploy code first that can do without it; then take it away by invoke deploy --contract"
+            hint = "first deploy code that does not need it; then remove it with invoke deploy --contract"
             raise DeployError(msg, hint=hint)
         self.record = replace(self.record, contracts=contracts)
-        # Whoever is killed while they are applied leaves no way back either.
+        # Before they are applied: if this process is killed meanwhile, the repair must know that some may be applied.
         self.logbook.open(self.record)
 
     def record_migrations(self, applied: tuple[str, ...]) -> None:
-        """Note which migrations were applied, as `app.name`; of the contracts those stay that are among them."""
+        """Record the migrations that were applied, as `app.name`, and drop the contracts that were not."""
         contracts = tuple(one for one in self.record.contracts if one.partition(":")[0] in applied)
         self.record = replace(self.record, migrations=applied, contracts=contracts)
 
     def abort(self, revision: Revision, error: BaseException) -> NoReturn:
-        """End a release that was never served, and keep the evidence.
+        """Abort a rollout before the switch: stop the new release, keep the evidence, and raise.
 
         Args:
-            revision: The release.
-            error: Why it is aborted.
+            revision: Revision that was never served.
+            error: Reason of the abort.
 
         Raises:
-            DeployError: Always, with the reason, where the evidence is, and what stays.
-            KeyboardInterrupt: Where that is the error.
+            DeployError: Always, with the reason, the folder of the evidence, and the migrations that stay applied.
+            KeyboardInterrupt: `error` is one.
         """
-        place = self._keep_evidence(revision)
-        self.processes.runit.down(f"web-{revision.side}", also="k")
+        location = self._keep_evidence(revision)
+        # SIGKILL at once: it has no requests that could be lost.
+        self.processes.runit.down(f"web-{revision.slot}", also="k")
         current = self.revisions.current()
-        with self._restoring(error, place):
-            if current and not self.processes.servers.are_of(self.programs(current.closure)):
+        with self._restoring(error, location):
+            if current and not self.processes.servers.are_configured_for(self.programs(current.closure)):
                 self.start_servers(current.closure)
             self.revisions.remove(revision)
-        self._fail(error, "failed", "nothing was switched", place)
+        self._fail(error, "failed", "nothing was switched", location)
 
     def revert(self, revision: Revision, before: Revision | None, error: BaseException) -> NoReturn:
-        """Serve the release before again, whose web process still runs, unless it has lost what it needs.
+        """Revert a rollout after the switch: serve the previous release, whose web process still runs, and raise.
+
+        The new release stays if contracting migrations were applied, since the previous one cannot work any more.
 
         Args:
-            revision: The release that is served and does not work.
-            before: The one before it, or None.
-            error: Why it is reverted.
+            revision: Revision that is served and failed.
+            before: Previous revision, or None.
+            error: Reason of the revert.
 
         Raises:
-            DeployError: Always, with the reason, where the evidence is, and what is served now.
-            KeyboardInterrupt: Where that is the error.
+            DeployError: Always, with the reason, the folder of the evidence, and the release that is served now.
+            KeyboardInterrupt: `error` is one.
         """
         if before and self.record.contracts:
-            self._keep(revision, before, error)
-        self.tell("taking the release back")
+            self._keep_serving(revision, before, error)
+        self.on_status("reverting to the previous release")
         if before is None:
-            place = self._keep_evidence(revision)
+            location = self._keep_evidence(revision)
             self.revisions.unserve()
             self.processes.end(revision)
-            self._fail(error, "failed", "there was no release before it, so nothing is served", place)
+            self._fail(error, "failed", "there was no release before it, so nothing is served", location)
+        # Users first: evidence and servers take seconds in which a broken release would be served.
         self.revisions.switch(before)
-        place = self._keep_evidence(revision)
-        with self._restoring(error, place):
-            self.settle(before, revision)
+        location = self._keep_evidence(revision)
+        with self._restoring(error, location):
+            self.reconcile(before, revision)
+            # A generation that existed before the rollout can still be rolled back to later.
             if not revision.generation:
                 self.revisions.retract(revision)
-        self._fail(error, "taken back", f"release {before.number} is served again", place)
+        self._fail(error, "taken back", f"release {before.number} is served again", location)
 
     def _prepare(self, revision: Revision, before: Revision | None, *, is_new: bool) -> None:
-        """Do all that the users do not notice."""
+        """Run the steps before the switch, which do not affect the release that is served."""
         programs = self.programs(revision.closure)
-        self._step(Step.SERVERS)
+        self._begin(Step.SERVERS)
+        # Before the migrations, which may need an extension that comes with the new PostgreSQL.
         self.start_servers(revision.closure)
         if is_new:
-            self._step(Step.MIGRATE)
+            self._begin(Step.MIGRATE)
             if before and migrations.may_differ(before.closure, revision.closure):
                 self.check_migrations(migrations.find_contracts(self.processes, programs), before)
             migrations.apply(self.processes, programs, self.record_migrations)
-        self._step(Step.START)
+        self._begin(Step.START)
         self.processes.start(revision, programs)
         self._smoke(self.processes.endpoint_of(revision))
 
     def _replace(self, revision: Revision, before: Revision | None, *, is_new: bool) -> None:
+        """Switch to the release, then test it as users see it."""
         programs = self.programs(revision.closure)
-        self._step(Step.SWITCH)
+        self._begin(Step.SWITCH)
         self.revisions.switch(revision)
+        # After the switch, so that an aborted rollout leaves no generation in the profile.
         self.revisions.record(revision)
         self._start_proxy(programs)
-        self._step(Step.WORKERS)
+        self._begin(Step.WORKERS)
         self.processes.start_workers(revision, programs, before)
-        self._step(Step.SMOKE)
+        self._begin(Step.SMOKE)
         self._smoke(self.processes.endpoint())
         for probe in revision.closure.probes if is_new else ():
             ran = self.processes.command(programs, ["manage", probe], limit=_PROBE_LIMIT)
@@ -221,16 +241,16 @@ class Rollout:
                 raise DeployError(msg)
 
     def _start_proxy(self, programs: Programs) -> None:
-        self._tell_of(self.processes.servers.changed(programs, PROXY))
+        self._report_restart(self.processes.servers.changed(programs, PROXY))
         if self.processes.start_proxy(programs):
-            self._note(programs.closure, PROXY)
+            self._record_restarts(programs.closure, PROXY)
 
-    def _tell_of(self, servers: Sequence[str]) -> None:
+    def _report_restart(self, servers: Sequence[str]) -> None:
         if servers:
-            self.tell(f"restarting {', '.join(servers)}")
+            self.on_status(f"restarting {', '.join(servers)}")
 
-    def _note(self, closure: HostClosure, servers: Sequence[str]) -> None:
-        """Note which servers were started anew, and with which version."""
+    def _record_restarts(self, closure: HostClosure, servers: Sequence[str]) -> None:
+        """Add servers that were restarted to the record, each with its version."""
         names = tuple(f"{name} {closure.versions[name]}" for name in servers)
         self.record = replace(self.record, restarted=(*self.record.restarted, *names))
 
@@ -243,8 +263,8 @@ class Rollout:
             raise DeployError(msg)
 
     def _finish(self, before: Revision | None) -> Record:
-        self._step(Step.FINISH)
-        self.processes.settle()
+        self._begin(Step.FINISH)
+        self.processes.drain()
         if before:
             self.processes.end(before)
         self.revisions.prune(self.processes.settings.keep)
@@ -252,27 +272,27 @@ class Rollout:
         self.logbook.close(self.record)
         return self.record
 
-    def _keep(self, revision: Revision, before: Revision, error: BaseException) -> NoReturn:
-        """Go on serving a release that does not work as it should, since the one before it cannot."""
+    def _keep_serving(self, revision: Revision, before: Revision, error: BaseException) -> NoReturn:
+        """Keep serving a release that failed, because contracting migrations leave the previous one unusable."""
         self.revisions.switch(revision)
-        place = self._keep_evidence(revision)
-        with self._restoring(error, place):
-            self.settle(revision, before)
+        location = self._keep_evidence(revision)
+        with self._restoring(error, location):
+            self.reconcile(revision, before)
         outcome = (
             f"release {revision.number} stays, since its migrations took away what release {before.number} needs; "
             "invoke rollback --contract goes back all the same"
         )
-        self._fail(error, "not taken back", outcome, place)
+        self._fail(error, "not taken back", outcome, location)
 
     @contextlib.contextmanager
-    def _restoring(self, error: BaseException, place: str) -> Iterator[None]:
-        """Name both causes where what is to be served does not come up; the journal stays open for a repair."""
+    def _restoring(self, error: BaseException, location: str) -> Iterator[None]:
+        """Raise an error with both causes if the block fails; the journal stays open, so the next command repairs."""
         try:
             yield
         except (EstibaError, OSError) as second:
             state = f"what is to be served could not be brought up: {_reason(second)}"
-            msg = f"{_reason(error)}\n  {state}\n  evidence: {place}"
-            raise DeployError(msg, hint="mend the cause; the next deploy or rollback repairs what is left") from second
+            msg = f"{_reason(error)}\n  {state}\n  evidence: {location}"
+            raise DeployError(msg, hint="fix the cause; the next deploy or rollback repairs what is left") from second
 
     def _keep_evidence(self, revision: Revision) -> str:
         try:
@@ -280,25 +300,27 @@ class Rollout:
         except (EstibaError, OSError) as error:
             return f"none, since {error}"
 
-    def _fail(self, error: BaseException, result: str, outcome: str, place: str) -> NoReturn:
+    def _fail(self, error: BaseException, result: str, outcome: str, location: str) -> NoReturn:
         applied = ", ".join(self.record.migrations)
         stays = f"\n  applied migrations stay: {applied}" if applied else ""
         self.record = self.record.end(result, reason=str(error) or type(error).__name__)
         # On a full disk the journal stays, and the next command repairs what there is.
         with contextlib.suppress(OSError):
             self.logbook.close(self.record)
+        # The target is at fault and not the release, which the exit code has to tell.
         if isinstance(error, TargetError):
             raise error
-        msg = f"{_reason(error)}\n  {outcome}{stays}\n  evidence: {place}"
+        msg = f"{_reason(error)}\n  {outcome}{stays}\n  evidence: {location}"
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(msg) from error
         hint = error.hint if isinstance(error, EstibaError) else ""
-        raise DeployError(msg, hint=hint or "invoke logs, mend the cause, and deploy again") from error
+        raise DeployError(msg, hint=hint or "invoke logs, fix the cause, and deploy again") from error
 
-    def _step(self, step: Step) -> None:
+    def _begin(self, step: Step) -> None:
+        # The journal first: if this process is killed in the step, the next command knows which one it was.
         self.record = replace(self.record, step=step.name.lower())
         self.logbook.open(self.record)
-        self.tell(step.value)
+        self.on_status(step.value)
 
 
 def _reason(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""What `[tool.estiba.targets.NAME]` says about a target that is this machine."""
+"""Settings of a `host` target: `[tool.estiba.targets.NAME]` in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ _PORTS: Final = 65535
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """A target that is this machine, with every default filled in.
+    """Settings of a `host` target, with defaults filled in.
 
     Attributes:
-        name: The target's.
-        folder: Where its state is: database, uploads, logs, releases.
-        address: Where nginx listens.
-        port: On which port; 0 takes a free one and keeps it.
+        name: Name of the target.
+        folder: State folder: database, uploads, logs, revisions.
+        address: IP address that nginx listens on.
+        port: TCP port that nginx listens on; 0 chooses a free one once and keeps it.
         hosts: Host names that the service answers to.
         env: Environment variables of the service.
-        env_file: A file with more of them, `NAME=value` a line, for secrets; None without one.
-        extensions: Extensions of PostgreSQL that the service's own user may not create.
-        keep: How many releases to keep for a rollback.
-        memory: Bytes that PostgreSQL counts with; 0 for all that the machine has.
-        migrate_limit: Seconds that migrations may take.
-        ready: Path that tells whether a release is ready.
-        ready_limit: Seconds until it has to be.
-        redis_port: On which port of the loopback address Redis listens beside its socket; 0 for none.
-        smoke: Paths that must answer after a switch.
+        env_file: File of `NAME=value` lines with further variables, such as secrets; None for none.
+        extensions: PostgreSQL extensions to create as superuser before the migrations.
+        keep: Number of releases to keep, the served one included.
+        memory: Memory in bytes that PostgreSQL's settings are computed from; 0 for all of the machine's.
+        migrate_limit: Time limit of all migrations, in seconds.
+        ready: Path of the readiness check.
+        ready_limit: Seconds until a release has to be ready after its start.
+        redis_port: TCP port that Redis listens on at the loopback address, besides its Unix socket; 0 for none.
+        smoke: Paths that the smoke tests request.
     """
 
     name: str
@@ -78,16 +78,16 @@ class Settings:
 
 
 def parse(name: str, table: Mapping[str, Any], *, folder: Path, state: Path) -> Settings:
-    """Read the settings of one target.
+    """Parse the settings of a target.
 
     Args:
-        name: The target's.
-        table: What is written about it.
-        folder: The service's folder, which paths are relative to.
-        state: Where the service's targets have their folders unless they say otherwise.
+        name: Name of the target.
+        table: Table `[tool.estiba.targets.NAME]`, without `kind`.
+        folder: Folder of the service, which relative paths start from.
+        state: Parent of the default state folder.
 
     Raises:
-        ConfigError: They have problems; all are listed.
+        ConfigError: The settings are invalid; the error lists all problems.
     """
     problems = [_unknown(key) for key in table if key not in _KEYS]
     problems += [problem for key, value in table.items() if key in _KEYS for problem in _check(key, value)]

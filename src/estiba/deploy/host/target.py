@@ -1,4 +1,4 @@
-"""The target that is this machine: nginx, gunicorn, workers and databases from the store, without containers."""
+"""Target of kind `host`: nginx, gunicorn, workers and databases on this machine, without containers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host import closure as closures
 from estiba.deploy.host import environment, settings
-from estiba.deploy.host.processes import PAIRED, SLOTS, Processes
+from estiba.deploy.host.processes import PAIRED, SERVICES, Processes
 from estiba.deploy.host.rollout import Rollout, Step
 from estiba.deploy.host.servers import postgresql, postgresql_tuning
 from estiba.deploy.host.servers.lifecycle import SERVERS
@@ -41,21 +41,21 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _COMMAND_LIMIT: Final = 60.0
-"""Seconds that a management command may take."""
+"""Time limit of a management command, in seconds."""
 
 _SPACE: Final = 100 * 2**20
-"""Bytes without which no deployment is begun."""
+"""Free bytes on disk that a deployment needs to begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostTarget:
-    """A target on this machine; implements `estiba.deploy.target.Target`.
+    """Target on this machine; implements `estiba.deploy.target.Target`.
 
     Attributes:
-        project: The service's folder.
-        config: What the environment says.
-        settings: The target's settings.
-        runner: Runs Nix.
+        project: Folder of the service.
+        config: Configuration from the environment.
+        settings: Settings of the target.
+        runner: Runner of Nix commands.
     """
 
     project: Path
@@ -65,10 +65,10 @@ class HostTarget:
 
     @classmethod
     def load(cls, name: str, table: Mapping[str, Any], project: Project, config: Config) -> HostTarget:
-        """Make a target from its settings.
+        """Create a target from its settings; see `estiba.deploy.targets.KINDS`.
 
         Raises:
-            ConfigError: They have problems.
+            ConfigError: The settings are invalid.
         """
         found = settings.parse(name, table, folder=project.folder, state=config.state_dir / project.name)
         return cls(project=project.folder, config=config, settings=found)
@@ -78,14 +78,15 @@ class HostTarget:
         """See `Target.contents`."""
         return Contents.HOST
 
-    def deploy(self, manifest: ReleaseManifest, *, tell: Callable[[str], None], contract: bool = False) -> Record:
+    def deploy(self, manifest: ReleaseManifest, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
         """See `Target.deploy`."""
-        with self._locked("deploy", tell) as rollout:
+        with self._locked("deploy", on_status) as rollout:
             rollout.contract = contract
             self._refuse_full()
             closure = self._closure(manifest)
             self._refuse_unfit(closure)
             current = self._revisions.current()
+            # The same release with another environment is rolled out like any other: it may fail as well.
             if current and current.closure.path == closure.path and self._is_as_wanted(current):
                 record = self._confirm(rollout, current)
             else:
@@ -94,13 +95,13 @@ class HostTarget:
             _log.warning(sentence)
         return record
 
-    def rollback(self, *, tell: Callable[[str], None], contract: bool = False) -> Record:
+    def rollback(self, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
         """See `Target.rollback`."""
-        with self._locked("rollback", tell) as rollout:
+        with self._locked("rollback", on_status) as rollout:
             current = self._revisions.current()
             found = self._revisions.before(current) if current else None
             if found is None:
-                msg = "there is no release to go back to"
+                msg = "there is no earlier release to roll back to"
                 raise DeployError(msg, hint="invoke status shows what is served")
             generation, closure = found
             self._refuse_unfit(closure)
@@ -108,16 +109,17 @@ class HostTarget:
                 self._refuse_loss(closure)
             return rollout.run(closure, generation=generation, is_new=False)
 
-    def down(self, *, tell: Callable[[str], None]) -> Record:
+    def down(self, *, on_status: Callable[[str], None]) -> Record:
         """See `Target.down`."""
-        with self._locked("down", tell, repair=False) as rollout:
-            tell("ending all processes")
+        # A repair would start the servers that are stopped next.
+        with self._locked("down", on_status, repair=False) as rollout:
+            on_status("stopping all processes")
             self._processes.stop()
             record = rollout.record.end("down")
             rollout.logbook.close(record)
             return record
 
-    def manage(self, words: Sequence[str]) -> Finished:
+    def manage(self, args: Sequence[str]) -> Finished:
         """See `Target.manage`."""
         self._folder.claim(self.project)
         with target_lock.acquire(self._folder, Record.begin("manage").to_dict()):
@@ -126,10 +128,11 @@ class HostTarget:
                 msg = "nothing is served"
                 raise DeployError(msg, hint="invoke deploy")
             programs = self._programs(current.closure)
-            return self._processes.command(programs, ["manage", *words], limit=_COMMAND_LIMIT)
+            return self._processes.command(programs, ["manage", *args], limit=_COMMAND_LIMIT)
 
     def status(self) -> Report:
         """See `Target.status`."""
+        # Unlike commands that change the target, this one creates no state folder.
         current = self._revisions.current() if self._folder.path.exists() else None
         records = self._logbook.records()
         closure = current.closure if current else None
@@ -147,7 +150,9 @@ class HostTarget:
                 "generation": current.generation if current else 0,
                 "path": str(closure.path) if closure else "",
                 "pids": {
-                    slot: status.pid for slot in SLOTS if (status := self._processes.runit.status(slot)) and status.pid
+                    service: status.pid
+                    for service in SERVICES
+                    if (status := self._processes.runit.status(service)) and status.pid
                 },
             },
         )
@@ -155,16 +160,16 @@ class HostTarget:
     def logs(self, *, tail: int, process: str, follow: bool) -> Iterator[str]:
         """See `Target.logs`."""
         folder = self._folder.path / "logs"
-        slots = [slot for slot in SLOTS if slot.startswith(process) and (folder / slot).is_dir()]
-        if not slots:
-            if known := [slot for slot in SLOTS if (folder / slot).is_dir()]:
+        services = [service for service in SERVICES if service.startswith(process) and (folder / service).is_dir()]
+        if not services:
+            if known := [service for service in SERVICES if (folder / service).is_dir()]:
                 what = "process with logs named"
                 raise ChoiceError(what, process, known)
             msg = "there are no logs yet"
             raise TargetError(msg, hint="invoke deploy")
-        yield from logs.tail(folder, slots, tail)
+        yield from logs.tail(folder, services, tail)
         if follow:
-            yield from logs.follow(folder, slots)
+            yield from logs.follow(folder, services)
 
     def addresses(self) -> dict[str, str]:
         """See `Target.addresses`."""
@@ -173,19 +178,19 @@ class HostTarget:
             raise DeployError(msg, hint="invoke deploy")
         endpoint = self._processes.endpoint()
         pages = {"page": next(iter(self.settings.smoke), "/")}
-        # Most projects that were not made from the template have none.
+        # A project that was not created from the template may have no such page.
         if endpoint.has(self.settings.ready):
             pages["ready"] = self.settings.ready
         return {name: f"http://{endpoint.host}{page}" for name, page in pages.items()}
 
     def _closure(self, manifest: ReleaseManifest) -> HostClosure:
-        """Return what of a release runs here.
+        """Load the host closure that a manifest names.
 
         Raises:
-            TargetError: It has nothing for a host, or what it has is not in this machine's store.
+            TargetError: The manifest has none, or it is not in this machine's store.
         """
         if manifest.host is None:
-            msg = f"the release {manifest.version} of {manifest.service} was built without what a host runs"
+            msg = f"the release {manifest.version} of {manifest.service} was built without a host closure"
             raise TargetError(msg, hint="invoke deploy builds it")
         if not manifest.host.exists():
             msg = f"the release's programs lie in {self.config.store}, and start only where {manifest.host} is in place"
@@ -213,7 +218,7 @@ class HostTarget:
         return replace(self._server_programs(closure), env=env)
 
     def _server_programs(self, closure: HostClosure) -> Programs:
-        """Describe the servers alone, which know nothing of the service's environment."""
+        """Return descriptions of the servers alone; unlike the service's, they need no environment or secrets."""
         plan = postgresql_tuning.plan(self.settings.memory or postgresql_tuning.measure())
         return Programs(
             folder=self._folder,
@@ -225,8 +230,9 @@ class HostTarget:
         )
 
     @contextmanager
-    def _locked(self, command: str, tell: Callable[[str], None], *, repair: bool = True) -> Iterator[Rollout]:
-        """Keep others out, and first of all repair what a killed command has left."""
+    def _locked(self, command: str, on_status: Callable[[str], None], *, repair: bool = True) -> Iterator[Rollout]:
+        """Lock the target, and repair first what a killed command has left."""
+        # First, since the lock is a file in the folder.
         self._folder.claim(self.project)
         record = Record.begin(command)
         with target_lock.acquire(self._folder, record.to_dict()):
@@ -236,22 +242,22 @@ class HostTarget:
                 logbook=self._logbook,
                 programs=self._programs,
                 record=record,
-                tell=tell,
+                on_status=on_status,
             )
             if interrupted := self._logbook.interrupted():
                 self._repair(interrupted, rollout, repair=repair)
             yield rollout
 
     def _repair(self, record: Record, rollout: Rollout, *, repair: bool) -> None:
-        """Make everything agree with the release that is served: the killed command's, or the one before it."""
+        """Remove what a killed command has left, and bring the target in line with the release that is served."""
         _log.warning(explain(record, self._revisions))
-        rollout.tell("repairing what is left of it")
+        rollout.on_status("repairing what is left of it")
         current = self._revisions.current()
         left = self._revisions.load(record.number)
         if repair and current:
             rollout.start_servers(current.closure)
             other = self._revisions.load(record.before) if current.number == record.number else left
-            rollout.settle(current, other)
+            rollout.reconcile(current, other)
         elif left and not current:
             self._processes.end(left)
         if left and (not current or left.number != current.number):
@@ -261,7 +267,7 @@ class HostTarget:
         self._logbook.close(record.end("interrupted", reason=explain(record, self._revisions)))
 
     def _advise(self) -> Iterator[str]:
-        """Yield what somebody should know who deploys here."""
+        """Yield warnings about settings that work now but may fail or leak later."""
         if advice := self._processes.systemd.advice():
             yield advice
         file, service = self.settings.env_file, self.project.resolve()
@@ -269,29 +275,29 @@ class HostTarget:
             yield f"{file} lies in a folder that Nix copies into its store, for everybody to read; keep it elsewhere"
 
     def _refuse_full(self) -> None:
-        """Begin nothing new on a full disk; a way back needs next to nothing, and may be what frees it.
+        """Refuse a deployment on a full disk; a rollback needs little space, and may be what is needed then.
 
         Raises:
-            TargetError: The disk is full.
+            TargetError: Less than `_SPACE` is free.
         """
         if (left := self._folder.space()) < _SPACE:
             msg = f"the disk of {self._folder.path} has only {left // 2**20} MB left, {_SPACE // 2**20} MB are needed"
             raise TargetError(msg, hint="free some space; nix store gc drops what no project uses")
 
     def _refuse_unfit(self, closure: HostClosure) -> None:
-        """Find out what would fail later.
+        """Check before any change what would fail later.
 
         Raises:
-            TargetError: The data is another PostgreSQL's, or the port is taken.
+            TargetError: The data is of another PostgreSQL version, or a port is taken.
         """
         postgresql.check(self._folder, closure)
         self._processes.check_ports()
 
     def _refuse_loss(self, closure: HostClosure) -> None:
-        """Do not go back past migrations that took away what a release needs.
+        """Refuse a rollback past migrations that removed what the release needs.
 
         Raises:
-            DeployError: There are such migrations.
+            DeployError: The logbook has such migrations since the release was last served.
         """
         records = self._logbook.records()
         served = [number for number, record in enumerate(records) if record.digest == str(closure.digest)]
@@ -299,17 +305,18 @@ class HostTarget:
         if lost := [one for record in since for one in record.contracts]:
             listed = "".join(f"\n  {one}" for one in lost)
             msg = f"{closure.version} ({closure.digest}) has lost what it needs to these migrations:{listed}"
-            raise DeployError(msg, hint="mend it and deploy again; invoke rollback --contract goes back all the same")
+            raise DeployError(msg, hint="fix it and deploy again; invoke rollback --contract rolls back all the same")
 
     def _is_as_wanted(self, revision: Revision) -> bool:
-        """Tell whether a release runs with the environment that it would get now."""
-        slot = f"web-{revision.side}"
-        place = self._processes.runit.services / slot
-        wanted = self._programs(revision.closure).web(place, self._revisions.run(revision.number))
-        return self._processes.runit.installed(slot) == wanted
+        """Return whether the web process is configured as a deployment would configure it now."""
+        # The web process stands for all: the workers have the same environment.
+        service = f"web-{revision.slot}"
+        directory = self._processes.runit.services / service
+        wanted = self._programs(revision.closure).web(directory, self._revisions.run(revision.number))
+        return self._processes.runit.installed(service) == wanted
 
     def _confirm(self, rollout: Rollout, current: Revision) -> Record:
-        """Bring up whatever of the served release does not run, and note it in the logbook."""
+        """Start the processes of the served release that do not run, and add a record to the logbook."""
         closure = current.closure
         known: dict[str, Any] = {
             "number": current.number,
@@ -327,26 +334,27 @@ class HostTarget:
         return record
 
     def _bring_up(self, rollout: Rollout, current: Revision) -> None:
-        """Start what does not run, as after a restart of the machine."""
+        """Start the processes that do not run, as after a reboot."""
         programs = self._programs(current.closure)
-        rollout.tell(Step.SERVERS.value)
+        rollout.on_status(Step.SERVERS.value)
         rollout.start_servers(current.closure)
-        if not self._processes.runit.is_up(f"web-{current.side}"):
+        if not self._processes.runit.is_up(f"web-{current.slot}"):
             self._processes.start(current, programs)
-        rollout.settle(current, None)
+        rollout.reconcile(current, None)
 
     def _workloads(self, current: Revision | None) -> Iterator[Workload]:
-        """Yield what should run, and what else does."""
+        """Yield the processes that should run, and others that still do."""
         wanted = set(SERVERS) if current else set()
         if current:
-            wanted |= {f"{name}-{current.side}" for name in PAIRED if name in current.closure.processes}
-        for slot in SLOTS:
-            status = self._processes.runit.status(slot)
-            if slot in wanted or (status and status.state != "down"):
+            wanted |= {f"{name}-{current.slot}" for name in PAIRED if name in current.closure.processes}
+        for service in SERVICES:
+            status = self._processes.runit.status(service)
+            if service in wanted or (status and status.state != "down"):
+                # A process of another revision that is still up finishes its requests or its job.
                 state = status.state if status else "down"
                 yield Workload(
-                    name=slot,
-                    state=state if slot in wanted or state != "up" else "finishing",
+                    name=service,
+                    state=state if service in wanted or state != "up" else "finishing",
                     seconds=max(0, int(time.time() - status.since)) if status else 0,
                 )
 
@@ -361,7 +369,7 @@ class HostTarget:
 
 
 def explain(record: Record, revisions: RevisionStore) -> str:
-    """Say what a killed command has left."""
+    """Return a sentence about a command that was killed: its last step, and the release that is served."""
     step = Step[record.step.upper()].value if record.step else "beginning"
     current = revisions.current()
     if current is None:

@@ -1,1 +1,1 @@
-"""Debian packages: resolved by apt, chosen for each platform, downloaded, looked into."""
+"""Debian packages: mirrors, resolution with apt, download, contents."""

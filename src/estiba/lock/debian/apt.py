@@ -1,4 +1,4 @@
-"""An apt of our own: the machine's mirrors and network settings, but its own suite, lists and package status."""
+"""apt with a root of its own: the machine's mirrors, keys and proxies, but separate suite, lists and dpkg status."""
 
 from __future__ import annotations
 
@@ -22,22 +22,27 @@ if TYPE_CHECKING:
     from estiba.process import Completed, Runner
 
 _FRESH_SECONDS: Final = 3600
+"""Age in seconds up to which package lists are not updated."""
+
 _UNSUITABLE: Final = ("DEP-11", "DEP-11-icons-small", "DEP-11-icons", "DEP-11-icons-hidpi", "Translations")
 _INSTALL: Final = re.compile(r"^Inst ([^ :]+)\S* (?:\[[^]]*\] )?\((\S+) ", re.MULTILINE)
-"""A line such as `Inst libc6 (2.41-12 Debian:13.0/stable [amd64])`; an installed version stands before it."""
+"""Line of `apt-get --simulate`, such as `Inst libc6 (2.41-12 Debian:13.0/stable [amd64])`.
+
+The version of an installed package stands in brackets before the parenthesis.
+"""
 _ARCHITECTURES: Final = ("amd64", "arm64")
 _HELPER: Final = "/usr/lib/apt/apt-helper"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AptRoot:
-    """A folder with everything that apt would otherwise keep in /etc and /var.
+    """Folder with the configuration and state that apt otherwise keeps in /etc/apt and /var.
 
     Attributes:
-        folder: Where it is.
-        suite: The Debian release that it looks at.
-        pockets: Of main, updates and security.
-        pools: Addresses of the folders in which its mirrors keep the files of packages.
+        folder: The folder.
+        suite: Debian release.
+        pockets: Debian pockets: of `main`, `updates` and `security`.
+        pools: URLs of the folders in which the mirrors keep package files.
     """
 
     folder: Path
@@ -47,19 +52,19 @@ class AptRoot:
 
     @property
     def lists(self) -> Path:
-        """The folder of downloaded package lists."""
+        """Folder of the package lists (`Dir::State::Lists`)."""
         return self.folder / "lists"
 
     def state(self, arch: str, status: str) -> Path:
-        """Return the folder of one set of packages that apt shall think are installed, and of apt's cache for it."""
+        """Return the folder of a named dpkg status for an architecture, and of apt's caches for it."""
         return self.folder / f"{arch}-{status}"
 
     def options(self, *archs: str, status: str = "none") -> list[str]:
-        """Return the options that make any apt command use this root.
+        """Return the command-line options that make an apt command use this root (apt.conf(5)).
 
         Args:
             archs: Debian architectures; the first is the native one.
-            status: Name of the set of packages that apt shall think are installed; see `pretend`.
+            status: Name of the dpkg status to use; see `write_status`.
         """
         native = archs[0]
         state = self.state(native, status)
@@ -68,12 +73,13 @@ class AptRoot:
             "APT::Architectures": ",".join(archs),
             "APT::Immediate-Configure": "false",
             "APT::Install-Recommends": "false",
+            # As root, apt would download as the user _apt, who cannot write to a private cache folder.
             "APT::Sandbox::User": "root",
-            # Uncompressed lists are read at random, ten times as fast.
+            # apt seeks in the lists, which is ten times as fast in uncompressed ones.
             "Acquire::GzipIndexes": "false",
             "Acquire::Languages": "none",
             "Dir::Cache": str(state / "cache"),
-            # Container images turn these two off; reading the lists anew costs 1.5 s a command.
+            # Debian's container images turn these two caches off; parsing the lists then costs each command 1.5 s.
             "Dir::Cache::pkgcache": "pkgcache.bin",
             "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
             "Dir::Etc::Preferences": str(state / "preferences"),
@@ -89,14 +95,14 @@ class AptRoot:
 
 
 def prepare(config: Config, suite: str, pockets: Sequence[str], *, runner: Runner = run) -> AptRoot:
-    """Make the root for a release in the cache folder, with the mirrors of the machine's apt configuration.
+    """Create the apt root of a release in the cache folder, with the mirrors of the machine's apt configuration.
 
     Raises:
-        ConfigError: The machine's apt knows no Debian mirror.
+        ConfigError: The apt configuration has no Debian mirror.
     """
     known = sources.load(config.apt_sources, runner=runner)
     text = sources.render(known, suite=suite, pockets=sorted(pockets))
-    # The key holds the sources, so that another mirror never meets lists of the first.
+    # The folder is named after its sources: lists of one mirror must not be used with another.
     key = Digest.of_bytes(text.encode()).hex[:16]
     root = AptRoot(
         folder=config.cache_dir / "apt" / f"{suite}-{key}",
@@ -108,47 +114,52 @@ def prepare(config: Config, suite: str, pockets: Sequence[str], *, runner: Runne
         (root.folder / folder).mkdir(parents=True, exist_ok=True)
     (root.folder / "sources" / "estiba.sources").write_text(text, encoding="utf-8")
     for arch in _ARCHITECTURES:
-        pretend(root, arch, status="none")
+        write_status(root, arch, status="none")
     return root
 
 
-def pretend(root: AptRoot, arch: str, *, status: str, installed: str = "", preferences: str = "") -> None:
-    """Make a named set of packages that apt shall think are installed.
+def write_status(root: AptRoot, arch: str, *, status: str, installed: str = "", preferences: str = "") -> None:
+    """Write a named dpkg status, which tells apt what is installed, and the preferences to use with it.
 
     Args:
-        root: The root.
+        root: The apt root.
         arch: Debian architecture.
-        status: Name of the set.
-        installed: dpkg's status file.
-        preferences: apt's preferences, which hold versions.
+        status: Name of the status.
+        installed: Text of dpkg's status file (dpkg(1)); by default nothing is installed.
+        preferences: Text of a preferences file (apt_preferences(5)), which pins versions.
     """
     state = root.state(arch, status)
     (state / "cache" / "archives" / "partial").mkdir(parents=True, exist_ok=True)
     (state / "preferences").write_text(preferences, encoding="utf-8")
     path = state / "status"
-    # apt reads everything anew when this file changes, which takes a second.
+    # apt rebuilds its package cache when this file changes, which takes a second.
     if not path.exists() or path.read_text(encoding="utf-8") != installed:
         path.write_text(installed, encoding="utf-8")
 
 
 @contextmanager
 def exclusive(root: AptRoot) -> Iterator[None]:
-    """Keep other processes out of the root for as long as the block runs; wait for them first."""
+    """Lock the apt root while the block runs; wait for a process that holds the lock."""
     with lock(root.folder / "busy", wait=True):
         yield
 
 
 def update(root: AptRoot, *, force: bool = False, runner: Runner = run) -> None:
-    """Bring the package lists up to date, unless they are less than an hour old.
+    """Update the package lists, unless they are less than an hour old (`apt-get update`).
+
+    Args:
+        root: The apt root.
+        force: Update lists of any age.
+        runner: Runs apt.
 
     Raises:
-        ResolutionError: A mirror could not be reached, or a signature is wrong; carries apt's reason.
+        ResolutionError: A mirror is unreachable, or a signature is invalid; the message quotes apt.
     """
     stamp = root.folder / "updated"
     if not force and stamp.exists() and time.time() - stamp.stat().st_mtime < _FRESH_SECONDS:
         return
     try:
-        # apt exits with 0 when a mirror fails and old lists are there; "any" makes that an error.
+        # Without this option apt exits with 0 if a mirror fails and older lists exist.
         runner(["apt-get", *root.options(*_ARCHITECTURES), "-q", "--error-on=any", "update"])
     except CommandError as error:
         msg = f"apt cannot read the package lists of Debian {root.suite}:\n{error.tail}"
@@ -159,12 +170,20 @@ def update(root: AptRoot, *, force: bool = False, runner: Runner = run) -> None:
 def simulate(
     root: AptRoot, arch: str, names: Sequence[str], *, status: str = "none", runner: Runner = run
 ) -> dict[str, str]:
-    """Let apt's solver choose what to install for `names` beside the named set of packages; name to version.
+    """Return the packages that apt would install for some package names, name to version.
+
+    Args:
+        root: The apt root, with up-to-date lists.
+        arch: Debian architecture.
+        names: Package names.
+        status: Name of the dpkg status; what is installed there is not installed again.
+        runner: Runs apt.
 
     Raises:
-        ResolutionError: apt found no way; carries its reason.
+        ResolutionError: Dependencies cannot be satisfied; the message quotes apt.
     """
     argv = ["apt-get", *root.options(arch, status=status), "-q", "--simulate", "install", *names]
+    # Not checked by the runner: apt explains unmet dependencies on standard output, which its error does not have.
     done = runner(argv, check=False)
     if done.code != 0:
         msg = f"apt cannot resolve {', '.join(names)} in Debian {root.suite} for {arch}:\n{_reason(done)}"
@@ -175,7 +194,7 @@ def simulate(
 def show(
     root: AptRoot, arch: str, packages: Sequence[tuple[str, str]], *, runner: Runner = run
 ) -> list[dict[str, str]]:
-    """Return the control paragraphs of exact (name, version) pairs; what the lists lack is left out."""
+    """Return the control paragraphs of exact (name, version) pairs, without those that are not in the lists."""
     wanted = set(packages)
     names = sorted({name for name, _ in packages})
     if not names:
@@ -199,10 +218,10 @@ def download(
     on_line: Callable[[str], None] | None = None,
     runner: Runner = run,
 ) -> None:
-    """Download packages, each written `name=version`, into a folder; what is there in part is continued.
+    """Download packages, each given as `name=version`, into a folder; partial downloads are continued.
 
     Raises:
-        CommandError: A package is not in the lists, or its mirror failed.
+        CommandError: A package is not in the lists, or the download failed.
     """
     argv = ["apt-get", *root.options(arch), "-q", "download", *wanted]
     runner(argv, cwd=folder, on_line=on_line)
@@ -211,16 +230,16 @@ def download(
 def download_files(
     root: AptRoot, files: Sequence[tuple[str, str, Digest]], *, folder: Path, runner: Runner = run
 ) -> None:
-    """Download files, each an address, a name and a hash, into a folder; what is not there or differs is left out.
+    """Download files, each a URL, a name and a digest, into a folder; those that are missing or differ are left out.
 
-    It needs no package lists, which cost more time than the files that they name.
+    No package lists are needed, whose download takes longer than that of the files in them.
     """
     words = [word for address, name, sha256 in files for word in (address, name, f"SHA256:{sha256.hex}")]
     runner([_HELPER, *root.options(*_ARCHITECTURES), "-qq", "download-file", *words], cwd=folder, check=False)
 
 
 def parse_paragraph(text: str) -> dict[str, str]:
-    """Read one paragraph of Debian's control format; a continuation line is joined to its field."""
+    """Parse a paragraph of Debian control data (deb822(5)) into fields; continuation lines are joined by newlines."""
     values: dict[str, str] = {}
     key = ""
     for line in text.splitlines():
@@ -233,6 +252,6 @@ def parse_paragraph(text: str) -> dict[str, str]:
 
 
 def _reason(done: Completed) -> str:
-    """Return what apt says about a failed resolution: the unmet dependencies on stdout, the errors on stderr."""
+    """Return apt's explanation of a failed resolution: unmet dependencies are on stdout, errors on stderr."""
     _, marker, unmet = done.stdout.partition("The following packages have unmet dependencies:\n")
     return (unmet.rstrip() + "\n" if marker else "") + done.tail

@@ -1,4 +1,4 @@
-"""The Debian closure of a service: which packages, in which groups, for which platforms."""
+"""Closure of a service's Debian packages: resolved with apt for each group and platform."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from estiba.process import Runner
 
 _BASE: Final = ("base-files", "ca-certificates", "libc-bin", "libstdc++6", "netbase", "tzdata")
-"""What every image has; manylinux wheels may take the C++ runtime for granted, and libc-bin has the locale C.UTF-8."""
+"""Packages of every image; manylinux wheels may rely on the C++ runtime (PEP 513), and libc-bin has C.UTF-8."""
 _TOOLCHAIN: Final = ("coreutils", "dash", "g++", "gcc", "grep", "libc6-dev", "make", "pkgconf", "sed")
-"""What Debian calls build-essential, with what is essential in Debian and what build scripts and configure take for
-granted."""
+"""Packages to build sdists: those of build-essential, and Essential ones that configure scripts rely on."""
+
 _SERVERS: Final = {
     "bookworm": ("nginx", "postgresql-15", "redis-server"),
     "trixie": ("nginx", "postgresql-17", "redis-server"),
 }
 _SERVER_NEEDS: Final = ("dash",)
-"""What is essential in Debian and so no dependency: initdb runs its programs by a shell."""
+"""Essential packages that servers need: initdb runs its programs in a shell, and no package depends on one."""
 
-_SCRIPTS_ONLY: Final[Mapping[str, str]] = {
+_ASSUMED_INSTALLED: Final[Mapping[str, str]] = {
     "adduser": "",
     "debconf": "debconf-2.0",
     "dpkg": "",
@@ -49,9 +49,12 @@ _SCRIPTS_ONLY: Final[Mapping[str, str]] = {
     "sysvinit-utils": "",
     "ucf": "",
 }
-"""Packages that maintainer scripts need, none of which runs here, and what each provides."""
+"""Packages to present to apt as installed, and the virtual package that each provides.
 
-_SERVER_EXTRAS: Final[Mapping[str, str]] = {
+Only maintainer scripts need them, and none runs: packages are unpacked, not installed.
+"""
+
+_ASSUMED_FOR_SERVERS: Final[Mapping[str, str]] = {
     "iproute2": "",
     "locales": "",
     "perl": "",
@@ -59,26 +62,27 @@ _SERVER_EXTRAS: Final[Mapping[str, str]] = {
     "postgresql-common": "",
     "procps": "",
     "ssl-cert": "",
-    # Only PostgreSQL's just-in-time compiler needs LLVM, a third of the whole closure; checks turn it off.
+    # LLVM is a third of the closure, and only PostgreSQL's JIT compiler needs it, which checks turn off.
     "libllvm14": "",
     "libllvm19": "",
 }
-"""More of them for the servers, which are started without Debian's wrappers."""
+"""More such packages for the group of servers, which are started without Debian's wrapper scripts."""
 
 _DEPENDENCY: Final = re.compile(r"^([a-z0-9][a-z0-9+.-]*)")
 _ANY_VERSION: Final = "999:0"
+"""Version of packages presented as installed: higher than any lower bound that a dependency may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to resolve.
+    """Request to resolve packages.
 
     Attributes:
-        python: Python's minor version.
+        python: Python minor version.
         suite: Debian release.
         platforms: Nix system names.
         service: Packages that the service needs at run time.
-        build: Packages that building its sdists needs beside the usual toolchain, and its own commands in the build.
+        build: Packages that its sdists and its `prepare` commands need at build time, beside the toolchain.
     """
 
     python: str
@@ -88,7 +92,7 @@ class Request:
     build: tuple[str, ...] = ()
 
     def names(self, group: str) -> tuple[str, ...]:
-        """Return what to install for a group; `service` counts from `base` on, and so do the others."""
+        """Return the names of the packages to install for a group; every group includes `base`."""
         base = (*_BASE, f"python{self.python}")
         match group:
             case "service":
@@ -106,56 +110,56 @@ class Request:
 def resolve(
     root: AptRoot, request: Request, *, groups: Sequence[str], keep: Sequence[Deb] = (), runner: Runner = run
 ) -> tuple[list[Deb], list[str]]:
-    """Resolve groups of packages for every platform with apt.
+    """Resolve groups of packages for all platforms with apt.
 
     Args:
-        root: The apt root, with lists.
-        request: What to resolve.
-        groups: Which of `base`, `service`, `check`, `prepare` and `build`; `service` goes with `base`.
-        keep: Packages to hold at the version they are locked at.
+        root: The apt root, with up-to-date lists.
+        request: Packages to resolve.
+        groups: Of `base`, `service`, `check`, `prepare` and `build`; `service` needs `base`.
+        keep: Locked packages whose versions to keep.
         runner: Runs apt.
 
     Returns:
-        The packages, and `name version` of what could not be kept since no mirror has it any more.
+        The packages, and `name version` of each whose version could not be kept because the mirror lacks it.
 
     Raises:
-        ResolutionError: apt found no way for some group.
+        ResolutionError: The dependencies of a group cannot be satisfied.
     """
     kept = {platform: [deb for deb in keep if platform in deb.platforms] for platform in request.platforms}
 
-    def find() -> str:
+    def resolve_all() -> str:
         with ThreadPoolExecutor() as pool:
             jobs = [
                 pool.submit(
-                    _resolve_platform, root, request, platform=platform, wanted=groups, keep=held, runner=runner
+                    _resolve_platform, root, request, platform=platform, wanted=groups, keep=kept_debs, runner=runner
                 )
-                for platform, held in kept.items()
+                for platform, kept_debs in kept.items()
             ]
             found = merge(deb for job in jobs for deb in job.result())
         return model.render(_wrap(request, found))
 
-    # What is to be kept mostly is what apt chose by these very lists, and then it has chosen already.
-    chosen = _remembered(root, request, groups, ())
+    # With unchanged lists the versions to keep are those that apt chose without pins, and that result is cached.
+    chosen = _cache_file(root, request, groups, ())
     if chosen.exists():
         records = list(model.parse(chosen.read_text(encoding="utf-8")).debs)
-        if not _find_gone(kept, records):
+        if not _find_changed(kept, records):
             return records, []
-    records = list(model.parse(disk_cache.cached(_remembered(root, request, groups, keep), find)).debs)
-    return records, _find_gone(kept, records)
+    records = list(model.parse(disk_cache.cached(_cache_file(root, request, groups, keep), resolve_all)).debs)
+    return records, _find_changed(kept, records)
 
 
-def _remembered(root: AptRoot, request: Request, groups: Sequence[str], keep: Sequence[Deb]) -> Path:
-    """Name an answer of apt by all that it depends on: its lists, what is asked, and what is to be kept."""
+def _cache_file(root: AptRoot, request: Request, groups: Sequence[str], keep: Sequence[Deb]) -> Path:
+    """Return the cache file of a resolution, named by the digest of all its inputs: lists, request, kept versions."""
     lists = sorted(f"{path.name} {Digest.of_file(path)}" for path in root.lists.glob("*InRelease"))
     asked = [f"{group}: {request.names(group)}" for group in groups]
-    pretended = [_SCRIPTS_ONLY, _SERVER_EXTRAS]
+    assumed = [_ASSUMED_INSTALLED, _ASSUMED_FOR_SERVERS]
     kept = sorted(f"{deb.name} {deb.version} {deb.platforms}" for deb in keep)
-    key = Digest.of_bytes(repr([lists, request.platforms, asked, pretended, kept]).encode()).hex[:32]
+    key = Digest.of_bytes(repr([lists, request.platforms, asked, assumed, kept]).encode()).hex[:32]
     return root.folder / "resolved" / f"{key}.lock"
 
 
 def _wrap(request: Request, records: Sequence[Deb]) -> Lock:
-    """Put packages into a lock of nothing else, which is how they are remembered."""
+    """Return a lock with these packages alone, whose text is the format of the cache."""
     return Lock(
         inputs=Digest("0" * 64),
         python=request.python,
@@ -169,8 +173,8 @@ def _wrap(request: Request, records: Sequence[Deb]) -> Lock:
     )
 
 
-def _find_gone(kept: Mapping[str, Sequence[Deb]], records: Sequence[Deb]) -> list[str]:
-    """Return what has another version than it was to keep; a package that is simply not needed any more is not gone."""
+def _find_changed(kept: Mapping[str, Sequence[Deb]], records: Sequence[Deb]) -> list[str]:
+    """Return the packages whose version was not kept; packages that are no longer needed do not count."""
     gone: set[str] = set()
     for platform, debs in kept.items():
         versions = {deb.name: deb.version for deb in records if platform in deb.platforms}
@@ -188,6 +192,7 @@ def _resolve_platform(
         chosen = _solve(root, arch, request, group, keep=keep, runner=runner)
         versions.update(chosen)
         for name in chosen:
+            # Every group includes `base`; the image's layer of `service` must not repeat the layer of `base`.
             if group != "service" or "base" not in groups[name]:
                 groups[name].add(group)
     paragraphs = apt.show(root, arch, list(versions.items()), runner=runner)
@@ -202,19 +207,19 @@ def _resolve_platform(
 def _solve(
     root: AptRoot, arch: str, request: Request, group: str, *, keep: Sequence[Deb], runner: Runner
 ) -> dict[str, str]:
-    """Resolve one group, with maintainer scripts' packages presented as installed if that works."""
+    """Resolve one group, if possible with the packages of maintainer scripts presented as installed."""
     names = request.names(group)
-    extras = _SERVER_EXTRAS if group == "check" else {}
-    pretended = {name: provides for name, provides in {**_SCRIPTS_ONLY, **extras}.items() if name not in names}
+    extras = _ASSUMED_FOR_SERVERS if group == "check" else {}
+    assumed = {name: provides for name, provides in {**_ASSUMED_INSTALLED, **extras}.items() if name not in names}
     status = "servers" if extras else "scripts"
-    # What is presented as installed must not be replaced by the version that another group has of it.
-    pins = _render_preferences(deb for deb in keep if deb.name not in pretended)
-    apt.pretend(root, arch, status=status, installed=_render_status(pretended, arch), preferences=pins)
+    # A pin of a package presented as installed would make apt replace it by the real one.
+    pins = _render_preferences(deb for deb in keep if deb.name not in assumed)
+    apt.write_status(root, arch, status=status, installed=_render_status(assumed, arch), preferences=pins)
     try:
         return apt.simulate(root, arch, names, status=status, runner=runner)
     except ResolutionError:
-        # Something may need one of them at an exact version, as perl its perl-base: then all of them are real.
-        apt.pretend(root, arch, status="none", preferences=_render_preferences(keep))
+        # A package may depend on an exact version, as perl on perl-base; then none is presented as installed.
+        apt.write_status(root, arch, status="none", preferences=_render_preferences(keep))
         return apt.simulate(root, arch, names, runner=runner)
 
 
@@ -235,13 +240,14 @@ def _render_status(installed: Mapping[str, str], arch: str) -> str:
             f"Version: {_ANY_VERSION}",
             f"Architecture: {arch}",
         ]
+        # Foreign packages satisfy dependencies of any architecture.
         lines += ["Multi-Arch: foreign", "Maintainer: none", *([f"Provides: {provides}"] if provides else [])]
         entries.append("\n".join([*lines, "Description: not installed, only presented so"]) + "\n")
     return "\n".join(entries)
 
 
 def _find_edges(paragraphs: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
-    """Return each package's dependencies among `paragraphs`, with virtual packages replaced by their providers."""
+    """Return the dependencies of each package that are among `paragraphs`; virtual packages become their providers."""
     names = {paragraph["Package"] for paragraph in paragraphs}
     providers = defaultdict(set)
     for paragraph in paragraphs:
@@ -253,7 +259,7 @@ def _find_edges(paragraphs: Sequence[Mapping[str, str]]) -> dict[str, tuple[str,
         for clause in (*paragraph.get("Pre-Depends", "").split(","), *paragraph.get("Depends", "").split(",")):
             alternatives = _split_names(clause.replace("|", ","))
             real = [name for name in alternatives if name in names]
-            found.update(real or (one for name in alternatives for one in providers[name]))
+            found.update(real or (provider for name in alternatives for provider in providers[name]))
         edges[paragraph["Package"]] = tuple(sorted(found - {paragraph["Package"]}))
     return edges
 
@@ -271,6 +277,7 @@ def _to_deb(
         name=name,
         version=version,
         arch=arch,
+        # apt-get(8) `download` escapes the colon of an epoch in the same way.
         file=f"{name}_{version.replace(':', '%3a')}_{arch}.deb",
         sha256=Digest(paragraph["SHA256"]),
         size=int(paragraph["Size"]),
@@ -283,7 +290,7 @@ def _to_deb(
 
 
 def merge(records: Iterable[Deb]) -> list[Deb]:
-    """Join records of the same file: a package for several groups or for all architectures is in the lock once."""
+    """Merge the records of each file, so that a package of several groups or platforms is in the lock once."""
     merged: dict[str, Deb] = {}
     for deb in records:
         known = merged.get(deb.file, deb)

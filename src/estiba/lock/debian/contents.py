@@ -1,4 +1,7 @@
-"""Which Debian package has a file, by the archive's own index; it is big, and read only when a library is missing."""
+"""Lookup of the Debian packages that contain a shared library, in the Contents indices of the archive.
+
+The indices are large, and downloaded only when a library is missing.
+"""
 
 from __future__ import annotations
 
@@ -22,27 +25,27 @@ _TARGET: Final = {
 }
 
 
-def find_packages(
+def find_library_packages(
     root: AptRoot, platform: str, libraries: Sequence[str], *, runner: Runner = run
 ) -> dict[str, list[str]]:
-    """Return for each library the packages that have it in a folder where the loader looks; none if unreachable."""
+    """Return the packages that have each library in a default folder of the loader; empty if no index is reachable."""
     arch = ARCHITECTURES[platform]
     lists = root.folder / "contents"
     (lists / "partial").mkdir(parents=True, exist_ok=True)
-    # The index of packages for all architectures is left out: it is the largest, and none of them has a library.
+    # The index of `Architecture: all` is left out: it is the largest, and its packages have no shared libraries.
     target = {**_TARGET, "MetaKey": f"$(COMPONENT)/Contents-{arch}"}
     options = [*root.options(arch), "-o", f"Dir::State::Lists={lists}"]
     for key, value in target.items():
         options += ["-o", f"Acquire::IndexTargets::deb::Contents-deb::{key}={value}"]
     options += ["-o", "Acquire::IndexTargets::deb::Packages::DefaultEnabled=false"]
-    # A pocket without an index, or a mirror that is just being updated, is no reason to say nothing at all.
+    # The result is only a hint in an error message: use the indices that can be had, without failing for others.
     runner(["apt-get", *options, "-q", "update"], check=False)
     files = sorted(str(path) for path in lists.glob("*Contents*.gz"))
     names = [word for name in libraries for word in ("-e", f"/{name} ")]
     matches = runner(["zgrep", "-hF", *names, *files], check=False).stdout if files else ""
     found: dict[str, set[str]] = defaultdict(set)
     for line in matches.splitlines():
-        # A line holds a path and, after blanks, "section/package" separated by commas.
+        # A line has a path, blanks, and comma-separated entries "section/package".
         path, _, packages = line.rpartition(" ")
         folder, _, name = path.rstrip().rpartition("/")
         if folder.endswith("-linux-gnu"):

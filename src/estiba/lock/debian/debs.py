@@ -1,4 +1,4 @@
-"""Download locked Debian packages with apt, and look into them."""
+"""Download of locked Debian packages with apt, and the shared libraries in them."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _WORKERS: Final = 4
 _BATCH: Final = 8
+"""Packages per apt-get process: fewer would start apt more often, more would leave workers idle."""
+
 _EPOCH: Final = re.compile(r"_\d+%3a")
 _LIBRARY: Final = re.compile(r"(?:^|/)lib(?:64)?/(?:[^/]+/)?([^/]+\.so(?:\.[^/ ]*)?)$")
 
@@ -36,10 +38,17 @@ def download(
     on_done: Callable[[Deb], None] = lambda _: None,
     runner: Runner = run,
 ) -> None:
-    """Bring packages into the artifact cache; those that are there are not asked for again.
+    """Download packages that the download cache lacks.
+
+    Args:
+        root: The apt root, locked by this process.
+        wanted: Locked packages.
+        artifacts: Download cache.
+        on_done: Called with each package once it is in the cache.
+        runner: Runs apt.
 
     Raises:
-        ArtifactError: Versions have left the mirror, a hash is wrong, or a download failed; lists all of the first.
+        ArtifactError: Versions are gone from the mirror, a hash is wrong, or a download failed.
     """
     missing = [deb for deb in wanted if not artifacts.has(deb.sha256)]
     if not missing:
@@ -47,6 +56,7 @@ def download(
     _refuse_gone(root, missing, runner)
     folder = root.folder / "downloads"
     folder.mkdir(exist_ok=True)
+    # The largest first, so that none of them starts last.
     ordered = sorted(missing, key=lambda deb: (_native(deb), -deb.size))
     batches = [batch for _, of_arch in itertools.groupby(ordered, key=_native) for batch in _split(list(of_arch))]
     with ThreadPoolExecutor(_WORKERS) as pool:
@@ -57,6 +67,7 @@ def download(
                 for deb in done:
                     on_done(deb)
         except BaseException:
+            # Otherwise an interruption would wait for all queued batches.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
@@ -69,41 +80,46 @@ def download_from_pools(
     on_done: Callable[[Deb], None] = lambda _: None,
     runner: Runner = run,
 ) -> None:
-    """Bring packages into the artifact cache from where Debian's layout has them; what is not there is left out."""
+    """Download packages from their paths in the pools of the mirrors, and leave out those that are not there.
+
+    It needs no package lists; `download` gets the packages that are left, and explains what is missing.
+    """
     folder = root.folder / "downloads"
     folder.mkdir(exist_ok=True)
     for pool in root.pools:
         missing = [deb for deb in wanted if not artifacts.has(deb.sha256)]
 
-        def bring(batch: Sequence[Deb], pool: str = pool) -> list[Deb]:
+        def download_batch(batch: Sequence[Deb], pool: str = pool) -> list[Deb]:
             files = [(f"{pool}/{_locate(deb)}", deb.file, deb.sha256) for deb in batch]
             apt.download_files(root, files, folder=folder, runner=runner)
             arrived = [deb for deb in batch if (folder / deb.file).exists()]
             for deb in arrived:
-                artifacts.take(folder / deb.file, name=deb.file, expected=deb.sha256)
+                artifacts.add(folder / deb.file, name=deb.file, expected=deb.sha256)
             return arrived
 
         with ThreadPoolExecutor(_WORKERS) as threads:
-            for done in threads.map(bring, [missing[start::_WORKERS] for start in range(min(_WORKERS, len(missing)))]):
+            for done in threads.map(
+                download_batch, [missing[start::_WORKERS] for start in range(min(_WORKERS, len(missing)))]
+            ):
                 for deb in done:
                     on_done(deb)
 
 
 def _locate(deb: Deb) -> str:
-    """Return the path of a package in a pool: below its source's name, and without the version's epoch."""
+    """Return the path of a package in a pool: in the folder of its source package, without the version's epoch."""
     prefix = deb.source[:4] if deb.source.startswith("lib") else deb.source[:1]
     return f"{prefix}/{deb.source}/{_EPOCH.sub('_', deb.file, count=1)}"
 
 
 def list_libraries(debs: Sequence[Deb], artifacts: Artifacts, cache: Path, *, runner: Runner = run) -> set[str]:
-    """Return the file names of all shared libraries in packages, which must be among the artifacts."""
+    """Return the file names of all shared libraries in packages, which must be in the download cache."""
     with ThreadPoolExecutor() as pool:
         found = pool.map(lambda deb: _list_one(deb, artifacts, cache / "libraries", runner), debs)
         return {name for names in found for name in names}
 
 
 def _refuse_gone(root: AptRoot, missing: Sequence[Deb], runner: Runner) -> None:
-    """Raise one error that names every version that the mirror does not have, by lists that are up to date."""
+    """Raise one error with all versions that the mirror lacks, after an update of the lists."""
     if not _find_gone(root, missing, runner):
         return
     apt.update(root, force=True, runner=runner)
@@ -112,7 +128,7 @@ def _refuse_gone(root: AptRoot, missing: Sequence[Deb], runner: Runner) -> None:
 
 
 def _find_gone(root: AptRoot, missing: Sequence[Deb], runner: Runner) -> dict[Deb, str]:
-    """Return each package whose locked version or hash the lists do not have, with the hash that they have instead."""
+    """Return the packages whose locked version or hash is not in the lists, with the listed hash or an empty string."""
     offered: dict[tuple[str, str, str], str] = {}
     for arch in sorted({_native(deb) for deb in missing}):
         wanted = [(deb.name, deb.version) for deb in missing if _native(deb) == arch]
@@ -148,7 +164,7 @@ def _native(deb: Deb) -> str:
 def _download_batch(
     root: AptRoot, batch: Sequence[Deb], *, folder: Path, artifacts: Artifacts, runner: Runner
 ) -> Sequence[Deb]:
-    """Download packages of one architecture into a folder that outlives an interruption."""
+    """Download packages of one architecture into a permanent folder, where apt continues partial downloads."""
     names = [f"{deb.name}={deb.version}" for deb in batch]
     try:
         apt.download(root, names, folder=folder, arch=_native(batch[0]), runner=runner)
@@ -156,15 +172,15 @@ def _download_batch(
         msg = f"apt could not download {', '.join(deb.file for deb in batch)}:\n{error.tail}"
         raise ArtifactError(msg, hint="invoke fetch goes on where it stopped") from error
     for deb in batch:
-        artifacts.take(folder / deb.file, name=deb.file, expected=deb.sha256)
+        artifacts.add(folder / deb.file, name=deb.file, expected=deb.sha256)
     return batch
 
 
 def _list_one(deb: Deb, artifacts: Artifacts, cache: Path, runner: Runner) -> list[str]:
-    def find() -> str:
+    def list_members() -> str:
         listing = runner(["dpkg-deb", "--contents", str(artifacts.path(deb.sha256))]).stdout
         # A line reads: -rw-r--r-- root/root 12345 2025-01-01 00:00 ./usr/lib/libz.so.1 -> libz.so.1.3
         paths = (line.split(maxsplit=5)[5].split(" -> ")[0] for line in listing.splitlines() if line)
         return "\n".join(sorted({match[1] for path in paths if (match := _LIBRARY.search(path))}))
 
-    return disk_cache.cached(cache / deb.sha256.hex, find).splitlines()
+    return disk_cache.cached(cache / deb.sha256.hex, list_members).splitlines()

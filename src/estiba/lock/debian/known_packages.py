@@ -1,4 +1,7 @@
-"""The Debian packages that distributions are known to load, or to be built with."""
+"""Debian packages that well-known Python distributions need at run time or to be built.
+
+Of use where the metadata of wheels and sdists cannot say it: libraries loaded with dlopen(3), programs, headers.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,9 @@ PACKAGES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "uwsgi": ((), ("libpcre2-dev",)),
     "weasyprint": (("libharfbuzz-subset0", "libpango-1.0-0", "libpangoft2-1.0-0"), ()),
 }
-"""The Debian packages that a distribution loads at run time, and those that building it takes."""
+"""Debian packages of each distribution: those needed at run time, and those needed to build its sdist."""
 
+# Names in `PACKAGES` are those of trixie.
 _IN_BOOKWORM: Final = {"libldap2": "libldap-2.5-0", "libgdal36": "libgdal32"}
 _GEOGRAPHY: Final = ("libgdal36", "libgeos-c1v5", "libproj25")
 
@@ -36,17 +40,17 @@ _GEOGRAPHY: Final = ("libgdal36", "libgeos-c1v5", "libproj25")
 def find_packages(
     wanted: Iterable[Requirement], *, python: str, geography: bool = False
 ) -> dict[str, dict[str, list[str]]]:
-    """Look up what requirements need from Debian.
+    """Return the Debian packages that requirements need.
 
     Args:
-        wanted: The requirements.
-        python: Python's minor version, which goes with a Debian release.
-        geography: Whether GeoDjango is used.
+        wanted: Requirements.
+        python: Python minor version, which decides the Debian release.
+        geography: Whether the project uses GeoDjango.
 
     Returns:
-        By each distribution's name, the packages under the keys of `[tool.estiba]`, `debian` and `debian-build`.
+        Packages by distribution name, each under the settings `debian` and `debian-build` of `[tool.estiba]`.
     """
-    extras = {canonicalize_name(one.name): one.extras for one in wanted}
+    extras = {canonicalize_name(requirement.name): requirement.extras for requirement in wanted}
     found: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
     if geography:
         found["django.contrib.gis"] = (_GEOGRAPHY, ())

@@ -1,4 +1,4 @@
-"""The Debian mirrors of the machine's apt configuration."""
+"""Debian mirrors of the machine's apt configuration (sources.list(5))."""
 
 from __future__ import annotations
 
@@ -38,7 +38,13 @@ _KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One source of the machine's apt: URI, suite and what verifies it (path or fingerprint; empty: apt's default)."""
+    """Entry of an apt sources file.
+
+    Attributes:
+        uri: Base URI of the mirror.
+        suite: Suite, such as `trixie-security`.
+        signed_by: Keyring file or key fingerprint that verifies it; empty for apt's default keyrings.
+    """
 
     uri: str
     suite: str
@@ -46,14 +52,14 @@ class Source:
 
 
 def load(override: Path | None = None, *, runner: Runner = run) -> list[Source]:
-    """Read the sources that belong to Debian from the machine's apt configuration.
+    """Return the Debian sources of the machine's apt configuration.
 
     Args:
         override: A `.sources` or `.list` file to read instead.
-        runner: Asks apt where its configuration lies.
+        runner: Runs apt-config(8), which knows the paths of the configuration.
 
     Raises:
-        ConfigError: There are none.
+        ConfigError: The configuration has no Debian source.
     """
     found = [
         source
@@ -72,12 +78,12 @@ def load(override: Path | None = None, *, runner: Runner = run) -> list[Source]:
 
 
 def parse(text: str, *, deb822: bool) -> list[Source]:
-    """Read the enabled `deb` entries of a .sources file (`deb822`) or a .list file."""
+    """Parse the enabled `deb` entries of a .sources file (`deb822`) or a .list file."""
     return list(_parse_deb822(text) if deb822 else _parse_lines(text))
 
 
 def render(sources: Sequence[Source], *, suite: str, pockets: Sequence[str]) -> str:
-    """Write a .sources file for one release, with the mirrors of `sources`."""
+    """Return the text of a .sources file for one release, with the mirrors of `sources`."""
     suites = {"main": suite, "updates": f"{suite}-updates", "security": f"{suite}-security"}
     paragraphs = []
     for pocket in pockets:
@@ -89,7 +95,7 @@ def render(sources: Sequence[Source], *, suite: str, pockets: Sequence[str]) -> 
 
 
 def list_pools(sources: Sequence[Source], *, pockets: Sequence[str]) -> tuple[str, ...]:
-    """Return where mirrors in Debian's layout keep the files of packages; none where they are not asked by HTTP."""
+    """Return the URLs of the `pool` folders of HTTP mirrors, by the layout of Debian's archive."""
     found = dict.fromkeys(
         f"{_choose(sources, pocket).uri.rstrip('/')}/pool/{'updates/' if pocket == 'security' else ''}main"
         for pocket in pockets
@@ -98,7 +104,7 @@ def list_pools(sources: Sequence[Source], *, pockets: Sequence[str]) -> tuple[st
 
 
 def _choose(sources: Sequence[Source], pocket: str) -> Source:
-    """Return the source of a pocket: Debian has security updates beside the main archive, unless the machine says."""
+    """Return the source of a pocket; if there is none for security, `debian-security` beside the main archive."""
     security = [source for source in sources if _is_security(source)]
     if pocket == "security" and security:
         return security[0]
@@ -140,7 +146,7 @@ def _parse_deb822(text: str) -> Iterator[Source]:
         }
         if fields.get("enabled", "yes").lower() in ("no", "false", "0") or "deb" not in fields.get("types", "").split():
             continue
-        # A key that is written out in the file is left to apt's default keyrings.
+        # A key embedded in the file cannot be copied into one line; apt's default keyrings have Debian's keys.
         signed_by = fields.get("signed-by", "")
         signed_by = "" if "BEGIN PGP" in signed_by else signed_by
         for uri in fields.get("uris", "").split():

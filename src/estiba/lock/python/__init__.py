@@ -1,1 +1,1 @@
-"""Python distributions: resolved by pip-tools, one file chosen for each platform."""
+"""Python distributions: resolution with pip-tools, and selection of a file for each platform."""

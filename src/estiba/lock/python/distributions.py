@@ -1,4 +1,4 @@
-"""The Python distributions of a service: pinned, one file chosen for each platform, with what builds the sdists."""
+"""Python distributions of a service: pins, a file of each for every platform, and build environments of sdists."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from estiba.lock.model import Lock
     from estiba.lock.python.graph import Closure
     from estiba.lock.python.pins import Pin
-    from estiba.lock.python.pip import Bench
+    from estiba.lock.python.pip import ResolverContext
     from estiba.lock.sdist.inspection import Sdist
     from estiba.service.project import Project
 
@@ -35,13 +35,13 @@ _HINT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """What was resolved.
+    """Result of a resolution.
 
     Attributes:
         runtime: Pins of the running service.
-        dev: Pins that only its tests and development need.
-        distributions: The files of both.
-        build_distributions: The files that only the building of sdists needs.
+        dev: Pins that only tests and development need.
+        distributions: Wheels and sdists of both.
+        build_distributions: Wheels and sdists that are only needed to build sdists.
     """
 
     runtime: tuple[Pin, ...]
@@ -51,17 +51,26 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    """What stays the same while a service is resolved."""
+class _Context:
+    """Inputs of a resolution, the same for all of its steps."""
 
-    bench: Bench
+    resolver: ResolverContext
     project: Project
     previous: Lock | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Resolved:
-    """The state of one platform: its pins, files and what its markers make of them."""
+    """Resolution for one platform.
+
+    Attributes:
+        platform: Nix system name.
+        pins: Pins whose markers apply, by name.
+        choices: Selected file of each pin, by name.
+        sdists: Metadata of the selected sdists, by name.
+        runtime: Closure of the runtime requirements.
+        everything: Closure of the runtime and development requirements.
+    """
 
     platform: str
     pins: dict[str, Pin]
@@ -73,43 +82,51 @@ class _Resolved:
 
 @dataclass(slots=True)
 class _Builds:
-    """The build environments found so far, by the hash of their sdist, and the files in them."""
+    """Pins of the build environments so far, by the digest of their sdist, and the distributions in them."""
 
     environments: dict[str, tuple[str, ...]] = field(default_factory=dict)
     files: list[Distribution] = field(default_factory=list)
 
 
 def resolve(
-    bench: Bench, project: Project, *, seeds: Sequence[Pin] = (), previous: Lock | None = None, upgrade: Upgrade
+    resolver: ResolverContext,
+    project: Project,
+    *,
+    seeds: Sequence[Pin] = (),
+    previous: Lock | None = None,
+    upgrade: Upgrade,
 ) -> Resolution:
     """Resolve a service's requirements for all of its platforms.
 
     Args:
-        bench: Where to do it.
-        project: The service.
-        seeds: The pins of the last lock, kept unless `upgrade` says otherwise.
-        previous: The last lock, whose build environments are kept for unchanged sdists.
-        upgrade: Which pins may move.
+        resolver: Interpreter, download cache and runner.
+        project: Settings of the service.
+        seeds: Pins of the previous lock, which are kept unless `upgrade` covers them.
+        previous: Previous lock, whose build environments are kept for unchanged sdists.
+        upgrade: Pins that may change.
 
     Raises:
-        ResolutionError: No versions fit, or some have no usable file for a platform; all of those are listed.
+        ResolutionError: No set of versions satisfies the requirements, or distributions have no usable file for a
+            platform; the message lists all of the latter.
     """
-    job = _Job(bench=bench, project=project, previous=None if upgrade.everything else previous)
+    context = _Context(resolver=resolver, project=project, previous=None if upgrade.everything else previous)
     first, *_ = sorted(project.platforms, key=lambda platform: platform != pip.host_platform())
-    compiled = _compile(job, first, seeds=seeds, upgrade=upgrade)
+    # pip-compile evaluates markers for one platform, at first this machine's. A platform that needs more is resolved
+    # again below, with these pins as seeds, so that all platforms have the same versions.
+    compiled = _compile(context, first, seeds=seeds, upgrade=upgrade)
     with ThreadPoolExecutor() as pool:
-        states = list(pool.map(lambda platform: _examine(job, platform, compiled), project.platforms))
+        states = list(pool.map(lambda platform: _examine(context, platform, compiled), project.platforms))
     for index, state in enumerate(states):
         if state.everything.missing:
-            again = _compile(job, state.platform, seeds=compiled, upgrade=Upgrade())
-            states[index] = _examine(job, state.platform, again)
+            again = _compile(context, state.platform, seeds=compiled, upgrade=Upgrade())
+            states[index] = _examine(context, state.platform, again)
     _refuse_incomplete(states)
     _refuse_unbuildable(states)
     builds = _Builds()
     for state in states:
         for name, found in state.sdists.items():
             if name in state.everything.edges:
-                _lock_build(job, state.choices[name], found, builds)
+                _lock_build(context, state.choices[name], found, builds)
     return Resolution(
         runtime=tuple(_list_pins(project, states, dev=False)),
         dev=tuple(_list_pins(project, states, dev=True)),
@@ -118,29 +135,34 @@ def resolve(
     )
 
 
-def _compile(job: _Job, platform: str, *, seeds: Sequence[Pin], upgrade: Upgrade) -> list[Pin]:
-    project = job.project
+def _compile(context: _Context, platform: str, *, seeds: Sequence[Pin], upgrade: Upgrade) -> list[Pin]:
+    project = context.project
     wanted = {
         project.requirements.source: project.requirements.runtime,
         "development requirements": project.requirements.dev,
     }
-    # pip-compile would take a file of one of these names for something else than a list of requirements.
+    # pip-compile reads a file named pyproject.toml as a project's metadata, not as a requirements file.
     files = {name.replace("pyproject.toml", "dependencies of pyproject.toml"): lines for name, lines in wanted.items()}
     return inspection.compile_pins(
-        job.bench, platform, wanted=files, constraints=project.requirements.constraints, seeds=seeds, upgrade=upgrade
+        context.resolver,
+        platform,
+        wanted=files,
+        constraints=project.requirements.constraints,
+        seeds=seeds,
+        upgrade=upgrade,
     )
 
 
-def _examine(job: _Job, platform: str, compiled: Sequence[Pin]) -> _Resolved:
-    """Choose files for the pins and follow their metadata, as on one platform."""
-    bench, project = job.bench, job.project
-    environment = bench.environment(platform)
+def _examine(context: _Context, platform: str, compiled: Sequence[Pin]) -> _Resolved:
+    """Select the files of the pins for one platform and follow the requirements in their metadata."""
+    resolver, project = context.resolver, context.project
+    environment = resolver.environment(platform)
     wanted = [pin for pin in compiled if not pin.marker or Marker(pin.marker).evaluate(environment)]
-    chosen, problems = pip.select(bench, platform, wanted)
+    chosen, problems = pip.select(resolver, platform, wanted)
     choices = {choice.name: choice for choice in chosen}
-    sdists = {choice.name: inspection.inspect(bench, choice) for choice in chosen if choice.kind == "sdist"}
+    sdists = {choice.name: inspection.inspect(resolver, choice) for choice in chosen if choice.kind == "sdist"}
     metadata = {
-        choice.name: inspection.read_wheel(bench.artifacts.path(choice.sha256))
+        choice.name: inspection.read_wheel(resolver.artifacts.path(choice.sha256))
         for choice in chosen
         if choice.kind == "wheel"
     } | {name: found.requires for name, found in sdists.items()}
@@ -168,16 +190,16 @@ def _examine(job: _Job, platform: str, compiled: Sequence[Pin]) -> _Resolved:
 
 
 def _refuse_incomplete(states: Iterable[_Resolved]) -> None:
-    """Raise one error with every requirement that pip's answer does not satisfy by the metadata of the files."""
+    """Raise one error with all requirements in the metadata of the files that the pins do not satisfy."""
     problems = [f"{line} ({state.platform})" for state in states for line in state.everything.missing]
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
-        msg = f"the metadata of some files ask for more than pip resolved:{listed}"
+        msg = f"the metadata of some files requires more than pip resolved:{listed}"
         raise ResolutionError(msg, hint="their wheels and sdists disagree; pin another version")
 
 
 def _refuse_unbuildable(states: Iterable[_Resolved]) -> None:
-    """Raise one error with every sdist that a compiler must build for a platform that this machine is not."""
+    """Raise one error with all sdists that have to be compiled for a platform other than this machine's."""
     problems = [
         f"{state.choices[name].name} {state.choices[name].version}: no wheel for {state.platform},"
         f" and its sdist has extension modules, which {pip.host_platform()} cannot compile for it"
@@ -192,38 +214,38 @@ def _refuse_unbuildable(states: Iterable[_Resolved]) -> None:
         raise ResolutionError(msg, hint=_HINT)
 
 
-def _lock_build(job: _Job, choice: Choice, found: Sdist, builds: _Builds) -> None:
-    """Lock the build environment of an sdist, and of the sdists in that."""
+def _lock_build(context: _Context, choice: Choice, found: Sdist, builds: _Builds) -> None:
+    """Lock the build environment of an sdist, and of the sdists in that environment."""
     key = choice.sha256.hex
     if key in builds.environments:
         return
-    kept = _keep_build(choice, job.previous)
+    kept = _keep_build(choice, context.previous)
     if kept is not None:
-        builds.environments[key] = tuple(f"{one.name}=={one.version}" for one in kept)
+        builds.environments[key] = tuple(f"{distribution.name}=={distribution.version}" for distribution in kept)
         builds.files += kept
         return
-    locked = inspection.resolve_build(job.bench, choice, found.build_requires)
+    locked = inspection.resolve_build(context.resolver, choice, found.build_requires)
     builds.environments[key] = tuple(f"{pin.name}=={pin.version}" for pin in locked)
-    for platform in job.project.platforms:
-        chosen, problems = pip.select(job.bench, platform, locked)
+    for platform in context.project.platforms:
+        chosen, problems = pip.select(context.resolver, platform, locked)
         if problems and platform == pip.host_platform():
             msg = f"the build requirements of {choice.file} have no file for a platform: {'; '.join(problems)}"
             raise ResolutionError(msg, hint=_HINT)
-        for one in chosen:
-            if one.kind == "sdist":
-                _lock_build(job, one, inspection.inspect(job.bench, one), builds)
-            requires = builds.environments.get(one.sha256.hex, ())
-            builds.files.append(_to_record(one, platform, groups=("build",), requires=(), build=requires))
+        for selected in chosen:
+            if selected.kind == "sdist":
+                _lock_build(context, selected, inspection.inspect(context.resolver, selected), builds)
+            requires = builds.environments.get(selected.sha256.hex, ())
+            builds.files.append(_to_record(selected, platform, groups=("build",), requires=(), build=requires))
 
 
 def _keep_build(choice: Choice, previous: Lock | None) -> list[Distribution] | None:
-    """Return the build environment that an unchanged sdist is already locked with, if it is whole."""
-    known = [one for one in previous.distributions if one.sha256 == choice.sha256] if previous else []
-    if not known or previous is None or any(one.build for one in previous.build_distributions):
+    """Return the locked build environment of an unchanged sdist, or None if it is unknown or incomplete."""
+    known = [record for record in previous.distributions if record.sha256 == choice.sha256] if previous else []
+    if not known or previous is None or any(record.build for record in previous.build_distributions):
         return None
     wanted = set(known[0].build)
-    kept = [one for one in previous.build_distributions if f"{one.name}=={one.version}" in wanted]
-    return kept if {f"{one.name}=={one.version}" for one in kept} == wanted else None
+    kept = [record for record in previous.build_distributions if f"{record.name}=={record.version}" in wanted]
+    return kept if {f"{distribution.name}=={distribution.version}" for distribution in kept} == wanted else None
 
 
 def _list_distributions(states: Iterable[_Resolved], builds: _Builds) -> Iterable[Distribution]:
@@ -253,7 +275,7 @@ def _to_record(
 
 
 def _merge(records: Iterable[Distribution]) -> tuple[Distribution, ...]:
-    """Join the records of one file, which several platforms may share."""
+    """Merge the records of each file, which several platforms may share."""
     merged: dict[tuple[str, str], Distribution] = {}
     for record in records:
         key = (record.file, record.sha256.hex)
@@ -269,7 +291,7 @@ def _merge(records: Iterable[Distribution]) -> tuple[Distribution, ...]:
 
 
 def _list_pins(project: Project, states: Sequence[_Resolved], *, dev: bool) -> Iterable[Pin]:
-    """Return the pins of one file, marked where not every platform needs them."""
+    """Return the pins of one requirements file, with a marker if only some platforms need them."""
     platforms: dict[tuple[str, str], list[str]] = defaultdict(list)
     found: dict[tuple[str, str], Pin] = {}
     for state in states:

@@ -1,4 +1,4 @@
-"""The shared libraries that an ELF file asks for."""
+"""Shared libraries that an ELF file needs (elf(5))."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DT_STRTAB: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
-    """A program header: kind, offset in the file, address in memory, bytes in the file."""
+    """Program header: type, offset in the file, virtual address, size in the file in bytes."""
 
     kind: int
     offset: int
@@ -27,10 +27,10 @@ class _Segment:
 
 
 def read_needed(data: bytes) -> list[str]:
-    """Return the DT_NEEDED entries of a 64-bit little-endian ELF file; nothing of any other file.
+    """Return the DT_NEEDED entries of a 64-bit little-endian ELF file, an empty list for any other file.
 
     Raises:
-        ValueError: The file is ELF but damaged.
+        ValueError: The file is a damaged ELF file.
     """
     if data[:4] != _MAGIC or data[4] != _CLASS_64 or data[5] != _LITTLE:
         return []
@@ -67,6 +67,7 @@ def _read_segment(data: bytes, position: int) -> _Segment:
 
 
 def _to_offset(segments: list[_Segment], address: int) -> int:
+    """Return the offset in the file of a virtual address; DT_STRTAB holds the latter."""
     for segment in segments:
         if segment.kind == _PT_LOAD and segment.address <= address < segment.address + segment.size:
             return address - segment.address + segment.offset

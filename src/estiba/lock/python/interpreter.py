@@ -1,4 +1,4 @@
-"""The service's own Python, unpacked from its locked Debian packages, with pip-tools beside it."""
+"""The service's Python interpreter, unpacked from its locked Debian packages, and an environment with pip-tools."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _TOOLS: Final = ("build", "click", "packaging", "pip", "pip-tools", "pyproject-hooks", "setuptools", "wheel")
 _KNOWN: Final = {"pip": SpecifierSet(">=26,<27"), "pip-tools": SpecifierSet(">=7.6,<8")}
-"""Versions whose insides the driver knows, as pyproject.toml has them."""
+"""Versions whose private interfaces the driver uses; pyproject.toml has the same bounds."""
 
 _HERE: Final = Path(__file__).parent
 _DRIVER: Final = _HERE / "pip_driver.py"
@@ -36,12 +36,12 @@ _LAUNCHER: Final = _HERE / "python.sh"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interpreter:
-    """A Python that runs here with the packages it will have in the image.
+    """Python interpreter with the shared libraries that it has in the image.
 
     Attributes:
-        version: Its full version, such as `3.13.5`.
-        python: The bare interpreter.
-        tools: The same in an environment that holds pip and pip-tools.
+        version: Full version, such as `3.13.5`.
+        python: Executable of the bare interpreter.
+        tools: Executable of an environment with pip and pip-tools.
     """
 
     version: str
@@ -52,15 +52,23 @@ class Interpreter:
 def prepare(
     cache: Path, debs: Sequence[Deb], artifacts: Artifacts, *, python: str, runner: Runner = run
 ) -> Interpreter:
-    """Unpack the interpreter into the cache folder, unless it is there; its packages must be among the artifacts."""
-    made_of = [*sorted(deb.sha256.hex for deb in debs), Digest.of_file(_LAUNCHER).hex]
-    key = Digest.of_bytes(" ".join(made_of).encode()).hex[:16]
+    """Unpack the interpreter into the cache folder, unless it is there.
+
+    Args:
+        cache: Cache folder.
+        debs: Locked packages of the group `base` for this machine's platform.
+        artifacts: Download cache, which has these packages.
+        python: Python minor version.
+        runner: Runs dpkg-deb.
+    """
+    parts = [*sorted(deb.sha256.hex for deb in debs), Digest.of_file(_LAUNCHER).hex]
+    key = Digest.of_bytes(" ".join(parts).encode()).hex[:16]
     root = cache / "python" / key
     if not root.exists():
         root.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root.parent, prefix="unpacking-") as scratch:
             _unpack(Path(scratch, "root"), [artifacts.path(deb.sha256) for deb in debs], python, runner)
-            _rename(Path(scratch, "root"), root)
+            _install_root(Path(scratch, "root"), root)
     (version,) = (deb.version for deb in debs if deb.name == f"python{python}")
     bare = root / "usr" / "bin" / f"python{python}"
     return Interpreter(version=version.split("-")[0], python=bare, tools=_prepare_tools(root, bare, python))
@@ -75,7 +83,15 @@ def drive(
     on_line: Callable[[str], None] | None = None,
     runner: Runner = run,
 ) -> Any:  # noqa: ANN401 - the answer of the action
-    """Run one action of the pip driver under an interpreter and return its answer.
+    """Run an action of the pip driver and return its decoded JSON response, None if that is empty.
+
+    Args:
+        interpreter: Executable of an environment with pip.
+        request: Request in the form of the action in `pip_driver`.
+        config: Settings; pip gets all environment variables.
+        cwd: Working directory.
+        on_line: Called with each line of standard error.
+        runner: Runs the driver.
 
     Raises:
         CommandError: The action failed.
@@ -83,26 +99,27 @@ def drive(
     env = config.environment(
         CUSTOM_COMPILE_COMMAND="invoke lock",
         PIP_DISABLE_PIP_VERSION_CHECK="1",
-        # Nobody would see a question that is asked there.
+        # A prompt for a password would never be seen, and wait for ever.
         PIP_NO_INPUT="1",
         PYTHONDONTWRITEBYTECODE="",
-        # Where the tools lie in a store, their bytecode cannot be written beside them.
+        # Tools in the Nix store are read-only: their bytecode goes elsewhere.
         PYTHONPYCACHEPREFIX=str(config.cache_dir / "bytecode"),
     )
+    # Neither the user's site-packages (-s) nor the working directory (-P) may replace modules.
     argv = [str(interpreter), "-sP", str(_DRIVER)]
     answer = runner(argv, env=env, cwd=cwd, stdin=json.dumps(request), on_line=on_line).stdout
     return json.loads(answer) if answer.strip() else None
 
 
 def _unpack(root: Path, debs: Sequence[Path], python: str, runner: Runner) -> None:
-    """Unpack packages and put the loader, and a script that runs Python through it, into their place."""
+    """Unpack packages, link the ELF loader, and replace the interpreter by a script that runs it through the loader."""
     root.mkdir()
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda deb: runner(["dpkg-deb", "-x", str(deb), str(root)]), debs))
     binaries = root / "usr" / "bin"
     libraries = [*root.glob("lib/*-linux-gnu"), *root.glob("usr/lib/*-linux-gnu")]
     loader = next(path for folder in libraries for path in folder.glob("ld-linux-*.so.*"))
-    # libc-bin has one of this name already, for its own place.
+    # libc-bin has a link of this name to an absolute path.
     (binaries / "ld.so").unlink(missing_ok=True)
     (binaries / "ld.so").symlink_to(Path("../..") / loader.relative_to(root))
     real = binaries / f"python{python}"
@@ -111,12 +128,12 @@ def _unpack(root: Path, debs: Sequence[Path], python: str, runner: Runner) -> No
     real.chmod(0o755)
 
 
-def _rename(made: Path, root: Path) -> None:
-    """Move the finished tree to its place, where the loader's search path can be written down."""
+def _install_root(staged: Path, root: Path) -> None:
+    """Move an unpacked root to its final path and write the loader's search path, which is absolute."""
     try:
-        made.rename(root)
+        staged.rename(root)
     except OSError:
-        # Another process was faster; its tree is the same.
+        # Another process has unpacked the same packages in the meantime.
         if not root.exists():
             raise
     folders = [*root.glob("lib/*-linux-gnu"), *root.glob("usr/lib/*-linux-gnu")]
@@ -124,41 +141,41 @@ def _rename(made: Path, root: Path) -> None:
 
 
 def _prepare_tools(root: Path, bare: Path, python: str) -> Path:
-    """Make an environment whose packages are links to this process's own pip and pip-tools."""
-    found = {top: path for name in _TOOLS for top, path in _find(name).items()}
+    """Create a virtual environment (PEP 405) whose packages are links to the pip and pip-tools of this process."""
+    found = {top: path for name in _TOOLS for top, path in _locate(name).items()}
     key = Digest.of_bytes(json.dumps({top: str(path) for top, path in found.items()}).encode()).hex[:16]
     env = root.parent / f"{root.name}-tools-{key}"
     executable = env / "bin" / "python"
     if env.exists():
         return executable
     with tempfile.TemporaryDirectory(dir=root.parent, prefix="tools-") as scratch:
-        made = Path(scratch, "env")
-        packages = made / "lib" / f"python{python}" / "site-packages"
+        staged = Path(scratch, "env")
+        packages = staged / "lib" / f"python{python}" / "site-packages"
         packages.mkdir(parents=True)
         for top, path in found.items():
             (packages / top).symlink_to(path)
-        (made / "bin").mkdir()
-        (made / "bin" / "python").symlink_to(bare)
-        (made / "pyvenv.cfg").write_text(
+        (staged / "bin").mkdir()
+        (staged / "bin" / "python").symlink_to(bare)
+        (staged / "pyvenv.cfg").write_text(
             f"home = {bare.parent}\ninclude-system-site-packages = false\n", encoding="utf-8"
         )
-        _settle(made, env)
+        _move_into_place(staged, env)
     return executable
 
 
-def _settle(made: Path, place: Path) -> None:
+def _move_into_place(staged: Path, place: Path) -> None:
     try:
-        made.rename(place)
+        staged.rename(place)
     except OSError:
         if not place.exists():
             raise
 
 
-def _find(name: str) -> dict[str, Path]:
-    """Return the top-level files and folders of an installed distribution: name to where it really is.
+def _locate(name: str) -> dict[str, Path]:
+    """Return the real paths of the top-level files and folders of an installed distribution, by name.
 
     Raises:
-        ConfigError: It is not installed, or in a version that the driver does not know.
+        ConfigError: The distribution is not installed, or has a version that the driver does not support.
     """
     try:
         distribution = importlib.metadata.distribution(name)
@@ -167,8 +184,9 @@ def _find(name: str) -> dict[str, Path]:
         raise ConfigError(where, [f"{name} is not installed beside Estiba"], hint="./nixw develop brings it") from error
     if name in _KNOWN and distribution.version not in _KNOWN[name]:
         where = "tools"
-        problem = f"{name} {distribution.version} is installed beside Estiba, which knows {_KNOWN[name]}"
+        problem = f"{name} {distribution.version} is installed beside Estiba, which supports {_KNOWN[name]}"
         raise ConfigError(where, [problem], hint="./nixw develop brings one that fits; or upgrade Estiba")
     tops = {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}
     found = {top: Path(str(distribution.locate_file(top))).resolve() for top in sorted(tops)}
+    # Extension modules are of this process's Python version, and .pth files would run code at start-up.
     return {top: path for top, path in found.items() if path.exists() and path.suffix not in (".pth", ".so")}

@@ -1,4 +1,4 @@
-"""Pinned requirements with hashes: the files that pip-compile writes and pip installs from."""
+"""Requirements files with pins and hashes, as pip-compile writes and `pip install --require-hashes` reads them."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _HEADER: Final = """\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """One release, pinned.
+    """Pinned release.
 
     Attributes:
-        name: Normalised project name.
-        version: The version.
-        marker: Environment marker, empty where it is for every platform.
+        name: Normalised project name (PEP 503).
+        version: Version.
+        marker: Environment marker (PEP 508), empty if it applies to all platforms.
         hashes: SHA-256 of each file of the release, in hexadecimal, sorted.
-        via: What asked for it, sorted.
+        via: Projects and files that require it, sorted.
     """
 
     name: str
@@ -48,10 +48,14 @@ class Pin:
 
 
 def parse(text: str, *, file: str = RUNTIME_FILE) -> list[Pin]:
-    """Read a file of pins; comments are left out.
+    """Parse a requirements file of pins; comments are ignored, so `via` is empty.
+
+    Args:
+        text: Text of the file.
+        file: File name for error messages.
 
     Raises:
-        LockFormatError: A line is something else than a pin.
+        LockFormatError: A line is not a pinned requirement.
     """
     pins = []
     for line in text.replace("\\\n", " ").splitlines():
@@ -75,7 +79,7 @@ def parse(text: str, *, file: str = RUNTIME_FILE) -> list[Pin]:
 
 
 def render(pins: Iterable[Pin], *, python: str) -> str:
-    """Write pins as pip-compile does, one block per release."""
+    """Return the text of a requirements file in the format of pip-compile, one block per release."""
     blocks = [_render_pin(pin) for pin in sorted(pins, key=lambda pin: (pin.name, pin.version))]
     return _HEADER.format(python=python) + "".join(blocks)
 
@@ -86,5 +90,5 @@ def _render_pin(pin: Pin) -> str:
     if len(pin.via) == 1:
         via = f"    # via {pin.via[0]}\n"
     else:
-        via = "".join(["    # via\n", *(f"    #   {one}\n" for one in pin.via)]) if pin.via else ""
+        via = "".join(["    # via\n", *(f"    #   {parent}\n" for parent in pin.via)]) if pin.via else ""
     return " \\\n".join(lines) + "\n" + via

@@ -1,4 +1,4 @@
-"""pip-tools and pip, run under the service's own Python and for any of its platforms."""
+"""Resolution with pip-tools and file selection with pip, under the service's Python and for any platform."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from estiba.lock.artifacts import Artifacts
     from estiba.lock.python.interpreter import Interpreter
     from estiba.lock.python.pins import Pin
-    from estiba.lock.sdist.backend import Question
+    from estiba.lock.sdist.backend import HookCall
     from estiba.process import Runner
 
 _OPTIONS: Final = (
-    "--allow-unsafe",
+    "--allow-unsafe",  # otherwise pip-compile leaves out setuptools and pip, and the lock is incomplete
     "--generate-hashes",
-    "--no-config",
+    "--no-config",  # a project's own pip-tools settings must not change the format
     "--no-emit-find-links",
     "--no-emit-index-url",
     "--no-emit-options",
     "--no-emit-trusted-host",
-    "--no-annotate",
+    "--no-annotate",  # annotations would be of one platform; `pins.render` writes those of all
     "--quiet",
     "--strip-extras",
 )
@@ -44,15 +44,15 @@ _PINNED: Final = "pinned.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """Where distributions are resolved.
+class ResolverContext:
+    """Context of a resolution.
 
     Attributes:
-        config: The environment's settings.
-        interpreter: The service's own Python.
-        sdists: The folder of what sdists have been found to say; see `sdist.inspect`.
-        artifacts: The cache of downloaded files.
-        ask: Asks the build backend of an sdist where the locked toolchain is.
+        config: Settings from the environment.
+        interpreter: Python interpreter of the service.
+        sdists: Cache folder of sdist metadata, a file `<sha256>.json` of each; see `inspection.inspect`.
+        artifacts: Download cache.
+        call_hook_in_sandbox: Calls a hook of an sdist's build backend in Nix's sandbox, with the locked toolchain.
         runner: Runs commands.
     """
 
@@ -60,17 +60,17 @@ class Bench:
     interpreter: Interpreter
     sdists: Path
     artifacts: Artifacts
-    ask: Callable[[Choice, Question], Mapping[str, Any]]
+    call_hook_in_sandbox: Callable[[Choice, HookCall], Mapping[str, Any]]
     runner: Runner = run
 
     def environment(self, platform: str) -> dict[str, str]:
-        """Return a platform's marker environment."""
+        """Return the marker environment (PEP 508) of a platform."""
         return graph.environment(self.interpreter.version, platform)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upgrade:
-    """Which pins may move: all of them, or those named."""
+    """Pins that may change: all, or those of the named projects."""
 
     everything: bool = False
     names: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ class Upgrade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The file of a release that pip takes on one platform; it is in the artifact cache."""
+    """File of a release that pip selects for a platform; the download cache has it."""
 
     name: str
     version: str
@@ -88,7 +88,7 @@ class Choice:
 
     @property
     def kind(self) -> str:
-        """Whether it is a wheel or an sdist."""
+        """`wheel` or `sdist`."""
         return "wheel" if self.file.endswith(".whl") else "sdist"
 
 
@@ -98,7 +98,7 @@ def host_platform() -> str:
 
 
 def compile_pins(
-    bench: Bench,
+    resolver: ResolverContext,
     platform: str,
     *,
     wanted: Mapping[str, Sequence[str]],
@@ -106,20 +106,23 @@ def compile_pins(
     seeds: Sequence[Pin] = (),
     upgrade: Upgrade = Upgrade(),
 ) -> list[Pin] | Choice:
-    """Resolve requirements with pip-compile, as on a platform; or return the sdist that has to be inspected before.
+    """Resolve requirements for a platform with pip-compile.
 
     Args:
-        bench: Where to do it.
+        resolver: Interpreter, download cache and runner.
         platform: Nix system name.
-        wanted: Requirement lines by the name of the file that they are from.
-        constraints: Bounds on versions.
+        wanted: Requirements by the name of their file, which pip shows in error messages.
+        constraints: Version constraints.
         seeds: Pins to keep.
-        upgrade: Which of them may move.
+        upgrade: Pins that may change all the same.
+
+    Returns:
+        The pins, or an sdist whose metadata pip cannot get on this machine: `inspect` it, and resolve again.
 
     Raises:
-        ResolutionError: No set of versions fits; carries pip's reason.
+        ResolutionError: No set of versions satisfies the requirements; the message quotes pip.
     """
-    environment = bench.environment(platform)
+    environment = resolver.environment(platform)
     kept = [pin for pin in seeds if not pin.marker or Marker(pin.marker).evaluate(environment)]
     with tempfile.TemporaryDirectory(prefix="estiba-") as scratch:
         folder = Path(scratch)
@@ -129,27 +132,29 @@ def compile_pins(
         (folder / _PINNED).write_text(pins.render(kept, python=""), encoding="utf-8")
         arguments = [*_OPTIONS, "--output-file", _PINNED, *_upgrade_options(upgrade), *wanted]
         arguments += ["--constraint", _CONSTRAINTS] if constraints else []
-        unknown = _drive(bench, platform, arguments, cwd=folder)
+        unknown = _drive(resolver, platform, arguments, cwd=folder)
         if unknown:
             return Choice(**{**unknown, "version": _version(unknown["file"]), "sha256": Digest(unknown["sha256"])})
         return pins.parse((folder / _PINNED).read_text(encoding="utf-8"))
 
 
 def select(
-    bench: Bench, platform: str, wanted: Sequence[Pin], *, on_line: Callable[[str], None] | None = None
+    resolver: ResolverContext, platform: str, wanted: Sequence[Pin], *, on_line: Callable[[str], None] | None = None
 ) -> tuple[list[Choice], list[str]]:
-    """Choose the file of each pinned release for a platform and bring it into the cache.
+    """Select the file of each pinned release for a platform and download it into the cache.
 
     Returns:
-        The choices, and a problem for each pin that has no file to choose.
+        The selected files, and a sentence for each pin without a usable file.
     """
     request = {
         "action": "select",
-        "cache": str(bench.artifacts.folder),
+        "cache": str(resolver.artifacts.folder),
         "machine": _machine(platform),
         "pins": [{"name": pin.name, "version": pin.version, "hashes": pin.hashes} for pin in wanted],
     }
-    answers = drive(bench.interpreter.tools, request, config=bench.config, on_line=on_line, runner=bench.runner)
+    answers = drive(
+        resolver.interpreter.tools, request, config=resolver.config, on_line=on_line, runner=resolver.runner
+    )
     problems = [
         f"{answer['name']} {answer['version']} ({platform}): {answer['error']}"
         for answer in answers
@@ -166,30 +171,35 @@ def _upgrade_options(upgrade: Upgrade) -> list[str]:
 
 
 def _machine(platform: str) -> str:
-    """Return the machine to emulate, or an empty string on a machine of that kind."""
+    """Return the machine to emulate for a platform, or an empty string if it is this machine's."""
     return "" if platform == host_platform() else graph.MACHINES[platform]
 
 
 def _version(file: str) -> str:
-    """Return the version in an sdist's name, which old ones write in their own ways."""
+    """Return the version in an sdist's file name, `0` for names that do not follow PEP 625."""
     try:
         return str(parse_sdist_filename(file)[1])
     except InvalidSdistFilename:
         return "0"
 
 
-def _drive(bench: Bench, platform: str, arguments: Sequence[str], *, cwd: Path) -> dict[str, Any] | None:
+def _drive(resolver: ResolverContext, platform: str, arguments: Sequence[str], *, cwd: Path) -> dict[str, Any] | None:
     lines: list[str] = []
     request = {
         "action": "compile",
         "arguments": arguments,
-        "cache": str(bench.artifacts.folder),
+        "cache": str(resolver.artifacts.folder),
         "machine": _machine(platform),
-        "sdists": str(bench.sdists),
+        "sdists": str(resolver.sdists),
     }
     try:
         answer: dict[str, Any] | None = drive(
-            bench.interpreter.tools, request, config=bench.config, cwd=cwd, on_line=lines.append, runner=bench.runner
+            resolver.interpreter.tools,
+            request,
+            config=resolver.config,
+            cwd=cwd,
+            on_line=lines.append,
+            runner=resolver.runner,
         )
     except CommandError as error:
         msg = f"pip finds no versions that fit together for {platform}:\n{_reason(lines, cwd)}"
@@ -198,7 +208,7 @@ def _drive(bench: Bench, platform: str, arguments: Sequence[str], *, cwd: Path) 
 
 
 def _reason(lines: Sequence[str], folder: Path) -> str:
-    """Return what pip said about a failed resolution, without the names of temporary files."""
+    """Return pip's explanation of a failed resolution, without tracebacks and paths of temporary files."""
     first = next((number for number, line in enumerate(lines) if "ERROR" in line), max(0, len(lines) - 20))
-    said = "\n".join(line for line in lines[first:] if not line.startswith("  File ") and "Traceback" not in line)
-    return said.replace(f"{folder}/", "")
+    reason = "\n".join(line for line in lines[first:] if not line.startswith("  File ") and "Traceback" not in line)
+    return reason.replace(f"{folder}/", "")

@@ -1,12 +1,11 @@
-"""Runs pip and pip-tools for the locked Python and for either platform: a program, started with JSON on its input.
+"""Driver of pip and pip-tools: a program that reads a JSON request and resolves or downloads for any platform.
 
-It runs under the service's interpreter, where only pip, pip-tools and what they need can be imported. What pip keeps
-from its command line (which file of a release fits, where it is, how to log in there) is asked of pip's own classes,
-so every index, proxy, certificate and credential of the machine's pip configuration holds.
+It runs under the service's interpreter, where only pip, pip-tools and their dependencies can be imported. It uses pip's
+own session and package finder, so all indexes, proxies, certificates and credentials of pip's configuration apply.
 
-pip's command line cannot do this: `--platform` excludes sdists, markers are evaluated for this machine, a report names
-no file of another one, and pip-tools computes hashes from downloads. What is private is used here and nowhere else, and
-`interpreter` refuses versions of pip and pip-tools that it was not tried with.
+pip's command line does not suffice: `--platform` excludes sdists, markers are evaluated for this machine, the
+installation report covers no other platform, and pip-tools downloads files to hash them. Private interfaces of pip are
+used in this module only, and `interpreter` refuses versions of pip and pip-tools that were not tested.
 """
 
 from __future__ import annotations
@@ -31,11 +30,15 @@ if TYPE_CHECKING:
 _WORKERS: Final = 8
 _CHUNK: Final = 1 << 18
 _PARTIAL_CONTENT: Final = 206
-_say = threading.Lock()
+_stderr_lock = threading.Lock()
 
 
 def emulate(machine: str) -> None:
-    """Make this process believe that it runs on another machine, as pip's tags and markers see it."""
+    """Replace the functions from which pip computes wheel tags and markers by those of another machine.
+
+    Args:
+        machine: Value of `platform.machine()`, such as `aarch64`.
+    """
     real = os.uname()
     os.uname = lambda: os.uname_result((real.sysname, real.nodename, real.release, real.version, machine))
     platform.machine = lambda: machine
@@ -43,16 +46,17 @@ def emulate(machine: str) -> None:
 
 
 def compile_pins(request: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Run pip-compile with `arguments`; its own exit code tells what happened.
+    """Run pip-compile with `arguments`; it exits with a code of its own on failure.
 
-    An answer is an sdist that its build backend told nothing of, with `name`, `file`, `sha256` and `size`; it is in the
-    cache then, and what it says of itself belongs into the file `<sha256>.json` in `sdists`.
+    Returns:
+        None, or an sdist whose build backend failed, with `name`, `file`, `sha256` and `size`. It is in the cache then,
+        and the caller has to write its metadata to the file `<sha256>.json` in the folder `sdists`.
     """
     from piptools.repositories.pypi import PyPIRepository  # noqa: PLC0415 - the emulation comes first
     from piptools.scripts.compile import cli  # noqa: PLC0415
 
-    _trust_hashes(PyPIRepository)
-    _know_sdists(Path(request["sdists"]), Path(request["cache"]))
+    _use_index_hashes(PyPIRepository)
+    _reuse_sdist_metadata(Path(request["sdists"]), Path(request["cache"]))
     try:
         cli(list(request["arguments"]), prog_name="pip-compile", standalone_mode=False)
     except _UnknownSdistError as unknown:
@@ -61,15 +65,15 @@ def compile_pins(request: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 class _UnknownSdistError(Exception):
-    """The build backend of an sdist fails; it has to be asked where it finds what it needs."""
+    """The build backend of an sdist failed; it may need programs or headers that this machine lacks."""
 
     def __init__(self, sdist: dict[str, Any]) -> None:
         super().__init__(sdist["file"])
         self.sdist = sdist
 
 
-def _know_sdists(known: Path, cache: Path) -> None:
-    """Make pip take the metadata of an sdist from a file where it has been found before."""
+def _reuse_sdist_metadata(known: Path, cache: Path) -> None:
+    """Patch pip to take the metadata of an sdist from a file in `known` if there is one."""
     from pip._internal.exceptions import InstallationSubprocessError  # noqa: PLC0415 - the emulation comes first
     from pip._internal.metadata import get_metadata_distribution  # noqa: PLC0415
     from pip._internal.operations import prepare  # noqa: PLC0415
@@ -96,8 +100,8 @@ def _know_sdists(known: Path, cache: Path) -> None:
     prepare._get_prepared_distribution = get  # noqa: SLF001
 
 
-def _trust_hashes(repository: Any) -> None:  # noqa: ANN401 - pip-tools has no interface for this
-    """Make pip-tools take the hashes that the index gives, as pip does; it would download each file of each release."""
+def _use_index_hashes(repository: Any) -> None:  # noqa: ANN401 - pip-tools has no interface for this
+    """Patch pip-tools to use the hashes of the index, as pip does, instead of downloading every file of a release."""
     compute = repository._get_file_hash  # noqa: SLF001
 
     def read(self: Any, link: Any) -> str:  # noqa: ANN401
@@ -108,49 +112,54 @@ def _trust_hashes(repository: Any) -> None:  # noqa: ANN401 - pip-tools has no i
 
 
 def select(request: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Choose the file of each pinned release that pip would take, and bring it into the cache.
+    """Select the file of each of `pins` that pip would install, and download it into `cache`.
 
-    An answer holds `name`, `version`, `file`, `sha256` and `size`, or `name`, `version` and `error`.
+    Returns:
+        For each pin `name`, `version`, `file`, `sha256` and `size`, or `name`, `version` and `error`.
     """
     pip = _Pip()
     cache = Path(request["cache"])
 
-    def one(pin: Mapping[str, Any]) -> dict[str, Any]:
+    def select_pin(pin: Mapping[str, Any]) -> dict[str, Any]:
         answer = {"name": pin["name"], "version": pin["version"]}
         try:
             link = pip.choose(pin["name"], pin["version"], pin["hashes"])
-            return {**answer, **pip.bring(link, cache, pin["hashes"])}
+            return {**answer, **pip.download(link, cache, pin["hashes"])}
         except _ProblemError as problem:
             return {**answer, "error": str(problem)}
 
     with ThreadPoolExecutor(_WORKERS) as pool:
-        return list(pool.map(one, request["pins"]))
+        return list(pool.map(select_pin, request["pins"]))
 
 
 def fetch(request: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Bring files, each known by project `name`, `file` and `sha256`, into the cache."""
+    """Download `files`, each given by project `name`, `file` and `sha256`, into `cache`."""
     wanted = request["files"]
     pip = _Pip(only={file["file"] for file in wanted})
     cache = Path(request["cache"])
 
-    def one(file: Mapping[str, Any]) -> dict[str, Any]:
+    def fetch_file(file: Mapping[str, Any]) -> dict[str, Any]:
         answer = {"file": file["file"], "sha256": file["sha256"]}
         try:
             link = pip.find(file["name"], file["file"], file["sha256"])
-            return {**answer, **pip.bring(link, cache, [file["sha256"]])}
+            return {**answer, **pip.download(link, cache, [file["sha256"]])}
         except _ProblemError as problem:
             return {**answer, "error": str(problem)}
 
     with ThreadPoolExecutor(_WORKERS) as pool:
-        return list(pool.map(one, wanted))
+        return list(pool.map(fetch_file, wanted))
 
 
 def call_backend(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Call one hook of an sdist's build backend in an environment of its own; `python` runs it."""
+    """Call a hook of an sdist's build backend (PEP 517) with the interpreter `python`.
+
+    Returns:
+        `requires`, or `metadata`, which is empty if the backend lacks the hook.
+    """
     import pyproject_hooks  # noqa: PLC0415 - only here, to keep the other actions light
 
     def runner(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
-        # Quiet: what a backend prints would be mixed with the answer.
+        # What a backend prints must not be mixed with the response on standard output.
         try:
             pyproject_hooks.quiet_subprocess_runner(cmd, cwd, {**(extra_environ or {}), **request["env"]})
         except Exception as error:
@@ -174,11 +183,11 @@ def call_backend(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _ProblemError(Exception):
-    """Something that is wrong with one file; the others go on."""
+    """A problem of one file, which does not stop the others."""
 
 
-class _ByName:
-    """Stands in for pip's link evaluator where the file is already chosen: accepts exactly the wanted names."""
+class _FileNameEvaluator:
+    """Replacement of pip's link evaluator that accepts exactly the given file names, whatever their tags."""
 
     def __init__(self, project_name: str, accepted: tuple[Any, Any], only: set[str]) -> None:
         self.project_name = project_name
@@ -190,7 +199,7 @@ class _ByName:
 
 
 class _Pip:
-    """pip's session and finder, made from its configuration files and environment as by its own commands."""
+    """pip's session and package finder, configured by files and environment as for pip's own commands."""
 
     def __init__(self, only: set[str] | None = None) -> None:
         from pip._internal.commands.download import DownloadCommand  # noqa: PLC0415 - the emulation comes first
@@ -203,13 +212,14 @@ class _Pip:
         finder: Any = command._build_package_finder(options, self._session)  # noqa: SLF001
         if only is not None:
             kinds = (LinkType.candidate, LinkType.format_unsupported)
-            finder.make_link_evaluator = functools.partial(_ByName, accepted=kinds, only=only)
+            finder.make_link_evaluator = functools.partial(_FileNameEvaluator, accepted=kinds, only=only)
         self._finder = finder
 
     def choose(self, name: str, version: str, hashes: list[str]) -> Any:  # noqa: ANN401
         from pip._internal.utils.hashes import Hashes  # noqa: PLC0415
         from pip._vendor.packaging.specifiers import SpecifierSet  # noqa: PLC0415
 
+        # `===` also matches a version that is not in the form of PEP 440.
         found = self._finder.find_best_candidate(
             name, specifier=SpecifierSet(f"==={version}", prereleases=True), hashes=Hashes({"sha256": hashes})
         ).best_candidate
@@ -230,19 +240,19 @@ class _Pip:
         problem = f"no index offers it with the locked hash, but with sha256 {got}" if got else "no index has it"
         raise _ProblemError(problem)
 
-    def bring(self, link: Any, cache: Path, allowed: list[str]) -> dict[str, Any]:  # noqa: ANN401
-        """Put the file behind a link into the cache, under its hash, and check that hash."""
+    def download(self, link: Any, cache: Path, allowed: list[str]) -> dict[str, Any]:  # noqa: ANN401
+        """Download the file of a link into the cache, under its hash, and verify the hash."""
         known = link.hash if link.hash_name == "sha256" else ""
         if known and (cache / known).exists():
             return {"file": link.filename, "sha256": known, "size": (cache / known).stat().st_size}
         partial = cache / "partial" / (known or hashlib.sha256(link.url_without_fragment.encode()).hexdigest())
         partial.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("ab") as file:
-            # Another process may be bringing the same file; when it is done there is nothing left to do.
+            # Another process may be downloading the same file; once it has, there is nothing left to do.
             fcntl.flock(file, fcntl.LOCK_EX)
             if known and (cache / known).exists():
                 return {"file": link.filename, "sha256": known, "size": (cache / known).stat().st_size}
-            self._download(link, file)
+            self._transfer(link, file)
             got = _hash(partial)
             if got not in allowed:
                 partial.unlink()
@@ -252,7 +262,7 @@ class _Pip:
             partial.replace(cache / got)
         return {"file": link.filename, "sha256": got, "size": size}
 
-    def _download(self, link: Any, file: Any) -> None:  # noqa: ANN401
+    def _transfer(self, link: Any, file: Any) -> None:  # noqa: ANN401
         if link.is_file:
             file.truncate(0)
             with open(link.file_path, "rb") as source:  # noqa: PTH123 - pip gives a string
@@ -262,13 +272,15 @@ class _Pip:
         from pip._vendor.requests import RequestException  # noqa: PLC0415
 
         have = file.tell()
+        # The hash is of the file itself, and a compressed transfer could not be continued.
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
         try:
             with self._session.get(link.url_without_fragment, headers=headers, stream=True) as response:
+                # Without a range in the response, what is there cannot be continued.
                 if have and response.status_code != _PARTIAL_CONTENT:
                     file.truncate(0)
                     if not response.ok:
-                        self._download(link, file)
+                        self._transfer(link, file)
                         return
                 response.raise_for_status()
                 _copy(response, file, link.filename)
@@ -281,7 +293,7 @@ class _Pip:
 def _copy(response: Any, file: Any, name: str) -> None:  # noqa: ANN401
     for chunk in iter(lambda: response.raw.read(_CHUNK, decode_content=False), b""):
         file.write(chunk)
-        with _say:
+        with _stderr_lock:
             sys.stderr.write(f"got {len(chunk)} {name}\n")
             sys.stderr.flush()
     file.flush()
@@ -301,7 +313,7 @@ _ACTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
 
 
 def main() -> None:
-    """Read a request from standard input, do its `action`, and write the answer to standard output."""
+    """Read a JSON request from standard input, run its `action`, and write the JSON response to standard output."""
     request = json.load(sys.stdin)
     if request.get("machine"):
         emulate(request["machine"])

@@ -1,4 +1,4 @@
-"""Check that the shared libraries which wheels need are in the wheels or in the Debian closure."""
+"""Check that the shared libraries that wheels need are in the wheels or in the locked Debian packages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHARED: Final = re.compile(r"\.so(\.[0-9.]+)?$")
 
 
 def read_libraries(path: Path) -> tuple[set[str], set[str]]:
-    """Return the names of the shared libraries in a wheel, and the names of those that it needs."""
+    """Return the file names of the shared libraries in a wheel, and of those that they need (DT_NEEDED)."""
     own: set[str] = set()
     needed: set[str] = set()
     with zipfile.ZipFile(path) as wheel:
@@ -30,11 +30,11 @@ def read_libraries(path: Path) -> tuple[set[str], set[str]]:
 
 
 def find_missing(wheels: Mapping[str, Path], provided: Iterable[str]) -> dict[str, list[str]]:
-    """Return each library that no wheel and no Debian package brings, with the wheels that need it.
+    """Return the libraries that no wheel and no Debian package contains, with the wheels that need them.
 
     Args:
-        wheels: File name and path of every wheel of one platform; one may use the libraries of another.
-        provided: Library names in the platform's Debian packages.
+        wheels: Path of each wheel of one platform by file name; a wheel may use the libraries of another.
+        provided: File names of the libraries in the platform's Debian packages.
     """
     found = {name: read_libraries(path) for name, path in wheels.items()}
     present = set(provided).union(*(own for own, _ in found.values())) if found else set(provided)
@@ -48,14 +48,14 @@ def find_missing(wheels: Mapping[str, Path], provided: Iterable[str]) -> dict[st
 def refuse_missing(
     missing: Mapping[str, Mapping[str, list[str]]], find_packages: Callable[[str, list[str]], Mapping[str, list[str]]]
 ) -> None:
-    """Raise one error that names every missing library, who needs it and which package has it.
+    """Raise one error with all missing libraries, the wheels that need them and the Debian packages that have them.
 
     Args:
-        missing: By platform, what `find_missing` returned.
-        find_packages: Looks up, for a platform, the Debian packages that have each of some libraries.
+        missing: Result of `find_missing` by platform.
+        find_packages: Returns the Debian packages that contain each of some libraries, for a platform.
 
     Raises:
-        ResolutionError: Anything is missing.
+        ResolutionError: A library is missing.
     """
     lines = []
     suggested: set[str] = set()

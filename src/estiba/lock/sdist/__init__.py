@@ -1,1 +1,1 @@
-"""Source distributions: what they need to be built, asked of their own build backends."""
+"""Source distributions: metadata and build requirements, from their build backends (PEP 517)."""

@@ -1,4 +1,4 @@
-"""The build backend of an sdist (PEP 517), asked by the locked Python right here, with nothing else of this machine."""
+"""Calls of an sdist's build backend (PEP 517) by the locked Python on this machine."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """One hook to call.
+class HookCall:
+    """Call of a hook of a build backend.
 
     Attributes:
-        hook: `requires`, what the backend needs beside the declared requirements, or `metadata`.
-        backend: The object that has the hooks, `module:attribute`.
-        backend_path: Folders of the sdist to import it from, or None.
-        source: The unpacked sdist.
-        packages: The folder that the build requirements are installed in.
-        target: An empty folder for what the hook writes.
+        hook: `requires` for `get_requires_for_build_wheel`, or `metadata` for `prepare_metadata_for_build_wheel`.
+        backend: Object that has the hooks, as `module:attribute` (`build-backend`).
+        backend_path: Folders of the sdist to import it from (`backend-path`), or None.
+        source: Folder of the unpacked sdist.
+        packages: Folder with the installed build requirements.
+        target: Empty folder for the files that the hook writes.
     """
 
     hook: str
@@ -37,23 +37,26 @@ class Question:
     target: Path
 
 
-def ask(interpreter: Interpreter, question: Question, *, config: Config, runner: Runner) -> Mapping[str, Any]:
-    """Call the hook and return `requires`, a list, or `metadata`, a text that is empty where there is no such hook.
+def call_hook(interpreter: Interpreter, hook_call: HookCall, *, config: Config, runner: Runner) -> Mapping[str, Any]:
+    """Call a hook of a build backend.
 
-    No program and no header of this machine is found, so that the answer is the same on every machine.
+    `PATH` has no programs of this machine, so that the result is the same on every machine.
+
+    Returns:
+        `requires`, a list of requirements, or `metadata`, the text of METADATA, empty if the backend lacks the hook.
 
     Raises:
-        CommandError: The hook failed; perhaps it wants a program or a header.
+        CommandError: The hook failed, perhaps because it needs a program or a header.
     """
     request = {
         "action": "call_backend",
-        "backend": question.backend,
-        "backend_path": question.backend_path,
-        "env": {"PYTHONPATH": str(question.packages), "PATH": str(question.packages / "bin")},
-        "hook": question.hook,
+        "backend": hook_call.backend,
+        "backend_path": hook_call.backend_path,
+        "env": {"PYTHONPATH": str(hook_call.packages), "PATH": str(hook_call.packages / "bin")},
+        "hook": hook_call.hook,
         "python": str(interpreter.python),
-        "source": str(question.source),
-        "target": str(question.target),
+        "source": str(hook_call.source),
+        "target": str(hook_call.target),
     }
     answer: dict[str, Any] = drive(interpreter.tools, request, config=config, runner=runner)
     return answer

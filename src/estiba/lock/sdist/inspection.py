@@ -1,4 +1,4 @@
-"""What an sdist needs to be built, and what it says about itself; found by asking its own build backend."""
+"""Metadata and build requirements of sdists, from their build backends."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from estiba.lock import disk_cache
 from estiba.lock.python import pins, pip
 from estiba.lock.python.pip import Choice
 from estiba.lock.sdist import backend
-from estiba.lock.sdist.backend import Question
+from estiba.lock.sdist.backend import HookCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from estiba.lock.python.pins import Pin
-    from estiba.lock.python.pip import Bench
+    from estiba.lock.python.pip import ResolverContext
 
+# The build system of an sdist that declares none (PEP 518).
 _DEFAULT: Final = {"requires": ["setuptools>=40.8.0"], "build-backend": "setuptools.build_meta:__legacy__"}
 _COMPILED_BACKENDS: Final = ("maturin", "mesonpy", "scikit_build_core.build", "scikit_build_core.setuptools.build_meta")
 _EXTENSION: Final = re.compile(r"ext_modules|ext-modules|\bExtension\(|cffi_modules|rust_extensions|RustExtension")
@@ -34,12 +35,12 @@ _EXTENSION: Final = re.compile(r"ext_modules|ext-modules|\bExtension\(|cffi_modu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sdist:
-    """What one sdist says.
+    """Metadata of an sdist.
 
     Attributes:
-        metadata: Its core metadata.
-        build_requires: What its build environment must hold, as PEP 508 lines.
-        compiles: Whether it has extension modules that a compiler builds.
+        metadata: Core metadata, the text of METADATA or PKG-INFO.
+        build_requires: Requirements of its build environment (PEP 508).
+        compiles: Whether it seems to have extension modules, which need a compiler.
     """
 
     metadata: str
@@ -48,80 +49,86 @@ class Sdist:
 
     @property
     def requires(self) -> tuple[str, ...]:
-        """Its `Requires-Dist` lines."""
+        """Its `Requires-Dist` fields."""
         return _parse_metadata(self.metadata)
 
 
 def read_wheel(path: Path) -> tuple[str, ...]:
-    """Return the `Requires-Dist` lines of a wheel."""
+    """Return the `Requires-Dist` fields of a wheel."""
     with zipfile.ZipFile(path) as wheel:
         name = next(name for name in wheel.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
         return _parse_metadata(wheel.read(name).decode("utf-8", "replace"))
 
 
-def inspect(bench: Bench, choice: Choice) -> Sdist:
-    """Ask an sdist's build backend; the answer is remembered in the cache folder.
+def inspect(resolver: ResolverContext, choice: Choice) -> Sdist:
+    """Return the metadata of an sdist from its build backend; results are cached on disk.
 
-    Most backends need nothing but Python. One that fails, perhaps for want of a program or a header, is asked again in
-    the sandbox, where it has the locked toolchain.
+    Most backends need nothing but Python. A backend that fails, perhaps because it needs a program or a header, is
+    called again in the sandbox, with the locked toolchain.
 
     Raises:
-        ResolutionError: Its build requirements do not resolve, or its backend fails; carries the reason.
+        ResolutionError: The build requirements cannot be resolved, or the backend fails; the message quotes it.
     """
 
-    def find() -> str:
+    def call_backend() -> str:
         try:
-            found = _ask(bench, choice, functools.partial(_ask_here, bench))
+            found = _inspect(resolver, choice, functools.partial(_call_hook_here, resolver))
         except CommandError:
-            found = _ask(bench, choice, functools.partial(bench.ask, choice))
+            found = _inspect(resolver, choice, functools.partial(resolver.call_hook_in_sandbox, choice))
         return json.dumps(asdict(found), sort_keys=True)
 
-    data = json.loads(disk_cache.cached(bench.sdists / f"{choice.sha256.hex}.json", find))
+    data = json.loads(disk_cache.cached(resolver.sdists / f"{choice.sha256.hex}.json", call_backend))
     return Sdist(metadata=data["metadata"], build_requires=tuple(data["build_requires"]), compiles=data["compiles"])
 
 
-def compile_pins(bench: Bench, platform: str, *, wanted: Mapping[str, Sequence[str]], **options: Any) -> list[Pin]:  # noqa: ANN401 - those of pip.compile_pins
-    """Resolve requirements as `pip.compile_pins` does, and inspect the sdists that pip can learn nothing of.
+def compile_pins(
+    resolver: ResolverContext,
+    platform: str,
+    *,
+    wanted: Mapping[str, Sequence[str]],
+    **options: Any,  # noqa: ANN401 - those of pip.compile_pins
+) -> list[Pin]:
+    """Resolve requirements as `pip.compile_pins` does, inspecting the sdists whose metadata pip cannot get.
 
     Raises:
-        ResolutionError: No set of versions fits, or a build backend fails; carries the reason.
+        ResolutionError: No set of versions satisfies the requirements, or a build backend fails.
     """
-    while isinstance(found := pip.compile_pins(bench, platform, wanted=wanted, **options), Choice):
-        inspect(bench, found)
+    while isinstance(found := pip.compile_pins(resolver, platform, wanted=wanted, **options), Choice):
+        inspect(resolver, found)
     return found
 
 
-def resolve_build(bench: Bench, choice: Choice, requires: Sequence[str]) -> list[Pin]:
-    """Pin the build requirements of an sdist."""
+def resolve_build(resolver: ResolverContext, choice: Choice, requires: Sequence[str]) -> list[Pin]:
+    """Return pins of the build requirements of an sdist."""
     if not requires:
         return []
-    return compile_pins(bench, pip.host_platform(), wanted={f"build-requirements-of-{choice.name}.txt": requires})
+    return compile_pins(resolver, pip.host_platform(), wanted={f"build-requirements-of-{choice.name}.txt": requires})
 
 
-def _ask_here(bench: Bench, question: Question) -> Mapping[str, Any]:
-    return backend.ask(bench.interpreter, question, config=bench.config, runner=bench.runner)
+def _call_hook_here(resolver: ResolverContext, hook_call: HookCall) -> Mapping[str, Any]:
+    return backend.call_hook(resolver.interpreter, hook_call, config=resolver.config, runner=resolver.runner)
 
 
-def _ask(bench: Bench, choice: Choice, ask: Callable[[Question], Mapping[str, Any]]) -> Sdist:
-    """Install what pyproject.toml names, ask what more is needed, install that too, and ask for the metadata."""
+def _inspect(resolver: ResolverContext, choice: Choice, call_hook: Callable[[HookCall], Mapping[str, Any]]) -> Sdist:
+    """Install the declared build requirements, then those that the backend adds, and get the metadata."""
     with tempfile.TemporaryDirectory(prefix="estiba-") as scratch:
-        source = _unpack(bench.artifacts.path(choice.sha256), Path(scratch))
+        source = _unpack(resolver.artifacts.path(choice.sha256), Path(scratch))
         system = {**_DEFAULT, **_load_pyproject(source).get("build-system", {})}
         requires = [str(line) for line in system["requires"]]
-        question = Question(
+        hook_call = HookCall(
             hook="requires",
             backend=system["build-backend"],
             backend_path=tuple(system["backend-path"]) if "backend-path" in system else None,
             source=source,
-            packages=_install(bench, choice, requires, Path(scratch, "env-1")),
+            packages=_install(resolver, choice, requires, Path(scratch, "env-1")),
             target=Path(scratch, "metadata"),
         )
-        question.target.mkdir()
-        more = ask(question)["requires"]
+        hook_call.target.mkdir()
+        more = call_hook(hook_call)["requires"]
         if more:
             requires = sorted({*requires, *more})
-            question = replace(question, packages=_install(bench, choice, requires, Path(scratch, "env-2")))
-        text = ask(replace(question, hook="metadata"))["metadata"]
+            hook_call = replace(hook_call, packages=_install(resolver, choice, requires, Path(scratch, "env-2")))
+        text = call_hook(replace(hook_call, hook="metadata"))["metadata"]
         return Sdist(
             metadata=text or (source / "PKG-INFO").read_text(encoding="utf-8"),
             build_requires=tuple(sorted(set(requires))),
@@ -129,14 +136,14 @@ def _ask(bench: Bench, choice: Choice, ask: Callable[[Question], Mapping[str, An
         )
 
 
-def _install(bench: Bench, choice: Choice, requires: Sequence[str], folder: Path) -> Path:
-    """Install pinned build requirements into a folder of their own."""
+def _install(resolver: ResolverContext, choice: Choice, requires: Sequence[str], folder: Path) -> Path:
+    """Pin build requirements and install them into a new folder."""
     folder.mkdir()
     if requires:
-        locked = compile_pins(bench, pip.host_platform(), wanted={"build-requirements.txt": requires})
+        locked = compile_pins(resolver, pip.host_platform(), wanted={"build-requirements.txt": requires})
         listing = folder.with_suffix(".txt")
         listing.write_text(pins.render(locked, python=""), encoding="utf-8")
-        argv = [str(bench.interpreter.tools), "-sP", "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
+        argv = [str(resolver.interpreter.tools), "-sP", "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
         argv += [
             "--no-warn-script-location",
             "--require-hashes",
@@ -146,7 +153,7 @@ def _install(bench: Bench, choice: Choice, requires: Sequence[str], folder: Path
             str(listing),
         ]
         try:
-            bench.runner(argv, env=bench.config.environment(PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1"))
+            resolver.runner(argv, env=resolver.config.environment(PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1"))
         except CommandError as error:
             msg = f"pip cannot install what builds {choice.file}:\n{error.tail}"
             raise ResolutionError(msg, hint="choose a version that has a wheel, or one that builds") from error
@@ -154,7 +161,7 @@ def _install(bench: Bench, choice: Choice, requires: Sequence[str], folder: Path
 
 
 def _unpack(archive: Path, folder: Path) -> Path:
-    """Unpack an sdist and return the one folder in it."""
+    """Unpack an sdist and return its top-level folder."""
     target = folder / "source"
     target.mkdir()
     if zipfile.is_zipfile(archive):
@@ -168,11 +175,15 @@ def _unpack(archive: Path, folder: Path) -> Path:
 
 
 def _checked(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Yield what leaves no file outside the target, writable; Debian 12's Python has no filters for this yet."""
+    """Yield the members of an sdist, made writable, and refuse paths outside of it.
+
+    It stands in for the extraction filters of PEP 706, which Debian 12's Python lacks.
+    """
     for member in archive:
         if member.name.startswith("/") or ".." in Path(member.name).parts:
             msg = f"{member.name} leads out of the sdist"
             raise ResolutionError(msg, hint="do not use this package")
+        # A read-only folder could not be filled, and backends write beside the sources.
         member.mode |= 0o700 if member.isdir() else 0o600
         yield member
 

@@ -1,4 +1,4 @@
-"""The locked Debian packages that build sdists, and build backends asked among them in Nix's sandbox."""
+"""Locked Debian packages that build sdists, and calls of build backends with them in Nix's sandbox."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from estiba.lock.debian.apt import AptRoot
     from estiba.lock.model import Deb
     from estiba.lock.python.pip import Choice
-    from estiba.lock.sdist.backend import Question
+    from estiba.lock.sdist.backend import HookCall
 
 _SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
-    """What builds sdists on this machine; resolved and fetched when the first of them asks.
+    """Toolchain for sdists on this machine; resolved and downloaded on its first use.
 
     Attributes:
-        root: The apt root, held by this process.
-        platform: This machine's.
-        python: The service's minor version of Python.
-        resolve: Resolves the packages, for this platform or more.
-        context: Where downloads are kept.
-        fetch: Brings what a lock names into the store.
+        root: The apt root, locked by this process.
+        platform: Nix system name of this machine.
+        python: Python minor version of the service.
+        resolve: Resolves the packages of the toolchain.
+        context: Download cache and runner.
+        fetch: Downloads the artifacts of a lock into the store.
     """
 
     root: AptRoot
@@ -52,26 +52,32 @@ class Toolchain:
     fetch: Callable[[Lock], None]
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
-    def ask(self, choice: Choice, question: Question) -> Mapping[str, Any]:
-        """Call a hook of an sdist's backend in the root that the sdist will be built in.
+    def call_hook(self, choice: Choice, hook_call: HookCall) -> Mapping[str, Any]:
+        """Call a hook of an sdist's build backend in the root file system that the sdist will be built in.
+
+        Returns:
+            As `backend.call_hook`.
 
         Raises:
-            ConfigError: The library, which knows how to build, is not on hand.
-            ResolutionError: The hook failed; carries its last lines.
+            ConfigError: The flake of Estiba, which has the build instructions, is not configured.
+            ResolutionError: The hook failed; the message has the last lines of its output.
         """
         if not self.context.config.flake:
-            problem = "its build backend wants programs or headers, and nothing is on hand to ask it in the sandbox"
-            raise ConfigError(choice.file, [problem], hint="enter the library's shell first: ./nixw develop")
+            problem = (
+                "its build backend needs programs or headers, and without ESTIBA_FLAKE it cannot run in the sandbox"
+            )
+            raise ConfigError(choice.file, [problem], hint="enter the development shell first: ./nixw develop")
+        # Sdists are inspected in threads; the first to get here resolves and downloads the toolchain for all.
         with self._one_at_a_time, tempfile.TemporaryDirectory(prefix="estiba-") as scratch:
             self.context.tell(f"asking the build backend of {choice.file} in the sandbox")
             lock = self._fetch(choice)
             (Path(scratch) / model.FILE_NAME).write_text(model.render(lock), encoding="utf-8")
             request = {
-                "backend": question.backend,
-                "backendPath": question.backend_path or (),
-                "hook": question.hook,
+                "backend": hook_call.backend,
+                "backendPath": hook_call.backend_path or (),
+                "hook": hook_call.hook,
                 "lock": str(Path(scratch) / model.FILE_NAME),
-                "packages": str(question.packages),
+                "packages": str(hook_call.packages),
             }
             path = Path(scratch, "request.json")
             path.write_text(json.dumps(request, sort_keys=True), encoding="utf-8")
@@ -80,7 +86,7 @@ class Toolchain:
         return answer
 
     def _fetch(self, choice: Choice) -> Lock:
-        """Bring the packages and the sdist into the store and return a lock of nothing else."""
+        """Download the toolchain and an sdist into the store and return a lock of these alone."""
         found = [deb for deb in self.resolve() if "build" in deb.groups and self.platform in deb.platforms]
         debs.download(self.root, found, self.context.artifacts, runner=self.context.runner)
         sdist = Distribution(
@@ -116,18 +122,19 @@ class Toolchain:
         try:
             return nix.build(
                 *words,
+                sandbox=self.context.config.sandbox,
                 options=("--log-format", "internal-json", "-v", "--offline"),
                 on_line=log.feed,
                 runner=self.context.runner,
             )
         except CommandError as error:
-            said = log.lines.get(f"backend-of-{choice.name}", [])
-            tail = "\n".join(said[-_SHOWN:]) or log.failure() or error.tail
+            output = log.lines.get(f"backend-of-{choice.name}", [])
+            tail = "\n".join(output[-_SHOWN:]) or log.failure() or error.tail
             msg = f"the build backend of {choice.file} fails:\n{tail}"
             raise ResolutionError(msg, hint=self._advise(choice, present)) from error
 
     def _advise(self, choice: Choice, present: Collection[str]) -> str:
-        """Name the setting that helps, and the packages where they are known."""
+        """Return the setting to change, with the missing Debian packages if they are known."""
         known = known_packages.find_packages([Requirement(choice.name)], python=self.python).get(choice.name, {})
         missing = [name for name in known.get("debian-build", ()) if name not in present]
         if missing:

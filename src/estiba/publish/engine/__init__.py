@@ -1,1 +1,1 @@
-"""Docker engines: loading an image, and a container of it for a trial."""
+"""Docker engine: load of an image, and a container to try it."""

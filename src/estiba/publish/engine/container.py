@@ -1,4 +1,4 @@
-"""A container of a loaded image, for a trial on this machine."""
+"""Container of a loaded image, to try it on this machine."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ _PORT: Final = 8000
 _LOG_LINES: Final = 20
 _PAUSE: Final = 0.1
 _FOUND: Final = 400
-"""HTTP statuses from here on are refusals."""
+"""Lowest HTTP status of an error (RFC 9110, 15.5)."""
 
 
 @contextmanager
 def run(
     name: str, *, environment: Mapping[str, str], keep: bool = False, client: DockerClient | None = None
 ) -> Iterator[str]:
-    """Run an image's `web` on a free port of the loopback address and yield its URL.
+    """Run the process `web` of an image on a free port of the loopback address and yield its URL.
 
-    The container gets no capability and a read-only root, as it would in production.
+    The container has no capabilities and a read-only root file system, as in production.
 
     Args:
-        name: `NAME:TAG` in the engine.
-        environment: The service's settings.
+        name: Image as `NAME:TAG` in the engine.
+        environment: Environment variables of the container.
         keep: Leave the container running.
-        client: The engine; by default that of the environment.
+        client: Client of the engine; by default the one that `DOCKER_HOST` selects.
 
     Raises:
-        EngineError: No engine answers, or it cannot start the container.
+        EngineError: No engine answers, or the container cannot start; an error in the block gets the container's log.
     """
     container: Container | None = None
     engine = client
@@ -68,10 +68,14 @@ def run(
 
 
 def wait(url: str, *, seconds: float) -> int:
-    """Ask a URL on this machine until it answers without refusing, and return the answer's status.
+    """Request a URL on this machine until its status is below 400, and return the status.
+
+    Args:
+        url: URL of the scheme http.
+        seconds: Timeout in seconds.
 
     Raises:
-        EngineError: It does not within the time.
+        EngineError: The timeout has passed.
     """
     host, _, path = url.removeprefix("http://").partition("/")
     address, _, port = host.partition(":")
@@ -93,7 +97,7 @@ def wait(url: str, *, seconds: float) -> int:
 
 
 def _start(engine: DockerClient, name: str, environment: Mapping[str, str]) -> tuple[Container, int]:
-    """Start the container, beside the machine's own network where the engine has no bridge to publish ports on."""
+    """Start the container and return it with its port; without a bridge network it uses the network of the host."""
     bridged = any(network.name == "bridge" for network in engine.networks.list())
     port = _find_port()
     network = {"ports": {f"{_PORT}/tcp": (_ADDRESS, port)}} if bridged else {"network_mode": "host"}
@@ -111,6 +115,7 @@ def _start(engine: DockerClient, name: str, environment: Mapping[str, str]) -> t
 
 
 def _find_port() -> int:
+    # Another process may take the port before the container does; the container then fails to start.
     with socket.socket() as probe:
         probe.bind((_ADDRESS, 0))
         return int(probe.getsockname()[1])

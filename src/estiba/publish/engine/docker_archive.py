@@ -1,6 +1,7 @@
-"""A docker-archive: the tar that `docker load` reads, made on the fly from a layout.
+"""Docker archive: the tar that `docker load` reads, generated from an OCI layout without a temporary file.
 
-Engines before version 25 read no OCI layout, and those before 23 no zstd, so layers go as plain tars.
+Layers are uncompressed, and the format is Docker's own: engines before version 25 read no OCI layouts, and those before
+23 no zstd.
 """
 
 from __future__ import annotations
@@ -32,18 +33,19 @@ def render(
     sizes: Mapping[Digest, int],
     advance: Callable[[int], None] = lambda _: None,
 ) -> Iterator[bytes]:
-    """Yield the archive of one image in pieces.
+    """Yield the archive of an image in chunks.
 
     Args:
-        layout: Where the blobs are.
-        image: The image in it.
-        names: `NAME:TAG` for the engine to give the image.
-        sizes: Lengths of the layers to send, by the digest of their tar; other layers are left out because the
-            engine has them.
-        advance: Called with the number of layer bytes that went out.
+        layout: Layout with the blobs.
+        image: Image of one platform in the layout.
+        names: Names for the image in the engine, as `NAME:TAG`.
+        sizes: Size in bytes of the tar of each layer to include, by its digest; layers that the engine has are left
+            out.
+        advance: Called with the number of layer bytes in each chunk.
 
     Raises:
-        LayoutError: A layer is not what its configuration says; raised before its last byte is out.
+        LayoutError: A layer has another digest or size than its configuration says. The archive is incomplete then, so
+            that the engine discards it.
     """
     config = layout.blob(image.manifest.config.digest).read_bytes()
     config_name = f"{image.manifest.config.digest.hex}.json"
@@ -61,7 +63,7 @@ def render(
 
 
 def sizes(layout: Layout, image: Image, *, skip: Collection[Digest] = ()) -> dict[Digest, int]:
-    """Return the lengths of the tars of an image's layers by their digest, without those to skip."""
+    """Return the size in bytes of the tar of each layer of an image by its digest, except those in `skip`."""
     layers = {layer.diff_id: layer.blob for layer in image.layers if layer.diff_id not in skip}
     return {diff_id: tar_stream.size(layout.blob(blob.digest), blob) for diff_id, blob in layers.items()}
 
@@ -71,7 +73,7 @@ def _layer_name(layer: Layer) -> str:
 
 
 def _entry(name: str, length: int, body: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield one member of a tar."""
+    """Yield a tar member: header, contents, padding."""
     header = tarfile.TarInfo(name)
     header.size = length
     header.mode = 0o644
@@ -89,7 +91,7 @@ def _entry(name: str, length: int, body: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _checked(layer: Layer, body: Iterator[bytes], advance: Callable[[int], None]) -> Iterator[bytes]:
-    """Pass a layer's bytes on, and hold that they have the digest of the configuration."""
+    """Yield the bytes of a layer, and raise an error at the end unless they have the digest of the configuration."""
     hasher = hashlib.sha256()
     for chunk in body:
         hasher.update(chunk)

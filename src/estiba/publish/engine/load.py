@@ -1,4 +1,4 @@
-"""Loading an image into a Docker engine."""
+"""Load of an image into a Docker engine."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """An image as an engine has it now.
+    """Result of a load.
 
     Attributes:
-        name: `NAME:TAG` in the engine.
-        id: The engine's own identifier.
-        platform: What the image runs on.
-        sent_layers: How many layers the engine did not have yet.
+        name: Name of the image in the engine, as `NAME:TAG`.
+        id: Image ID of the engine.
+        platform: Platform of the image.
+        sent_layers: Number of layers that the engine lacked.
     """
 
     name: str
@@ -45,22 +45,25 @@ class Loaded:
     sent_layers: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the form for `--json`."""
+        """Return the result in the form of `--json`."""
         return {"id": self.id, "name": self.name, "platform": str(self.platform), "sent_layers": self.sent_layers}
 
 
 class Engine:
-    """A Docker engine, found as Docker's own command line finds it (`DOCKER_HOST`)."""
+    """Docker engine, by default the one that `DOCKER_HOST` selects."""
 
     def __init__(self, client: DockerClient) -> None:
         self._client = client
 
     @classmethod
     def connect(cls, **options: Any) -> Engine:  # noqa: ANN401 - those of the SDK's client
-        """Connect to the engine of the environment, or to another with the SDK's `base_url`.
+        """Connect to an engine.
+
+        Args:
+            options: Arguments of the SDK's `DockerClient`, such as `base_url`; by default those of the environment.
 
         Raises:
-            EngineError: None answers.
+            EngineError: No engine answers.
         """
         client: DockerClient | None = None
         try:
@@ -78,36 +81,39 @@ class Engine:
         self._client.close()
 
     def platform(self) -> Platform:
-        """Return the platform that the engine runs natively."""
+        """Return the native platform of the engine."""
         machine = self._client.info()["Architecture"]
         return Platform(os="linux", architecture=_ARCHITECTURES.get(machine, machine))
 
     def stacks(self) -> frozenset[tuple[str, ...]]:
-        """Return the stacks of layers that the engine has: every image's, from the bottom up to each layer."""
+        """Return the layer chains of all images: the digests from the bottom up to each layer.
+
+        An engine can reuse a layer only upon the same layers below it.
+        """
         stacks: set[tuple[str, ...]] = set()
         for image in self._client.images.list(all=True):
             diff_ids = (image.attrs.get("RootFS") or {}).get("Layers") or []
             stacks.update(tuple(diff_ids[:height]) for height in range(1, len(diff_ids) + 1))
         return frozenset(stacks)
 
-    def find(self, image: Image) -> str:
-        """Return the engine's identifier of an image that has exactly this configuration, or an empty string."""
+    def find_image(self, image: Image) -> str:
+        """Return the image ID of an image with the same configuration, or an empty string."""
         try:
             attributes = self._client.images.get(str(image.manifest.config.digest)).attrs
         except docker.errors.NotFound:
             return ""
-        return str(attributes["Id"]) if _is_same(attributes, image) else ""
+        return str(attributes["Id"]) if _matches(attributes, image) else ""
 
     def tag(self, identifier: str, name: str) -> None:
-        """Give an image a name."""
+        """Tag an image with a name."""
         repository, tag = imageref.parse_local(name)
         self._client.images.get(identifier).tag(repository, tag)
 
     def load(self, data: Iterator[bytes]) -> None:
-        """Send an archive.
+        """Load a docker archive.
 
         Raises:
-            EngineError: The engine refuses it, or the connection breaks.
+            EngineError: The engine refuses the archive, or the connection fails.
         """
         try:
             for line in self._client.api.load_image(data, quiet=True):
@@ -119,10 +125,10 @@ class Engine:
             raise EngineError(message, hint="its own log says more: journalctl -u docker") from error
 
     def inspect(self, name: str) -> dict[str, Any]:
-        """Return what the engine tells of an image.
+        """Return the attributes of an image, as `docker image inspect` shows them.
 
         Raises:
-            EngineError: It has none of that name.
+            EngineError: There is no image of that name.
         """
         try:
             return dict(self._client.images.get(name).attrs)
@@ -133,14 +139,14 @@ class Engine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadPlan:
-    """What to load, and what of it the engine lacks.
+    """Parts of an image that an engine lacks.
 
     Attributes:
-        layout: Where the blobs are.
-        image: The image of one platform.
-        name: `NAME:TAG` to give it.
-        identifier: The engine's identifier when it has the image already, or an empty string.
-        sizes: Lengths of the layers to send, by the digest of their tar.
+        layout: Layout with the blobs.
+        image: Image of one platform.
+        name: Name for the image, as `NAME:TAG`.
+        identifier: Image ID if the engine has the image already, or an empty string.
+        sizes: Size in bytes of the tar of each layer to send, by its digest.
     """
 
     layout: Layout
@@ -151,40 +157,40 @@ class LoadPlan:
 
     @property
     def size(self) -> int:
-        """Bytes of all layers to send."""
+        """Size of all layers to send in bytes, uncompressed."""
         return sum(self.sizes.values())
 
 
 def plan(layout: Layout, engine: Engine, *, platform: Platform | None = None, name: str = "") -> LoadPlan:
-    """Find out what the engine lacks of one platform's image; layers it has, from the bottom up, are not sent again.
+    """Return the parts of the image of a platform that an engine lacks.
 
     Args:
-        layout: The image.
-        engine: Where it goes.
-        platform: Which of its platforms; by default the engine's own.
-        name: `NAME[:TAG]`; by default the layout's own name.
+        layout: Layout to load.
+        engine: Engine to load into.
+        platform: Platform of the image; by default that of the engine.
+        name: Name for the image, as `NAME[:TAG]`; by default the name of the layout.
 
     Raises:
-        LayoutError: There is no image for the platform.
+        LayoutError: The layout has no image of the platform.
         ImageRefError: The name is malformed.
     """
     image = layout.image(platform or engine.platform())
     full_name = ":".join(imageref.parse_local(name or layout.name or layout.digest.hex[:12]))
-    identifier = engine.find(image)
+    identifier = engine.find_image(image)
     sizes = {} if identifier else docker_archive.sizes(layout, image, skip=present_layers(image, engine.stacks()))
     return LoadPlan(layout=layout, image=image, name=full_name, identifier=identifier, sizes=sizes)
 
 
 def load(wanted: LoadPlan, engine: Engine, *, advance: Callable[[int], None] = lambda _: None) -> Loaded:
-    """Load what a plan says and check that the engine has what was built.
+    """Load the parts of an image that an engine lacks, and verify the loaded image.
 
     Args:
-        wanted: From `plan`.
+        wanted: Result of `plan`.
         engine: The same engine.
-        advance: Called with the number of layer bytes sent.
+        advance: Called with the number of layer bytes in each chunk.
 
     Raises:
-        EngineError: The engine refuses the image or has something else afterwards.
+        EngineError: The engine refuses the image, or has other layers afterwards.
         LayoutError: A blob is damaged.
     """
     identifier = wanted.identifier
@@ -197,14 +203,14 @@ def load(wanted: LoadPlan, engine: Engine, *, advance: Callable[[int], None] = l
 
 
 def present_layers(image: Image, stacks: Collection[tuple[str, ...]]) -> frozenset[Digest]:
-    """Return the tar digests of the bottom layers that an engine has in the same order."""
+    """Return the tar digests of the bottom layers of an image that are among an engine's layer chains."""
     diff_ids = tuple(str(digest) for digest in image.config.diff_ids)
     height = max((height for height in range(len(diff_ids) + 1) if diff_ids[:height] in stacks), default=0)
     return frozenset(image.config.diff_ids[:height])
 
 
 def _send(wanted: LoadPlan, engine: Engine, advance: Callable[[int], None]) -> None:
-    """Send what the engine lacks; send all when it does not accept that."""
+    """Send the layers that the engine lacks; send all layers if it does not accept that."""
     layout, image, names = wanted.layout, wanted.image, [wanted.name]
     try:
         engine.load(docker_archive.render(layout, image, names=names, sizes=wanted.sizes, advance=advance))
@@ -216,18 +222,18 @@ def _send(wanted: LoadPlan, engine: Engine, advance: Callable[[int], None]) -> N
 
 
 def _check(engine: Engine, image: Image, name: str) -> str:
-    """Hold that the engine has the image that was sent, and return its identifier."""
+    """Raise an error unless the engine has the image that was sent, and return its image ID."""
     attributes = engine.inspect(name)
-    if not _is_same(attributes, image):
+    if not _matches(attributes, image):
         message = f"the Docker engine has other layers for {name} than were sent"
         raise EngineError(message, hint=f"remove it there (docker rmi {name}) and load again")
     return str(attributes["Id"])
 
 
-def _is_same(attributes: dict[str, Any], image: Image) -> bool:
-    """Compare layers, and the configuration's digest where the engine identifies images by it.
+def _matches(attributes: dict[str, Any], image: Image) -> bool:
+    """Tell whether layers are equal, and the digest of the configuration if the engine uses it as image ID.
 
-    The containerd image store identifies an image by its manifest, which the engine makes anew on loading.
+    The containerd image store uses the digest of the manifest, which the engine generates on loading.
     """
     layers = tuple((attributes.get("RootFS") or {}).get("Layers") or ())
     if layers != tuple(str(digest) for digest in image.config.diff_ids):
@@ -237,7 +243,7 @@ def _is_same(attributes: dict[str, Any], image: Image) -> bool:
 
 
 def _explain(error: Exception) -> str:
-    """Return what the engine says, or why it says nothing."""
+    """Return the error message of the engine, or the reason of a failed connection."""
     if isinstance(error, docker.errors.APIError) and error.explanation:
         return str(error.explanation).strip()
     return connection.describe_failure(error)

@@ -1,1 +1,1 @@
-"""OCI registries: authentication, uploads, pushing an image with its bills of materials."""
+"""Client of OCI registries: authentication, push of images with their SBOMs, pull (OCI distribution-spec 1.1)."""

@@ -1,4 +1,4 @@
-"""Answers a registry's challenge: basic credentials, or a token from the server that the challenge names."""
+"""Authentication at a registry: basic credentials, or a bearer token (CNCF Distribution, "Token Authentication")."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _PARAMETER: Final = re.compile(r'\s*,?\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """What `WWW-Authenticate` asks for: a scheme in lower case and its parameters."""
+    """Challenge in a `WWW-Authenticate` header: scheme in lower case, and parameters."""
 
     scheme: str
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_challenges(header: str) -> list[Challenge]:
-    """Read a `WWW-Authenticate` header, which may hold several challenges (RFC 9110, 11.6.1)."""
+    """Parse a `WWW-Authenticate` header, which may have several challenges (RFC 9110, 11.6.1)."""
     challenges: list[Challenge] = []
     position = 0
     while match := _SCHEME.match(header, position):
@@ -48,19 +48,19 @@ def parse_challenges(header: str) -> list[Challenge]:
 
 
 def pull_scope(repository: str) -> str:
-    """Return the scope of reading a repository."""
+    """Return the token scope to pull from a repository."""
     return f"repository:{repository}:pull"
 
 
 def push_scope(repository: str) -> str:
-    """Return the scope of reading and writing a repository."""
+    """Return the token scope to pull from and push to a repository."""
     return f"repository:{repository}:pull,push"
 
 
 class Authenticator:
-    """Keeps what a registry wants to see in `Authorization`, for all threads that talk to it.
+    """Source of the `Authorization` header for requests to a registry, shared by all threads.
 
-    Nothing is sent before the registry asks; then everything it asks for once is sent with every request.
+    Credentials are sent only after a challenge, and from then on with every request.
     """
 
     def __init__(self, host: str, credentials: Credentials | None, session: requests.Session) -> None:
@@ -72,7 +72,8 @@ class Authenticator:
         self._lock = threading.Lock()
 
     def header(self, scopes: tuple[str, ...]) -> str:
-        """Return the value of `Authorization` as far as it is known, or an empty string."""
+        """Return the value of `Authorization` for some scopes, or an empty string before the first challenge."""
+        # Under the lock, so that threads that start at once fetch one token, not one each.
         with self._lock:
             if self._challenge is None:
                 return ""
@@ -83,15 +84,15 @@ class Authenticator:
             return f"Bearer {self._tokens[scopes]}"
 
     def challenge(self, header: str, *, scopes: tuple[str, ...], sent: str) -> None:
-        """Take up the challenge of a 401 response.
+        """Process the challenge of a response with status 401.
 
         Args:
-            header: Its `WWW-Authenticate`.
-            scopes: What the request was about.
-            sent: The `Authorization` that the request carried.
+            header: Value of `WWW-Authenticate`.
+            scopes: Scopes of the request.
+            sent: Value of `Authorization` in the request.
 
         Raises:
-            RegistryError: It offers no scheme known here, or refuses the credentials there are.
+            RegistryError: No scheme is supported, or the registry refuses the credentials.
         """
         offered = {challenge.scheme: challenge for challenge in parse_challenges(header)}
         chosen = offered.get("bearer") or offered.get("basic")
@@ -101,12 +102,13 @@ class Authenticator:
         with self._lock:
             if chosen.scheme == "basic" and (sent or not self._credentials):
                 raise self._refused()
+            # The token has expired, unless another thread has replaced it since.
             if sent == f"Bearer {self._tokens.get(scopes)}":
                 del self._tokens[scopes]
             self._challenge = chosen
 
     def _fetch_token(self, challenge: Challenge, scopes: tuple[str, ...]) -> str:
-        """Get a token as the distribution specification says; with an identity token by OAuth2."""
+        """Fetch a token from the token server; an identity token is exchanged by OAuth2 (RFC 6749, 6)."""
         realm = challenge.parameters.get("realm", "")
         self._check_realm(realm)
         service = challenge.parameters.get("service", "")
@@ -137,13 +139,14 @@ class Authenticator:
                 "scope": " ".join(scopes),
                 "refresh_token": credentials.identity_token,
             }
+            # A redirect would carry the refresh token to another server.
             return self._session.post(realm, data=form, timeout=_TIMEOUT, auth=header_auth(""), allow_redirects=False)
         query: dict[str, Any] = {"scope": list(scopes), **({"service": service} if service else {})}
         auth = header_auth(credentials.basic if credentials else "")
         return self._session.get(realm, params=query, timeout=_TIMEOUT, auth=auth)
 
     def _check_realm(self, realm: str) -> None:
-        """Refuse a token server that would see the credentials in clear text on a network."""
+        """Refuse a token server to which credentials would be sent in clear text over a network."""
         parts = urlsplit(realm)
         is_local = parts.hostname in {"localhost", "127.0.0.1", "::1"} or parts.netloc == self._host
         if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
@@ -159,7 +162,7 @@ class Authenticator:
 
 
 class _Header(requests.auth.AuthBase):
-    """Sets `Authorization`, and keeps requests from taking another one out of netrc."""
+    """Authentication that sets `Authorization`, also to nothing: requests would read netrc(5) without one."""
 
     def __init__(self, value: str) -> None:
         self._value = value
@@ -171,5 +174,5 @@ class _Header(requests.auth.AuthBase):
 
 
 def header_auth(value: str) -> requests.auth.AuthBase:
-    """Return what makes requests send this `Authorization`, or none when the value is empty."""
+    """Return a requests authentication that sends a value of `Authorization`, or none if it is empty."""
     return _Header(value)

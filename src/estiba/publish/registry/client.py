@@ -1,4 +1,4 @@
-"""An OCI registry, as the distribution specification 1.1 describes it: manifests, blobs and referrers."""
+"""Repository of an OCI registry: manifests, blobs and referrers (OCI distribution-spec 1.1)."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _ACCEPT: Final = f"{media_types.INDEX}, {media_types.MANIFEST}"
 
 
 class Registry:
-    """One repository of a registry.
+    """Repository of a registry.
 
     Args:
-        ref: Names both; its tag and digest do not matter here.
-        credentials: Whom to act as; nobody by default.
-        writes: Whether to ask for the right to push.
-        mount_from: Another repository there, to take blobs from.
-        insecure: Speak plain HTTP also with a registry that is not on this machine.
-        backoff: How often to try.
+        ref: Image reference with registry and repository; tag and digest are ignored.
+        credentials: Credentials; by default access is anonymous.
+        writes: Request permission to push.
+        mount_from: Another repository of the registry, to mount blobs from.
+        insecure: Use plain HTTP, which otherwise only a registry on this machine gets.
+        backoff: Retry policy.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class Registry:
 
     @property
     def requests(self) -> int:
-        """How many requests were sent so far."""
+        """Number of requests sent so far."""
         return self._transport.requests
 
     def manifest(self, reference: str) -> Document | None:
-        """Return the manifest or index under a tag or digest, or None when there is none.
+        """Return the manifest or index of a tag or digest, or None if it does not exist.
 
         Raises:
-            RegistryError: The registry fails, or serves bytes with another digest.
+            RegistryError: The request failed, or the contents have another digest.
         """
         path = f"{self._root}/manifests/{reference}"
         response = self._transport.send("GET", path, headers={"Accept": _ACCEPT}, expect={_OK, _NOT_FOUND})
@@ -78,15 +78,15 @@ class Registry:
         return document
 
     def has_blob(self, digest: Digest) -> bool:
-        """Ask whether the repository has a blob."""
+        """Tell whether the repository has a blob."""
         path = f"{self._root}/blobs/{digest}"
         return self._transport.send("HEAD", path, expect={_OK, _NOT_FOUND}).status_code == _OK
 
     def blob(self, descriptor: Descriptor) -> bytes:
-        """Return a blob, such as a configuration, that fits into memory.
+        """Return the contents of a blob, which must fit into memory.
 
         Raises:
-            RegistryError: It is not there, or has another digest.
+            RegistryError: The blob does not exist, or has another digest.
         """
         data = self._transport.send("GET", f"{self._root}/blobs/{descriptor.digest}", expect={_OK}).content
         if Digest.of_bytes(data) != descriptor.digest:
@@ -95,18 +95,23 @@ class Registry:
         return data
 
     def upload(self, blob: Blob, advance: Callable[[int], None] = lambda _: None) -> bool:
-        """Send a blob, and tell whether its bytes had to travel."""
+        """Upload a blob; return False if the registry mounted it instead.
+
+        Args:
+            blob: Blob to upload.
+            advance: Called with the number of bytes of each part; negative when a part has to be sent again.
+        """
         return self._uploader.send(blob, advance)
 
     def put_manifest(self, reference: str, document: Document) -> bool:
-        """Store a manifest or index, and tell whether the registry lists it as a referrer of its subject."""
+        """Push a manifest or index; return whether the registry lists it as a referrer (header `OCI-Subject`)."""
         path = f"{self._root}/manifests/{reference}"
         headers = {"Content-Type": document.media_type}
         response = self._transport.send("PUT", path, headers=headers, body=document.data, expect={_CREATED})
         return "OCI-Subject" in response.headers
 
     def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
-        """List what refers to a manifest, by the API or, where that is missing, by the tag in its place."""
+        """Return descriptors of the referrers of a manifest, from the API or the referrers tag if there is no API."""
         if self._lists_referrers is not False:
             path = f"{self._root}/referrers/{subject}"
             response = self._transport.send(
@@ -120,5 +125,5 @@ class Registry:
 
 
 def referrers_tag(subject: Digest) -> str:
-    """Return the tag that stands in for the referrers API."""
+    """Return the tag of the index that replaces the referrers API (distribution-spec, "Referrers Tag Schema")."""
     return f"sha256-{subject.hex}"

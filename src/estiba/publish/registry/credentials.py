@@ -1,4 +1,4 @@
-"""Credentials for a registry, from where Docker keeps them: `config.json` and its helper programs."""
+"""Registry credentials of Docker: `config.json` and credential helpers (docker-credential-helpers)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from estiba.process import Runner
 
-_TOKEN_USER: Final = "<token>"  # noqa: S105 - the name by which helpers mark an identity token
+_TOKEN_USER: Final = "<token>"  # noqa: S105 - the user name that marks an identity token
 _NOT_FOUND: Final = "credentials not found"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """A user name and password, or an identity token to exchange; neither shows up in a repr."""
+    """User name and password, or an identity token (OAuth2 refresh token); `repr` shows no secret."""
 
     username: str = ""
     password: str = field(default="", repr=False)
@@ -31,16 +31,18 @@ class Credentials:
 
     @property
     def basic(self) -> str:
-        """The value of an `Authorization` header."""
+        """Value of the `Authorization` header for the basic scheme (RFC 7617)."""
         return f"Basic {base64.b64encode(f'{self.username}:{self.password}'.encode()).decode()}"
 
 
 def load(config: Path, host: str, *, runner: Runner = run) -> Credentials | None:
-    """Find the credentials of a registry host; a helper of the host wins over the store, and that over `auths`.
+    """Return the credentials of a registry host, or None.
+
+    As in Docker, `credHelpers` of the host comes first, then `credsStore`, then `auths`.
 
     Args:
         config: Docker's `config.json`; need not exist.
-        host: The registry's host, with its port.
+        host: Host name of the registry, with its port.
         runner: Runs a credential helper.
 
     Raises:
@@ -59,7 +61,7 @@ def load(config: Path, host: str, *, runner: Runner = run) -> Credentials | None
 
 
 def _from_helper(helper: str, host: str, *, config: Path, runner: Runner) -> Credentials | None:
-    """Ask a credential helper by its protocol: the host on standard input, JSON on standard output."""
+    """Run a credential helper: the host goes to its standard input, JSON comes from its standard output."""
     program = f"docker-credential-{helper}"
     try:
         answer = runner([program, "get"], stdin=f"{host}\n", check=False)
@@ -74,7 +76,7 @@ def _from_helper(helper: str, host: str, *, config: Path, runner: Runner) -> Cre
         data = json.loads(answer.stdout)
         username, secret = str(data["Username"]), str(data["Secret"])
     except (ValueError, KeyError, TypeError):
-        # The answer holds a secret: neither it nor the error that quotes it may be shown.
+        # The output holds a secret: neither it nor the error that quotes it may be shown.
         raise ConfigError(str(config), [f"{program} gave an answer that is no credential"]) from None
     if username == _TOKEN_USER:
         return Credentials(identity_token=secret)
@@ -82,7 +84,7 @@ def _from_helper(helper: str, host: str, *, config: Path, runner: Runner) -> Cre
 
 
 def _from_auths(auths: Mapping[str, Any], host: str, config: Path) -> Credentials | None:
-    """Find a host in `auths`, whose keys are hosts or old-style addresses."""
+    """Return the credentials of a host in `auths`, whose keys are host names or, in old files, URLs."""
     for key, entry in auths.items():
         if _host_of(key) == host and isinstance(entry, dict):
             return _from_entry(entry, host, config)
@@ -103,6 +105,7 @@ def _from_entry(entry: Mapping[str, Any], host: str, config: Path) -> Credential
     if not colon:
         problem = f"auths: the entry of {host} is not a user and password in base64"
         raise ConfigError(str(config), [problem], hint=f"log in again: docker login {host}")
+    # Docker strips NUL bytes, too.
     return Credentials(username=username, password=password.rstrip("\0"))
 
 

@@ -1,4 +1,4 @@
-"""The same function on many items at once; the first error stops the rest."""
+"""Parallel calls of a function; the first error cancels the others."""
 
 from __future__ import annotations
 
@@ -13,39 +13,41 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-class StoppedError(Exception):
-    """Another item failed, or the user interrupted: this one ends early."""
+class CancelledError(Exception):
+    """The call was cancelled, because another one failed or the user interrupted."""
 
 
-class Stop:
-    """Passes calls on until it is set, and then ends the thread that calls."""
+class Cancellation:
+    """Progress callback that cancels: it forwards calls to `sink`, and raises once it is set."""
 
     def __init__(self, sink: Callable[[int], None]) -> None:
         self._sink = sink
         self._event = threading.Event()
 
     def __call__(self, number: int) -> None:
-        """Pass a positive number on unless stopped; what is taken back always passes."""
+        """Forward a number to the sink; raise `CancelledError` if cancelled, except for a correction (negative)."""
         if number > 0 and self._event.is_set():
-            raise StoppedError
+            raise CancelledError
         self._sink(number)
 
     def set(self) -> None:
-        """Let every later call raise."""
+        """Make all later calls raise."""
         self._event.set()
 
 
-def each(function: Callable[[_T], _R], items: Iterable[_T], *, jobs: int, stop: Stop | None = None) -> list[_R]:
-    """Call a function with every item, some at once, and return the results in order.
+def each(
+    function: Callable[[_T], _R], items: Iterable[_T], *, jobs: int, cancellation: Cancellation | None = None
+) -> list[_R]:
+    """Call a function with every item in a thread pool and return the results in order.
 
     Args:
-        function: What to call.
-        items: Its arguments.
-        jobs: How many at once.
-        stop: Set when a call fails or the user interrupts, so that the others need not run to their end.
+        function: Function to call.
+        items: Arguments of the calls.
+        jobs: Number of threads.
+        cancellation: Set when a call fails or the user interrupts, so that running calls end early.
 
     Raises:
-        Exception: The first error in the order of the items, other than of being stopped.
+        Exception: The first error in the order of the items, other than `CancelledError`.
     """
     with ThreadPoolExecutor(jobs) as pool:
         futures = [pool.submit(function, item) for item in items]
@@ -55,12 +57,12 @@ def each(function: Callable[[_T], _R], items: Iterable[_T], *, jobs: int, stop: 
             failed = True
             raise
         finally:
-            if stop and failed:
-                stop.set()
+            if cancellation and failed:
+                cancellation.set()
             for future in futures if failed else ():
                 future.cancel()
     errors = [error for future in futures if not future.cancelled() and (error := future.exception())]
     for error in errors:
-        if not isinstance(error, StoppedError):
+        if not isinstance(error, CancelledError):
             raise error
     return [future.result() for future in futures]

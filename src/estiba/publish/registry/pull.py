@@ -1,4 +1,4 @@
-"""An image that a registry serves, read for a report or a verification."""
+"""Image in a registry, read for a report or a verification."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from estiba.build.verify.subject import Subject
+from estiba.build.verify.candidate import Candidate
 from estiba.errors import RegistryError
 from estiba.image import media_types, report
-from estiba.image.diff import Side
+from estiba.image.diff import ImageSet
 from estiba.image.manifest import Image, Index, Manifest, parse
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 def read_report(ref: ImageRef, registry: Registry) -> Report | None:
-    """Report on an image in a registry, or return None when there is none; no layer is fetched.
+    """Return a report on an image in a registry, or None if it does not exist; no layer is downloaded.
 
     Raises:
-        RegistryError: The registry fails or refuses.
-        LayoutError: The image has documents that are no OCI documents.
+        RegistryError: The registry cannot be reached or refuses.
+        LayoutError: The image has documents that are not OCI documents.
     """
     top = registry.manifest(ref.reference)
     if top is None:
@@ -42,11 +42,13 @@ def read_report(ref: ImageRef, registry: Registry) -> Report | None:
 
 
 @contextmanager
-def open_subject(ref: ImageRef, registry: Registry) -> Iterator[Subject]:
-    """Take what a registry serves; layers are fetched when a comparison asks for them, and removed at the end.
+def open_candidate(ref: ImageRef, registry: Registry) -> Iterator[Candidate]:
+    """Open an image in a registry for verification; layers are downloaded on demand, and removed at the end.
+
+    Most verifications need no layer, since the digests of the indexes are equal.
 
     Raises:
-        RegistryError: There is no such image, or it is no image index.
+        RegistryError: The image does not exist, or is not an image index.
     """
     top = registry.manifest(ref.reference)
     if top is None or top.media_type != media_types.INDEX:
@@ -63,8 +65,8 @@ def open_subject(ref: ImageRef, registry: Registry) -> Iterator[Subject]:
 
         documents = [registry.manifest(str(entry.digest)) for entry in index.manifests]
         images = [_image(document, fetch) for document in documents if document]
-        side = Side(images=images, blob=fetch)
-        yield Subject(name=str(ref), digest=top.digest, annotations=index.annotations, side=side)
+        image_set = ImageSet(images=images, blob=fetch)
+        yield Candidate(name=str(ref), digest=top.digest, annotations=index.annotations, image_set=image_set)
 
 
 def _image(document: Document, fetch: Callable[[Descriptor], Path]) -> Image:

@@ -1,4 +1,4 @@
-"""Pushing a layout to a registry: what is missing there, and nothing else."""
+"""Push of an OCI layout to a registry, limited to the blobs and manifests that the registry lacks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from estiba.image import media_types
 from estiba.image.manifest import Document, Index, Manifest, parse
 from estiba.publish.registry import referrers
 from estiba.publish.registry.client import referrers_tag
-from estiba.publish.registry.parallel import Stop, each
+from estiba.publish.registry.parallel import Cancellation, each
 from estiba.publish.registry.transport import JOBS
 from estiba.publish.registry.upload import Blob
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushPlan:
-    """What a registry lacks of an image.
+    """Parts of an image that a registry lacks.
 
     Attributes:
-        layout: The image.
-        ref: Where it goes.
-        blobs: Blobs to send.
-        images: Images whose manifests are to be stored.
-        attachments: Bills of materials to attach.
-        is_tagged: Whether the tag points to the image already.
+        layout: Layout to push.
+        ref: Reference to push to.
+        blobs: Blobs to upload.
+        images: Images whose manifests are pushed.
+        attachments: SBOMs to attach.
+        is_tagged: Whether the tag already refers to the image.
     """
 
     layout: Layout
@@ -49,11 +49,11 @@ class PushPlan:
 
     @property
     def size(self) -> int:
-        """Bytes of the blobs to send."""
+        """Size of the blobs to upload in bytes."""
         return sum(blob.size for blob in self.blobs)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the form for `--json`."""
+        """Return the plan in the form of `--json`."""
         return {
             "attachments": [str(item.document.digest) for item in self.attachments],
             "blobs": [{"digest": str(blob.digest), "size": blob.size} for blob in self.blobs],
@@ -66,15 +66,15 @@ class PushPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pushed:
-    """What a push did.
+    """Result of a push.
 
     Attributes:
-        ref: The image's reference, with its digest.
-        sent: Digests of the blobs whose bytes travelled.
-        mounted: Digests of the blobs that the registry took from another repository.
-        size: Bytes of the blobs sent.
-        manifests: Digests of the manifests and indexes stored.
-        requests: How many requests it took, the plan's included.
+        ref: Reference of the image, with its digest.
+        sent: Digests of the uploaded blobs.
+        mounted: Digests of the blobs that the registry mounted from another repository.
+        size: Size of the uploaded blobs in bytes.
+        manifests: Digests of the pushed manifests and indexes.
+        requests: Number of requests, including those of the plan.
     """
 
     ref: ImageRef
@@ -85,7 +85,7 @@ class Pushed:
     requests: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the form for `--json`."""
+        """Return the result in the form of `--json`."""
         return {
             "digest": str(self.ref.digest),
             "manifests": [str(digest) for digest in self.manifests],
@@ -98,13 +98,14 @@ class Pushed:
 
 
 def plan(layout: Layout, ref: ImageRef, registry: Registry) -> PushPlan:
-    """Find out what a registry lacks; an image that is there costs a request, its attachments few more.
+    """Return the parts of an image that a registry lacks.
 
-    Blobs of an image that the tag points to are taken to be there.
+    If the tag refers to the image already, one request is enough for it. Blobs of the manifests under the tag are
+    assumed to exist without a request each; `push` recovers if that is wrong.
 
     Raises:
-        ImageRefError: The reference has a digest, which only the build decides.
-        RegistryError: The registry fails or refuses.
+        ImageRefError: The reference has a digest, which results from the build.
+        RegistryError: The registry cannot be reached or refuses.
     """
     if ref.digest:
         message = f"image reference {str(ref)!r}: the build decides the digest"
@@ -120,12 +121,19 @@ def plan(layout: Layout, ref: ImageRef, registry: Registry) -> PushPlan:
 
 
 def push(wanted: PushPlan, registry: Registry, *, advance: Callable[[int], None] = lambda _: None) -> Pushed:
-    """Send what a plan says: blobs, then manifests, then what is attached to them, then the index, then the tag.
+    """Push the parts of an image in the order of their references: nothing refers to what is not there yet.
+
+    The order is blobs, manifests, SBOMs, the index by digest, and the index by tag.
+
+    Args:
+        wanted: Result of `plan`.
+        registry: The same registry.
+        advance: Called with the number of bytes of each part; negative when a part has to be sent again.
 
     Raises:
-        RegistryError: The registry fails or refuses, or serves another digest afterwards.
+        RegistryError: The registry cannot be reached or refuses, or the tag refers to another digest afterwards.
     """
-    travelled = _upload(registry, wanted.blobs, advance)
+    uploaded = _upload(registry, wanted.blobs, advance)
     _put_images(wanted, registry, advance)
     _attach(wanted, registry)
     stored = [image.document.digest for image in wanted.images]
@@ -135,8 +143,8 @@ def push(wanted: PushPlan, registry: Registry, *, advance: Callable[[int], None]
             registry.put_manifest(reference, wanted.layout.document)
         stored.append(wanted.layout.digest)
         _check(wanted, registry)
-    sent = [blob for blob, has_travelled in zip(wanted.blobs, travelled, strict=True) if has_travelled]
-    mounted = [blob for blob, has_travelled in zip(wanted.blobs, travelled, strict=True) if not has_travelled]
+    sent = [blob for blob, is_sent in zip(wanted.blobs, uploaded, strict=True) if is_sent]
+    mounted = [blob for blob, is_sent in zip(wanted.blobs, uploaded, strict=True) if not is_sent]
     return Pushed(
         ref=wanted.ref.at(wanted.layout.digest),
         sent=tuple(blob.digest for blob in sent),
@@ -148,7 +156,7 @@ def push(wanted: PushPlan, registry: Registry, *, advance: Callable[[int], None]
 
 
 def _children(served: Document | None) -> frozenset[Digest]:
-    """Return the digests of the manifests in a served index."""
+    """Return the digests of the manifests in an index of the registry."""
     if served is None or served.media_type != media_types.INDEX:
         return frozenset()
     index = parse(served.data, Index.from_dict, f"index {served.digest}")
@@ -156,14 +164,14 @@ def _children(served: Document | None) -> frozenset[Digest]:
 
 
 def _known_blobs(registry: Registry, children: Iterable[Digest]) -> frozenset[Digest]:
-    """Return the blobs of served manifests."""
+    """Return the digests of the blobs of manifests in the registry."""
     documents = each(lambda digest: registry.manifest(str(digest)), sorted(children), jobs=JOBS)
     manifests = [parse(item.data, Manifest.from_dict, f"manifest {item.digest}") for item in documents if item]
     return frozenset(blob.digest for manifest in manifests for blob in (manifest.config, *manifest.layers))
 
 
 def _missing_attachments(layout: Layout, registry: Registry) -> tuple[Attachment, ...]:
-    """Return the bills of materials that no list of referrers names yet."""
+    """Return the SBOMs that are not among the referrers of their image."""
     wanted = referrers.collect(layout)
     subjects = {item.subject.digest for item in wanted}
     listed = {entry.digest for subject in sorted(subjects) for entry in registry.referrers(subject)}
@@ -179,7 +187,7 @@ def _image_blobs(layout: Layout, images: Iterable[Image]) -> list[Blob]:
 
 
 def _missing(registry: Registry, blobs: Iterable[Blob], known: frozenset[Digest] = frozenset()) -> tuple[Blob, ...]:
-    """Return the blobs that the registry does not have, each once, the largest first."""
+    """Return the blobs that the registry lacks, each once; the largest first, so that it does not start last."""
     unique = {blob.digest: blob for blob in blobs if blob.digest not in known}
     present = each(registry.has_blob, unique, jobs=JOBS)
     missing = [blob for blob, is_there in zip(unique.values(), present, strict=True) if not is_there]
@@ -187,13 +195,13 @@ def _missing(registry: Registry, blobs: Iterable[Blob], known: frozenset[Digest]
 
 
 def _upload(registry: Registry, blobs: Iterable[Blob], advance: Callable[[int], None]) -> list[bool]:
-    """Send blobs, some at once, and tell of each whether its bytes travelled."""
-    stop = Stop(advance)
-    return each(lambda blob: registry.upload(blob, stop), blobs, jobs=JOBS, stop=stop)
+    """Upload blobs in parallel and return for each whether it was sent, not mounted."""
+    cancellation = Cancellation(advance)
+    return each(lambda blob: registry.upload(blob, cancellation), blobs, jobs=JOBS, cancellation=cancellation)
 
 
 def _put_images(wanted: PushPlan, registry: Registry, advance: Callable[[int], None]) -> None:
-    """Store the manifests; when the registry misses a blob that was taken to be there, send it and try again."""
+    """Push the manifests; if the registry lacks a blob that was assumed to exist, upload it and try again."""
     documents = [image.document for image in wanted.images]
     try:
         each(lambda document: registry.put_manifest(str(document.digest), document), documents, jobs=JOBS)
@@ -206,7 +214,7 @@ def _put_images(wanted: PushPlan, registry: Registry, advance: Callable[[int], N
 
 
 def _attach(wanted: PushPlan, registry: Registry) -> None:
-    """Store the attachments' manifests, and list them by hand where the registry does not."""
+    """Push the manifests of the SBOMs, and update the referrers tag if the registry has no referrers API."""
     if not wanted.attachments:
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -214,20 +222,22 @@ def _attach(wanted: PushPlan, registry: Registry) -> None:
     put = each(
         lambda item: registry.put_manifest(str(item.document.digest), item.document), wanted.attachments, jobs=JOBS
     )
-    by_hand = [item for item, is_listed in zip(wanted.attachments, put, strict=True) if not is_listed]
+    unlisted = [item for item, is_listed in zip(wanted.attachments, put, strict=True) if not is_listed]
     each(
-        lambda subject: _list(registry, subject, by_hand), sorted({item.subject.digest for item in by_hand}), jobs=JOBS
+        lambda subject: _list(registry, subject, unlisted),
+        sorted({item.subject.digest for item in unlisted}),
+        jobs=JOBS,
     )
 
 
 def _list(registry: Registry, subject: Digest, attachments: Iterable[Attachment]) -> None:
-    """Add attachments to the list of referrers that a tag points to; what others attached stays."""
-    ours = [item.descriptor for item in attachments if item.subject.digest == subject]
-    registry.put_manifest(referrers_tag(subject), referrers.listing([*registry.referrers(subject), *ours]))
+    """Add SBOMs to the index of the referrers tag, and keep the other referrers."""
+    added = [item.descriptor for item in attachments if item.subject.digest == subject]
+    registry.put_manifest(referrers_tag(subject), referrers.listing([*registry.referrers(subject), *added]))
 
 
 def _check(wanted: PushPlan, registry: Registry) -> None:
-    """Hold that the registry serves what was pushed."""
+    """Raise an error unless the tag refers to the pushed index."""
     served = registry.manifest(wanted.ref.reference)
     if served is None or served.digest != wanted.layout.digest:
         found = served.digest if served else "nothing"

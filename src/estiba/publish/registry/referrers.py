@@ -1,4 +1,4 @@
-"""A bill of materials as OCI 1.1 attaches it: an artifact manifest that names the image as its subject."""
+"""SBOMs as referrers: artifact manifests whose subject is an image manifest (OCI image-spec 1.1)."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from estiba.image.manifest import Image
 
 EMPTY_JSON: Final = b"{}"
-"""The configuration of an artifact that has none."""
+"""Contents of the empty descriptor, the configuration of artifacts that have none (OCI image-spec 1.1)."""
 
 _EMPTY: Final = Descriptor(media_type=media_types.EMPTY, digest=Digest.of_bytes(EMPTY_JSON), size=len(EMPTY_JSON))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """One file attached to one image.
+    """SBOM attached to the image of a platform.
 
     Attributes:
-        subject: The manifest of the image.
-        document: The manifest of the artifact.
-        artifact_type: What the file is.
-        blob: The file.
+        subject: Descriptor of the image manifest.
+        document: Artifact manifest.
+        artifact_type: Media type of the SBOM.
+        blob: Blob of the SBOM.
     """
 
     subject: Descriptor
@@ -42,12 +42,12 @@ class Attachment:
 
     @property
     def descriptor(self) -> Descriptor:
-        """How a list of referrers names it."""
+        """Descriptor of the artifact manifest, as in a list of referrers."""
         return replace(self.document.descriptor, artifact_type=self.artifact_type)
 
     @classmethod
     def of(cls, sbom: Sbom, image: Image) -> Attachment:
-        """Attach a bill of materials to an image; the same both give the same bytes."""
+        """Return the attachment of an SBOM to an image; equal arguments give the same bytes."""
         blob = Blob(digest=Digest.of_file(sbom.path), size=sbom.path.stat().st_size, path=sbom.path)
         annotations = {media_types.TITLE: f"sbom.{sbom.path.name.partition('.')[2]}"}
         layer = Descriptor(media_type=sbom.media_type, digest=blob.digest, size=blob.size, annotations=annotations)
@@ -65,19 +65,19 @@ class Attachment:
 
 
 def collect(layout: Layout) -> tuple[Attachment, ...]:
-    """Return the attachments of all images of a layout."""
+    """Return attachments of all SBOMs of a layout."""
     return tuple(Attachment.of(sbom, image) for image in layout.images for sbom in layout.sboms(image))
 
 
 def write_empty(folder: Path) -> Blob:
-    """Write the empty configuration that every artifact manifest names, and return it as a blob to send."""
+    """Write the empty configuration of artifact manifests to a folder, and return it as a blob to upload."""
     path = folder / "empty.json"
     path.write_bytes(EMPTY_JSON)
     return Blob(digest=_EMPTY.digest, size=_EMPTY.size, path=path)
 
 
 def listing(referrers: Iterable[Descriptor]) -> Document:
-    """Return the index that stands in for a registry's list of referrers."""
+    """Return the index to push under a referrers tag; it has each referrer once, sorted by digest."""
     unique = {descriptor.digest: descriptor for descriptor in referrers}
     entries = [unique[digest].to_dict() for digest in sorted(unique)]
     data = {"schemaVersion": 2, "mediaType": media_types.INDEX, "manifests": entries}

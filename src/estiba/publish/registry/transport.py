@@ -1,4 +1,4 @@
-"""HTTP to one registry: authentication, retries with growing pauses, a pool of connections, and a count of requests."""
+"""HTTP requests to a registry: authentication, retries with exponential backoff, connection pool, request count."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from estiba.publish.registry.credentials import Credentials
 
 JOBS: Final = 8
-"""Requests at once."""
+"""Maximum number of parallel requests."""
 
 _TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
 _TIMEOUT: Final = (10.0, 300.0)
+"""Timeouts of connecting and of each read, in seconds."""
+
 _BLOCK: Final = 1 << 18
 _RETRIED: Final = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 _AGAIN: Final = "run the command again; what has arrived is not sent twice"
@@ -33,13 +35,13 @@ _AGAIN: Final = "run the command again; what has arrived is not sent twice"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """How often to try, and how long to wait in between.
+    """Retry policy with exponential backoff.
 
     Attributes:
-        attempts: Tries in all.
-        pause: Seconds before the second try; doubled for each further one.
-        longest: No pause is longer, whatever the registry asks for.
-        sleep: Waits.
+        attempts: Maximum number of attempts.
+        pause: Seconds before the second attempt, doubled for each further one.
+        longest: Maximum pause in seconds, also if the registry asks for a longer one (`Retry-After`).
+        sleep: Sleeps for a number of seconds.
     """
 
     attempts: int = 6
@@ -48,27 +50,27 @@ class Backoff:
     sleep: Callable[[float], None] = time.sleep
 
     def tries(self) -> Iterator[bool]:
-        """Yield once for each try, whether it is the last, and pause in between."""
+        """Yield for each attempt whether it is the last one, and sleep in between."""
         for number in range(1, self.attempts + 1):
             yield number == self.attempts
             self.sleep(min(self.pause * 2 ** (number - 1), self.longest))
 
 
 class Body(Protocol):
-    """A request's body of known length that can be sent again."""
+    """Request body of known length that can be sent again."""
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[bytes]: ...
     def rewind(self) -> None:
-        """Start anew."""
+        """Return to the start of the body."""
 
 
 class TransientError(RegistryError):
-    """A request failed in a way that another try may mend."""
+    """A request failed, and may succeed if it is sent again."""
 
 
 class Transport:
-    """Sends requests to one registry; all threads of a push share it."""
+    """HTTP client of one registry, shared by all threads of a push."""
 
     def __init__(
         self,
@@ -87,6 +89,7 @@ class Transport:
         self._scopes = scopes
         self._lock = threading.Lock()
         self._session = requests.Session()
+        # A proxy of the environment cannot reach the loopback address of this machine.
         self._session.trust_env = not ref.is_loopback
         self._session.mount(f"{scheme}://", _Adapter())
         self._auth = Authenticator(ref.host, credentials, self._session)
@@ -101,10 +104,18 @@ class Transport:
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> requests.Response:
-        """Send a request, again when that may help, and return the response.
+        """Send a request, with retries after transient errors, and return the response.
+
+        Args:
+            method: HTTP method.
+            path: Path, or URL for an upload location.
+            expect: Expected status codes.
+            headers: Headers.
+            params: Query parameters.
+            body: Body.
 
         Raises:
-            RegistryError: The registry cannot be reached, or its answer is not an expected one.
+            RegistryError: The registry cannot be reached, or the status is none of the expected.
         """
         for is_last in self.backoff.tries():
             try:
@@ -124,17 +135,17 @@ class Transport:
         params: Mapping[str, str] | None = None,
         body: bytes | Body | None = None,
     ) -> requests.Response:
-        """Send a request once, and once more if it has to authenticate.
+        """Send a request without retries, but again after an authentication challenge; arguments as for `send`.
 
         Raises:
-            TransientError: Another try may help.
-            RegistryError: It would not.
+            TransientError: The request failed, and may succeed if it is sent again.
+            RegistryError: The request failed for good.
         """
         url = urljoin(self._base, path)
         options: dict[str, Any] = {"headers": dict(headers or {}), "params": params}
         sent = self._authorization(url)
         response = self._request(method, url, sent=sent, body=body, options=options)
-        # A second 401 may mean that the token ran out; fresh ones that are refused raise in challenge().
+        # 401 after a token was sent means that it has expired; a fresh token that is refused raises in challenge().
         if response.status_code == requests.codes.unauthorized and self._is_own(url):
             self._auth.challenge(response.headers.get("WWW-Authenticate", ""), scopes=self._scopes, sent=sent)
             if body is not None and not isinstance(body, bytes):
@@ -149,6 +160,7 @@ class Transport:
     ) -> requests.Response:
         with self._lock:
             self.requests += 1
+        # requests would turn a redirected POST into a GET.
         follow = method in {"GET", "HEAD"}
         try:
             return self._session.request(
@@ -162,18 +174,18 @@ class Transport:
             raise RegistryError(message) from error
 
     def _authorization(self, url: str) -> str:
-        """Return what to authenticate with; nothing at other hosts, such as the object store behind a registry."""
+        """Return `Authorization` for a URL, nothing for other hosts, such as the object store behind a registry."""
         return self._auth.header(self._scopes) if self._is_own(url) else ""
 
     def _is_own(self, url: str) -> bool:
         return urlsplit(url)[:2] == urlsplit(self._base)[:2]
 
     def _refusal(self, method: str, url: str, response: requests.Response) -> RegistryError:
-        """Turn a response into an error; the query may hold a signature, so only the path is shown."""
-        said = describe(response)
-        message = f"{self.host} answered {response.status_code} to {method} {urlsplit(url).path}{said}"
+        """Return the error for a response; it shows only the path of the URL, whose query may hold a signature."""
+        description = describe(response)
+        message = f"{self.host} answered {response.status_code} to {method} {urlsplit(url).path}{description}"
         if response.status_code in _TRANSIENT:
-            self._wait_as_asked(response)
+            self._sleep_retry_after(response)
             return TransientError(message)
         match response.status_code:
             case requests.codes.unauthorized:
@@ -184,24 +196,24 @@ class Transport:
             case _:
                 return RegistryError(message)
 
-    def _wait_as_asked(self, response: requests.Response) -> None:
+    def _sleep_retry_after(self, response: requests.Response) -> None:
         asked = response.headers.get("Retry-After", "")
         if asked.isdecimal():
             self.backoff.sleep(min(float(asked), self.backoff.longest))
 
 
 def describe(response: requests.Response) -> str:
-    """Return what a registry says about its refusal, as `: CODE message`, or an empty string."""
+    """Return the errors in a response as `: CODE message`, or an empty string (distribution-spec, "Error Codes")."""
     try:
         errors = response.json()["errors"]
-        told = [f"{error.get('code', '')} {error.get('message', '')}".strip() for error in errors]
+        reasons = [f"{error.get('code', '')} {error.get('message', '')}".strip() for error in errors]
     except (ValueError, KeyError, TypeError, AttributeError):
         return ""
-    return f": {'; '.join(told)}" if told else ""
+    return f": {'; '.join(reasons)}" if reasons else ""
 
 
 class _Adapter(HTTPAdapter):
-    """A pool as large as the number of jobs, which reads bodies in large blocks."""
+    """HTTP adapter with a connection for each job, and large blocks; those of urllib3 are 16 KiB by default."""
 
     def __init__(self) -> None:
         super().__init__(pool_connections=1, pool_maxsize=JOBS)

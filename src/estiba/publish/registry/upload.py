@@ -1,4 +1,4 @@
-"""Sending one blob to a registry: mounted from another repository, whole, or resumed where it broke off."""
+"""Upload of a blob to a registry: mounted from another repository, in one request, or resumed after a failure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CHUNK: Final = 1 << 18
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:
-    """A blob to send: its digest and size, and the file that has its bytes."""
+    """Blob to upload: digest, size in bytes, and file with its contents."""
 
     digest: Digest
     size: int
@@ -34,7 +34,7 @@ class Blob:
 
 
 class FileBody:
-    """The bytes of a file from an offset on; tells how many went out."""
+    """Request body with the bytes of a file from an offset on, which reports progress."""
 
     def __init__(self, blob: Blob, offset: int, advance: Callable[[int], None]) -> None:
         self._length = blob.size - offset
@@ -52,19 +52,19 @@ class FileBody:
             yield chunk
 
     def read(self, size: int = -1) -> bytes:
-        """Return the next bytes."""
+        """Return up to `size` bytes and report them as sent."""
         chunk = self._file.read(size)
         self.sent += len(chunk)
         self._advance(len(chunk))
         return chunk
 
     def rewind(self) -> None:
-        """Start anew, and take back what was told."""
-        self.take_back()
+        """Return to the offset, and undo the reported progress."""
+        self.undo_progress()
         self._file.seek(self._offset)
 
-    def take_back(self) -> None:
-        """Tell that the bytes sent so far do not count."""
+    def undo_progress(self) -> None:
+        """Report the bytes sent so far as not sent."""
         self._advance(-self.sent)
         self.sent = 0
 
@@ -75,14 +75,14 @@ class FileBody:
 
 @dataclass(slots=True)
 class _Session:
-    """An upload under way: where its next bytes go and how many the registry has."""
+    """Upload session: URL for the next bytes, and number of bytes that the registry has."""
 
     location: str
     offset: int = 0
 
 
 class Uploader:
-    """Sends blobs to one repository."""
+    """Upload of blobs to one repository (OCI distribution-spec, "Pushing blobs")."""
 
     def __init__(self, transport: Transport, repository: str, *, mount_from: str = "") -> None:
         self._transport = transport
@@ -90,10 +90,14 @@ class Uploader:
         self._mount_from = mount_from
 
     def send(self, blob: Blob, advance: Callable[[int], None]) -> bool:
-        """Send a blob, and tell whether its bytes had to travel; a broken upload goes on where it stopped.
+        """Upload a blob, resuming after failures; return False if the registry mounted it instead.
+
+        Args:
+            blob: Blob to upload.
+            advance: Called with the number of bytes of each part; negative when a part has to be sent again.
 
         Raises:
-            RegistryError: The registry refuses it, or the connection keeps breaking.
+            RegistryError: The registry refuses the blob, or the connection fails repeatedly.
         """
         session: _Session | None = None
         for is_last in self._transport.backoff.tries():
@@ -113,7 +117,7 @@ class Uploader:
         raise AssertionError
 
     def _begin(self, blob: Blob) -> _Session | None:
-        """Open an upload, or return None when the registry took the blob from the other repository."""
+        """Open an upload session, or return None if the registry mounted the blob."""
         mount = {"mount": str(blob.digest), "from": self._mount_from} if self._mount_from else None
         expect = {_CREATED, _ACCEPTED} if mount else {_ACCEPTED}
         response = self._transport.send_once("POST", self._path, params=mount, expect=expect, body=b"")
@@ -131,20 +135,20 @@ class Uploader:
         try:
             self._transport.send_once("PUT", url, headers=headers, body=body, expect={_CREATED})
         except RegistryError:
-            body.take_back()
+            body.undo_progress()
             raise
         finally:
             body.close()
 
     def _resume(self, blob: Blob, session: _Session, advance: Callable[[int], None]) -> _Session | None:
-        """Ask how much has arrived; None when the upload has to start anew."""
+        """Return the session with the number of bytes that have arrived, or None if the upload has to start again."""
         advance(-session.offset)
         try:
             response = self._transport.send_once("GET", session.location, expect={_NO_CONTENT})
         except RegistryError:
             return None
         arrived = _RANGE.fullmatch(response.headers.get("Range", ""))
-        # "0-0" says one byte or none, depending on the registry.
+        # "0-0" means one byte or none, depending on the registry.
         if not arrived or not 0 < int(arrived[1]) < blob.size - 1:
             return None
         offset = int(arrived[1]) + 1

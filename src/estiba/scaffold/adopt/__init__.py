@@ -1,1 +1,1 @@
-"""An existing Django project that becomes a service."""
+"""Adoption of an existing Django project: static analysis of its settings, and the files that make it a service."""

@@ -1,4 +1,4 @@
-"""An existing Django project that becomes a service: what is decided for it, what is left open, and its new files."""
+"""Adoption of a Django project: `plan` computes the settings and files that make it a service, `apply` writes them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from estiba.scaffold.adopt.survey import Survey, Variable
 
 PROVIDED: Final = frozenset({"ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "SECRET_KEY"})
-"""Variables that every build and check sets by itself."""
+"""Environment variables that every build and check sets."""
 
 # Left out of images unless a service asks for it, see nix/lib/source.nix.
 _LEFT_OUT: Final = re.compile(r"(README|CHANGELOG|CONTRIBUTING)[^/]*|Makefile|Dockerfile")
@@ -35,7 +35,7 @@ _TABLES: Final = ("project", "tool", "dependency-groups")
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _TOOL: Final = "estiba"
 _CLASS: Final = "DJANGO_CONFIGURATION"
-# What a variable is set to while building, by what it is read as and what it is called.
+# Values of variables during a build, by patterns of `type:NAME`; the first match wins.
 _VALUES: Final = (
     (r"\bbool:", "false"),
     (r"\b(int|float):|_PORT$", "1"),
@@ -54,16 +54,16 @@ _VALUES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adoption:
-    """What becomes of a project.
+    """Plan of an adoption.
 
     Attributes:
-        folder: The project's folder.
-        settings: What belongs into `[tool.estiba]`.
-        files: What to write, by the files' names; for pyproject.toml, what to add at its end.
-        grows: Whether there is a pyproject.toml, which gets something at its end.
-        kept: Files that were there and stay as they are.
-        decided: What was chosen, and why; nothing for a project that has `[tool.estiba]`.
-        undecided: What somebody has to look at.
+        folder: Folder of the project.
+        settings: Keys of `[tool.estiba]`.
+        files: Contents of files to write, by name; for pyproject.toml the text to append.
+        grows: Whether a pyproject.toml exists, so that its text is appended.
+        kept: Existing files that are left unchanged.
+        decided: Sentences about choices that were made; empty for a project that has `[tool.estiba]`.
+        undecided: Sentences about what the user has to decide or do.
     """
 
     folder: Path
@@ -75,7 +75,7 @@ class Adoption:
     undecided: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `invoke adopt --json` prints."""
+        """Return the JSON object that `invoke adopt --json` prints."""
         names = ("settings", "kept", "decided", "undecided")
         return {
             "folder": str(self.folder),
@@ -85,14 +85,14 @@ class Adoption:
 
 
 def plan(folder: Path, *, flake: str = "") -> Adoption:
-    """Find out how a Django project is built; nothing of it is run, and nothing is written.
+    """Analyse a Django project without executing it or writing to it.
 
     Args:
-        folder: The project's folder.
+        folder: Folder of the project.
         flake: Flake reference of Estiba for `flake.nix`; by default the template's own.
 
     Raises:
-        ConfigError: The folder holds no Django project, or a file that cannot be read.
+        ConfigError: The folder has no Django project, or a file cannot be parsed.
     """
     study = evidence.Study(folder=folder, pyproject=_load(folder))
     seen = evidence.find_modules(study)
@@ -101,7 +101,7 @@ def plan(folder: Path, *, flake: str = "") -> Adoption:
     _choose_platform(study)
     wanted += evidence.find_dev_requirements(study)
     for name, needs in known_packages.find_packages(
-        wanted, python=python, geography="django.contrib.gis" in seen.words
+        wanted, python=python, geography="django.contrib.gis" in seen.strings
     ).items():
         study.decided.append(
             f"Debian packages for {name}: {', '.join(name for names in needs.values() for name in names)}"
@@ -113,7 +113,7 @@ def plan(folder: Path, *, flake: str = "") -> Adoption:
     deployment.find_page(study, seen, root)
     deployment.find_extensions(study, root)
     study.settings["include"] = sorted(
-        word for word in seen.words if _LEFT_OUT.fullmatch(word) and (folder / word).is_file()
+        word for word in seen.strings if _LEFT_OUT.fullmatch(word) and (folder / word).is_file()
     )
     if study.settings["include"]:
         study.decided.append(f"include = {', '.join(study.settings['include'])}: the settings name it")
@@ -134,12 +134,13 @@ def plan(folder: Path, *, flake: str = "") -> Adoption:
 
 
 def apply(adoption: Adoption) -> None:
-    """Write the files; a pyproject.toml that is there grows, and no other is touched.
+    """Write the files of a plan; an existing pyproject.toml is appended to, no other file is changed.
 
     Raises:
         ScaffoldError: A file appeared since the plan was made.
     """
-    # What says that a project is adopted comes last: interrupted before, the next time does all that is left.
+    # pyproject.toml comes last, since `[tool.estiba]` marks a project as adopted: after an interruption a second run
+    # still writes the rest.
     for name, text in sorted(adoption.files.items(), key=lambda item: (item[0] == _PYPROJECT, item[0])):
         mode = "a" if name == _PYPROJECT and adoption.grows else "x"
         try:
@@ -164,12 +165,12 @@ def _load(folder: Path) -> dict[str, Any]:
 
 
 def _find_variables(study: Study, seen: Survey) -> None:
-    """Give each variable that the settings need a value for the build, and name those that only some need."""
+    """Choose build values for the required environment variables, and list those to set before a deployment."""
     needed = [one for one in seen.variables if not one.conditional]
     missing = [one for one in needed if one.name not in PROVIDED]
     study.settings["env"] = {one.name: _build_value(one) for one in missing}
     if needed:
-        listed = ", ".join(f"{one.name} ({one.place})" for one in needed)
+        listed = ", ".join(f"{one.name} ({one.location})" for one in needed)
         study.undecided.append(f"the running service needs these variables, which have no default: {listed}")
     given = {*variables.names(), *study.settings.get("targets", {}).get("local", {}).get("env", {})}
     if left := [one.name for one in needed if one.name not in given]:
@@ -184,7 +185,7 @@ def _find_variables(study: Study, seen: Survey) -> None:
 
 
 def _choose_platform(study: Study) -> None:
-    """Start with the platform of this machine: what has no wheel for another one cannot be built for it."""
+    """Choose the platform of this machine alone: a requirement may have no wheel for the other one."""
     own = f"{platform.machine()}-linux"
     if own in project.PLATFORMS:
         study.settings["platforms"] = [own]
@@ -200,16 +201,16 @@ def _build_value(variable: Variable) -> str:
 
 
 def _find_gaps(study: Study, seen: Survey) -> None:
-    """Tell what the settings lack, and what the build cannot do by itself."""
+    """Add hints about settings that are missing, and about files that a build does not generate."""
     shown = seen.sources[-1].shown
     if study.pyproject and "name" not in study.pyproject.get("project", {}):
         study.undecided.append("no [project] name in pyproject.toml: the image is called service")
     has_commands = bool(study.pyproject.get("tool", {}).get(_TOOL, {}).get("prepare"))
     study.undecided += frontend.find_builders(study.folder, seen, has_commands=has_commands)
     study.undecided += [
-        f"{place} makes or opens a file while the settings load ({what}), and /app is read-only in a build and where"
+        f"{location} makes or opens a file while the settings load ({what}), and /app is read-only in a build and where"
         " the service runs: use /tmp, or let a variable turn it off"
-        for place, what in loading.find_file_access(seen)
+        for location, what in loading.find_file_access(seen)
     ]
     if seen.sources[-1].name != study.settings["settings"]:
         return
@@ -217,12 +218,12 @@ def _find_gaps(study: Study, seen: Survey) -> None:
         study.undecided.append(f'no SECRET_KEY in {shown}: write SECRET_KEY = os.environ["SECRET_KEY"]')
     if not seen.names & {"STATIC_ROOT"}:
         study.undecided.append(f"no STATIC_ROOT in {shown}: static files are collected into /app/staticfiles")
-    if "configurations" in seen.words:
+    if "configurations" in seen.strings:
         _choose_configuration(study)
 
 
 def _choose_configuration(study: Study) -> None:
-    """Choose the class of the settings (django-configurations) that the WSGI module names, else manage.py."""
+    """Choose the settings class of django-configurations that the WSGI module names, else that of manage.py."""
     manage = study.settings.get("manage", "manage.py")
     module = study.settings.get("wsgi", "").partition(":")[0].replace(".", "/")
     files = (f"{Path(manage).parent}/{module}.py", manage)
@@ -240,14 +241,14 @@ def _choose_configuration(study: Study) -> None:
 
 
 def _take_from_template(flake: str) -> dict[str, str]:
-    """Return the files that are the same for every service, as a new one gets them."""
+    """Return `flake.nix` and `tasks.py` of a new service, which are the same for all."""
     with tempfile.TemporaryDirectory(prefix="estiba-adopt-") as scratch:
         made = new.create(Path(scratch) / "harbour", flake=flake)
         return {name: (made / name).read_text(encoding="utf-8") for name in ("flake.nix", "tasks.py")}
 
 
 def _extend(study: Study) -> dict[str, str]:
-    """Return what to add to pyproject.toml, after a look at whether it still reads the same."""
+    """Return the text to append to pyproject.toml, after a check that the result is valid TOML."""
     settings = study.settings
     nested = {key: settings[key] for key in ("env", "groups") if settings.get(key)}
     for name, target in settings.get("targets", {}).items():
@@ -271,7 +272,7 @@ def _extend(study: Study) -> dict[str, str]:
 
 
 def _name(study: Study) -> str:
-    """Name the service after its folder, or after its settings where that is no name."""
+    """Return the name of the folder as project name, or that of the settings' package where it is not valid."""
     name = canonicalize_name(study.folder.resolve().name)
     return name if is_normalized_name(name) else study.settings["settings"].split(".")[0]
 
@@ -281,12 +282,12 @@ def _assign(table: Mapping[str, Any]) -> list[str]:
 
 
 def _write(value: object) -> str:
-    """Write a value: what JSON has for strings and lists of strings is TOML, too, but for one control character."""
+    """Render a value as TOML: JSON's strings and lists of strings are valid TOML, except for the character DEL."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _find_kept(study: Study, files: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the files that are there, and tell what has to go into them."""
+    """Return the planned files that exist, and add hints about what they need."""
     merged = {
         "flake.nix": ("mkService", "add `estiba.lib.mkService { src = self; }` to its outputs"),
         "tasks.py": ("estiba.tasks", "add `from estiba.tasks import ns`, and its own tasks with `ns.add_task`"),

@@ -1,4 +1,4 @@
-"""How settings come by their database, and what the environment has to say so that it is the target's PostgreSQL."""
+"""Database settings of a project, and the environment variables that make them use the target's PostgreSQL."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ _ENTRIES: Final = ("HOST", "NAME", "PASSWORD", "PORT", "USER")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One place where the settings say which database they use.
+    """Assignment of the default database in the settings.
 
     Attributes:
-        place: Where it is, `file:line`.
-        engine: The engine that is written down; empty where it is read.
-        reads: The variables that are read, by what they give: `URL`, or an entry such as `HOST`.
-        fixed: The entries that are written down.
-        condition: The variables, with their values, under which it is chosen.
+        location: Location, as `file:line`.
+        engine: Engine as source text; empty where it is read from the environment.
+        reads: Environment variables by the entry that they set, such as `HOST`; `URL` for a database URL.
+        fixed: Entries with hard-coded values.
+        condition: Values of environment variables under which the assignment is executed.
     """
 
-    place: str
+    location: str
     engine: str
     reads: Mapping[str, str]
     fixed: frozenset[str]
     condition: Mapping[str, str]
 
     @property
-    def is_open(self) -> bool:
-        """Whether the environment can make it the target's PostgreSQL."""
+    def is_configurable(self) -> bool:
+        """Whether environment variables can make it the target's PostgreSQL."""
         if _URL in self.reads:
             return True
         reaches = "NAME" in self.reads and not self.fixed & {"HOST", "NAME", "USER"}
         return reaches and ("ENGINE" in self.reads or bool(_POSTGRESQL.search(self.engine)))
 
     def variables(self, required: frozenset[str]) -> dict[str, str]:
-        """Return the variables that a target does not set by itself, with their values.
+        """Return the environment variables to set on a target, without those that every target sets.
 
         Args:
-            required: Variables that the settings cannot do without.
+            required: Variables that the settings read without a default.
         """
         given = variables.servers()
         values = {entry: given[f"DB_{entry}"] for entry in _ENTRIES}
@@ -61,24 +61,26 @@ class Choice:
 
 
 def find_databases(seen: Survey) -> tuple[Choice, ...]:
-    """Return all places where settings choose their default database, the one that asks for least first."""
+    """Return the assignments of the default database, the one that needs the fewest variables first."""
     finder = _Finder(values=_assigned(seen))
     for source in seen.sources:
         finder.shown = source.shown
         finder.visit(source.tree)
     none: frozenset[str] = frozenset()
-    return tuple(sorted(finder.found, key=lambda one: (not one.is_open, len(one.condition), len(one.variables(none)))))
+    return tuple(
+        sorted(finder.found, key=lambda one: (not one.is_configurable, len(one.condition), len(one.variables(none))))
+    )
 
 
 def _assigned(seen: Survey) -> dict[str, ast.expr]:
-    """Return what is assigned to names at the top of the modules."""
+    """Return the values that are assigned to names at module level."""
     nodes = [node for source in seen.sources for node in source.tree.body if isinstance(node, ast.Assign)]
     return {target.id: node.value for node in nodes for target in node.targets if isinstance(target, ast.Name)}
 
 
 @dataclass(slots=True)
 class _Finder(ast.NodeVisitor):
-    """Collects the assignments to DATABASES, with the conditions around them."""
+    """Collector of assignments to DATABASES, with the conditions around them."""
 
     values: Mapping[str, ast.expr]
     found: list[Choice] = field(default_factory=list)
@@ -86,7 +88,7 @@ class _Finder(ast.NodeVisitor):
     conditions: list[Mapping[str, str]] = field(default_factory=list)
 
     def visit_If(self, node: ast.If) -> None:
-        """Remember what the environment says where a branch is taken."""
+        """Visit each branch with the environment variables under which it is taken."""
         for branch, condition in ((node.body, self._condition(node.test)), (node.orelse, {})):
             self.conditions.append(condition)
             for child in branch:
@@ -94,7 +96,7 @@ class _Finder(ast.NodeVisitor):
             self.conditions.pop()
 
     def visit_Assign(self, node: ast.Assign | ast.AnnAssign) -> None:
-        """Read one assignment."""
+        """Record an assignment to DATABASES, or of a dictionary that it may refer to."""
         target = ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
         value = node.value
         if target == "DATABASES" and isinstance(value, ast.Dict):
@@ -106,7 +108,7 @@ class _Finder(ast.NodeVisitor):
 
     visit_AnnAssign = visit_Assign  # noqa: N815 - the name that ast looks for
 
-    def _add(self, value: ast.expr, place: str) -> None:
+    def _add(self, value: ast.expr, location: str) -> None:
         value = self._resolve(value)
         condition = {name: text for one in self.conditions for name, text in one.items()}
         entries = dict(_items(value)) if isinstance(value, ast.Dict) else {}
@@ -118,14 +120,14 @@ class _Finder(ast.NodeVisitor):
         engine = ast.unparse(entries["ENGINE"]) if "ENGINE" in entries and "ENGINE" not in reads else ""
         reads = {key: name for key, name in reads.items() if key in {_URL, "ENGINE", *_ENTRIES}}
         fixed = frozenset(key for key, one in entries.items() if key not in reads and ast.unparse(one) != "''")
-        self.found.append(Choice(place=place, engine=engine, reads=reads, fixed=fixed, condition=condition))
+        self.found.append(Choice(location=location, engine=engine, reads=reads, fixed=fixed, condition=condition))
 
     def _variable(self, value: ast.expr) -> str:
-        """Return the variable that an expression reads, or an empty string."""
+        """Return the environment variable that an expression reads, or an empty string."""
         return next(_variables(self._resolve(value)), "")
 
     def _condition(self, test: ast.expr) -> dict[str, str]:
-        """Return the variable that a condition asks for, with a value that fulfils it."""
+        """Return the environment variable that a condition tests, with a value that makes it true."""
         name = self._variable(test.left if isinstance(test, ast.Compare) else test)
         match test:
             case ast.Compare(ops=[ast.Eq()], comparators=[ast.Constant(value=str(value))]) if name:
@@ -142,12 +144,12 @@ class _Finder(ast.NodeVisitor):
         return {}
 
     def _resolve(self, value: ast.expr) -> ast.expr:
-        """Return what a name was given at the top of a module, or what is no name as it is."""
+        """Return the value of a name that is assigned at module level; any other expression as it is."""
         return self.values.get(value.id, value) if isinstance(value, ast.Name) else value
 
 
 def _is_database(value: ast.expr | None) -> bool:
-    """Tell whether an expression is one database's settings, for a name that DATABASES takes them from."""
+    """Return whether an expression is a dictionary of one database's settings."""
     return isinstance(value, ast.Dict) and any(key == "ENGINE" for key, _ in _items(value))
 
 
@@ -158,7 +160,7 @@ def _items(value: ast.Dict) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _variables(value: ast.expr) -> Iterator[str]:
-    """Yield the variables that an expression reads: what is called or looked up with a name in capitals."""
+    """Yield the environment variables that an expression reads: upper-case names in calls and subscripts."""
     for node in ast.walk(value):
         match node:
             case (

@@ -1,4 +1,4 @@
-"""What a project needs beside its image to run on a target: a database that it finds, and a page that answers."""
+"""Settings that a project needs on a target: database, PostgreSQL extensions, and a page for the smoke test."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ROUTES: Final = frozenset({"path", "re_path", "url"})
 _DEFAULT: Final = "local"
 _SMOKE: Final = 'smoke = ["/…"]'
 _EXTENSION: Final = re.compile(r"""\bCreateExtension\(\s*(?:name\s*=\s*)?["']([\w-]+)["']""")
-# Those that PostgreSQL lets the owner of a database create.
+# Trusted extensions, which the owner of a database may create (PostgreSQL's documentation, appendix F).
 _TRUSTED: Final = frozenset(
     (
         "btree_gin",
@@ -54,33 +54,33 @@ _TRUSTED: Final = frozenset(
 
 
 def find_database(study: Study, seen: Survey) -> bool:
-    """See to it that the settings find the target's PostgreSQL; tell whether they can use one.
+    """Choose the variables by which the settings find the target's PostgreSQL, and return whether they can use one.
 
-    Where they name a database that the environment cannot change, settings of their own are written for the service.
+    Where the settings hard-code another database, a settings module that overrides them is added to the study.
     """
     choices = database.find_databases(seen)
     if not choices:
         if "DATABASES" in seen.names:
-            study.undecided.append("DATABASES cannot be read here: see to it that it is what DATABASE_URL names")
+            study.undecided.append("DATABASES cannot be analysed: make sure that it is what DATABASE_URL names")
         return False
-    best = choices[0]
-    if best.is_open:
+    choice = choices[0]
+    if choice.is_configurable:
         required = frozenset(one.name for one in seen.variables if not one.conditional)
-        _set_variables(study, best, required)
+        _set_variables(study, choice, required)
         return True
-    engine = best.engine.strip("'\"")
-    if engine.endswith(_REPLACED) and "configurations" not in seen.words:
-        _write_settings(study, seen, best)
+    engine = choice.engine.strip("'\"")
+    if engine.endswith(_REPLACED) and "configurations" not in seen.strings:
+        _write_settings(study, seen, choice)
         return True
     study.undecided.append(
-        f"{best.place} names a database that the environment cannot change, and `invoke deploy` brings PostgreSQL:"
+        f"{choice.location} names a database that the environment cannot change, and `invoke deploy` brings PostgreSQL:"
         " let the settings take it from DATABASE_URL"
     )
     return False
 
 
 def find_extensions(study: Study, root: Path) -> None:
-    """Name the extensions of PostgreSQL that migrations ask for and a service's own user may not create."""
+    """Set `extensions` of the target to those that migrations create and the service's user may not."""
     found: dict[str, str] = {}
     for file in frontend.find_own(root, ".py"):
         if file.parent.name != "migrations":
@@ -97,7 +97,7 @@ def find_extensions(study: Study, root: Path) -> None:
 
 
 def find_page(study: Study, seen: Survey, root: Path) -> None:
-    """Choose the page that is asked for after a deployment, where there is none at `/`."""
+    """Choose the page of the smoke test where the project has none at `/`."""
     file = locate(root, seen.constant("ROOT_URLCONF"))
     if file is None:
         return
@@ -121,19 +121,21 @@ def find_page(study: Study, seen: Survey, root: Path) -> None:
 
 
 def _target(study: Study) -> dict[str, object]:
-    """Return the settings of the target that is this machine."""
+    """Return the settings of the target `local`."""
     target: dict[str, object] = study.settings.setdefault("targets", {}).setdefault(_DEFAULT, {})
     return target
 
 
-def _set_variables(study: Study, best: Choice, required: frozenset[str]) -> None:
-    if variables := best.variables(required):
+def _set_variables(study: Study, choice: Choice, required: frozenset[str]) -> None:
+    if variables := choice.variables(required):
         _target(study)["env"] = variables
-        study.decided.append(f"targets.{_DEFAULT}.env: {', '.join(variables)}, so that {best.place} finds PostgreSQL")
+        study.decided.append(
+            f"targets.{_DEFAULT}.env: {', '.join(variables)}, so that {choice.location} finds PostgreSQL"
+        )
 
 
-def _write_settings(study: Study, seen: Survey, best: Choice) -> None:
-    """Write settings that take from the environment what the project's own write down, and use them."""
+def _write_settings(study: Study, seen: Survey, choice: Choice) -> None:
+    """Add a settings module that overrides hard-coded values of the project's from the environment, and select it."""
     module = study.settings["settings"]
     file = Path(seen.sources[-1].shown)
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
@@ -143,13 +145,13 @@ def _write_settings(study: Study, seen: Survey, best: Choice) -> None:
     study.settings["settings"] = own
     study.files[shown] = _TEXT.read_text(encoding="utf-8").replace("@settings@", module)
     study.decided.append(
-        f"settings = {own}: {shown} takes database, key and hosts from the environment, since {best.place} names a"
+        f"settings = {own}: {shown} takes database, key and hosts from the environment, since {choice.location} names a"
         f" database that cannot be changed from there; all else comes from {module}"
     )
 
 
 def _find_routes(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Yield the routes that are written down, and what each leads to."""
+    """Yield the literal routes of a URL configuration, each with its view as source text."""
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(route)), view, *_]) if name in _ROUTES:

@@ -1,4 +1,4 @@
-"""What a Django project's files tell about building it: its modules, its requirements and its Python."""
+"""Facts about a Django project, found in its files: settings and WSGI modules, requirements, Python version."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ _LATER: Final = ("5.1", "5.1.9", "5.2", "5.2.9", "6.0", "6.0.9", "6.1")
 
 @dataclass(slots=True, kw_only=True)
 class Study:
-    """A project under study, and what is found out about it bit by bit.
+    """Findings about a project, extended by each function that examines it.
 
     Attributes:
-        folder: The project's folder.
-        pyproject: Its parsed pyproject.toml, empty without one.
-        settings: What goes into `[tool.estiba]`.
-        files: Further files that the service needs.
-        decided: What was chosen, and why.
-        undecided: What somebody has to look at.
+        folder: Folder of the project.
+        pyproject: Parsed pyproject.toml, empty without one.
+        settings: Keys of `[tool.estiba]`.
+        files: Contents of further files to create, by name.
+        decided: Sentences about choices that were made, with their reasons.
+        undecided: Sentences about what the user has to decide or do.
     """
 
     folder: Path
@@ -59,10 +59,10 @@ class Study:
 
 
 def find_modules(study: Study) -> Survey:
-    """Find manage.py, the settings module and the WSGI application, and read the settings.
+    """Find manage.py, the settings module and the WSGI application, and return the survey of the settings.
 
     Raises:
-        ConfigError: There is no manage.py, or no settings module, or one that cannot be read.
+        ConfigError: There is no manage.py, no settings module, or one with a syntax error.
     """
     manage = _find_manage(study)
     root = (study.folder / manage).parent
@@ -82,12 +82,12 @@ def find_modules(study: Study) -> Survey:
 
 
 def find_requirements(study: Study, seen: Survey, *, has_database: bool) -> tuple[Requirement, ...]:
-    """Find the file with the runtime requirements, see to gunicorn and a driver, and return the requirements.
+    """Find the runtime requirements, add gunicorn and a PostgreSQL driver where they lack, and return them.
 
     Args:
-        study: The project.
-        seen: Its settings.
-        has_database: Whether they can use PostgreSQL.
+        study: Findings so far.
+        seen: Survey of the settings.
+        has_database: Whether the settings can use PostgreSQL.
     """
     _choose_groups(study)
     groups = study.settings.get("groups", {}).get("runtime", [])
@@ -114,7 +114,7 @@ def find_requirements(study: Study, seen: Survey, *, has_database: bool) -> tupl
 
 
 def find_dev_requirements(study: Study) -> tuple[Requirement, ...]:
-    """Return the requirements of tests and development, which are locked as well."""
+    """Return the requirements for tests and development, which are locked as well."""
     if "dependency-groups" in study.pyproject:
         source, groups = "pyproject.toml", study.settings.get("groups", {}).get("dev")
         table = study.pyproject["dependency-groups"]
@@ -128,7 +128,7 @@ def find_dev_requirements(study: Study) -> tuple[Requirement, ...]:
 
 
 def _start_requirements(study: Study, seen: Survey) -> None:
-    """Start the requirements of a project that has none; those of other tools have to be exported."""
+    """Create requirements for a project that has none; for those of other tools, ask for an export."""
     signs = ("Pipfile", "setup.py", "setup.cfg", "environment.yml", "poetry.lock", "uv.lock", "requirements")
     if study.pyproject or any((study.folder / name).exists() for name in signs):
         study.undecided.append(
@@ -151,7 +151,7 @@ def choose_python(study: Study, wanted: tuple[Requirement, ...]) -> str:
     except InvalidSpecifier:
         bounds = SpecifierSet()
     allowed = [minor for minor in SUITES if bounds.contains(f"{minor}.99") or bounds.contains(minor)]
-    place, hinted = next(_hints(study.folder), ("", ""))
+    location, hinted = next(_hints(study.folder), ("", ""))
     old = next((one for one in wanted if _name(one) == "django" and not _is_modern(one.specifier)), None)
     if not allowed:
         study.undecided.append(f"requires-python is {bounds}, and Debian brings {' and '.join(SUITES)}: widen it")
@@ -160,9 +160,9 @@ def choose_python(study: Study, wanted: tuple[Requirement, ...]) -> str:
     if "3.11" in allowed and old:
         chosen, reason = "3.11", f"{old} is older than Django's support of 3.13"
     elif "3.11" in allowed and hinted and Version(hinted) <= Version("3.11"):
-        chosen, reason = "3.11", f"{place} says {hinted}"
+        chosen, reason = "3.11", f"{location} says {hinted}"
     elif hinted and hinted != chosen:
-        reason = f"{place} says {hinted}, which no Debian release that fits brings"
+        reason = f"{location} says {hinted}, which no Debian release that fits brings"
     study.settings["python"] = chosen
     study.decided.append(f"python = {chosen}: {reason}")
     return chosen
@@ -189,7 +189,7 @@ def _find_manage(study: Study) -> str:
 
 
 def _choose_settings(study: Study, root: Path, files: Mapping[str, Path]) -> str:
-    """Prefer a module named for production, then what manage.py names, then what a wsgi.py names."""
+    """Choose the settings module: one named for production, else that of manage.py, else that of a wsgi.py."""
     candidates: dict[str, str] = {}
     refused: list[str] = []
     for shown, file in files.items():
@@ -247,7 +247,7 @@ def _find_source(study: Study) -> str:
 
 
 def _find_file(study: Study, purposes: tuple[str, ...]) -> str:
-    """Return the requirements file for a purpose, looked for where people put it: at the top and beside manage.py."""
+    """Return the requirements file for a purpose by its common names, at the top and beside manage.py."""
     folder = str((study.folder / study.settings.get("manage", "manage.py")).parent.relative_to(study.folder))
     tops = ["" if top == "." else f"{top}/" for top in dict.fromkeys((".", folder))]
     within = [f"{top}{name}/" for top in tops for name in ("requirements", "reqs")]
@@ -259,13 +259,13 @@ def _find_file(study: Study, purposes: tuple[str, ...]) -> str:
 
 
 def _listed(folder: Path, places: list[str], stems: tuple[str, ...]) -> Iterator[str]:
-    """Yield the requirements files that are there, the likeliest first."""
-    names = (f"{place}{stem}{suffix}" for place in places for stem in stems for suffix in (".in", ".txt"))
+    """Yield the requirements files that exist, in order of preference."""
+    names = (f"{location}{stem}{suffix}" for location in places for stem in stems for suffix in (".in", ".txt"))
     return (name for name in names if (folder / name).is_file())
 
 
 def _choose_groups(study: Study) -> None:
-    """Choose the dependency groups for development, and those for the image: with gunicorn, or with all there is."""
+    """Choose the dependency groups for development, and those for the image, by the distributions in them."""
     table = study.pyproject.get("dependency-groups", {})
     dev = [name for name in table if name in _DEV]
     brought = {"gunicorn"} if "dependencies" in study.pyproject.get("project", {}) else {"gunicorn", "django"}
@@ -278,13 +278,13 @@ def _choose_groups(study: Study) -> None:
 
 
 def _named(line: object) -> str:
-    """Return the distribution in a line of a group; the line may also be a table that includes another group."""
+    """Return the normalised name in a line of a dependency group, or an empty string for an include (PEP 735)."""
     found = re.match(r"[\w.-]+", line) if isinstance(line, str) else None
     return canonicalize_name(found[0]) if found else ""
 
 
 def _hints(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield files that name a version of Python, and the version."""
+    """Yield files that name a Python version, each with the version."""
     for name in (".python-version", "runtime.txt", "Dockerfile", "docker/Dockerfile", "Pipfile"):
         file = folder / name
         if file.is_file() and (found := _MINOR.search(file.read_text(errors="replace"))):
@@ -292,7 +292,7 @@ def _hints(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _is_modern(bounds: SpecifierSet) -> bool:
-    """Tell whether a Django within the bounds can run on Python 3.13."""
+    """Return whether a Django version within the bounds supports Python 3.13, as 5.1 and later do."""
     named = [one.version.removesuffix(".*") for one in bounds]
     return any(bounds.contains(one) for one in (*_LATER, *named) if Version(one) >= _MODERN)
 

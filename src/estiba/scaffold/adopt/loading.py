@@ -1,4 +1,4 @@
-"""What settings do with files while they load; neither in a build nor where a service runs is /app to be written to."""
+"""File access while settings load; it fails because /app is read-only, in a build and where the service runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HANDLERS: Final = ("FileHandler", "TimedRotatingFileHandler", "RotatingFileHand
 
 
 def find_file_access(seen: Survey) -> Iterator[tuple[str, str]]:
-    """Yield where settings open a database in a file or write to files, `file:line`, and what does."""
+    """Yield where settings write to files or open an SQLite database: `file:line`, and name of the call."""
     for source in seen.sources:
         finder = _Finder()
         finder.visit(source.tree)
@@ -25,22 +25,22 @@ def find_file_access(seen: Survey) -> Iterator[tuple[str, str]]:
 
 @dataclass(slots=True)
 class _Finder(ast.NodeVisitor):
-    """Collects what runs by itself: not what is in functions, nor what may fail."""
+    """Collector of calls that run on import: those outside of functions and of `try` blocks."""
 
     found: list[tuple[int, str]] = field(default_factory=list)
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
-        """Leave a body alone that does not run by itself."""
+        """Skip a body, which does not run on import."""
 
     visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef  # noqa: N815 - the names that ast looks for
 
     def visit_Try(self, node: ast.Try) -> None:
-        """Pass over what may fail; the rest runs."""
+        """Skip the `try` block, whose failure is handled, and its handlers."""
         for child in (*node.orelse, *node.finalbody):
             self.visit(child)
 
     def visit_Call(self, node: ast.Call) -> None:
-        """Look at what is called."""
+        """Record calls that open or create files."""
         called = ast.unparse(node.func)
         first = next((one.value for one in node.args if isinstance(one, ast.Constant)), None)
         mode = next((one.value for one in _modes(node) if isinstance(one, ast.Constant)), "")
@@ -53,7 +53,7 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> None:
-        """Look for handlers of LOGGING, which open their files when Django starts."""
+        """Record handlers of LOGGING, which open their files when Django starts."""
         if isinstance(node.value, str) and node.value.rpartition(".")[2] in _HANDLERS:
             self.found.append((node.lineno, node.value))
 

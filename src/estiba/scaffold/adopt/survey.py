@@ -1,4 +1,7 @@
-"""What a Django project's settings need and offer, read from their syntax trees: nothing of the project is run."""
+"""Static analysis of a project's settings: their modules, and the environment variables that they require.
+
+Nothing of the project is executed: its dependencies are not installed yet, and it may have side effects.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,19 @@ _GETTERS: Final = frozenset({"os.getenv", "getenv", "os.environ.get", "environ.g
 _ENVIRONMENTS: Final = ("Env", "FileAwareEnv")
 _SECRET: Final = "SECRET_KEY"  # noqa: S105 - a setting's name
 _NOT_READING: Final = frozenset({"prefixed", "read_env", "read_envfile"})
-# What django-environ's methods read where they are given no name.
+# Default variables of django-environ's methods.
 _IMPLIED: Final = {"db": "DATABASE_URL", "db_url": "DATABASE_URL", "cache": "CACHE_URL", "email": "EMAIL_URL"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A module of the project: its dotted name, its path as shown to people, and its syntax tree."""
+    """Module of the project.
+
+    Attributes:
+        name: Dotted name.
+        shown: Path for messages, relative to the project's folder.
+        tree: Syntax tree.
+    """
 
     name: str
     shown: str
@@ -32,29 +41,29 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
-    """An environment variable that the settings cannot do without.
+    """Environment variable that the settings read without a default.
 
     Attributes:
-        name: Its name.
-        place: Where it is read, `file:line`.
-        kind: What it is read as, such as `bool`; empty where it is taken as text.
-        conditional: Whether it is read under some condition only.
+        name: Name of the variable.
+        location: Location of the read, as `file:line`.
+        kind: Type that it is parsed as, such as `bool`; empty for text.
+        conditional: Whether all reads are inside of conditions.
     """
 
     name: str
-    place: str
+    location: str
     kind: str = ""
     conditional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """The settings module after everything that it imports from the project.
+    """Settings module with the modules of the project that it imports.
 
     Attributes:
-        sources: The modules, in the order in which they run.
-        missing: Modules of the project that are imported and not there, with the place.
-        variables: What they need from the environment, sorted by name.
+        sources: Modules in the order of execution, the settings module last.
+        missing: Modules of the project that are imported but do not exist, with the location of the import.
+        variables: Required environment variables, sorted by name.
     """
 
     sources: tuple[Source, ...]
@@ -63,20 +72,20 @@ class Survey:
 
     @property
     def names(self) -> frozenset[str]:
-        """The names that are assigned anywhere in the modules, in classes too."""
+        """Names that are assigned anywhere in the modules, in classes too."""
         nodes = (node for source in self.sources for node in ast.walk(source.tree))
         return frozenset(node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
 
     @property
-    def words(self) -> frozenset[str]:
-        """The strings in the modules, and the names of the modules that they import."""
+    def strings(self) -> frozenset[str]:
+        """String constants in the modules, and names of the modules that they import from."""
         nodes = [node for source in self.sources for node in ast.walk(source.tree)]
         texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
         imported = {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
         return frozenset(texts | imported)
 
     def constant(self, name: str) -> str:
-        """Return the string that a name is last set to at the top of a module, or an empty string."""
+        """Return the string that is last assigned to a name at module level, or an empty string."""
         found = ""
         for node in (node for source in self.sources for node in source.tree.body):
             match node:
@@ -86,15 +95,15 @@ class Survey:
 
 
 def survey(root: Path, module: str, *, top: Path | None = None) -> Survey:
-    """Read a settings module and what it imports.
+    """Analyse a settings module and the modules of the project that it imports.
 
     Args:
-        root: The folder that is on the import path, the one of manage.py.
-        module: The settings module.
-        top: The folder that files are shown relative to; by default that one, too.
+        root: Folder on the import path, that of manage.py.
+        module: Dotted name of the settings module.
+        top: Folder that paths in messages are relative to; by default `root`.
 
     Raises:
-        ConfigError: A module is no Python of this version.
+        ConfigError: A module has a syntax error for the running Python.
     """
     tracer = _Tracer(root=root, top=top or root)
     tracer.trace(module)
@@ -102,14 +111,14 @@ def survey(root: Path, module: str, *, top: Path | None = None) -> Survey:
     reader = _Reader()
     for source in sources.values():
         reader.read(source)
-    # Read anywhere without a condition beats read under one.
+    # Unconditional reads come last and win: one of them is enough to require the variable.
     found = {one.name: one for one in sorted(reader.found, key=lambda one: not one.conditional)}
     variables = tuple(sorted(found.values(), key=lambda one: one.name))
     return Survey(sources=tuple(sources.values()), missing=tuple(tracer.missing), variables=variables)
 
 
 def locate(root: Path, module: str) -> Path | None:
-    """Return the file of a module below a folder."""
+    """Return the file of a module below a folder, or None."""
     if not module:
         return None
     base = root.joinpath(*module.split("."))
@@ -119,7 +128,7 @@ def locate(root: Path, module: str) -> Path | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tracer:
-    """Collects modules in the order in which they run, and those that are not there."""
+    """Collector of modules in the order of execution, and of imported ones that do not exist."""
 
     root: Path
     top: Path
@@ -128,6 +137,7 @@ class _Tracer:
 
     def trace(self, module: str) -> None:
         """Add a module after those that it imports."""
+        # Registered before its imports, so that a cycle ends, and moved to the end after them.
         file = locate(self.root, module)
         if file is None:
             return
@@ -144,7 +154,7 @@ class _Tracer:
 
 
 def _imports(tree: ast.Module, package: str) -> Iterator[tuple[str, int, bool]]:
-    """Yield the modules that a module imports, the line, and whether it fails where one is not there."""
+    """Yield imported modules with line number, and whether a missing one is an error."""
     blocks = [block for block in ast.walk(tree) if isinstance(block, ast.Try | ast.If)]
     attempted = {id(node) for block in blocks for node in ast.walk(block)}
     for node in ast.walk(tree):
@@ -159,7 +169,7 @@ def _imports(tree: ast.Module, package: str) -> Iterator[tuple[str, int, bool]]:
 
 @dataclass(slots=True)
 class _Reader(ast.NodeVisitor):
-    """Collects the variables that settings fail without: those read with no default, outside of functions."""
+    """Collector of environment variables that are read without a default, outside of functions."""
 
     found: list[Variable] = field(default_factory=list)
     shown: str = ""
@@ -171,7 +181,7 @@ class _Reader(ast.NodeVisitor):
     cast_second: bool = False
 
     def read(self, source: Source) -> None:
-        """Add what one module needs."""
+        """Add the variables that a module reads."""
         self.shown = source.shown
         self.visit(source.tree)
 
@@ -185,22 +195,22 @@ class _Reader(ast.NodeVisitor):
             self.readers.update(dict.fromkeys(names, 1))
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        """Note a function that reads the variable named by its first argument; its body does not run by itself."""
+        """Record a function that reads the variable named by its first argument; its body does not run on import."""
         first = node.args.args[0].arg if node.args.args else ""
         inside = (one for one in ast.walk(node) if isinstance(one, ast.Subscript))
         if any(ast.unparse(one.value) in _MAPPINGS and ast.unparse(one.slice) == first for one in inside):
             self.readers[node.name] = 1
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
-        """Leave a lambda alone: it does not run by itself."""
+        """Skip a lambda, whose body does not run on import."""
 
     def visit_Try(self, node: ast.Try) -> None:
-        """Pass over what may fail; the rest runs."""
+        """Skip the `try` block, whose failure is handled, and its handlers."""
         for child in (*node.orelse, *node.finalbody):
             self.visit(child)
 
     def visit_If(self, node: ast.If | ast.IfExp) -> None:
-        """Remember under which condition the branches run."""
+        """Visit the branches with the strings that their condition mentions."""
         self.visit(node.test)
         constants = (one.value for one in ast.walk(node.test) if isinstance(one, ast.Constant))
         mentioned = frozenset(text for text in constants if isinstance(text, str))
@@ -211,7 +221,7 @@ class _Reader(ast.NodeVisitor):
         self._branch(node.orelse, mentioned, taken=_is_presence(node.test))
 
     def _branch(self, branch: ast.expr | list[ast.stmt], mentioned: frozenset[str], *, taken: bool) -> None:
-        """Visit what runs under a condition; a branch that is taken where a variable is not set is none in a build."""
+        """Visit a branch; one that runs where a variable is unset counts as unconditional, since a build sets none."""
         outer, self.conditions = self.conditions, self.conditions if taken else [*self.conditions, mentioned]
         for child in branch if isinstance(branch, list) else [branch]:
             self.visit(child)
@@ -220,7 +230,7 @@ class _Reader(ast.NodeVisitor):
     visit_IfExp = visit_If  # noqa: N815 - the name that ast looks for
 
     def visit_Assign(self, node: ast.Assign | ast.AnnAssign) -> None:
-        """Remember what is assigned, and which names stand for an environment."""
+        """Record names of environment readers such as `env = Env()`, and their variables with defaults."""
         target = node.targets[0] if isinstance(node, ast.Assign) else node.target
         before, self.target = self.target, ast.unparse(target)
         if isinstance(node.value, ast.Call) and ast.unparse(node.value.func).split(".")[-1] in _ENVIRONMENTS:
@@ -233,14 +243,14 @@ class _Reader(ast.NodeVisitor):
     visit_AnnAssign = visit_Assign  # noqa: N815 - as above
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
-        """Find `os.environ["NAME"]`."""
+        """Record `os.environ["NAME"]`."""
         key = node.slice.value if isinstance(node.slice, ast.Constant) else None
         if isinstance(key, str) and isinstance(node.ctx, ast.Load) and ast.unparse(node.value) in _MAPPINGS:
             self._add(key, node)
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
-        """Find `env("NAME")` and its kin."""
+        """Record `env("NAME")`, `env.bool("NAME")`, `config("NAME")` and the like."""
         called = ast.unparse(node.func)
         reader, _, method = called.partition(".")
         name = _first(node) or _IMPLIED.get(method, "")
@@ -256,18 +266,18 @@ class _Reader(ast.NodeVisitor):
 
     def _add(self, name: str, node: ast.expr, *, kind: str = "") -> None:
         if not any(name in mentioned for mentioned in self.conditions):
-            place = f"{self.shown}:{node.lineno}"
-            self.found.append(Variable(name=name, place=place, kind=kind, conditional=bool(self.conditions)))
+            location = f"{self.shown}:{node.lineno}"
+            self.found.append(Variable(name=name, location=location, kind=kind, conditional=bool(self.conditions)))
 
 
 def _is_absence(test: ast.expr) -> bool:
-    """Tell whether a condition holds where a variable is not set."""
+    """Return whether a condition is true where a variable is unset."""
     text = ast.unparse(test)
     return text.startswith(tuple(f"not {getter}(" for getter in _GETTERS)) or text.endswith("not in os.environ")
 
 
 def _is_presence(test: ast.expr) -> bool:
-    """Tell whether a condition holds where a variable is set and nowhere else."""
+    """Return whether a condition is true only where a variable is set."""
     looked_up = isinstance(test, ast.Call) and ast.unparse(test.func) in _GETTERS and len(test.args) == 1
     return looked_up or (
         " in os.environ" in ast.unparse(test) and isinstance(test, ast.Compare) and not _is_absence(test)
@@ -275,7 +285,7 @@ def _is_presence(test: ast.expr) -> bool:
 
 
 def _first(node: ast.Call) -> str:
-    """Return the first argument where it is a string written down."""
+    """Return the first argument if it is a string literal, or an empty string."""
     first = node.args[0] if node.args else None
     return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
 

@@ -49,7 +49,7 @@ def test_nginx_is_told_of_settings_that_a_killed_command_only_wrote(processes: P
     programs = Programs(folder=processes.folder, closure=closure, env={}, memory={}, listen=listen)
     processes.servers.install("nginx", programs)
     processes.servers.install("listener", programs)
-    wanted = processes._set_proxy(programs)
+    wanted = processes._write_proxy_settings(programs)
     processes.folder.write(processes.folder.path / "proxy.json", {**wanted, "settings": "of the one before"})
     with (
         running(processes.servers, "listener"),

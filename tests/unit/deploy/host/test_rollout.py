@@ -41,7 +41,7 @@ def rollout(tmp_path: Path) -> Rollout:
         logbook=FileLogbook(folder=folder),
         programs=describe,
         record=replace(Record.begin("deploy"), step=Step.SMOKE.name.lower()),
-        tell=lambda _: None,
+        on_status=lambda _: None,
     )
 
 
@@ -105,7 +105,7 @@ def test_migrations_that_take_away_are_noted_before_they_are_applied(rollout: Ro
 
 
 def test_release_stays_where_the_one_before_has_lost_what_it_needs(rollout: Rollout, tmp_path: Path) -> None:
-    """The way back is left to somebody who knows better."""
+    """A release stays that contracting migrations have made the only usable one."""
     rollout.processes = replace(rollout.processes, runner=RecordingRunner())
     before = rollout.revisions.add(make(tmp_path / "one"))
     rollout.revisions.switch(before)

@@ -49,7 +49,7 @@ def test_release_that_does_not_come_up_again_is_in_the_logbook(tmp_path: Path) -
     host._folder.claim(host.project)
     current = host._revisions.add(test_revisions.make(tmp_path / "one"))
 
-    with pytest.raises(OSError, match="bin/start"), host._locked("deploy", tell=lambda _: None) as rollout:
+    with pytest.raises(OSError, match="bin/start"), host._locked("deploy", on_status=lambda _: None) as rollout:
         host._confirm(rollout, current)
 
     (record,) = host._logbook.records()

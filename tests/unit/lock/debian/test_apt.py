@@ -120,8 +120,8 @@ def test_update_that_fails_is_not_remembered(root: AptRoot) -> None:
 
 def test_pretend_does_not_touch_an_equal_file(root: AptRoot) -> None:
     """Reading everything anew takes apt a second , so the file does not change without need."""
-    apt.pretend(root, "amd64", status="scripts", installed="Package: dpkg\n")
+    apt.write_status(root, "amd64", status="scripts", installed="Package: dpkg\n")
     before = (root.state("amd64", "scripts") / "status").stat().st_mtime_ns
-    apt.pretend(root, "amd64", status="scripts", installed="Package: dpkg\n")
+    apt.write_status(root, "amd64", status="scripts", installed="Package: dpkg\n")
 
     assert (root.state("amd64", "scripts") / "status").stat().st_mtime_ns == before

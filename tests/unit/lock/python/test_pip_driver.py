@@ -80,5 +80,5 @@ def test_unknown_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pip whose insides may be others is not tried."""
     monkeypatch.setitem(interpreter._KNOWN, "pip", SpecifierSet(">=99"))
 
-    with pytest.raises(ConfigError, match=r"tools: pip [\d.]+ is installed beside Estiba, which knows >=99"):
-        interpreter._find("pip")
+    with pytest.raises(ConfigError, match=r"tools: pip [\d.]+ is installed beside Estiba, which supports >=99"):
+        interpreter._locate("pip")

@@ -12,7 +12,7 @@ from estiba.errors import ConfigError
 from estiba.lock.context import LockContext
 from estiba.lock.debian.apt import AptRoot
 from estiba.lock.python.pip import Choice
-from estiba.lock.sdist.backend import Question
+from estiba.lock.sdist.backend import HookCall
 from estiba.lock.sdist.toolchain import Toolchain
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def test_nothing_is_fetched_where_nothing_can_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outside of the library's shell the error says where to go, before compilers are downloaded."""
+    """Outside of the development shell the error says where to go, before compilers are downloaded."""
     monkeypatch.delenv(config.ENV_FLAKE, raising=False)
     runner = RecordingRunner()
     toolchain = Toolchain(
@@ -34,12 +34,12 @@ def test_nothing_is_fetched_where_nothing_can_be_asked(tmp_path: Path, monkeypat
         fetch=lambda _: pytest.fail("fetched"),
     )
     choice = Choice(name="hola", version="1", file="hola-1.tar.gz", sha256=Digest("0" * 64), size=1)
-    question = Question(
+    hook_call = HookCall(
         hook="metadata", backend="x", backend_path=None, source=tmp_path, packages=tmp_path, target=tmp_path
     )
 
-    with pytest.raises(ConfigError, match=r"hola-1\.tar\.gz: its build backend wants programs or headers") as caught:
-        toolchain.ask(choice, question)
+    with pytest.raises(ConfigError, match=r"hola-1\.tar\.gz: its build backend needs programs or headers") as caught:
+        toolchain.call_hook(choice, hook_call)
 
-    assert caught.value.hint == "enter the library's shell first: ./nixw develop"
+    assert caught.value.hint == "enter the development shell first: ./nixw develop"
     assert runner.calls == []

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from estiba.publish.registry.parallel import Stop, StoppedError, each
+from estiba.publish.registry.parallel import Cancellation, CancelledError, each
 
 
 def test_results_in_order() -> None:
@@ -27,7 +27,7 @@ def test_error_stops_the_others() -> None:
     """One that fails ends those that run and keeps the rest from starting; its error is the one that is raised."""
     started = threading.Event()
     told: list[int] = []
-    stop = Stop(told.append)
+    cancellation = Cancellation(told.append)
 
     def work(number: int) -> None:
         if number == 1:
@@ -36,13 +36,13 @@ def test_error_stops_the_others() -> None:
             raise ValueError(message)
         started.set()
         while True:
-            stop(1)
+            cancellation(1)
 
     with pytest.raises(ValueError, match="broken"):
-        each(work, [0, 1], jobs=2, stop=stop)
-    with pytest.raises(StoppedError):
-        stop(1)
-    stop(-1)
+        each(work, [0, 1], jobs=2, cancellation=cancellation)
+    with pytest.raises(CancelledError):
+        cancellation(1)
+    cancellation(-1)
     assert told[-1] == -1
 
 

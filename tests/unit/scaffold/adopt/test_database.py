@@ -30,7 +30,7 @@ def choose(folder: Path, text: str, *required: str) -> dict[str, str] | None:
     """Return what the environment has to say for settings, or None where it can say nothing."""
     (folder / "conf.py").write_text(text)
     found = database.find_databases(survey(folder, "conf"))
-    return found[0].variables(frozenset(required)) if found and found[0].is_open else None
+    return found[0].variables(frozenset(required)) if found and found[0].is_configurable else None
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_database_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     """Where a function makes the table, somebody has to look at it."""
     made = adoption.plan(harbour(tmp_path, **{"harbour/settings.py": SETTINGS + "DATABASES = make()\n"}))
 
-    assert made.undecided == ("DATABASES cannot be read here: see to it that it is what DATABASE_URL names",)
+    assert made.undecided == ("DATABASES cannot be analysed: make sure that it is what DATABASE_URL names",)
 
 
 def test_target_gets_what_the_settings_read(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ COMPRESSOR = 'INSTALLED_APPS = ["compressor"]\n'
 @pytest.mark.parametrize(
     ("files", "start", "end"),
     [
-        ({"package.json": "{}"}, "package.json: ", "a build runs no npm"),
+        ({"package.json": "{}"}, "package.json: ", "so commit what it generates to git"),
         ({"site/settings.py": SETTINGS + SASS}, "sass_processor: ", 'set prepare = [["compilescss"]]'),
         (
             {"site/settings.py": SETTINGS + COMPRESSOR + "COMPRESS_OFFLINE = True\n"},

@@ -91,7 +91,7 @@ def test_imported_settings_are_read(tmp_path: Path) -> None:
 
     assert [source.name for source in seen.sources] == ["conf.settings.base", "conf.settings.production"]
     assert seen.variables == (
-        survey.Variable(name="MAIL_PORT", place="conf/settings/production.py:2", kind="int", conditional=False),
+        survey.Variable(name="MAIL_PORT", location="conf/settings/production.py:2", kind="int", conditional=False),
     )
     assert "STATIC_ROOT" in seen.names
 
@@ -128,7 +128,7 @@ def test_files_are_shown_from_the_project(tmp_path: Path) -> None:
     (tmp_path / "src" / "settings.py").write_text('import os\nX = os.environ["TOKEN"]\n')
     seen = survey.survey(tmp_path / "src", "settings", top=tmp_path)
 
-    assert seen.variables[0].place == "src/settings.py:2"
+    assert seen.variables[0].location == "src/settings.py:2"
 
 
 def test_no_module_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

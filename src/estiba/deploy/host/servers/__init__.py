@@ -1,1 +1,1 @@
-"""PostgreSQL, Redis and nginx of a target."""
+"""Servers of a host target: PostgreSQL, Redis and nginx."""

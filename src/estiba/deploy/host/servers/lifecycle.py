@@ -1,7 +1,7 @@
-"""PostgreSQL, Redis and nginx of a target: which release's they are, and changed for another one's.
+"""Lifecycle of PostgreSQL, Redis and nginx: start, comparison with a release, restart as those of another release.
 
-A server that has to change ends, and the supervisor starts it again, which needs nobody for that: where the deploying
-process is killed, the server still comes back.
+To restart a server, its new program is installed, then the server is asked to end, and the supervisor starts it again.
+So the server comes back even if the deploying process is killed meanwhile.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ PROXY: Final = ("nginx",)
 SERVERS: Final = (*DATABASES, LISTENER, *PROXY)
 
 LIMIT: Final = 60.0
-"""Seconds until a server has to answer."""
+"""Seconds until a server has to answer after its start."""
 
 _ENDINGS: Final[Mapping[str, tuple[tuple[str, float], ...]]] = {
-    # Its fast end: transactions are taken back, all that was committed is written.
+    # Fast shutdown, then immediate shutdown (PostgreSQL's documentation, "Shutting Down the Server").
     "postgresql": (("i", 60.0), ("q", 10.0)),
-    # Writes its log of changes to the disk first.
+    # On SIGTERM it writes its append-only file to the disk first.
     "redis": (("t", 60.0), ("k", 10.0)),
 }
-# Answers what it was asked; whoever asks meanwhile waits.
+# SIGQUIT lets requests in progress end; new connections wait in the listener's queue.
 _PROXY_ENDING: Final = (("q", 5.0), ("t", 10.0))
 
 _HANDOVER: Final = "handover.sock"
-"""Where the starter gives and takes sockets; see `nix/build/builders/release/start.py`."""
+"""Unix socket over which the starter passes file descriptors; see `nix/build/builders/release/start.py`."""
 
 _NEXT: Final = "-next"
 _JOBS: Final = ("worker-", "scheduler-")
@@ -52,160 +52,170 @@ _JOB_LIMIT: Final = 40.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Servers:
-    """The servers in a target's folder.
+    """Servers of a target.
 
     Attributes:
-        folder: The target's folder.
-        runit: What keeps them running.
-        runner: Runs Nix.
+        folder: State folder of the target.
+        runit: Supervisor of the servers.
+        runner: Runner of Nix commands.
     """
 
     folder: StateFolder
     runit: Runit
     runner: Runner = run
 
-    def changed(self, programs: Programs, slots: Sequence[str] = SERVERS) -> list[str]:
-        """Return those servers that run, but not as a release describes them."""
-        up = [slot for slot in slots if self.runit.is_up(slot)]
-        return [slot for slot in up if not is_same(self.runit.running(slot), self._describe(slot, programs))]
+    def changed(self, programs: Programs, services: Sequence[str] = SERVERS) -> list[str]:
+        """Return the running servers that differ from those of a release."""
+        up = [service for service in services if self.runit.is_up(service)]
+        return [
+            service for service in up if not is_same(self.runit.running(service), self._describe(service, programs))
+        ]
 
-    def are_of(self, programs: Programs) -> bool:
-        """Tell whether all servers are set to be those of a release, and none runs as another one's."""
-        return all(self._is_set(slot, programs) for slot in SERVERS) and not self.changed(programs)
+    def are_configured_for(self, programs: Programs) -> bool:
+        """Return whether all servers are installed as those of a release, and none runs as another release's."""
+        return all(self._is_set(service, programs) for service in SERVERS) and not self.changed(programs)
 
     def start(self, programs: Programs) -> list[str]:
-        """Start PostgreSQL and Redis, wait until they answer, and return those that were another release's before.
+        """Start PostgreSQL and Redis, and wait until they answer.
+
+        Returns:
+            The servers that were restarted because the release brings another build of them.
 
         Raises:
-            DeployError: One of them does not.
+            DeployError: A server does not start, or does not answer within `LIMIT`.
         """
         closure = programs.closure
         postgresql.initialise(self.folder, programs)
         if programs.redis_port:
             redis.write_password(self.folder)
-        if not self.runit.is_alive(DATABASES[0]):
-            self._keep("supervisor", closure.runit)
+        # A running supervisor keeps its root: it still starts svlogd and runsv from that store path.
+        if not self.runit.is_supervised(DATABASES[0]):
+            self._add_root("supervisor", closure.runit)
         self.runit.install_all(starter=closure.starter)
         self.runit.start(closure.runit)
         changed = self.changed(programs, DATABASES)
-        for slot in DATABASES:
-            self.install(slot, programs)
+        for service in DATABASES:
+            self.install(service, programs)
         if changed:
             with self._without_jobs():
                 postgresql.checkpoint(self.folder, programs)
                 since = self.restart(changed, programs)
                 self._await(programs, since)
-        for slot in DATABASES:
-            self.up(slot, programs)
+        for service in DATABASES:
+            self.up(service, programs)
         self._await(programs, {})
         return changed
 
-    def install(self, slot: str, programs: Programs) -> None:
-        """Set what a server runs from its next start on; one that runs as the same already stays where it is."""
+    def install(self, service: str, programs: Programs) -> None:
+        """Install the program that a server runs from its next start on, unless the running one is the same."""
         closure = programs.closure
-        if self.runit.is_up(slot):
-            if self._is_set(slot, programs):
+        if self.runit.is_up(service):
+            if self._is_set(service, programs):
                 return
-            self._keep_running(slot)
-        self._keep(f"{slot}{_NEXT}", closure.path)
-        self.runit.install(slot, self._describe(slot, programs), starter=closure.starter)
+            self._add_root_of_running(service)
+        # A second root, since the running process needs its own until it ends.
+        self._add_root(f"{service}{_NEXT}", closure.path)
+        self.runit.install(service, self._describe(service, programs), starter=closure.starter)
 
-    def up(self, slot: str, programs: Programs) -> None:
-        """Start a server unless it runs."""
-        if not self.runit.is_up(slot):
-            self._keep(slot, programs.closure.path)
-            self.runit.up(slot)
+    def up(self, service: str, programs: Programs) -> None:
+        """Start a server that does not run."""
+        if not self.runit.is_up(service):
+            self._add_root(service, programs.closure.path)
+            self.runit.up(service)
 
-    def restart(self, slots: Sequence[str], programs: Programs) -> dict[str, float]:
-        """Change servers that run for what they are set to, and return when each was started.
+    def restart(self, services: Sequence[str], programs: Programs) -> dict[str, float]:
+        """Restart servers with their installed programs, and return the start time of each, in seconds since the epoch.
 
         Raises:
-            DeployError: One of them does not end.
+            DeployError: A server does not end.
         """
-        since = self.runit.restart({slot: _ENDINGS[slot] for slot in slots})
-        for slot in slots:
-            self._keep(slot, programs.closure.path)
+        since = self.runit.restart({service: _ENDINGS[service] for service in services})
+        for service in services:
+            self._add_root(service, programs.closure.path)
         return since
 
     def replace_proxy(self, programs: Programs, is_ready: Callable[[], bool]) -> None:
-        """Change nginx for what it is set to; whoever asks meanwhile waits.
+        """Restart nginx with its installed program; connections made meanwhile wait in the listener's queue.
 
         Args:
-            programs: Those of the release that is set.
-            is_ready: Tells whether it answers.
+            programs: Programs of the release whose nginx is installed.
+            is_ready: Readiness check of the new nginx.
 
         Raises:
-            DeployError: The one before does not end, or the new one does not answer.
+            DeployError: The old nginx does not end, or the new one does not answer.
         """
-        (slot,) = PROXY
-        since = self.runit.restart({slot: _PROXY_ENDING})[slot]
-        self._keep(slot, programs.closure.path)
-        self.runit.wait_ready(slot, is_ready, LIMIT, since=since)
+        (service,) = PROXY
+        since = self.runit.restart({service: _PROXY_ENDING})[service]
+        self._add_root(service, programs.closure.path)
+        self.runit.wait_ready(service, is_ready, LIMIT, since=since)
 
     def is_listening(self, programs: Programs) -> bool:
-        """Tell whether the sockets that nginx is to have are held."""
+        """Return whether the listener holds the sockets that a release's nginx needs."""
         return self.runit.is_up(LISTENER) and not self.changed(programs, [LISTENER])
 
     def start_listening(self, programs: Programs) -> None:
-        """Hold the sockets that nginx is to have from now on; nothing may listen there.
+        """Start the listener, which binds the sockets of nginx (socket activation).
 
         Raises:
-            DeployError: They cannot be had.
+            DeployError: The sockets cannot be bound.
         """
         self.up(LISTENER, programs)
         file = self.runit.services / LISTENER / _HANDOVER
         self.runit.wait_ready(LISTENER, lambda: _is_answered(file), LIMIT)
 
-    def _describe(self, slot: str, programs: Programs) -> dict[str, Any]:
-        place = self.runit.services / slot
-        match slot:
+    def _describe(self, service: str, programs: Programs) -> dict[str, Any]:
+        directory = self.runit.services / service
+        match service:
             case "postgresql":
-                return programs.postgresql(place)
+                return programs.postgresql(directory)
             case "redis":
-                return programs.redis(place)
+                return programs.redis(directory)
             case "nginx":
-                return programs.nginx(place)
+                return programs.nginx(directory)
             case _:
                 return programs.listener()
 
-    def _is_set(self, slot: str, programs: Programs) -> bool:
-        """Tell whether a server would start again as a release describes it."""
-        return is_same(self.runit.installed(slot), self._describe(slot, programs))
+    def _is_set(self, service: str, programs: Programs) -> bool:
+        """Return whether the installed program of a server is that of a release."""
+        return is_same(self.runit.installed(service), self._describe(service, programs))
 
-    def _keep(self, name: str, path: Path) -> None:
-        """Keep what a server runs from, or is about to, for as long as nothing else takes its place."""
+    def _add_root(self, name: str, path: Path) -> None:
+        """Add a garbage collector root for the closure that a server runs from, or will, in place of the last one."""
         nix.add_root(self.folder.path / "roots" / name, path, runner=self.runner)
 
-    def _keep_running(self, slot: str) -> None:
-        """Keep what a server runs from that has died since it was set anew, and started again by itself."""
-        following = self.folder.path / "roots" / f"{slot}{_NEXT}"
-        if following.is_symlink() and self.runit.running(slot) == self.runit.installed(slot):
-            self._keep(slot, following.readlink())
+    def _add_root_of_running(self, service: str) -> None:
+        """Update the root of a server that crashed after an installation, and was restarted with the new program."""
+        following = self.folder.path / "roots" / f"{service}{_NEXT}"
+        if following.is_symlink() and self.runit.running(service) == self.runit.installed(service):
+            self._add_root(service, following.readlink())
 
     def _await(self, programs: Programs, since: Mapping[str, float]) -> None:
         questions = {
             "postgresql": functools.partial(postgresql.is_ready, self.folder, programs),
             "redis": functools.partial(redis.is_ready, self.folder, is_secured=bool(programs.redis_port)),
         }
-        for slot, is_ready in questions.items():
-            self.runit.wait_ready(slot, is_ready, LIMIT, since=since.get(slot, 0.0))
+        for service, is_ready in questions.items():
+            self.runit.wait_ready(service, is_ready, LIMIT, since=since.get(service, 0.0))
 
     @contextmanager
     def _without_jobs(self) -> Iterator[None]:
-        """Let the workers end after the job that each is at, and start them again afterwards."""
-        slots = [slot for slot in self.runit.slots if slot.startswith(_JOBS) and self.runit.is_wanted(slot)]
-        for slot in slots:
-            self.runit.down(slot)
-        for slot in slots:
-            self.runit.free(slot, _JOB_LIMIT)
+        """Stop the workers for the block: a job in progress would fail when its database or queue restarts."""
+        services = [
+            service for service in self.runit.names if service.startswith(_JOBS) and self.runit.is_wanted(service)
+        ]
+        for service in services:
+            self.runit.down(service)
+        for service in services:
+            self.runit.terminate(service, _JOB_LIMIT)
         try:
             yield
         finally:
-            for slot in slots:
-                self.runit.up(slot)
+            for service in services:
+                self.runit.up(service)
 
 
 def _is_answered(path: Path) -> bool:
+    # A connection and not the file, which a killed process leaves behind.
     try:
         dial(path).close()
     except OSError:

@@ -1,4 +1,4 @@
-"""The port that a target listens on, and who else does."""
+"""TCP ports of a target: choice of a free one, check of a given one, and the process that holds a taken one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Final
 from estiba.errors import TargetError
 
 FIRST: Final = 8000
-"""Where the search for a free port starts."""
+"""First port that the search for a free one tries."""
 
 _LISTENING: Final = "0A"
+"""Socket state TCP_LISTEN in /proc/net/tcp, see proc(5)."""
 _TRIES: Final = 1000
 _PRIVILEGED: Final = 1024
 
@@ -32,10 +33,15 @@ def choose(address: str) -> int:
 
 
 def check(address: str, port: int, *, setting: str = "port") -> None:
-    """Make sure that a port is free, which some setting of the target names.
+    """Check that a port can be bound.
+
+    Args:
+        address: IP address to bind to.
+        port: TCP port.
+        setting: Key of the target's settings that names the port, for the error.
 
     Raises:
-        TargetError: It is not, or it is not for this user.
+        TargetError: The port is taken, or privileged.
     """
     problem = _try_to_bind(address, port)
     if problem is None:
@@ -49,7 +55,7 @@ def check(address: str, port: int, *, setting: str = "port") -> None:
 
 
 def find_holder(port: int) -> str:
-    """Return the name and process id of a program that listens on a port, empty where that cannot be seen."""
+    """Return name and process ID of a process that listens on a port, empty if it is another user's."""
     inodes = {f"socket:[{inode}]" for name in ("tcp", "tcp6") for inode in _listening(Path("/proc/net", name), port)}
     for link in Path("/proc").glob("[0-9]*/fd/*") if inodes else ():
         try:
@@ -61,7 +67,7 @@ def find_holder(port: int) -> str:
 
 
 def _listening(table: Path, port: int) -> list[str]:
-    """Return the inodes of the sockets that listen on a port, from the kernel's table."""
+    """Return the inodes of the sockets that listen on a port, from a table such as /proc/net/tcp (proc(5))."""
     try:
         rows = [line.split() for line in table.read_text().splitlines()[1:]]
     except OSError:
@@ -70,11 +76,12 @@ def _listening(table: Path, port: int) -> list[str]:
 
 
 def _try_to_bind(address: str, port: int) -> OSError | None:
-    """Return what keeps a program without privileges from listening, or None."""
+    """Return the error that an unprivileged process would get from bind(2), or None."""
     if port < _PRIVILEGED and port < _first_unprivileged():
         return PermissionError(errno.EACCES, "privileged port")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as probe:
+        # As nginx does; otherwise connections in TIME_WAIT would make a free port look taken.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))

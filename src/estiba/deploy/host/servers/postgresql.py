@@ -1,4 +1,4 @@
-"""PostgreSQL of a target: its data, whether it answers, and what only its superuser may do; all by its own programs."""
+"""PostgreSQL of a target: data folder, readiness, and statements of the superuser, by the programs of the release."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from estiba.deploy.target import Finished
 
 _SUPERUSER: Final = "postgres"
+# With -j, `postgres --single` takes a semicolon and an empty line for the end of a statement; CREATE DATABASE has to be
+# one of its own.
 _SQL: Final = f"CREATE ROLE {DATABASE} LOGIN;\n\nCREATE DATABASE {DATABASE} OWNER {DATABASE};\n\n"
+# No password: only the processes' user can connect, by the modes of the socket and its folder.
 _INITDB: Final = ("--auth=trust", "--data-checksums", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions")
 _LIMIT: Final = 120.0
 _ANSWER_LIMIT: Final = 5.0
@@ -28,10 +31,10 @@ _SOCKET: Final = "run/postgresql/.s.PGSQL.5432"
 
 
 def check(folder: StateFolder, closure: HostClosure) -> None:
-    """Refuse data that the release's PostgreSQL cannot read.
+    """Check that PostgreSQL of a release can read the data of the target.
 
     Raises:
-        TargetError: It was written by another major version.
+        TargetError: The data was written by another major version.
     """
     file = folder.path / "data" / "postgresql" / "PG_VERSION"
     found = file.read_text().strip() if file.exists() else closure.postgresql
@@ -45,10 +48,12 @@ def check(folder: StateFolder, closure: HostClosure) -> None:
 
 
 def initialise(folder: StateFolder, programs: Programs) -> None:
-    """Make the database unless it exists; it is there as a whole or not at all.
+    """Create the data folder with the service's role and database, unless it exists.
+
+    It is created under another name and renamed, so an interrupted run leaves no half of one.
 
     Raises:
-        DeployError: PostgreSQL's own tools failed.
+        DeployError: `initdb` or `postgres --single` failed.
     """
     data = folder.path / "data" / "postgresql"
     if data.exists():
@@ -64,15 +69,16 @@ def initialise(folder: StateFolder, programs: Programs) -> None:
     for argv, stdin in steps:
         describe = functools.partial(programs.tool, argv=argv, data=inside)
         ran = oneshot.run(folder, programs.closure, "initdb", describe, limit=_LIMIT, stdin=stdin)
+        # `postgres --single` exits with 0 after a failed statement.
         if not ran.has_passed or "ERROR" in ran.output:
-            msg = f"the database cannot be made:\n{ran.tail()}"
+            msg = f"the database cannot be created:\n{ran.tail()}"
             raise DeployError(msg)
     made.rename(data)
 
 
 def is_ready(folder: StateFolder, programs: Programs) -> bool:
-    """Tell whether PostgreSQL lets the service in; one that starts up or recovers does not yet."""
-    # A server that has not come so far is asked for every few hundredths of a second; no program is started for that.
+    """Return whether PostgreSQL accepts connections, which it does not while it starts up or recovers."""
+    # Polled every few hundredths of a second: before the socket exists, no process is started for the answer.
     if not (folder.path / _SOCKET).exists():
         return False
     argv = ["pg_isready", "--quiet", "--host", POSTGRESQL_FOLDER, "--dbname", DATABASE, "--username", DATABASE]
@@ -81,17 +87,17 @@ def is_ready(folder: StateFolder, programs: Programs) -> bool:
 
 
 def checkpoint(folder: StateFolder, programs: Programs) -> None:
-    """Have PostgreSQL write what it has to before it can end, so that its end takes no time, unless that fails."""
+    """Run CHECKPOINT while clients are still served, which shortens the shutdown that follows; failure is ignored."""
     _order(folder, programs, _SUPERUSER, "CHECKPOINT")
 
 
 def create_extensions(folder: StateFolder, programs: Programs, names: Sequence[str]) -> None:
-    """Create extensions that the service's own user may not create.
+    """Create extensions as the superuser, in the service's database.
 
     Args:
-        folder: The target's.
-        programs: Whose client asks for them.
-        names: The extensions.
+        folder: State folder of the target.
+        programs: Programs of the release.
+        names: Names of the extensions.
 
     Raises:
         TargetError: PostgreSQL has no such extension, or does not answer.
@@ -107,7 +113,7 @@ def create_extensions(folder: StateFolder, programs: Programs, names: Sequence[s
 
 
 def find_reason(ran: Finished) -> str:
-    """Return what psql said was wrong, or all that it said."""
+    """Return the error message in the output of psql, or all of its output."""
     for line in ran.output.splitlines():
         for word in ("ERROR:", "FATAL:", "error:"):
             if word in line:
@@ -116,7 +122,7 @@ def find_reason(ran: Finished) -> str:
 
 
 def _order(folder: StateFolder, programs: Programs, database: str, statement: str) -> Finished:
-    """Have PostgreSQL do something in a database as its superuser."""
+    """Execute a statement in a database as the superuser."""
     argv = ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--host", POSTGRESQL_FOLDER]
     argv += ["--username", _SUPERUSER, "--dbname", database, "--command", statement]
     return oneshot.run(folder, programs.closure, "psql", functools.partial(programs.client, argv=argv), limit=_LIMIT)

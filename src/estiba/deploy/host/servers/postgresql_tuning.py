@@ -1,4 +1,4 @@
-"""PostgreSQL's memory settings, which follow the machine."""
+"""Memory settings of PostgreSQL, computed from the memory of the machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CGROUP: Final = ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit
 
 
 def measure(root: Path = Path("/")) -> int:
-    """Return the bytes of memory that programs on this machine may use: all of it, or the control group's limit."""
+    """Return the memory in bytes that processes may use: that of the machine, or the limit of the control group."""
     total = next(
         int(line.split()[1]) * 1024
         for line in (root / "proc/meminfo").read_text().splitlines()
@@ -23,7 +23,13 @@ def measure(root: Path = Path("/")) -> int:
 
 
 def plan(total: int) -> dict[str, str]:
-    """Return the settings for so many bytes: a quarter for shared buffers, and half as what is likely cached."""
+    """Return the memory settings by name.
+
+    A quarter of the memory for `shared_buffers` is what PostgreSQL's documentation recommends for a dedicated server.
+
+    Args:
+        total: Memory in bytes.
+    """
     total = max(total, _SMALLEST)
     return {
         "effective_cache_size": _render(total // 2),

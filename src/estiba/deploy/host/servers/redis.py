@@ -1,4 +1,4 @@
-"""Redis of a target: its password, and whether it answers (Redis' protocol, inline commands)."""
+"""Redis of a target: its password and its readiness, asked for by inline commands of the Redis protocol (RESP)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ _ANSWER_LIMIT: Final = 2.0
 
 
 def is_ready(folder: StateFolder, *, is_secured: bool) -> bool:
-    """Tell whether Redis answers, its data loaded; where it has a password, by that."""
+    """Return whether Redis answers PING, which it does once its data is loaded.
+
+    Args:
+        folder: State folder of the target.
+        is_secured: Whether Redis asks for the password.
+    """
     question, answer = b"PING\r\n", b"+PONG\r\n"
     if is_secured:
         question, answer = f"AUTH {folder.secret(REDIS_PASSWORD)}\r\n".encode() + question, b"+OK\r\n" + answer
@@ -32,5 +37,5 @@ def is_ready(folder: StateFolder, *, is_secured: bool) -> bool:
 
 
 def write_password(folder: StateFolder) -> None:
-    """Write down the password that Redis is to ask for."""
+    """Write the password to a configuration file that Redis reads; arguments of a process are visible to all users."""
     folder.write_text(folder.path / "run" / "redis" / REDIS_SETTINGS, f"requirepass {folder.secret(REDIS_PASSWORD)}\n")

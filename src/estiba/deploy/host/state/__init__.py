@@ -1,1 +1,1 @@
-"""What lies in the folder of a target: its revisions, its logbook, its lock."""
+"""State folder of a host target: revisions, logbook, lock."""

@@ -1,4 +1,4 @@
-"""The folder that outlives releases: database, uploads, logs, and what is known of deployments."""
+"""State folder of a target, which outlives releases: database, uploads, logs, revisions, secrets."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from estiba import files
 from estiba.errors import TargetError
 
 UID: Final = 10001
-"""Who runs the processes where the superuser deploys; the image's user."""
+"""User and group ID that the processes run as where root deploys; the same as in the image."""
 
 _OWNED: Final = ("data/media", "data/redis", "logs", "run/postgresql", "run/redis", "services", "tasks")
-"""Folders that the processes write to."""
+"""Folders that the processes write to, and own."""
 
 _SECRET_BYTES: Final = 48
 
 
 def is_versioned(service: Path) -> bool:
-    """Tell whether a service's folder is in a git repository, whose files alone Nix copies, or is copied as a whole."""
-    return any((place / ".git").exists() for place in (service, *service.parents))
+    """Return whether a folder is in a git repository, of which Nix copies tracked files only, else the whole folder."""
+    return any((path / ".git").exists() for path in (service, *service.parents))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateFolder:
-    """Paths in a target's folder, and files in it that change as a whole.
+    """State folder of a target, with atomic writes of its files.
 
     Attributes:
-        path: The folder.
-        uid: The user that the processes run as.
-        gid: His group.
+        path: Path of the folder.
+        uid: User ID to run the processes as.
+        gid: Group ID to run the processes as.
     """
 
     path: Path
@@ -43,29 +43,31 @@ class StateFolder:
 
     @classmethod
     def at(cls, path: Path) -> StateFolder:
-        """Return the folder at a path, whether it exists or not."""
+        """Return the state folder at a path, whether it exists or not."""
         if os.geteuid() == 0:
             return cls(path=path, uid=UID, gid=UID)
         return cls(path=path, uid=os.geteuid(), gid=os.getegid())
 
     @property
     def user(self) -> int | None:
-        """The user to become before a process starts, or None where that is this one already."""
+        """User ID to switch to before a process starts, or None without a switch."""
         return self.uid if os.geteuid() == 0 else None
 
     def prepare(self) -> None:
-        """Make the folders.
+        """Create the folder and its subfolders with their owners and modes.
 
         Raises:
-            TargetError: That is not allowed.
+            TargetError: This user may not, or a file is in the way.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            # The processes' user passes through to its own folders, but cannot list this one.
             self.path.chmod(0o711)
             for name in ("data", "evidence", "profile", "roots", "serve/releases"):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
+            # The processes' user follows the links in it, such as that to the supervisor.
             (self.path / "roots").chmod(0o755)
-            # Logs are in it, which are not for everybody.
+            # It has copies of logs, which may hold personal data.
             (self.path / "evidence").chmod(0o700)
             for name in _OWNED:
                 self.own(self.path / name)
@@ -75,10 +77,13 @@ class StateFolder:
             raise TargetError(msg, hint=hint) from error
 
     def claim(self, project: Path) -> None:
-        """Take the folder for the service in another one, unless it is a different service's.
+        """Prepare the folder and record which service it belongs to.
+
+        Args:
+            project: Folder of the service.
 
         Raises:
-            TargetError: It is, or it lies where Nix would copy the database into the store.
+            TargetError: It belongs to another service, or Nix would copy it into the store with the service's sources.
         """
         service = project.resolve()
         if self.path.is_relative_to(service) and not is_versioned(service):
@@ -86,6 +91,7 @@ class StateFolder:
             raise TargetError(msg, hint="set folder in [tool.estiba.targets.local] to one outside, or run git init")
         self.prepare()
         known = self.read(self.path / "service.json").get("folder", str(service))
+        # A service that was moved keeps its folder.
         if known != str(service) and Path(known).exists():
             msg = f"{self.path} belongs to the service in {known}, and this is {service}"
             hint = "set folder in [tool.estiba.targets.local] to have one of its own"
@@ -93,24 +99,24 @@ class StateFolder:
         self.write(self.path / "service.json", {"folder": str(service)})
 
     def own(self, path: Path, mode: int = 0o700) -> None:
-        """Make a folder that the processes write to."""
+        """Create a folder that belongs to the processes' user."""
         path.mkdir(parents=True, exist_ok=True)
         if path.stat().st_uid != self.uid:
             os.chown(path, self.uid, self.gid)
         path.chmod(mode)
 
     def write(self, path: Path, data: object) -> None:
-        """Write JSON to a file that the processes may read; the file is the old or the new one at any time."""
+        """Write JSON to a file atomically; the file belongs to the processes' user."""
         self.write_text(path, json.dumps(data, sort_keys=True, indent=1) + "\n")
 
     def write_text(self, path: Path, text: str) -> None:
-        """Write text in the same way; a file that has it already is left alone."""
+        """Write text to a file atomically, as `write` does; a file with the same text is left alone."""
         if path.exists() and path.read_text(encoding="utf-8") == text:
             return
         files.write(path, text, owner=(self.uid, self.gid) if self.user is not None else None)
 
     def link(self, path: Path, target: str | Path) -> None:
-        """Make a symbolic link, in place of the one that is there, at once."""
+        """Create or replace a symbolic link atomically."""
         if path.is_symlink() and str(path.readlink()) == str(target):
             return
         made = path.with_name(f".{path.name}.new")
@@ -119,7 +125,7 @@ class StateFolder:
         made.replace(path)
 
     def read(self, path: Path) -> dict[str, Any]:
-        """Read JSON; a file that does not exist is empty."""
+        """Read a JSON object; a file that does not exist counts as an empty one."""
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -127,7 +133,7 @@ class StateFolder:
         return data
 
     def secret(self, name: str) -> str:
-        """Return what nobody can guess, such as the key that the service signs with; it is made once and stays."""
+        """Return a secret of 48 random bytes in URL-safe base64, such as `SECRET_KEY`; generated at first use."""
         file = self.path / "secrets.json"
         known = self.read(file)
         if name not in known:
@@ -136,6 +142,6 @@ class StateFolder:
         return str(known[name])
 
     def space(self) -> int:
-        """Return how many bytes the folder's disk has left, or the database's where that has one of its own."""
-        places = (self.path, self.path / "data" / "postgresql")
-        return min(shutil.disk_usage(place).free for place in places if place.exists())
+        """Return the free bytes of the folder's file system, or of the database's if that is another one with less."""
+        paths = (self.path, self.path / "data" / "postgresql")
+        return min(shutil.disk_usage(path).free for path in paths if path.exists())

@@ -1,8 +1,8 @@
-"""The releases of a target: which one is served, and the few that are kept for a way back.
+"""Revisions of a target: the served one, and the generations of the Nix profile that a rollback can return to.
 
-`serve/current` is a link to a numbered folder, and nginx follows it for each request. Changing that link is the switch:
-before it the old release is the state, after it the new one. The folder also says which generations were served before,
-so the way back changes at the same moment.
+`serve/current` is a symbolic link to the folder of a revision, and nginx follows it for each request. Replacing that
+link is the switch, atomic for both: the release that is served, and the history that a rollback goes along, which is in
+the folder of the revision.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """A release that was brought up under a number.
+    """Release that was started on the target, under a number of its own each time.
 
     Attributes:
-        number: Counts what was brought up on this target, forwards and backwards.
-        closure: What runs.
-        generation: Of the target's Nix profile; 0 until it is known.
-        trail: The generations that were served before it, the oldest first; what was gone back from is not among them.
+        number: Revision number; each deploy and each rollback takes a higher one.
+        closure: Host closure of the release.
+        generation: Generation of the target's Nix profile; 0 until it has one.
+        trail: Generations that were served before it, oldest first, without those that were rolled back from.
     """
 
     number: int
@@ -41,23 +41,23 @@ class Revision:
     trail: tuple[int, ...] = ()
 
     def to_release(self) -> Release:
-        """Return it as every kind of target describes what it serves."""
+        """Return the revision as the value that all kinds of targets share."""
         closure = self.closure
         return Release(number=self.number, digest=str(closure.digest), version=closure.version, commit=closure.revision)
 
     @property
-    def side(self) -> str:
-        """Which half of the paired services it runs in, so that it can start beside the one before."""
+    def slot(self) -> str:
+        """Slot of its processes, `a` or `b`, so that it can start beside the previous revision (A/B deployment)."""
         return "ab"[self.number % 2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionStore:
-    """The releases in a target's folder.
+    """Storage of revisions in a state folder and a Nix profile.
 
     Attributes:
-        folder: The target's folder.
-        runner: Runs Nix.
+        folder: State folder of the target.
+        runner: Runner of Nix commands.
     """
 
     folder: StateFolder
@@ -65,44 +65,49 @@ class RevisionStore:
 
     @property
     def profile(self) -> Path:
-        """The Nix profile; its generations are the releases that can be gone back to."""
+        """Nix profile, whose generations are the releases to roll back to; they are roots of the garbage collector."""
         return self.folder.path / "profile" / "release"
 
     @property
     def serve(self) -> Path:
-        """The folder that nginx sees."""
+        """Folder that nginx has mounted."""
         return self.folder.path / "serve"
 
-    def place(self, number: int) -> Path:
-        """Return the folder of what was brought up under a number."""
+    def directory(self, number: int) -> Path:
+        """Return the folder of a revision."""
         return self.serve / "releases" / str(number)
 
     def run(self, number: int) -> Path:
-        """Return the folder of its socket."""
-        return self.place(number) / "run"
+        """Return the folder of a revision's socket."""
+        return self.directory(number) / "run"
 
     def socket(self, number: int) -> Path:
-        """Return the socket that its web process listens on."""
+        """Return the Unix socket that a revision's web process listens on."""
         return self.run(number) / WEB_SOCKET
 
     def add(self, closure: HostClosure, generation: int = 0) -> Revision:
-        """Give a release the next number and a folder; it is not served yet."""
+        """Create a revision of a release, without serving it.
+
+        Args:
+            closure: Host closure of the release.
+            generation: Generation of the profile that holds it; 0 if it has none yet.
+        """
         number = max([0, *self._numbers()]) + 1
-        # It starts beside what is served, so never on the same side.
+        # It starts beside the served revision, so it needs the other slot.
         number += (number - self._number("current")) % 2 == 0
         trail = self._trail(closure, generation)
         revision = Revision(number=number, closure=closure, generation=generation, trail=trail)
-        self.place(number).mkdir()
+        self.directory(number).mkdir()
         self.folder.own(self.run(number))
-        (self.place(number) / "files").mkdir()
+        (self.directory(number) / "files").mkdir()
         if closure.static:
             self._add_static(number, *closure.static)
         self._note(revision)
         return revision
 
     def load(self, number: int) -> Revision | None:
-        """Return what was brought up under a number, or None where that is gone."""
-        known = self.folder.read(self.place(number) / "release.json")
+        """Load a revision, or return None if it was removed or its closure was garbage-collected."""
+        known = self.folder.read(self.directory(number) / "release.json")
         if not known or not Path(known["path"]).exists():
             return None
         return Revision(
@@ -113,18 +118,21 @@ class RevisionStore:
         )
 
     def current(self) -> Revision | None:
-        """Return what is served, or None before the first switch."""
+        """Return the revision that is served, or None."""
         return self._linked("current")
 
     def switch(self, revision: Revision) -> None:
-        """Serve another release from now on; files of the one before stay reachable for pages that name them."""
+        """Serve a revision from now on.
+
+        `serve/previous` keeps static files of the last one reachable, for pages that browsers have loaded before.
+        """
         before = self._number("current")
         if before and before != revision.number:
             self.folder.link(self.serve / "previous", f"releases/{before}")
         self.folder.link(self.serve / "current", f"releases/{revision.number}")
 
     def record(self, revision: Revision) -> Revision:
-        """Make the profile agree with what is served, and return the entry with its generation."""
+        """Make a served revision the current generation of the profile, and return it with its generation."""
         if revision.generation in nix.generations(self.profile):
             if nix.current_generation(self.profile) != revision.generation:
                 nix.switch_generation(self.profile, revision.generation, runner=self.runner)
@@ -135,49 +143,50 @@ class RevisionStore:
         return known
 
     def before(self, revision: Revision) -> tuple[int, HostClosure] | None:
-        """Return the generation that was served before an entry, and its release, or None where none is left."""
+        """Return the generation to roll back to from a revision, and its closure, or None if there is none."""
         known = nix.generations(self.profile)
         for number in reversed(revision.trail):
             path = known.get(number)
+            # The same closure again would be no way out of its faults.
             if path and path.exists() and path != revision.closure.path:
                 return number, closures.load(path)
         return None
 
     def prune(self, keep: int) -> None:
-        """Forget older generations but for the end of the way back, and folders that nothing is served from."""
+        """Delete generations beyond the last `keep` of the trail, and folders of revisions that are not served."""
         current = self.current()
         if current is None:
             return
         wanted = (*current.trail, current.generation)[-keep:]
-        # What was gone back from is newer, and stays until the next release takes its place.
+        # Newer generations were rolled back from; they stay until the next deployment makes them older.
         known = [number for number in nix.generations(self.profile) if number < current.generation]
         nix.delete_generations(self.profile, [number for number in known if number not in wanted], runner=self.runner)
         served = {current.number, self._number("previous")}
         for number in self._numbers():
             if number not in served and number < max(served):
-                shutil.rmtree(self.place(number), ignore_errors=True)
+                shutil.rmtree(self.directory(number), ignore_errors=True)
 
     def retract(self, revision: Revision) -> None:
-        """Forget the generation of a release that was taken back, so that no rollback leads to it."""
+        """Delete the generation of a revision that was reverted."""
         known = self.load(revision.number) or revision
         if known.generation and known.generation != nix.current_generation(self.profile):
             nix.delete_generations(self.profile, [known.generation], runner=self.runner)
 
     def remove(self, revision: Revision) -> None:
-        """Forget a release that did not come to be served."""
+        """Remove the folder of a revision unless it is served."""
         if revision.number != self._number("current"):
-            shutil.rmtree(self.place(revision.number), ignore_errors=True)
+            shutil.rmtree(self.directory(revision.number), ignore_errors=True)
 
     def unserve(self) -> None:
-        """Serve nothing, as before the first switch; no rollback leads to what did not work."""
+        """Serve nothing, as before the first deployment, and delete the current generation."""
         (self.serve / "current").unlink(missing_ok=True)
-        # Nix itself does not forget the current generation.
+        # By hand, since `nix-env --delete-generations` refuses the current generation.
         number = nix.current_generation(self.profile)
         self.profile.unlink(missing_ok=True)
         self.profile.with_name(f"{self.profile.name}-{number}-link").unlink(missing_ok=True)
 
     def _trail(self, closure: HostClosure, generation: int) -> tuple[int, ...]:
-        """Return the way back from a release that is served next; going back to a generation takes its end away."""
+        """Return the trail of the next revision: a rollback shortens it to the generation that it returns to."""
         current = self.current()
         if current is None:
             return ()
@@ -188,7 +197,7 @@ class RevisionStore:
         return current.trail if current.closure.path == closure.path else served
 
     def _add_static(self, number: int, url: str, files: str) -> None:
-        inside = self.place(number) / "files" / url.strip("/")
+        inside = self.directory(number) / "files" / url.strip("/")
         if url.startswith("/") and url.strip("/"):
             inside.parent.mkdir(parents=True, exist_ok=True)
             inside.symlink_to(files)
@@ -199,7 +208,7 @@ class RevisionStore:
             "path": str(revision.closure.path),
             "trail": list(revision.trail),
         }
-        self.folder.write(self.place(revision.number) / "release.json", known)
+        self.folder.write(self.directory(revision.number) / "release.json", known)
 
     def _linked(self, name: str) -> Revision | None:
         number = self._number(name)

@@ -1,4 +1,4 @@
-"""One command at a time works on a target; the others are told who does."""
+"""Lock of a target: one command at a time changes it, and the others name the holder."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ _PAUSE: Final = 0.02
 
 @contextmanager
 def acquire(folder: StateFolder, owner: Mapping[str, Any]) -> Iterator[None]:
-    """Keep other commands from changing the target as long as the block runs, or this process lives.
+    """Hold the lock of a target for the block; the kernel releases it if this process is killed.
 
     Args:
-        folder: The target's folder.
-        owner: Who works on it, for whoever comes next.
+        folder: State folder of the target.
+        owner: Record of the command (`estiba.deploy.logbook.Record`), for the error of others.
 
     Raises:
-        BusyError: Another command works on it; says which and whose.
+        BusyError: Another command holds the lock; the message names it and its user.
     """
     with ExitStack() as stack:
         file = _enter(stack, folder.path / _FILE)
         os.ftruncate(file, 0)
-        # On a full disk nobody is told who works here, but a command can be run.
+        # The owner is only for messages: a full disk must not prevent a rollback.
         with suppress(OSError):
             os.pwrite(file, json.dumps(dict(owner), sort_keys=True).encode(), 0)
         yield
 
 
 def is_held(folder: StateFolder) -> bool:
-    """Tell whether a command works on the target right now."""
+    """Return whether a command holds the lock of the target."""
     path = folder.path / _FILE
     if not path.exists():
         return False
@@ -55,7 +55,7 @@ def is_held(folder: StateFolder) -> bool:
 
 
 def _enter(stack: ExitStack, path: Path) -> int:
-    """Take the lock; whoever only asks whether it is held has it for a moment, too, and is waited for."""
+    """Acquire the lock; several tries, since `is_held` of another process holds it for a moment too."""
     for _ in range(_TRIES - 1):
         with suppress(BlockingIOError):
             return stack.enter_context(lock(path))
@@ -64,7 +64,7 @@ def _enter(stack: ExitStack, path: Path) -> int:
         return stack.enter_context(lock(path))
     except BlockingIOError as error:
         held = _parse(path.read_bytes())
-        who = f"{held.get('user', 'somebody')} runs {held.get('command', 'a command')} here"
+        who = f"{held.get('user', 'another user')} runs {held.get('command', 'a command')} here"
         msg = f"{who} since {held.get('since', 'just now')} (process {held.get('pid', 'unknown')})"
         raise BusyError(msg, hint="wait until it is done, then run this again") from error
 

@@ -1,1 +1,1 @@
-"""What keeps processes running: runit, systemd above it, programs that run once."""
+"""Process supervision on a host target: runit, the systemd unit above it, one-shot programs, logs."""

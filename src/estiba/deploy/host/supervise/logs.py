@@ -1,4 +1,4 @@
-"""The log lines of all processes of a target, in the order of time."""
+"""Logs of a target's processes, written by svlogd and merged in the order of their timestamps."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _PAUSE: Final = 0.2
 
 @dataclass(slots=True, kw_only=True)
 class _Follower:
-    """Reads what is added to a log that is put aside and begun anew when it is full."""
+    """Reader of the lines that are appended to a log, across rotations by svlogd(8)."""
 
     path: Path
     _file: IO[str] | None = field(default=None)
     _begun: str = ""
 
     def skip(self) -> None:
-        """Go to the end."""
+        """Skip the lines that exist."""
         self._file = self._open()
         if self._file:
             self._file.seek(0, 2)
 
     def read(self) -> list[str]:
-        """Return the complete lines that were added."""
+        """Return the complete lines that were appended since the last call."""
         following = self._open()
-        # Only now, since nothing is added any more to what was put aside.
+        # After the new file is open: if that is another one, nothing is appended to the old one any more.
         lines = self._rest()
         if following is None:
             return lines
@@ -59,27 +59,27 @@ class _Follower:
         return lines
 
 
-def tail(logs: Path, slots: Sequence[str], count: int) -> list[str]:
-    """Return the last lines of some processes, each with its name before it.
+def tail(logs: Path, services: Sequence[str], count: int) -> list[str]:
+    """Return the last lines of some services, each prefixed with time and service.
 
     Args:
-        logs: The folder with one folder per process.
-        slots: The processes.
-        count: How many.
+        logs: Folder with one folder per service.
+        services: Names of the services.
+        count: Number of lines.
     """
-    found = [(line, slot) for slot in slots for line in _last_of(logs / slot, count)]
-    return [_render(line, slot) for line, slot in sorted(found, key=_moment)[-count:]]
+    found = [(line, service) for service in services for line in _last_of(logs / service, count)]
+    return [_render(line, service) for line, service in sorted(found, key=_moment)[-count:]]
 
 
-def follow(logs: Path, slots: Sequence[str]) -> Iterator[str]:
-    """Yield lines as they come, until the caller has enough."""
-    followers = {slot: _Follower(path=logs / slot / "current") for slot in slots}
+def follow(logs: Path, services: Sequence[str]) -> Iterator[str]:
+    """Yield new lines of some services until the caller stops iterating."""
+    followers = {service: _Follower(path=logs / service / "current") for service in services}
     for follower in followers.values():
         follower.skip()
     try:
         while True:
-            found = [(line, slot) for slot, follower in followers.items() for line in follower.read()]
-            yield from (_render(line, slot) for line, slot in sorted(found, key=_moment))
+            found = [(line, service) for service, follower in followers.items() for line in follower.read()]
+            yield from (_render(line, service) for line, service in sorted(found, key=_moment))
             time.sleep(_PAUSE)
     finally:
         for follower in followers.values():
@@ -87,27 +87,27 @@ def follow(logs: Path, slots: Sequence[str]) -> Iterator[str]:
 
 
 def stamp() -> str:
-    """Return the time as it stands before a line of a process that is just being started."""
+    """Return a timestamp that sorts before the lines of a process that is started now."""
     return (datetime.now(tz=UTC) - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _last_of(folder: Path, count: int) -> list[str]:
-    """Return the last lines of a log and, where it is young, of those put aside before it."""
+    """Return the last lines of a log, including those of rotated files where the current one is short."""
     lines: list[str] = []
     for path in [folder / "current", *sorted(folder.glob("@*"), reverse=True)]:
         if len(lines) >= count:
             break
-        # It may have been put aside, or removed, since the folder was read.
+        # svlogd may have rotated or removed it since the folder was listed.
         with suppress(FileNotFoundError):
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:] + lines
     return lines[-count:]
 
 
 def _moment(found: tuple[str, str]) -> str:
-    """Return the time of a line; those of one moment, such as a traceback's, stay in the order of their log."""
+    """Return the timestamp of a line as sort key; the stable sort keeps lines of one moment, as of a traceback."""
     return found[0].partition(" ")[0]
 
 
-def _render(line: str, slot: str) -> str:
+def _render(line: str, service: str) -> str:
     stamp, _, text = line.partition(" ")
-    return f"{stamp.replace('_', 'T')[:23]}Z {slot}: {text}"
+    return f"{stamp.replace('_', 'T')[:23]}Z {service}: {text}"

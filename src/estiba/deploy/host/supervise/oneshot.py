@@ -1,4 +1,4 @@
-"""A program that runs once in a root of a release: a migration, a probe, a tool of the database."""
+"""One-shot programs in the root file system of a release: migrations, smoke tests, tools of PostgreSQL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from estiba.deploy.host.state.folder import StateFolder
 
 _LOG_LIMIT: Final = 2**22
-"""Bytes from which on a log is put aside, in place of the one before it."""
+"""Size in bytes above which a log is rotated; one old file is kept."""
 
 
 def run(
@@ -30,24 +30,25 @@ def run(
     limit: float,
     stdin: str = "",
 ) -> Finished:
-    """Run a program to its end, or to the end of this process.
+    """Run a program and wait for it; it is killed at its time limit, and when this process dies.
 
     Args:
-        folder: The target's folder.
-        closure: Whose starter it is.
-        name: Of the task, for its log.
-        describe: Returns the program, given the folder that it is started in.
-        limit: Seconds that it may take.
-        stdin: Text for its standard input.
+        folder: State folder of the target.
+        closure: Host closure whose starter is used.
+        name: Name of the program's log file.
+        describe: Function that returns the program description, given the directory that it is started in.
+        limit: Time limit in seconds.
+        stdin: Text for the standard input.
     """
     output = folder.path / "logs" / f"{name}.log"
     if output.exists() and output.stat().st_size > _LOG_LIMIT:
         output.replace(output.with_suffix(".log.1"))
     before = output.stat().st_size if output.exists() else 0
-    with _place(folder, name) as place:
-        folder.write(place / "program.json", {**describe(place), "bound": os.getpid()})
+    with _scratch(folder, name) as directory:
+        # `bound` ends the program with this process: a migration must not go on after the lock is gone.
+        folder.write(directory / "program.json", {**describe(directory), "bound": os.getpid()})
         code = run_limited(
-            [str(closure.starter)], env={}, cwd=place, output=output, limit=limit, user=folder.user, stdin=stdin
+            [str(closure.starter)], env={}, cwd=directory, output=output, limit=limit, user=folder.user, stdin=stdin
         )
     with output.open("rb") as file:
         file.seek(before)
@@ -55,12 +56,12 @@ def run(
 
 
 @contextmanager
-def _place(folder: StateFolder, name: str) -> Iterator[Path]:
-    place = folder.path / "tasks" / name
-    shutil.rmtree(place, ignore_errors=True)
-    folder.own(place)
-    folder.own(place / "tmp")
+def _scratch(folder: StateFolder, name: str) -> Iterator[Path]:
+    directory = folder.path / "tasks" / name
+    shutil.rmtree(directory, ignore_errors=True)
+    folder.own(directory)
+    folder.own(directory / "tmp")
     try:
-        yield place
+        yield directory
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)

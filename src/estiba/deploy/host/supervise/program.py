@@ -1,4 +1,7 @@
-"""What every process of a target runs: command, environment and root file system, as the starter reads them."""
+"""Program descriptions, as `program.json` holds them for the starter: argv, environment, root file system.
+
+The format is that of `nix/build/builders/start.py`.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ POSTGRESQL_DATA: Final = "/srv/postgresql"
 REDIS_SETTINGS: Final = "redis.conf"
 WEB_SOCKET: Final = "web.sock"
 LISTENER: Final = "listener"
-"""Name of the service that holds the sockets of nginx."""
+"""Name of the service that holds the listening sockets of nginx."""
 
 _BIN: Final = "/usr/lib/postgresql/{}/bin"
 _REDIS_DATA: Final = "/srv/redis"
@@ -29,9 +32,11 @@ _SERVE: Final = "/srv/estiba"
 _SERVER_ENV: Final = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
 _OF_THE_MACHINE: Final = ("/etc/hosts", "/etc/resolv.conf")
 _SETTINGS: Final = {
-    # A migration whose client was killed must not go on alone.
+    # PostgreSQL notices within a second that a client was killed, and cancels its migration.
     "client_connection_check_interval": "1s",
+    # JIT compilation costs short queries, as those of web requests, more than it saves.
     "jit": "off",
+    # Unix socket only.
     "listen_addresses": "",
     "log_timezone": "UTC",
     "timezone": "UTC",
@@ -41,21 +46,24 @@ _SETTINGS: Final = {
 
 
 def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether two descriptions of a server are of the same one, whatever else is in the root that it runs from."""
+    """Return whether two descriptions are of the same server: all but `tree` is equal, `digest` included.
+
+    The tree has other packages too, so it changes with each of them; `digest` covers those that the server needs.
+    """
     return {**one, "tree": ""} == {**other, "tree": ""}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Programs:
-    """Describes programs of one release on one target.
+    """Factory of the program descriptions of one release on one target.
 
     Attributes:
-        folder: The target's folder.
-        closure: Whose files they run from.
-        env: The environment of the service's own programs.
-        memory: PostgreSQL's memory settings.
-        redis_port: On which port Redis listens beside its socket; 0 for none.
-        listen: Addresses and ports that nginx listens on.
+        folder: State folder of the target.
+        closure: Host closure of the release.
+        env: Environment variables of the service's programs.
+        memory: Memory settings of PostgreSQL, by name.
+        redis_port: TCP port of Redis besides its Unix socket; 0 for none.
+        listen: Pairs of IP address and port that nginx listens on.
     """
 
     folder: StateFolder
@@ -65,42 +73,53 @@ class Programs:
     redis_port: int = 0
     listen: tuple[tuple[str, int], ...] = ()
 
-    def postgresql(self, place: Path) -> dict[str, Any]:
-        """Return the database server, to be started in the folder `place`."""
+    def postgresql(self, directory: Path) -> dict[str, Any]:
+        """Return the description of PostgreSQL.
+
+        Args:
+            directory: Service directory, which relative paths in the description start from.
+        """
         settings = {**_SETTINGS, **self.memory}
         options = [word for name, value in sorted(settings.items()) for word in ("-c", f"{name}={value}")]
         argv = [f"{self.bin}/postgres", "-D", POSTGRESQL_DATA, *options]
-        return self._server(place, argv, self.database_binds, name="postgresql")
+        return self._server(directory, argv, self.database_binds, name="postgresql")
 
-    def redis(self, place: Path) -> dict[str, Any]:
-        """Return Redis, which keeps its jobs over a restart; its password is in a file, for everybody sees commands."""
+    def redis(self, directory: Path) -> dict[str, Any]:
+        """Return the description of Redis, with its append-only file on so that queued jobs survive a restart."""
         settings = [f"{variables.REDIS_FOLDER}/{REDIS_SETTINGS}"] if self.redis_port else []
         options = {
             "appendonly": "yes",
             "bind": REDIS_ADDRESS,
             "dir": _REDIS_DATA,
             "port": str(self.redis_port),
+            # No snapshots beside the append-only file.
             "save": "",
             "unixsocket": variables.REDIS_SOCKET,
             "unixsocketperm": "700",
         }
-        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        args = [word for name, value in options.items() for word in (f"--{name}", value)]
         binds = {_REDIS_DATA: "data/redis", variables.REDIS_FOLDER: "run/redis"}
-        return self._server(place, ["/usr/bin/redis-server", *settings, *words], binds, name="redis")
+        return self._server(directory, ["/usr/bin/redis-server", *settings, *args], binds, name="redis")
 
-    def nginx(self, place: Path) -> dict[str, Any]:
-        """Return the web server in front."""
+    def nginx(self, directory: Path) -> dict[str, Any]:
+        """Return the description of nginx, which inherits its listening sockets from the listener."""
         argv = ["/usr/sbin/nginx", "-e", "stderr", "-p", "/tmp", "-c", f"{_SERVE}/nginx.conf"]  # noqa: S108 - its own
-        made = self._server(place, argv, {_SERVE: "serve", "/srv/media": "data/media"}, name="nginx")
-        # The variable by which nginx gives its sockets to its own successors.
-        return {**made, "sockets": "NGINX", "holder": os.path.relpath(place.with_name(LISTENER), place)}
+        made = self._server(directory, argv, {_SERVE: "serve", "/srv/media": "data/media"}, name="nginx")
+        # nginx takes inherited sockets from this variable: it is how its own binary upgrade passes them on.
+        return {**made, "sockets": "NGINX", "holder": os.path.relpath(directory.with_name(LISTENER), directory)}
 
     def listener(self) -> dict[str, Any]:
-        """Return what holds the sockets that nginx listens on, while one nginx is changed for another one."""
+        """Return the description of the listener, which only holds nginx's sockets, so that nginx can be replaced."""
         return {"argv": [], "env": {}, "listen": [list(one) for one in self.listen]}
 
-    def service(self, place: Path, words: Sequence[str], *, run: Path | None = None) -> dict[str, Any]:
-        """Return a command of the entry point; `run` is the folder for its socket."""
+    def command(self, directory: Path, args: Sequence[str], *, run: Path | None = None) -> dict[str, Any]:
+        """Return the description of a command of the image's entry point.
+
+        Args:
+            directory: Service directory.
+            args: Command of the entry point with its arguments.
+            run: Folder of the command's socket, or None.
+        """
         binds = {
             self.closure.media: "data/media",
             variables.POSTGRESQL_FOLDER: "run/postgresql",
@@ -108,41 +127,50 @@ class Programs:
             **({_RUN: str(run.relative_to(self.folder.path))} if run else {}),
         }
         more = {f"/run/host/{Path(file).name}": file for file in _OF_THE_MACHINE if Path(file).is_file()}
-        argv = [*self.closure.entrypoint, *words]
-        made = self._describe(place, argv, self.closure.app, {**binds, **more, "/sys": "/sys"})
+        argv = [*self.closure.entrypoint, *args]
+        # /sys has the CPU quota of the control group, which sets the number of gunicorn's workers.
+        made = self._describe(directory, argv, self.closure.app, {**binds, **more, "/sys": "/sys"})
         return {**made, "env": dict(self.env), "cwd": self.closure.cwd}
 
-    def web(self, place: Path, run: Path) -> dict[str, Any]:
-        """Return gunicorn on a socket in the folder `run`."""
-        return self.service(place, ["web", "--bind", f"unix:{_RUN}/{WEB_SOCKET}"], run=run)
+    def web(self, directory: Path, run: Path) -> dict[str, Any]:
+        """Return the description of gunicorn, listening on a Unix socket in the folder `run`."""
+        return self.command(directory, ["web", "--bind", f"unix:{_RUN}/{WEB_SOCKET}"], run=run)
 
-    def tool(self, place: Path, argv: Sequence[str], data: str) -> dict[str, Any]:
-        """Return a program of the database server, working on the data in the folder `data` of the target's."""
-        return self._describe(place, argv, self.closure.servers, {POSTGRESQL_DATA: data})
+    def tool(self, directory: Path, argv: Sequence[str], data: str) -> dict[str, Any]:
+        """Return the description of a PostgreSQL tool that works on data files.
 
-    def client(self, place: Path, argv: Sequence[str]) -> dict[str, Any]:
-        """Return a program that speaks with the database server."""
+        Args:
+            directory: Directory that it is started in.
+            argv: Command line.
+            data: Data folder, relative to the state folder.
+        """
+        return self._describe(directory, argv, self.closure.servers, {POSTGRESQL_DATA: data})
+
+    def client(self, directory: Path, argv: Sequence[str]) -> dict[str, Any]:
+        """Return the description of a PostgreSQL client, such as psql, that connects to the server."""
         binds = {variables.POSTGRESQL_FOLDER: "run/postgresql"}
-        return self._describe(place, [f"{self.bin}/{argv[0]}", *argv[1:]], self.closure.servers, binds)
+        return self._describe(directory, [f"{self.bin}/{argv[0]}", *argv[1:]], self.closure.servers, binds)
 
     @property
     def bin(self) -> str:
-        """The folder of the database server's programs."""
+        """Folder of PostgreSQL's programs in the root file system."""
         return _BIN.format(self.closure.postgresql)
 
     @property
     def database_binds(self) -> dict[str, str]:
-        """Where the database server finds its data and makes its socket."""
+        """Folders of PostgreSQL's data and socket in the state folder, by mount point."""
         return {POSTGRESQL_DATA: "data/postgresql", variables.POSTGRESQL_FOLDER: "run/postgresql"}
 
-    def _server(self, place: Path, argv: Sequence[str], binds: Mapping[str, str], *, name: str) -> dict[str, Any]:
+    def _server(self, directory: Path, argv: Sequence[str], binds: Mapping[str, str], *, name: str) -> dict[str, Any]:
         files = self.closure.servers
         # The root has other packages too, and changes with each of them.
-        return {**self._describe(place, argv, files, binds), "digest": self.closure.digests.get(name, files.tree)}
+        return {**self._describe(directory, argv, files, binds), "digest": self.closure.digests.get(name, files.tree)}
 
-    def _describe(self, place: Path, argv: Sequence[str], files: Files, binds: Mapping[str, str]) -> dict[str, Any]:
-        scratch = {"/tmp": f"{place}/tmp", "/var/tmp": f"{place}/tmp"}  # noqa: S108 - its own
-        own = {where: os.path.relpath(self.folder.path / what, place) for where, what in {**scratch, **binds}.items()}
+    def _describe(self, directory: Path, argv: Sequence[str], files: Files, binds: Mapping[str, str]) -> dict[str, Any]:
+        scratch = {"/tmp": f"{directory}/tmp", "/var/tmp": f"{directory}/tmp"}  # noqa: S108 - its own
+        own = {
+            where: os.path.relpath(self.folder.path / what, directory) for where, what in {**scratch, **binds}.items()
+        }
         absolute = {where: what for where, what in binds.items() if what.startswith("/")}
         return {
             "argv": list(argv),

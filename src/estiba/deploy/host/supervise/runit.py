@@ -1,6 +1,7 @@
-"""runit, which keeps processes running: one folder per service, spoken to through the pipes that `runsv` makes there.
+"""runit, the process supervisor: one service directory per service, controlled through the pipes of runsv(8).
 
-A service is wanted up or down; that is in its folder too (`down`), so a restarted supervisor brings up what ran before.
+Whether a service is wanted up is also in its directory, as the file `down`, so a restarted supervisor starts what ran
+before.
 """
 
 from __future__ import annotations
@@ -29,21 +30,29 @@ LOG_FILES: Final = 10
 _LOGGER: Final = "roots/supervisor/bin/svlogd"
 _STATUS_SIZE: Final = 20
 _TAI: Final = 4611686018427387914
-"""What a TAI64 label adds to the seconds of Unix time."""
+"""Offset of a TAI64 label to Unix time in seconds: 2**62 and the ten seconds that TAI was ahead in 1970."""
 
 _STATES: Final = ("down", "up", "finishing")
 _PAUSE: Final = 0.02
-_LONGEST_PAUSE: Final = 1.0
-_PATIENCE: Final = 0.05
+_MAX_PAUSE: Final = 1.0
+_BACKOFF: Final = 0.05
 _START_LIMIT: Final = 10.0
 _LINES: Final = 60
-"""Enough for the traceback of a process and for that of the one that had started it."""
-_LAST_WORDS: Final = 0.2
+"""Lines of log in an error; enough for a traceback with its cause."""
+
+_LOGGER_DELAY: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """How a service is doing: `up`, `down` or `finishing`, whether it is wanted up, its process, and since when."""
+    """State of a service, as runsv reports it.
+
+    Attributes:
+        state: `up`, `down`, or `finishing` while its finish script runs.
+        is_wanted: Whether the supervisor restarts it when it ends.
+        pid: Process ID; 0 where it is down.
+        since: Time of the last change of state, in seconds since the epoch.
+    """
 
     state: str
     is_wanted: bool
@@ -52,7 +61,7 @@ class Status:
 
     @classmethod
     def parse(cls, data: bytes) -> Status:
-        """Read runit's status file (runit's `sv.c`): a TAI64N label, the process, and flags."""
+        """Parse `supervise/status`: 12 bytes TAI64N, 4 bytes process ID, 4 bytes flags (`svstatus` in runit's sv.c)."""
         return cls(
             state=_STATES[data[19]],
             is_wanted=data[17:18] == b"u",
@@ -63,77 +72,80 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runit:
-    """The supervisor of one target.
+    """Supervisor of one target.
 
     Attributes:
-        folder: The target's folder.
-        slots: Names of all services that there may ever be.
-        systemd: What starts it where systemd can, or None.
+        folder: State folder of the target.
+        names: Names of all services that there may ever be.
+        systemd: systemd unit that runs the supervisor where possible, or None.
     """
 
     folder: StateFolder
-    slots: Sequence[str]
+    names: Sequence[str]
     systemd: Unit | None = None
 
     @property
     def services(self) -> Path:
-        """The folder with one folder per service."""
+        """Folder of the service directories."""
         return self.folder.path / "services"
 
-    def install(self, slot: str, program: Mapping[str, Any], *, starter: Path) -> None:
-        """Write down what a service runs from its next start on.
+    def install(self, service: str, program: Mapping[str, Any], *, starter: Path) -> None:
+        """Write the service directory; a running process keeps its program until its next start.
 
         Args:
-            slot: The service.
-            program: What the starter reads.
-            starter: The program that starts it.
+            service: Name of the service.
+            program: Program description, see `estiba.deploy.host.supervise.program`.
+            starter: Program that runs it, see `HostClosure.starter`.
         """
-        log = self.folder.path / "logs" / slot
-        if not (self.services / slot / "supervise").exists():
-            # Before the supervisor can see anything to start.
-            self.folder.own(self.services / slot)
-            (self.services / slot / "down").touch()
-        for place in (self.services / slot, self.services / slot / "tmp", self.services / slot / "log", log):
-            self.folder.own(place)
+        directory, log = self.services / service, self.folder.path / "logs" / service
+        if not (directory / "supervise").exists():
+            # First of all, since runsvdir starts whatever it finds without this file.
+            self.folder.own(directory)
+            (directory / "down").touch()
+        for path in (directory, directory / "tmp", directory / "log", log):
+            self.folder.own(path)
         self.folder.write_text(log / "config", f"s{LOG_BYTES}\nn{LOG_FILES}\n")
-        # That of the supervisor that runs, which the store keeps.
-        inside = self.services / slot / "log"
-        program_of_log = os.path.relpath(self.folder.path / _LOGGER, inside)
-        logger = {"argv": [program_of_log, "-tt", os.path.relpath(log, inside)]}
-        for place, content in ((self.services / slot / "log", {**logger, "env": {}}), (self.services / slot, program)):
-            self.folder.write(place / "program.json", content)
-            self.folder.link(place / "run", starter)
-        self.folder.link(self.services / slot / "finish", starter)
+        # svlogd of the running supervisor, which has a garbage collector root; that of the release may be collected.
+        svlogd = os.path.relpath(self.folder.path / _LOGGER, directory / "log")
+        logger = {"argv": [svlogd, "-tt", os.path.relpath(log, directory / "log")], "env": {}}
+        for path, content in ((directory / "log", logger), (directory, program)):
+            self.folder.write(path / "program.json", content)
+            self.folder.link(path / "run", starter)
+        self.folder.link(directory / "finish", starter)
 
     def install_all(self, *, starter: Path) -> None:
-        """Make all folders, so that a service that is used for the first time is looked after at once."""
-        for slot in self.slots:
-            program = self.installed(slot) or {"argv": [], "env": {}}
-            place = self.services / slot / "run"
-            own = place.readlink() if place.is_symlink() and place.exists() else starter
-            self.install(slot, program, starter=own)
+        """Create all service directories at once: runsvdir looks for new ones every five seconds only."""
+        for service in self.names:
+            program = self.installed(service) or {"argv": [], "env": {}}
+            run = self.services / service / "run"
+            own = run.readlink() if run.is_symlink() and run.exists() else starter
+            self.install(service, program, starter=own)
 
-    def installed(self, slot: str) -> dict[str, Any]:
-        """Return what a service is set to run, empty for one that never was."""
-        return self.folder.read(self.services / slot / "program.json")
+    def installed(self, service: str) -> dict[str, Any]:
+        """Return the program description that a service starts with next, empty before the first installation."""
+        return self.folder.read(self.services / service / "program.json")
 
-    def running(self, slot: str) -> dict[str, Any]:
-        """Return what a service was started with, which may have changed since; empty where that is not known."""
-        return self.folder.read(self.services / slot / "started.json")
+    def running(self, service: str) -> dict[str, Any]:
+        """Return the program description that a service was last started with, empty if it never was."""
+        return self.folder.read(self.services / service / "started.json")
 
-    def is_alive(self, slot: str) -> bool:
-        """Tell whether a service is looked after."""
+    def is_supervised(self, service: str) -> bool:
+        """Return whether runsv runs for a service."""
+        # As runit's sv does: opening the pipe for writing fails with ENXIO if no runsv reads from it.
         try:
-            os.close(os.open(self.services / slot / "supervise" / "ok", os.O_WRONLY | os.O_NONBLOCK))
+            os.close(os.open(self.services / service / "supervise" / "ok", os.O_WRONLY | os.O_NONBLOCK))
         except OSError:
             return False
         return True
 
     def start(self, runit: Path) -> None:
-        """Start the supervisor unless it runs, and wait until it looks after every service.
+        """Start the supervisor unless it runs, and wait until every service has its runsv.
+
+        Args:
+            runit: Store path of runit.
 
         Raises:
-            DeployError: It does not.
+            DeployError: The supervisor does not start.
         """
         if self._is_complete():
             return
@@ -142,7 +154,7 @@ class Runit:
                 return
             self.systemd.stop()
         output = self.folder.path / "logs" / "supervisor.log"
-        # One that runs starts by itself what it has lost; two of them would be in each other's way.
+        # A running runsvdir restarts a lost runsv by itself; a second one would compete with it for the services.
         if not self._find():
             argv = [f"{runit}/bin/runsvdir", "-P", "."]
             env = {"PATH": f"{runit}/bin"}
@@ -153,145 +165,162 @@ class Runit:
             raise DeployError(msg)
 
     def stop(self, limit: float) -> None:
-        """End the supervisor and what still runs under it.
+        """Stop the supervisor and all services.
+
+        Args:
+            limit: Time limit in seconds.
 
         Raises:
-            DeployError: Something does not end.
+            DeployError: A service does not end.
         """
+        # The unit first: systemd would restart a supervisor that ends by itself.
         if self.systemd:
             self.systemd.stop()
         for pid in self._find():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGHUP)
-        for slot in self.slots:
-            self._send(slot, "x")
-        if not _wait(lambda: not any(self.is_alive(slot) for slot in self.slots), limit):
-            left = ", ".join(slot for slot in self.slots if self.is_alive(slot))
+        for service in self.names:
+            self._send(service, "x")
+        if not _wait(lambda: not any(self.is_supervised(service) for service in self.names), limit):
+            left = ", ".join(service for service in self.names if self.is_supervised(service))
             msg = f"{left} did not end within {limit:g} seconds"
             raise DeployError(msg, hint="invoke status names the processes; then run this again")
 
-    def up(self, slot: str) -> None:
-        """Want a service up."""
-        (self.services / slot / "down").unlink(missing_ok=True)
-        (self.services / slot / "exit.json").unlink(missing_ok=True)
-        self._send(slot, "u")
+    def up(self, service: str) -> None:
+        """Start a service, and restart it whenever it ends."""
+        (self.services / service / "down").unlink(missing_ok=True)
+        (self.services / service / "exit.json").unlink(missing_ok=True)
+        self._send(service, "u")
 
-    def down(self, slot: str, *, also: str = "") -> None:
-        """Want a service down; it is asked to end with SIGTERM, and with the signals that `also` names by letters."""
-        if (self.services / slot).exists():
-            (self.services / slot / "down").touch()
-            self._send(slot, f"d{also}")
-
-    def signal(self, slot: str, letter: str) -> None:
-        """Send a service one signal: `h` for SIGHUP, `k` for SIGKILL, and so on."""
-        self._send(slot, letter)
-
-    def restart(self, endings: Mapping[str, Sequence[tuple[str, float]]]) -> dict[str, float]:
-        """Make services that run end, all at once, and return when each was started again.
-
-        They are wanted up all the time, so they start again even if nobody waits for it.
+    def down(self, service: str, *, also: str = "") -> None:
+        """Stop a service with SIGTERM, without waiting for it.
 
         Args:
-            endings: For each service the signals to send it, as for `signal`, each with the seconds that it may take.
+            service: Name of the service.
+            also: Further control characters of runsv(8), such as `k` for SIGKILL.
+        """
+        if (self.services / service).exists():
+            # The file first: a supervisor that is restarted in between does not start the service again.
+            (self.services / service / "down").touch()
+            self._send(service, f"d{also}")
+
+    def signal(self, service: str, letter: str) -> None:
+        """Send a signal to a service by its control character of runsv(8): `h` for SIGHUP, `k` for SIGKILL."""
+        self._send(service, letter)
+
+    def restart(self, endings: Mapping[str, Sequence[tuple[str, float]]]) -> dict[str, float]:
+        """Restart running services in parallel, and return the start time of each, in seconds since the epoch.
+
+        They stay wanted up, so the supervisor starts them again even if this process is killed.
+
+        Args:
+            endings: For each service the signals to try in order, as for `signal`, each with its time limit in seconds.
 
         Raises:
-            DeployError: One of them does not end.
+            DeployError: A service does not end.
         """
-        pids = {slot: status.pid for slot in endings if (status := self.status(slot))}
-        for slot, ((letter, _), *_) in endings.items():
-            self._send(slot, letter)
-        return {slot: self._await_next(slot, pids.get(slot, 0), ending) for slot, ending in endings.items()}
+        pids = {service: status.pid for service in endings if (status := self.status(service))}
+        for service, ((letter, _), *_) in endings.items():
+            self._send(service, letter)
+        return {
+            service: self._await_restart(service, pids.get(service, 0), ending) for service, ending in endings.items()
+        }
 
-    def status(self, slot: str) -> Status | None:
-        """Return how a service is doing, or None where nobody looks after it."""
-        if not self.is_alive(slot):
+    def status(self, service: str) -> Status | None:
+        """Return the state of a service, or None without a supervisor."""
+        if not self.is_supervised(service):
             return None
-        data = (self.services / slot / "supervise" / "status").read_bytes()
+        data = (self.services / service / "supervise" / "status").read_bytes()
         return Status.parse(data) if len(data) == _STATUS_SIZE else None
 
-    def is_up(self, slot: str) -> bool:
-        """Tell whether a service runs."""
-        status = self.status(slot)
+    def is_up(self, service: str) -> bool:
+        """Return whether a service runs."""
+        status = self.status(service)
         return status is not None and status.state == "up"
 
-    def has_ended(self, slot: str, since: float = 0.0) -> str:
-        """Return how a service ended since it was wanted up, or since a time, or an empty string while it has not."""
-        end = self.folder.read(self.services / slot / "exit.json")
+    def has_ended(self, service: str, since: float = 0.0) -> str:
+        """Return how a service ended since its last `up`, or an empty string if it has not.
+
+        Args:
+            service: Name of the service.
+            since: Time in seconds since the epoch; an earlier end is ignored.
+        """
+        end = self.folder.read(self.services / service / "exit.json")
         if not end or end["time"] < since:
             return ""
         return f"ended with {end['code']}" if end["code"] >= 0 else f"was ended by signal {end['signal']}"
 
-    def wait_down(self, slot: str, limit: float) -> bool:
-        """Wait until a service has ended; tell whether it did within the seconds."""
-        return _wait(lambda: (status := self.status(slot)) is None or status.state == "down", limit)
+    def wait_down(self, service: str, limit: float) -> bool:
+        """Wait until a service is down, and return whether it is within a time limit in seconds."""
+        return _wait(lambda: (status := self.status(service)) is None or status.state == "down", limit)
 
-    def is_wanted(self, slot: str) -> bool:
-        """Tell whether a service is looked after and wanted up."""
-        status = self.status(slot)
+    def is_wanted(self, service: str) -> bool:
+        """Return whether a service has a supervisor and is wanted up."""
+        status = self.status(service)
         return status is not None and status.is_wanted
 
-    def free(self, slot: str, limit: float) -> None:
-        """Wait until a service has ended that was asked to; end it for good where it takes longer than the seconds."""
-        self.down(slot)
-        if not self.wait_down(slot, limit):
-            self.signal(slot, "k")
-            self.wait_down(slot, limit)
+    def terminate(self, service: str, limit: float) -> None:
+        """Stop a service and wait for it; SIGKILL follows after a time limit in seconds."""
+        self.down(service)
+        if not self.wait_down(service, limit):
+            self.signal(service, "k")
+            self.wait_down(service, limit)
 
-    def wait_ready(self, slot: str, is_ready: Callable[[], bool], limit: float, *, since: float = 0.0) -> None:
-        """Wait until a service that was started is ready.
+    def wait_ready(self, service: str, is_ready: Callable[[], bool], limit: float, *, since: float = 0.0) -> None:
+        """Wait until a service is ready after its start.
 
         Args:
-            slot: The service.
-            is_ready: Tells whether it is.
-            limit: Seconds that it may take.
-            since: When it was started; an earlier end is another run's.
+            service: Name of the service.
+            is_ready: Readiness check.
+            limit: Time limit in seconds.
+            since: Start time in seconds since the epoch; an earlier end belongs to another run.
 
         Raises:
-            DeployError: It ended, or it is not ready in time; with what it logged.
+            DeployError: The service ended, or is not ready in time; the message has its last lines of log.
         """
         began = logs.stamp()
         for _ in until(limit):
             if is_ready():
                 return
-            if ended := self.has_ended(slot, since):
-                # The logger may still be at the last words.
-                time.sleep(_LAST_WORDS)
-                msg = f"{slot} {ended} instead of starting:\n{self._words(slot, began)}"
+            if ended := self.has_ended(service, since):
+                # svlogd may not have written the last lines yet.
+                time.sleep(_LOGGER_DELAY)
+                msg = f"{service} {ended} instead of starting:\n{self._last_lines(service, began)}"
                 raise DeployError(msg)
-        msg = f"{slot} is not ready after {limit:g} seconds:\n{self._words(slot, began)}"
+        msg = f"{service} is not ready after {limit:g} seconds:\n{self._last_lines(service, began)}"
         raise DeployError(msg)
 
     def _is_complete(self) -> bool:
-        """Tell whether every service is looked after."""
-        return all(self.is_alive(slot) for slot in self.slots)
+        """Return whether every service has its runsv."""
+        return all(self.is_supervised(service) for service in self.names)
 
-    def _words(self, slot: str, began: str) -> str:
-        """Return the last lines that a service has logged since it was started."""
-        found = logs.tail(self.folder.path / "logs", [slot], _LINES)
+    def _last_lines(self, service: str, began: str) -> str:
+        """Return the last lines that a service has logged since a timestamp."""
+        found = logs.tail(self.folder.path / "logs", [service], _LINES)
         return "\n".join(line for line in found if line >= began)
 
-    def _await_next(self, slot: str, pid: int, ending: Sequence[tuple[str, float]]) -> float:
+    def _await_restart(self, service: str, pid: int, ending: Sequence[tuple[str, float]]) -> float:
         for number, (letter, limit) in enumerate(ending):
             if number:
-                self._send(slot, letter)
+                self._send(service, letter)
             for _ in until(limit):
-                status = self.status(slot)
+                status = self.status(service)
                 if status and status.state == "up" and status.pid != pid:
                     return status.since
-        msg = f"{slot} (process {pid}) does not end"
+        msg = f"{service} (process {pid}) does not end"
         raise DeployError(msg)
 
-    def _send(self, slot: str, letters: str) -> None:
-        """Tell `runsv`; where it is gone, also between the opening and the writing, there is nothing to tell."""
+    def _send(self, service: str, letters: str) -> None:
+        """Write control characters to runsv; one that has ended, even between open and write, is no error."""
         with contextlib.suppress(OSError):
-            pipe = os.open(self.services / slot / "supervise" / "control", os.O_WRONLY | os.O_NONBLOCK)
+            pipe = os.open(self.services / service / "supervise" / "control", os.O_WRONLY | os.O_NONBLOCK)
             try:
                 os.write(pipe, letters.encode())
             finally:
                 os.close(pipe)
 
     def _find(self) -> list[int]:
-        """Return the supervisors of this folder, however they were started, by where they work."""
+        """Return the process IDs of this folder's supervisors, found by their working directory."""
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
@@ -301,15 +330,15 @@ class Runit:
 
 
 def until(limit: float) -> Iterator[float]:
-    """Yield the seconds left again and again, until they are over.
+    """Yield the seconds left, with pauses, until a time limit in seconds has passed.
 
-    The pauses grow with the time, to a second: nothing is waited for a twentieth longer than it takes, and what is
-    asked again and again does not fill its log with the answers.
+    The pauses are a twentieth of the time passed, between 20 ms and 1 s: short waits end promptly, and a health check
+    that is polled for long does not fill the log of what it asks.
     """
     began = time.monotonic()
     while (left := began + limit - time.monotonic()) > 0:
         yield left
-        time.sleep(min(max((limit - left) * _PATIENCE, _PAUSE), _LONGEST_PAUSE))
+        time.sleep(min(max((limit - left) * _BACKOFF, _PAUSE), _MAX_PAUSE))
 
 
 def _wait(is_done: Any, limit: float) -> bool:  # noqa: ANN401 - a function without arguments

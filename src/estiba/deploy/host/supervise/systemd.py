@@ -1,4 +1,4 @@
-"""systemd, where it is PID 1: it starts a target's supervisor at boot, and again when that has failed."""
+"""systemd unit that starts a target's supervisor at boot and restarts it after a failure, where systemd is PID 1."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ _SYSTEM: Final = "etc/systemd/system"
 _USER: Final = "systemd/user"
 _USUAL: Final = ".config"
 _LONGEST: Final = 255
+"""Longest file name on Linux, in bytes (NAME_MAX); the name of a unit is one."""
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """The unit of one target: a shipped file whose copy is named by the target's folder.
+    """Instance of a template unit (systemd.unit(5)), `estiba@<folder>.service`, copied from `units/`.
 
     Attributes:
-        folder: The target's folder.
-        is_system: Whether it is the machine's, as the superuser's are, or an ordinary user's.
-        runner: Runs systemctl.
-        root: The machine's root file system.
-        home: The home folder of an ordinary user.
+        folder: State folder of the target.
+        is_system: Whether it is a unit of the system manager, as for root, or of the user's manager.
+        runner: Runner of systemctl.
+        root: Root of the file system, other than `/` in tests.
+        home: Home folder of the user.
     """
 
     folder: StateFolder
@@ -44,25 +45,26 @@ class Unit:
 
     @property
     def name(self) -> str:
-        """The unit's name, from which systemd reads the folder again."""
+        """Name of the unit; its instance name is the escaped folder, which the unit file refers to as `%f`."""
         return f"estiba@{escape(self.folder.path)}.service"
 
     @property
     def file(self) -> Path:
-        """Where systemd looks for it."""
+        """Path of the unit file, in the search path of the manager."""
         return (self.root / _SYSTEM if self.is_system else self._user_folder()) / self.name
 
     @property
     def is_possible(self) -> bool:
-        """Whether systemd runs here, for this user too (sd_booted(3))."""
+        """Whether systemd is PID 1 (sd_booted(3)), and runs a manager for this user."""
         has_booted = (self.root / "run/systemd/system").is_dir()
         manager = self.root / f"run/user/{self.folder.uid}/systemd/private"
         return has_booted and (self.is_system or manager.exists()) and len(self.name) <= _LONGEST
 
     def start(self) -> bool:
-        """Have systemd run the supervisor from now on; tell whether it does.
+        """Enable and start the unit, and return whether it is active.
 
-        It does not where its processes do not see the folder or the store, as with a store of an ordinary user's own.
+        It is not where systemd does not see the state folder or the Nix store, such as a user's own store that `./nixw`
+        mounts at /nix.
         """
         if not self.is_possible:
             return False
@@ -72,6 +74,7 @@ class Unit:
             shutil.copyfile(_SHIPPED / ("system.service" if self.is_system else "user.service"), file)
             self._control("daemon-reload")
             self._control("enable", "--now", self.name)
+            # `enable --now` succeeds even if the unit fails right after its start.
             self._control("is-active", "--quiet", self.name)
         except (CommandError, MissingProgramError, OSError):
             self.stop()
@@ -79,7 +82,7 @@ class Unit:
         return True
 
     def stop(self) -> None:
-        """Have systemd forget the supervisor, and end what runs under it."""
+        """Disable, stop and remove the unit."""
         file = self.file
         if not file.exists():
             return
@@ -92,30 +95,30 @@ class Unit:
             file.unlink(missing_ok=True)
 
     def advice(self) -> str:
-        """Return what this user has to do to have the service outlive his sessions, or an empty string."""
+        """Return advice for a user whose units end with the last session (loginctl(1), lingering), or an empty one."""
         if self.is_system or not self.file.exists():
             return ""
         lingers = (self.root / "var/lib/systemd/linger" / getpass.getuser()).exists()
         return "" if lingers else "the service ends with your last session unless you run: loginctl enable-linger"
 
     def _user_folder(self) -> Path:
-        """Return where the user's manager reads his own units; it need not have the environment of his shell."""
+        """Return the folder of the user's units from the manager, whose XDG variables may differ from the shell's."""
         shown = ""
         if self.is_possible:
             argv = ["systemctl", "--user", "show", "--property=UnitPath", "--value"]
             with contextlib.suppress(MissingProgramError):
                 shown = self.runner(argv, check=False).stdout
-        # The first of that name is the user's, then come the machine's.
+        # UnitPath is ordered by precedence, so the user's own folder comes before those of the machine.
         found = next((path for path in shown.split() if path.endswith(f"/{_USER}")), "")
         return self.root / found.lstrip("/") if found else self.home.expanduser() / _USUAL / _USER
 
-    def _control(self, *words: str, check: bool = True) -> None:
+    def _control(self, *args: str, check: bool = True) -> None:
         manager = [] if self.is_system else ["--user"]
-        self.runner(["systemctl", *manager, *words], check=check)
+        self.runner(["systemctl", *manager, *args], check=check)
 
 
 def escape(path: Path) -> str:
-    """Return a path as it stands in the name of a unit (systemd.unit(5))."""
+    """Escape a path for the name of a unit, as `systemd-escape --path` does (systemd.unit(5))."""
     text = str(path).strip("/")
     escaped = "".join(_escape(character) for character in text)
     return f"\\x2e{escaped[1:]}" if escaped.startswith(".") else escaped

@@ -10,7 +10,7 @@ import pytest
 from tests.recording import RecordingRunner
 
 from estiba.deploy.host.closure import Files, HostClosure
-from estiba.deploy.host.processes import SLOTS
+from estiba.deploy.host.processes import SERVICES
 from estiba.deploy.host.servers.lifecycle import SERVERS, Servers
 from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.supervise.program import Programs
@@ -29,7 +29,7 @@ def servers(tmp_path: Path) -> Servers:
     """Return the servers of a folder where nothing runs."""
     folder = StateFolder.at(tmp_path)
     folder.prepare()
-    return Servers(folder=folder, runit=Runit(folder=folder, slots=SLOTS), runner=RecordingRunner())
+    return Servers(folder=folder, runit=Runit(folder=folder, names=SERVICES), runner=RecordingRunner())
 
 
 def describe(servers: Servers, name: str, digests: Mapping[str, str]) -> Programs:
@@ -60,9 +60,9 @@ def describe(servers: Servers, name: str, digests: Mapping[str, str]) -> Program
 
 
 @contextlib.contextmanager
-def running(servers: Servers, slot: str) -> Iterator[Path]:
+def running(servers: Servers, service: str) -> Iterator[Path]:
     """Have a server run as it is set, as its supervisor shows it, and return its folder."""
-    place = servers.runit.services / slot
+    place = servers.runit.services / service
     (place / "supervise").mkdir(exist_ok=True)
     (place / "supervise" / "status").write_bytes(UP)
     if not (place / "supervise" / "ok").exists():
@@ -84,13 +84,13 @@ def test_only_the_server_whose_files_are_others_has_changed(servers: Servers) ->
     first = describe(servers, "first", DIGESTS)
     second = describe(servers, "second", {**DIGESTS, "redis": "sha256:R"})
     with contextlib.ExitStack() as stack:
-        for slot in SERVERS:
-            servers.install(slot, first)
-            stack.enter_context(running(servers, slot))
+        for service in SERVERS:
+            servers.install(service, first)
+            stack.enter_context(running(servers, service))
 
         assert servers.changed(second) == ["redis"]
-        assert servers.are_of(first)
-        assert not servers.are_of(second)
+        assert servers.are_configured_for(first)
+        assert not servers.are_configured_for(second)
 
 
 def test_server_that_stays_starts_again_from_the_root_that_is_kept(servers: Servers) -> None:

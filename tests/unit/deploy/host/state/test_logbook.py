@@ -70,7 +70,7 @@ def test_line_that_was_cut_short_is_left_out(folder: StateFolder) -> None:
 
 
 def test_second_one_is_told_who_works(folder: StateFolder) -> None:
-    """The one who holds the lock is named with his command and process."""
+    """The holder of the lock is named with user, command and process."""
     owner = Record.begin("deploy").to_dict()
     with target_lock.acquire(folder, {**owner, "user": "grace", "pid": 7}):
         assert target_lock.is_held(folder)

@@ -78,8 +78,8 @@ def test_next_release_starts_on_the_other_side(revisions: RevisionStore, tmp_pat
     failed = revisions.add(closure)
     after = revisions.add(closure)
 
-    assert failed.side != current.side
-    assert after.side != current.side
+    assert failed.slot != current.slot
+    assert after.slot != current.slot
     assert after.number > failed.number
 
 

@@ -31,9 +31,9 @@ def test_last_lines_of_all_in_the_order_of_time(tmp_path: Path) -> None:
 def test_lines_of_one_moment_stay_as_they_were_said(tmp_path: Path) -> None:
     """A traceback comes at once, and makes no sense in the order of the alphabet."""
     said = ["Traceback (most recent call last):", '  File "b.py", line 2, in run', "    a()", "ValueError"]
-    for slot in ("web", "nginx"):
-        (tmp_path / slot).mkdir()
-        (tmp_path / slot / "current").write_text("".join(f"2026-11-22_10:00:00.00000 {line}\n" for line in said))
+    for service in ("web", "nginx"):
+        (tmp_path / service).mkdir()
+        (tmp_path / service / "current").write_text("".join(f"2026-11-22_10:00:00.00000 {line}\n" for line in said))
 
     found = logs.tail(tmp_path, ["nginx", "web"], 8)
 

@@ -32,7 +32,7 @@ def test_end_is_that_of_the_run_that_is_waited_for(
     tmp_path: Path, end: dict[str, float], since: float, expected: str
 ) -> None:
     """A service that is started again has ended once before, which says nothing about its new run."""
-    runit = Runit(folder=StateFolder.at(tmp_path), slots=["web"])
+    runit = Runit(folder=StateFolder.at(tmp_path), names=["web"])
     (runit.services / "web").mkdir(parents=True)
     (runit.services / "web" / "exit.json").write_text(json.dumps(end))
 
@@ -41,16 +41,16 @@ def test_end_is_that_of_the_run_that_is_waited_for(
 
 def test_nobody_looks_after_a_service_without_its_pipe(tmp_path: Path) -> None:
     """Where no supervisor runs, a service is neither up nor wanted."""
-    runit = Runit(folder=StateFolder.at(tmp_path), slots=["web"])
+    runit = Runit(folder=StateFolder.at(tmp_path), names=["web"])
 
-    assert not runit.is_alive("web")
+    assert not runit.is_supervised("web")
     assert not runit.is_up("web")
     assert not runit.is_wanted("web")
 
 
 def test_a_supervisor_that_goes_while_it_is_told_needs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its pipe may lose its reader between the opening and the writing."""
-    runit = Runit(folder=StateFolder.at(tmp_path), slots=["web"])
+    runit = Runit(folder=StateFolder.at(tmp_path), names=["web"])
     pipe = runit.services / "web" / "supervise" / "control"
     pipe.parent.mkdir(parents=True)
     os.mkfifo(pipe)
@@ -85,7 +85,7 @@ def test_what_takes_long_is_asked_less_and_less(monkeypatch: pytest.MonkeyPatch)
 
 def test_supervisor_is_found_by_where_it_works(tmp_path: Path) -> None:
     """One that a killed command has started, and one of another folder, are told apart."""
-    supervisors = {name: Runit(folder=StateFolder.at(tmp_path / name), slots=["web"]) for name in ("one", "other")}
+    supervisors = {name: Runit(folder=StateFolder.at(tmp_path / name), names=["web"]) for name in ("one", "other")}
     program = tmp_path / "runsvdir"
     program.symlink_to(sys.executable)
     for one in supervisors.values():
@@ -102,7 +102,7 @@ def test_supervisor_is_found_by_where_it_works(tmp_path: Path) -> None:
 
 def test_what_does_not_end_is_named(tmp_path: Path) -> None:
     """Nobody is told that all is down while something is not."""
-    runit = Runit(folder=StateFolder.at(tmp_path), slots=["web", "worker"])
+    runit = Runit(folder=StateFolder.at(tmp_path), names=["web", "worker"])
     (pipe := runit.services / "web" / "supervise" / "ok").parent.mkdir(parents=True)
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -117,7 +117,7 @@ def test_logger_is_the_supervisors_own(tmp_path: Path) -> None:
     """It starts again from what the store keeps for as long as the supervisor runs, whichever release came since."""
     folder = StateFolder.at(tmp_path)
     folder.prepare()
-    runit = Runit(folder=folder, slots=["web"])
+    runit = Runit(folder=folder, names=["web"])
     runit.install("web", {"argv": [], "env": {}}, starter=tmp_path / "start")
 
     place = runit.services / "web" / "log"

@@ -66,7 +66,7 @@ def test_unit_is_started_at_once_and_at_boot(
 
 
 def test_unit_is_where_the_users_manager_looks(tmp_path: Path) -> None:
-    """His XDG_CONFIG_HOME is the manager's, which need not be that of his shell."""
+    """XDG_CONFIG_HOME of the manager counts, which need not be that of the shell."""
     paths = (
         "/run/user/1000/systemd/user.control /run/user/1000/systemd/generator /srv/ada/systemd/user /etc/systemd/user"
     )

@@ -13,9 +13,9 @@ from estiba import config
 from estiba.build.oci_image import Built, BuiltLayer
 from estiba.demo.build_steps import STATE, TARGET, BuildSteps
 from estiba.demo.deploy_steps import BEFORE, BROKEN_JOB, JOB, JOBS, PAGE
-from estiba.demo.journey import Journey, plan
 from estiba.demo.report import Outcome, Report, Step
 from estiba.demo.repository import Repository
+from estiba.demo.scenario import Scenario, plan
 from estiba.errors import BuildError, ScaffoldError
 from estiba.scaffold.new import create
 from estiba.service.project import load as load_project
@@ -23,7 +23,7 @@ from estiba.service.project import load as load_project
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Act = Callable[[Callable[[str], None]], Outcome]
+    Action = Callable[[Callable[[str], None]], Outcome]
 
 
 @contextmanager
@@ -48,56 +48,56 @@ def killed(_: object) -> Outcome:
     return Outcome()
 
 
-def journey(*acts: Act) -> Journey:
+def scenario(*actions: Action) -> Scenario:
     """Return steps with numbers for names, and one in the end."""
-    return Journey(acts={str(number): act for number, act in enumerate(acts)}, last={"down": fine})
+    return Scenario(actions={str(number): action for number, action in enumerate(actions)}, cleanup={"down": fine})
 
 
-def outcomes(travelled: Journey) -> list[tuple[str, bool]]:
+def outcomes(finished: Scenario) -> list[tuple[str, bool]]:
     """Return the names of the steps and whether they succeeded."""
-    return [(step.name, step.ok) for step in travelled.report.steps]
+    return [(step.name, step.ok) for step in finished.report.steps]
 
 
 def test_steps_come_in_order() -> None:
     """The demo takes each step once, and all went well."""
-    travelled = journey(fine, fine)
-    report = travelled.run(stage)
+    finished = scenario(fine, fine)
+    report = finished.run(stage)
 
-    assert outcomes(travelled) == [("0", True), ("1", True), ("down", True)]
+    assert outcomes(finished) == [("0", True), ("1", True), ("down", True)]
     assert report.ok
 
 
 def test_failed_step_ends_the_demo() -> None:
     """What failed is in the report, nothing after it is tried, and everything is taken down."""
-    travelled = journey(fine, failing, fine)
+    finished = scenario(fine, failing, fine)
 
     with pytest.raises(BuildError):
-        travelled.run(stage)
+        finished.run(stage)
 
-    assert outcomes(travelled) == [("0", True), ("1", False), ("down", True)]
-    assert not travelled.report.ok
+    assert outcomes(finished) == [("0", True), ("1", False), ("down", True)]
+    assert not finished.report.ok
 
 
 def test_request_to_end_takes_everything_down() -> None:
     """SIGTERM ends the demo as Ctrl-C does, and leaves the handlers of the process as they were."""
     before = signal.getsignal(signal.SIGTERM)
-    travelled = journey(killed, fine)
+    finished = scenario(killed, fine)
 
     with pytest.raises(KeyboardInterrupt):
-        travelled.run(stage)
+        finished.run(stage)
 
-    assert outcomes(travelled) == [("0", False), ("down", True)]
+    assert outcomes(finished) == [("0", False), ("down", True)]
     assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_taking_down_is_not_interrupted() -> None:
     """Whoever asks a second time still gets everything taken down."""
-    travelled = Journey(acts={"lock": failing}, last={"down": killed, "rest": fine})
+    finished = Scenario(actions={"lock": failing}, cleanup={"down": killed, "rest": fine})
 
     with pytest.raises(BuildError):
-        travelled.run(stage)
+        finished.run(stage)
 
-    assert outcomes(travelled) == [("lock", False), ("down", True), ("rest", True)]
+    assert outcomes(finished) == [("lock", False), ("down", True), ("rest", True)]
 
 
 @pytest.mark.parametrize(
@@ -109,12 +109,12 @@ def test_options_choose_steps(options: dict[str, Any], expected: tuple[bool, boo
     """`--verify` adds a step, `--keep` leaves out the last one."""
     planned = plan(Path("/nowhere"), config.load(), **options)
 
-    assert ("verify" in planned.acts, "down" in planned.last) == expected
+    assert ("verify" in planned.actions, "down" in planned.cleanup) == expected
 
 
 def test_nothing_started_is_nothing_to_end(tmp_path: Path) -> None:
     """A demo that failed before its service ran has nothing to take down, and makes no folder for it."""
-    outcome = plan(tmp_path / "harbour", config.load()).last["down"](lambda _: None)
+    outcome = plan(tmp_path / "harbour", config.load()).cleanup["down"](lambda _: None)
 
     assert outcome.skipped == "nothing was started"
     assert list(tmp_path.iterdir()) == []
