@@ -32,7 +32,7 @@ ENV_STATE: Final = "ESTIBA_STATE_DIR"
 """Variable with the state folder of host targets; by default `estiba` in `XDG_STATE_HOME`."""
 
 ENV_NO_COLOR: Final = "NO_COLOR"
-"""Variable that turns colours off, whatever its value (no-color.org)."""
+"""Variable that turns colours off unless it is empty (no-color.org)."""
 
 ENV_DOCKER_CONFIG: Final = "DOCKER_CONFIG"
 """Docker's variable with the folder of its `config.json`; by default `.docker` in the home folder."""
@@ -102,7 +102,7 @@ def load() -> Config:
         cache_key=Path(os.environ.get(ENV_CACHE_KEY) or Path(home_config, "estiba", "cache.key")),
         nix_conf=Path(home_config, "nix", "nix.conf"),
         store=_store(os.environ.get(ENV_STORE, "")),
-        color=ENV_NO_COLOR not in os.environ and os.isatty(2),
+        color=not os.environ.get(ENV_NO_COLOR) and os.isatty(2),
         interactive=os.isatty(2),
         sandbox=os.environ.get(ENV_SANDBOX, ""),
         variables=variables(),

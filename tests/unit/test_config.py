@@ -43,12 +43,13 @@ def test_colours_need_a_terminal(monkeypatch: pytest.MonkeyPatch, *, terminal: b
     assert config.load().color is expected
 
 
-def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`NO_COLOR` turns colours off on a terminal too."""
+@pytest.mark.parametrize(("value", "expected"), [("1", False), ("0", False), ("", True)])
+def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch, value: str, *, expected: bool) -> None:
+    """`NO_COLOR` turns colours off on a terminal too, unless it is empty, as its standard has it."""
     monkeypatch.setattr("os.isatty", lambda _: True)
-    monkeypatch.setenv(config.ENV_NO_COLOR, "1")
+    monkeypatch.setenv(config.ENV_NO_COLOR, value)
 
-    assert not config.load().color
+    assert config.load().color is expected
 
 
 def test_child_environment_keeps_and_adds(monkeypatch: pytest.MonkeyPatch) -> None:
