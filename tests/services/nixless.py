@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -26,11 +26,13 @@ class Machine:
         home: The user's home folder.
         checkout: A copy of this repository's files.
         programs: The folder on PATH.
+        inside: Words before a command that make it run elsewhere.
     """
 
     home: Path
     checkout: Path
     programs: Path
+    inside: tuple[str, ...] = ()
 
     def start(
         self, *arguments: str, before: tuple[str, ...] = (), program: Path | None = None, **variables: str
@@ -38,7 +40,7 @@ class Machine:
         """Start `nixw`, or another program, as the user, in a process group of its own."""
         passed = {key: value for key, value in os.environ.items() if key.startswith("PIP_") or "proxy" in key.lower()}
         return subprocess.Popen(
-            [*before, str(program or self.checkout / "nixw"), *arguments],
+            [*self.inside, *before, str(program or self.checkout / "nixw"), *arguments],
             cwd=self.checkout,
             env={**passed, "HOME": str(self.home), "USER": "nobody", "PATH": str(self.programs), **variables},
             stdin=subprocess.DEVNULL,
@@ -58,6 +60,17 @@ class Machine:
         with self.start(*arguments, before=before, program=program, **variables) as child:
             out, err = child.communicate()
         return subprocess.CompletedProcess(arguments, child.returncode, out, err)
+
+
+def hide_store(machine: Machine) -> Machine:
+    """Return the machine as one without a store, since who is not root may have one of his own at /nix."""
+    if AS_ROOT:
+        return machine
+    none = machine.home / "no-store"
+    (none / "nix").mkdir(parents=True)
+    space = ("unshare", "--user", "--map-root-user", "--mount", "--propagation", "private", "--")
+    enter = (str(ROOT / "nix" / "bootstrap" / "enter.sh"), str(none), str(os.getuid()), str(os.getgid()))
+    return replace(machine, inside=(*space, *enter))
 
 
 def own(top: Path) -> None:

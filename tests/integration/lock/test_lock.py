@@ -235,7 +235,7 @@ def test_interruption_leaves_the_files_as_before(tiny: Path, running_index: Runn
     with subprocess.Popen(argv, cwd=tiny, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True) as child:
         assert child.stderr is not None
         assert child.stderr.readline().startswith("lock ...")
-        assert running_index.asked.wait(timeout=60)
+        assert running_index.asked.wait(timeout=300)
         os.killpg(child.pid, signal.SIGINT)
         said = child.stderr.read()
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.services.nixless import TEMPORARY, Machine, copy_checkout, own
+from tests.services.nixless import TEMPORARY, Machine, copy_checkout, hide_store, own
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +56,7 @@ def bare() -> Iterator[Machine]:
 @pytest.fixture(scope="module")
 def machine(bare: Machine) -> Machine:
     """Kill a first nixw in the middle, then run two at once: both must work."""
+    bare = hide_store(bare)
     with bare.start("--version") as killed:
         assert killed.stderr is not None
         heard = ""
