@@ -173,7 +173,7 @@ own_python() {
   PYTHONPATH=$scratch/pip "$loader" --library-path "$libraries" "$scratch/python/usr/bin/python3.11" -sP "$@"
 }
 
-drive_pip() { PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 own_python "$root/src/estiba/lock/pip_driver.py"; }
+drive_pip() { PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 own_python "$root/src/estiba/lock/python/pip_driver.py"; }
 
 # A machine without certificates gets Debian's, where pip's configuration does not name others.
 trust() {
@@ -217,7 +217,7 @@ add_seed() {
 add_files() {
   sort -u "$scratch/missing-debs" "$scratch/missing-wheels" >"$scratch/added"
   set --
-  # The rule of src/estiba/storepath.py.
+  # The rule of src/estiba/nix/store_path.py.
   awk '{ named = $4; gsub(/[^0-9A-Za-z+._?=-]/, "_", named); print $4, named }' "$scratch/added" >"$scratch/named"
   while read -r file named; do
     mv "$downloads/$file" "$scratch/$named"

@@ -1,6 +1,6 @@
 """Program descriptions, as `program.json` holds them for the starter: argv, environment, root file system.
 
-The format is that of `nix/build/builders/start.py`.
+The format is that of `nix/build/builders/release/start.py`.
 """
 
 from __future__ import annotations
