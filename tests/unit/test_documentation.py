@@ -6,6 +6,7 @@ import ast
 import inspect
 import itertools
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,21 @@ def test_contributing_names_what_is_there() -> None:
     assert any(name for _, name in named), "the pattern finds nothing"
     assert missing == []
     assert undefined == []
+
+
+def test_files_that_are_named_are_there() -> None:
+    """Scripts, Nix files and comments name files of this repository by paths that exist; a moved file is named anew."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    path = re.compile(r"\b(?:src/estiba|nix/(?:build|bootstrap|lib|seed|service))/[\w./-]*\.(?:py|sh|nix|json)\b")
+    missing = {
+        f"{name}: {found}"
+        for name in filter(None, listed.split("\0"))
+        if name != "CHANGELOG.md" and (ROOT / name).is_file()
+        for found in path.findall((ROOT / name).read_text(errors="replace"))
+        if not (ROOT / found).exists()
+    }
+
+    assert missing == set()
 
 
 def test_flow_is_the_folders() -> None:

@@ -19,7 +19,7 @@ from estiba.demo.repository import Repository
 from estiba.errors import BuildError, EngineError, VerificationError
 from estiba.fetch import apply, plan
 from estiba.image import layout
-from estiba.lock import resolve
+from estiba.lock import freshness, resolve
 from estiba.lock.context import LockContext
 from estiba.process import run
 from estiba.publish.engine import container, load
@@ -90,7 +90,7 @@ class BuildSteps:
 
     def fetch(self, on_status: OnStatus) -> Outcome:
         """Fetch the artifacts of the lock into the store."""
-        locked = resolve.check(self.folder)
+        locked = freshness.check(self.folder)
         wanted = plan.plan(locked, runner=self.runner)
         arrived, counting = 0, threading.Lock()
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import Version
+
 from estiba.errors import LockFormatError
 from estiba.lock import model
 from estiba.lock.python import pins
@@ -68,11 +71,26 @@ def _check_distributions(lock: Lock) -> Iterator[str]:
                 for name in distribution.build
                 if name not in builders
             )
+        yield from _check_files(section, records)
         yield from _check_twice(section, (f"{distribution.file} {distribution.sha256}" for distribution in records))
     yield from _check_versions(
         "distributions",
         ((distribution.name, platform) for distribution in lock.distributions for platform in distribution.platforms),
     )
+
+
+def _check_files(section: str, distributions: Iterable[Distribution]) -> Iterator[str]:
+    """Yield the wheels whose file names are of another name or version; the names of old sdists follow no rule."""
+    for index, one in enumerate(distributions):
+        if one.kind != "wheel":
+            continue
+        try:
+            name, version, _, _ = parse_wheel_filename(one.file)
+        except InvalidWheelFilename:
+            yield f"{section}[{index}].file: {one.file!r} is not the name of a wheel (PEP 427)"
+        else:
+            if (name, str(version)) != (one.name, str(Version(one.version))):
+                yield f"{section}[{index}].file: {one.file!r} is not {one.name} {one.version}"
 
 
 def _check_layers(lock: Lock) -> Iterator[str]:

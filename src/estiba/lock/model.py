@@ -95,7 +95,7 @@ class Lock:
     """Lock of a service.
 
     Attributes:
-        inputs: Digest of the resolver's inputs; see `resolve.hash_inputs`.
+        inputs: Digest of the resolver's inputs; see `freshness.hash_inputs`.
         python: Python minor version.
         suite: Debian release.
         pockets: Debian pockets: of `main`, `updates` and `security`.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from estiba.digest import Digest
-from estiba.errors import LockFormatError, StaleLockError
+from estiba.errors import LockFormatError
 from estiba.lock import integrity, layers, model
 from estiba.lock.debian import apt, closure, contents, debs
 from estiba.lock.files import exclusive, read, write
+from estiba.lock.freshness import LOCK_FILES, groups_of, hash_inputs, make_request
 from estiba.lock.model import FILE_NAME, Lock
 from estiba.lock.python import distributions, interpreter, pins, pip, shared_libraries
 from estiba.lock.python.pins import DEV_FILE, RUNTIME_FILE
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from estiba.lock.model import Deb
     from estiba.lock.python.distributions import Resolution
     from estiba.service.project import Project
-
-_LOCK_FILES: Final = (FILE_NAME, RUNTIME_FILE, DEV_FILE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +85,7 @@ def lock(folder: Path, context: LockContext, options: Options = Options(), *, fe
     with exclusive(folder):
         project = projects.load(folder)
         inputs = hash_inputs(project)
-        before = read(folder, _LOCK_FILES)
+        before = read(folder, LOCK_FILES)
         previous = _load_previous(before, options)
         if previous and options.is_plain and previous.inputs == inputs:
             return Outcome(lock=previous, changed=False)
@@ -109,43 +107,6 @@ def lock(folder: Path, context: LockContext, options: Options = Options(), *, fe
             changes=_compare(previous, resolved),
             gone=tuple(gone),
         )
-
-
-def check(folder: Path) -> Lock:
-    """Return the lock of the service in a folder if it is up to date.
-
-    Raises:
-        StaleLockError: There is no lock, or its inputs changed since.
-        LockFormatError: The lock files were edited by hand.
-    """
-    project = projects.load(folder)
-    before = read(folder, _LOCK_FILES)
-    if not before[FILE_NAME]:
-        msg = f"{project.name} has no {FILE_NAME}"
-        raise StaleLockError(msg, hint="invoke lock")
-    found = integrity.check(before[FILE_NAME], before[RUNTIME_FILE], before[DEV_FILE])
-    if found.inputs != hash_inputs(project):
-        msg = f"{FILE_NAME} is stale: the requirements or settings of {project.name}, or Estiba itself, changed since"
-        raise StaleLockError(msg, hint="invoke lock")
-    return found
-
-
-def hash_inputs(project: Project) -> Digest:
-    """Return the digest of the resolver's inputs: a lock is stale if and only if they change."""
-    request = _request(project)
-    inputs = {
-        "version": model.VERSION,
-        # The packages that Estiba itself adds: a version of Estiba that adds others makes the lock stale.
-        "groups": {group: request.names(group) for group in (*_groups(project), "build")},
-        "python": project.python,
-        "suite": project.suite,
-        "pockets": project.pockets,
-        "platforms": project.platforms,
-        "runtime": project.requirements.runtime,
-        "dev": project.requirements.dev,
-        "constraints": project.requirements.constraints,
-    }
-    return Digest.of_bytes(json.dumps(inputs, sort_keys=True).encode())
 
 
 def _load_previous(before: Mapping[str, str], options: Options) -> Lock | None:
@@ -179,7 +140,7 @@ def _resolve(
         context.tell(f"reading the package lists of Debian {project.suite}")
         apt.update(root, force=options.upgrade_debian, runner=context.runner)
         keep = previous.debs if previous and previous.suite == project.suite and not options.upgrade_debian else ()
-        found, gone = _resolve_debian(root, project, context, keep, groups=_groups(project))
+        found, gone = _resolve_debian(root, project, context, keep, groups=groups_of(project))
         # pip-compile resolves for the Python that runs it, so the service's own is unpacked first.
         context.tell("fetching the Debian packages of the image")
         wanted = [deb for deb in found if {"base", "service"} & set(deb.groups)]
@@ -222,23 +183,7 @@ def _assemble(project: Project, found: Sequence[Deb], resolution: Resolution, pr
 def _resolve_debian(
     root: AptRoot, project: Project, context: LockContext, keep: Sequence[Deb], *, groups: Sequence[str]
 ) -> tuple[list[Deb], list[str]]:
-    return closure.resolve(root, _request(project), groups=groups, keep=keep, runner=context.runner)
-
-
-def _groups(project: Project) -> tuple[str, ...]:
-    """Return the groups of Debian packages that are resolved for every lock; `build` is added if there are sdists."""
-    prepare = ("prepare",) if project.prepare and project.debian_build else ()
-    return ("base", "service", "check", *prepare)
-
-
-def _request(project: Project) -> closure.Request:
-    return closure.Request(
-        python=project.python,
-        suite=project.suite,
-        platforms=project.platforms,
-        service=project.debian,
-        build=project.debian_build,
-    )
+    return closure.resolve(root, make_request(project), groups=groups, keep=keep, runner=context.runner)
 
 
 def _prepare_resolver(
@@ -252,7 +197,7 @@ def _prepare_resolver(
 ) -> ResolverContext:
     """Unpack the locked Python for this machine, also if its platform is not one of the service's."""
     host = pip.host_platform()
-    request = _request(project)
+    request = make_request(project)
     if host not in project.platforms:
         request = replace(request, platforms=(host,))
         found, _ = closure.resolve(root, request, groups=("base",), runner=context.runner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import stat
 import tempfile
 from contextlib import contextmanager
@@ -82,9 +83,18 @@ def _render(work: Path, answers: Mapping[str, str], *, ask: bool) -> Path:
             )
     except CookiecutterException as error:
         msg = f"the template refused: {error}"
-        raise ScaffoldError(msg, hint="choose other answers, and see what the template printed above") from error
+        raise ScaffoldError(
+            msg, hint="choose another folder name or other answers; the reason is printed above"
+        ) from error
+    except EOFError as error:
+        msg = "the template asks questions, and there is no terminal to answer them"
+        raise ScaffoldError(msg, hint="--no-input uses the defaults") from error
     _unlock(Path(made))
     return Path(made)
+
+
+# Its traceback of a hook that refuses an answer says nothing that the hook has not said.
+logging.getLogger("cookiecutter").addHandler(logging.NullHandler())
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from estiba import config
 from estiba.build.flake import LOCK
 from estiba.build.oci_image import build as build_image
 from estiba.errors import VerificationError
+from estiba.lock import freshness
 from estiba.nix import commands as nix
 from estiba.tasks.console import console, leave, task
 from estiba.tasks.options import choose
@@ -44,6 +45,7 @@ def build(_: Context, project: str = ".", platform: str = "", json: bool = False
         from estiba.service import project as projects  # noqa: PLC0415 - a build of all platforms does not wait for it
 
         choose("platform", platform, projects.load(Path(project)).platforms, hint=_PLATFORMS)
+    freshness.check(Path(project))
     settings = config.load()
     with console.step("build") as on_status:
         built = build_image(Path(project), settings, platform=platform, on_status=on_status)

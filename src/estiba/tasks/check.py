@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from estiba import config
 from estiba.build.check import HINTS
 from estiba.build.check import check as run_checks
+from estiba.lock import freshness
 from estiba.tasks.console import console, leave, task
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 )
 def check(_: Context, project: str = ".", reports: str = "", again: bool = False, json: bool = False) -> None:
     """Run Django's checks and the tests in the sandbox, with PostgreSQL and Redis."""
+    freshness.check(Path(project))
     with console.step("check") as on_status:
         checked = run_checks(
             Path(project), config.load(), reports=Path(reports) if reports else None, again=again, on_status=on_status

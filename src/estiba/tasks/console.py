@@ -221,6 +221,11 @@ def task(*bodies: Callable[_P, _R], **options: Any) -> Any:
     return declare(_guarded(bodies[0])) if bodies else lambda body: declare(_guarded(body))
 
 
+_PATH_ERRORS: Final = frozenset(
+    {errno.EACCES, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EPERM, errno.EROFS}
+)
+
+
 def _guarded(body: Callable[_P, _R]) -> Callable[_P, _R]:
     @functools.wraps(body)
     def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -233,10 +238,10 @@ def _guarded(body: Callable[_P, _R]) -> Callable[_P, _R]:
             console.fail(str(error) or "interrupted; files are as they were before the command")
             raise invoke.Exit(code=INTERRUPTED) from error
         except OSError as error:
-            # A full disk is the only error of the system that can happen anywhere and is no bug.
-            if error.errno != errno.ENOSPC:
+            # These can happen to any path that the user names; others are bugs.
+            if error.errno != errno.ENOSPC and not (error.errno in _PATH_ERRORS and error.filename):
                 raise
-            console.fail(_disk_full(error))
+            console.fail(_disk_full(error) if error.errno == errno.ENOSPC else f"{error.filename}: {error.strerror}")
             raise invoke.Exit(code=1) from error
 
     return guarded

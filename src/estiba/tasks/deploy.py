@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from estiba import config
 from estiba.build import release
 from estiba.deploy import targets
+from estiba.lock import freshness
 from estiba.tasks.console import console, task
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def deploy(
     Migrates the database, starts the release beside the previous one, switches traffic and runs the smoke tests. If a
     step fails, the previous release is served again.
     """
+    freshness.check(Path(project))
     settings = config.load()
     destination = targets.load(Path(project), target, settings)
     with console.step(f"deploy to {target}") as on_status:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from estiba import config
 from estiba.fetch import apply, plan
-from estiba.lock import resolve
+from estiba.lock import freshness
 from estiba.lock.context import LockContext
 from estiba.tasks.console import console, task
 
@@ -35,7 +35,7 @@ def fetch(
     json: bool = False,
 ) -> None:
     """Fetch the artifacts that the lock names into the Nix store."""
-    lock = resolve.check(Path(project))
+    lock = freshness.check(Path(project))
     context = LockContext(config=config.load(), tell=console.say)
     wanted = plan.plan(lock, everything=everything, image=image)
     if wanted.files and not dry_run:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from estiba import config
 from estiba.fetch.apply import fetch
-from estiba.lock import resolve
+from estiba.lock import freshness, resolve
 from estiba.lock.context import LockContext
 from estiba.lock.python.pip import Upgrade
 from estiba.tasks.console import console, task
@@ -66,7 +66,7 @@ def check(_: Context, *, project: str = ".", json: bool = False) -> None:
 
     Exits with 2 if requirements or settings have changed since it was written.
     """
-    found = resolve.check(Path(project))
+    found = freshness.check(Path(project))
     if json:
         console.json({"fresh": True, "inputs": str(found.inputs)})
     else:

@@ -28,4 +28,6 @@ def new(_: Context, folder: str, no_input: bool = False, estiba_url: str = "", j
         console.json({"folder": str(made.resolve())})
     else:
         console.result(str(made))
-        console.say(f"next: cd {made} && git init && git add . && invoke lock && invoke build")
+        console.say(
+            f"next: cd {made} && git init && git add . && invoke lock && git add . && invoke fetch && invoke build"
+        )

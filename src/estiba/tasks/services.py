@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from estiba import config
 from estiba.build.flake import realise
+from estiba.lock import freshness
 from estiba.process import exec_program
 from estiba.tasks.console import console, task
 
@@ -26,6 +27,7 @@ def services(_: Context, project: str = ".") -> None:
     They come from the lock, and keep their data in `.estiba/services`.
     """
     folder = Path(project).resolve()
+    freshness.check(folder)
     (folder / _ROOT).parent.mkdir(exist_ok=True)
     with console.step("services") as on_status:
         made = realise(folder, "services", config.load(), out_link=folder / _ROOT, on_status=on_status)

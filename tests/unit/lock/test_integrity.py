@@ -51,6 +51,14 @@ def test_layers_cover_exactly_the_runtime() -> None:
     assert "layers: 'django' is in more than one" in found
 
 
+@pytest.mark.parametrize("file", ["django-5.1-py3-none-any.whl", "flask-5.2-py3-none-any.whl", "django.whl"])
+def test_names_of_wheels_are_those_of_their_records(file: str) -> None:
+    """A version that was changed in one place is found."""
+    found = problems(replace(LOCK, distributions=(LOCK.distributions[1], replace(DJANGO, file=file))))
+
+    assert f"distributions[1].file: {file!r} is not" in found
+
+
 def test_duplicates_are_found() -> None:
     """One record per file, and one version per platform."""
     found = problems(replace(LOCK, debs=(DEB, DEB, replace(DEB, version="2", file="libz1_2_amd64.deb"))))
@@ -65,7 +73,7 @@ def test_the_pins_beside_it_must_agree() -> None:
     found = problems(LOCK, pins)
 
     assert "requirements-lock.txt lacks django==5.2" in found
-    assert "requirements-lock.txt lacks the hash of asgiref-3-py3-none-any.whl" in found
+    assert "requirements-lock.txt lacks the hash of asgiref-5.2-py3-none-any.whl" in found
     assert "estiba.lock lacks django==5.1" in found
 
 

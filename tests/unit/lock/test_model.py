@@ -44,7 +44,7 @@ LOCK = Lock(
     pockets=("main",),
     platforms=("x86_64-linux",),
     debs=(DEB,),
-    distributions=(DJANGO, replace(DJANGO, name="asgiref", file="asgiref-3-py3-none-any.whl", requires=())),
+    distributions=(DJANGO, replace(DJANGO, name="asgiref", file="asgiref-5.2-py3-none-any.whl", requires=())),
     build_distributions=(),
     layers=(Layer(name="small", distributions=("django", "asgiref")),),
 )
@@ -62,7 +62,7 @@ RENDERED = (
     '"version":"1:1.0-1"}\n'
     "],\n"
     '"distributions": [\n'
-    '{"build":[],"file":"asgiref-3-py3-none-any.whl","groups":["dev","runtime"],"kind":"wheel","name":"asgiref",'
+    '{"build":[],"file":"asgiref-5.2-py3-none-any.whl","groups":["dev","runtime"],"kind":"wheel","name":"asgiref",'
     f'"platforms":["x86_64-linux"],"requires":[],"sha256":"{"2" * 64}","size":20,"version":"5.2"}},\n'
     '{"build":[],"file":"django-5.2-py3-none-any.whl","groups":["dev","runtime"],"kind":"wheel","name":"django",'
     f'"platforms":["x86_64-linux"],"requires":["asgiref"],"sha256":"{"2" * 64}","size":20,"version":"5.2"}}\n'

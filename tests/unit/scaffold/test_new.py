@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -105,6 +106,17 @@ def test_unusable_answer_makes_nothing(
         new.create(tmp_path / "harbour", answers=answer)
 
     assert problem in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_questions_need_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without one the error names the option that asks nothing, and nothing is made."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    with pytest.raises(ScaffoldError) as caught:
+        new.create(tmp_path / "harbour", ask=True)
+
+    assert "--no-input" in caught.value.hint
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import logging
+import os
 from typing import Never
 
 import invoke
@@ -74,6 +75,13 @@ def test_full_disk_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
         "error: disk full while writing /data/estiba.lock; files are as they were before the command\n"
         "  hint: free some space (`nix store gc` drops what no project uses), then run the command again\n"
     )
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOENT, errno.EROFS])
+def test_path_of_the_user_is_named(capsys: pytest.CaptureFixture[str], number: int) -> None:
+    """A folder that is not there, or may not be written to, is no bug: a sentence with its name says what is wrong."""
+    assert run(OSError(number, os.strerror(number), "/nope/chart.svg")) == 1
+    assert capsys.readouterr().err == f"error: /nope/chart.svg: {os.strerror(number)}\n"
 
 
 @pytest.mark.parametrize("error", [ValueError("bug"), PermissionError(errno.EACCES, "denied")], ids=["bug", "denied"])

@@ -80,7 +80,7 @@ class HostClosure:
 
     @property
     def starter(self) -> Path:
-        """Program that sets up a root file system and executes a program in it; see nix/build/builders/release/start.py."""
+        """Program that executes another one in its root file system; see nix/build/builders/release/start.py."""
         return self.path / "bin" / "start"
 
     @property

@@ -85,7 +85,7 @@ def _failure(processes: Processes, ran: Finished, what: str, limit: float) -> De
     reason = f"ended with {ran.code}" if ran.code is not None else f"did not end within {limit:g} seconds"
     msg = f"{what} {reason}:\n{ran.tail()}"
     where = f"[tool.estiba.targets.{processes.settings.name}]"
-    hint = f"fix the migration; migrate-limit in {where} allows more time"
+    hint = f"migrate-limit in {where} allows more time" if ran.code is None else "fix what it reports, and deploy again"
     if denied := _DENIED.search(ran.output):
         hint = f'set extensions = ["{denied[1]}"] in {where}: it is then created before the migrations'
     if ran.code == _UNUSABLE:

@@ -179,6 +179,10 @@ class Runit:
         for pid in self._find():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGHUP)
+        # One that still runs would start again what is told to exit next.
+        if not _wait(lambda: not self._find(), limit):
+            msg = f"the supervisor did not end within {limit:g} seconds"
+            raise DeployError(msg, hint="run the command again")
         for service in self.names:
             self._send(service, "x")
         if not _wait(lambda: not any(self.is_supervised(service) for service in self.names), limit):

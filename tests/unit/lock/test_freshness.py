@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from estiba.lock import resolve
+from estiba.lock import freshness
 from estiba.service import project
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def hashed(folder: Path, more: str) -> Digest:
     """Hash the inputs of a service with more in its `[tool.estiba]`."""
     text = (TINY / "pyproject.toml").read_text()
     (folder / "pyproject.toml").write_text(text.replace("[tool.estiba]\n", f"[tool.estiba]\n{more}\n"))
-    return resolve.hash_inputs(project.load(folder))
+    return freshness.hash_inputs(project.load(folder))
 
 
 @pytest.fixture

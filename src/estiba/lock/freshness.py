@@ -1,0 +1,78 @@
+"""Whether a lock belongs to the service as it is now."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from estiba.digest import Digest
+from estiba.errors import StaleLockError
+from estiba.lock import integrity, model
+from estiba.lock.debian.closure import Request
+from estiba.lock.files import read
+from estiba.lock.model import FILE_NAME
+from estiba.lock.python.pins import DEV_FILE, RUNTIME_FILE
+from estiba.service import project as projects
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from estiba.lock.model import Lock
+    from estiba.service.project import Project
+
+LOCK_FILES: Final = (FILE_NAME, RUNTIME_FILE, DEV_FILE)
+"""Names of the files that `invoke lock` writes together."""
+
+
+def check(folder: Path) -> Lock:
+    """Return the lock of the service in a folder if it is up to date.
+
+    Raises:
+        StaleLockError: There is no lock, or its inputs changed since.
+        LockFormatError: The lock files were edited by hand.
+    """
+    project = projects.load(folder)
+    before = read(folder, LOCK_FILES)
+    if not before[FILE_NAME]:
+        msg = f"{project.name} has no {FILE_NAME}"
+        raise StaleLockError(msg, hint="invoke lock")
+    found = integrity.check(before[FILE_NAME], before[RUNTIME_FILE], before[DEV_FILE])
+    if found.inputs != hash_inputs(project):
+        msg = f"{FILE_NAME} is stale: the requirements or settings of {project.name}, or Estiba itself, changed since"
+        raise StaleLockError(msg, hint="invoke lock")
+    return found
+
+
+def hash_inputs(project: Project) -> Digest:
+    """Return the digest of the resolver's inputs: a lock is stale if and only if they change."""
+    request = make_request(project)
+    inputs = {
+        "version": model.VERSION,
+        # The packages that Estiba itself adds: a version of Estiba that adds others makes the lock stale.
+        "groups": {group: request.names(group) for group in (*groups_of(project), "build")},
+        "python": project.python,
+        "suite": project.suite,
+        "pockets": project.pockets,
+        "platforms": project.platforms,
+        "runtime": project.requirements.runtime,
+        "dev": project.requirements.dev,
+        "constraints": project.requirements.constraints,
+    }
+    return Digest.of_bytes(json.dumps(inputs, sort_keys=True).encode())
+
+
+def groups_of(project: Project) -> tuple[str, ...]:
+    """Return the groups of Debian packages that are resolved for every lock; `build` is added if there are sdists."""
+    prepare = ("prepare",) if project.prepare and project.debian_build else ()
+    return ("base", "service", "check", *prepare)
+
+
+def make_request(project: Project) -> Request:
+    """Return the request for the Debian packages of a service."""
+    return Request(
+        python=project.python,
+        suite=project.suite,
+        platforms=project.platforms,
+        service=project.debian,
+        build=project.debian_build,
+    )
