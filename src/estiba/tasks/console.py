@@ -32,6 +32,11 @@ INTERRUPTED: Final = 130
 _PLAIN_INTERVAL: Final = 5.0
 """Seconds between two progress lines where no terminal redraws them."""
 
+_MACHINE: Final = frozenset(
+    {errno.EACCES, errno.EDQUOT, errno.EIO, errno.ELOOP, errno.ENOSPC, errno.EPERM, errno.EROFS}
+)
+"""Errors of a file system's state, and of its permissions."""
+
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -214,8 +219,8 @@ def task(**options: Any) -> Callable[[Callable[_P, _R]], Task[Callable[_P, _R]]]
 def task(*bodies: Callable[_P, _R], **options: Any) -> Any:
     """Declare an Invoke task whose errors are printed as one message and set the exit code.
 
-    Takes the keyword arguments of `invoke.task`. Exceptions other than `EstibaError`, which are bugs, keep their
-    traceback.
+    Takes the keyword arguments of `invoke.task`. Exceptions other than `EstibaError` and errors of the machine are
+    bugs, and keep their traceback.
     """
     declare = invoke.task(klass=task_options.Task, **options)
     return declare(_guarded(bodies[0])) if bodies else lambda body: declare(_guarded(body))
@@ -233,10 +238,10 @@ def _guarded(body: Callable[_P, _R]) -> Callable[_P, _R]:
             console.fail(str(error) or "interrupted; files are as they were before the command")
             raise invoke.Exit(code=INTERRUPTED) from error
         except OSError as error:
-            # A full disk is the only error of the system that can happen anywhere and is no bug.
-            if error.errno != errno.ENOSPC:
+            # Errors of the machine can happen at any file, and are no bugs.
+            if error.errno not in _MACHINE or (error.errno != errno.ENOSPC and not error.filename):
                 raise
-            console.fail(_disk_full(error))
+            console.fail(_disk_full(error) if error.errno == errno.ENOSPC else f"{error.filename}: {error.strerror}")
             raise invoke.Exit(code=1) from error
 
     return guarded

@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import logging
+import os
 from typing import Never
 
 import invoke
@@ -74,6 +75,13 @@ def test_full_disk_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
         "error: disk full while writing /data/estiba.lock; files are as they were before the command\n"
         "  hint: free some space (`nix store gc` drops what no project uses), then run the command again\n"
     )
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.EIO])
+def test_file_that_the_machine_refuses_is_a_sentence(capsys: pytest.CaptureFixture[str], code: int) -> None:
+    """A file of another user, or of a file system that is read-only, is no bug of the command."""
+    assert run(OSError(code, os.strerror(code), "/data/estiba.lock")) == 1
+    assert capsys.readouterr().err == f"error: /data/estiba.lock: {os.strerror(code)}\n"
 
 
 @pytest.mark.parametrize("error", [ValueError("bug"), PermissionError(errno.EACCES, "denied")], ids=["bug", "denied"])

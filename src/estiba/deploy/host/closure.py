@@ -93,10 +93,17 @@ def load(path: Path) -> HostClosure:
     """Load the host closure at a store path.
 
     Raises:
-        DeployError: Its `host.json` is of another format version.
+        DeployError: Its `host.json` is missing, damaged, or of another format version.
     """
-    content = (path / _MANIFEST).read_bytes()
-    data: dict[str, Any] = json.loads(content)
+    try:
+        content = (path / _MANIFEST).read_bytes()
+        return _parse(path, content, json.loads(content))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        msg = f"{path / _MANIFEST} is damaged: {type(error).__name__}: {error}"
+        raise DeployError(msg, hint=f"nix-store --repair-path {path}") from error
+
+
+def _parse(path: Path, content: bytes, data: dict[str, Any]) -> HostClosure:
     if data.get("format") != _FORMAT:
         msg = f"{path} has format {data.get('format')!r}, this Estiba reads {_FORMAT}"
         raise DeployError(msg, hint="deploy with the Estiba that built it, or deploy again")

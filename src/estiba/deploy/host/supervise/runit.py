@@ -123,11 +123,11 @@ class Runit:
 
     def installed(self, service: str) -> dict[str, Any]:
         """Return the program description that a service starts with next, empty before the first installation."""
-        return self.folder.read(self.services / service / "program.json")
+        return self.folder.read_state(self.services / service / "program.json")
 
     def running(self, service: str) -> dict[str, Any]:
         """Return the program description that a service was last started with, empty if it never was."""
-        return self.folder.read(self.services / service / "started.json")
+        return self.folder.read_state(self.services / service / "started.json")
 
     def is_supervised(self, service: str) -> bool:
         """Return whether runsv runs for a service."""
@@ -245,7 +245,7 @@ class Runit:
             service: Name of the service.
             since: Time in seconds since the epoch; an earlier end is ignored.
         """
-        end = self.folder.read(self.services / service / "exit.json")
+        end = self.folder.read_state(self.services / service / "exit.json")
         if not end or end["time"] < since:
             return ""
         return f"ended with {end['code']}" if end["code"] >= 0 else f"was ended by signal {end['signal']}"
