@@ -6,6 +6,7 @@ import errno
 import functools
 import json
 import logging
+import os
 import sys
 import threading
 import time
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells give it."""
+
+UNREAD: Final = 141
+"""Exit code if the reader of standard output has gone, as shells give it for SIGPIPE."""
 
 _PLAIN_INTERVAL: Final = 5.0
 """Seconds between two progress lines where no terminal redraws them."""
@@ -66,11 +70,11 @@ class Console:
 
     def result(self, text: str) -> None:
         """Print a result on standard output."""
-        print(text)
+        _print(text)
 
     def json(self, data: Mapping[str, Any]) -> None:
         """Print one JSON object on standard output."""
-        print(json.dumps(data, sort_keys=True, ensure_ascii=False))
+        _print(json.dumps(data, sort_keys=True, ensure_ascii=False))
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Print aligned columns on standard output; columns that hold only numbers are aligned to the right."""
@@ -84,7 +88,7 @@ class Console:
                 cell.rjust(width) if flush else cell.ljust(width)
                 for cell, width, flush in zip(line, widths, right or [False] * len(widths), strict=True)
             )
-            print("  ".join(cells).rstrip())
+            _print("  ".join(cells).rstrip())
 
     def say(self, text: str) -> None:
         """Print a message on standard error."""
@@ -146,6 +150,16 @@ class Console:
         with Progress(*columns, console=self._err, transient=True) as bar:
             job = bar.add_task(label, total=total)
             yield lambda done: bar.advance(job, done)
+
+
+def _print(text: str) -> None:
+    """Print on standard output; end the task without a message if nobody reads it any more, as after `| head -1`."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError as error:
+        # Python flushes what is left at its exit, and would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise invoke.Exit(code=UNREAD) from error
 
 
 class Warnings(logging.Handler):

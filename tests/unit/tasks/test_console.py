@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import os
+import subprocess
+import sys
 from typing import Never
 
 import invoke
@@ -180,3 +182,17 @@ def test_no_colour_codes_in_a_pipe(console: Console, capsys: pytest.CaptureFixtu
     console.fail("no")
 
     assert io.StringIO(capsys.readouterr().err).read() == "error: no\n"
+
+
+def test_output_that_nobody_reads_ends_the_task_in_silence() -> None:
+    """As `| head -1` does; the exit code is the one that shells give."""
+    code = "import invoke, sys; from estiba.tasks.console import console\n"
+    code += "try: console.result('one')\nexcept invoke.Exit as ended: sys.exit(ended.code)"
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(writer)
+
+    assert (done.returncode, done.stderr) == (141, b"")

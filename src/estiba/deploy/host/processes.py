@@ -111,9 +111,7 @@ class Processes:
             TargetError: A port is taken, or not allowed for this user.
         """
         # A port that this target's own server listens on is no conflict.
-        known = self.folder.read_state(self.folder.path / _PROXY_FILE)
-        has_port = self.runit.is_up(LISTENER) or self.runit.is_up("nginx")
-        if not has_port or known.get("port", self.port()) != self.port():
+        if self.port() not in self._find_ports():
             ports.check(self.settings.address, self.port())
         wanted = self.settings.redis_port
         has_redis_port = self.runit.is_up("redis") and str(wanted) in self.runit.running("redis").get("argv", ())
@@ -237,6 +235,14 @@ class Processes:
         if not isinstance(port, int) or not 0 < port <= ports.LAST:
             raise damage(file, f"{port!r} is no port")
         return port
+
+    def _find_ports(self) -> set[int]:
+        """Return the ports that the listener holds, or without it nginx."""
+        if not (has_listener := self.runit.is_up(LISTENER)) and not self.runit.is_up("nginx"):
+            return set()
+        if has_listener and (program := self.runit.running(LISTENER)):
+            return {port for _, port in program.get("listen", ())}
+        return {self.folder.read_state(self.folder.path / _PROXY_FILE).get("port", self.port())}
 
     def _free_port(self, known: Mapping[str, Any]) -> None:
         """End nginx and its listener, whose sockets may hold the same port on another address, and check the port.

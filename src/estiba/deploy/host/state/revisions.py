@@ -110,7 +110,7 @@ class RevisionStore:
         """Load a revision, or return None if it was removed or its closure was garbage-collected."""
         file = self.directory(number) / "release.json"
         known = self.folder.read(file)
-        if not known:
+        if not known and not file.exists():
             return None
         try:
             path, generation, trail = Path(known["path"]), int(known["generation"]), tuple(known.get("trail", ()))

@@ -114,7 +114,7 @@ def test_damaged_journal_is_named(folder: StateFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"path": 7, "generation": 1}', '{"path": "/nix"}', '{"path": "/", "generation": "x"}']
+    "text", ["{}", '{"path": 7, "generation": 1}', '{"path": "/nix"}', '{"path": "/", "generation": "x"}']
 )
 def test_damaged_revision_is_named(folder: StateFolder, tmp_path: Path, text: str) -> None:
     """The release that is served is not taken for none."""
