@@ -344,6 +344,25 @@ def test_neither_apt_nor_nix(bare: Machine) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("cache", "problem"),
+    [
+        ("/proc/cache", "cannot be written to"),
+        ('/tmp/a"b', "has a quote or a backslash in its name"),
+        ("/tmp/a\\b", "has a quote or a backslash in its name"),
+    ],
+)
+def test_cache_folder_that_cannot_be_is_a_sentence(bare: Machine, cache: str, problem: str) -> None:
+    """With the variable that names another one."""
+    done = bare.run("--version", ESTIBA_CACHE_DIR=cache)
+
+    assert (done.stdout, done.stderr, done.returncode) == (
+        "",
+        f"nixw: the cache folder {cache} {problem}; name another one in ESTIBA_CACHE_DIR\n",
+        1,
+    )
+
+
 def test_shell_scripts_are_clean() -> None:
     """Shellcheck has nothing to say about any shell script of the repository."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
