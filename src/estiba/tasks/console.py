@@ -37,7 +37,7 @@ _PLAIN_INTERVAL: Final = 5.0
 """Seconds between two progress lines where no terminal redraws them."""
 
 _MACHINE: Final = frozenset(
-    {errno.EACCES, errno.EDQUOT, errno.EIO, errno.ELOOP, errno.ENOSPC, errno.EPERM, errno.EROFS}
+    {errno.EACCES, errno.EDQUOT, errno.EIO, errno.ELOOP, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
 )
 """Errors of a file system's state, and of its permissions."""
 

@@ -105,11 +105,23 @@ class StateFolder:
         self.write(self.path / "service.json", {"folder": str(service)})
 
     def own(self, path: Path, mode: int = 0o700) -> None:
-        """Create a folder that belongs to the processes' user."""
+        """Create a folder that belongs to the processes' user.
+
+        Raises:
+            OSError: Something else is in its place.
+        """
         path.mkdir(parents=True, exist_ok=True)
-        if path.stat().st_uid != self.uid:
-            os.chown(path, self.uid, self.gid)
-        path.chmod(mode)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        # A link that the processes' user has made could hand him any folder of root's.
+        if self.user is not None and path.parent.stat().st_uid == self.uid:
+            flags |= os.O_NOFOLLOW
+        folder = os.open(path, flags)
+        try:
+            if os.fstat(folder).st_uid != self.uid:
+                os.fchown(folder, self.uid, self.gid)
+            os.fchmod(folder, mode)
+        finally:
+            os.close(folder)
 
     def write(self, path: Path, data: object) -> None:
         """Write JSON to a file atomically; the file belongs to the processes' user."""

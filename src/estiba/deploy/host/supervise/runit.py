@@ -313,7 +313,9 @@ class Runit:
     def _send(self, service: str, letters: str) -> None:
         """Write control characters to runsv; one that has ended, even between open and write, is no error."""
         with contextlib.suppress(OSError):
-            pipe = os.open(self.services / service / "supervise" / "control", os.O_WRONLY | os.O_NONBLOCK)
+            pipe = os.open(
+                self.services / service / "supervise" / "control", os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+            )
             try:
                 os.write(pipe, letters.encode())
             finally:

@@ -8,6 +8,7 @@ import pytest
 from tests.recording import RecordingRunner
 from tests.unit.deploy.host.state.test_revisions import make
 
+from estiba import process
 from estiba.deploy.host import closure as closures
 from estiba.deploy.host import settings
 from estiba.deploy.host.processes import Processes
@@ -158,3 +159,31 @@ def test_kept_port_that_is_none_is_named(folder: StateFolder, tmp_path: Path, po
 
     with pytest.raises(TargetError, match=r"port\.json is damaged: "):
         processes.port()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand over folders")
+def test_link_of_the_processes_user_hands_over_no_folder(folder: StateFolder, tmp_path: Path) -> None:
+    """Root follows links in its own folders alone, such as one to a larger disk."""
+    target = tmp_path / "root"
+    target.mkdir()
+    (folder.path / "services" / "web").symlink_to(target)
+    (folder.path / "data" / "redis").rmdir()
+    (folder.path / "data" / "redis").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk").mkdir()
+
+    with pytest.raises(NotADirectoryError):
+        folder.own(folder.path / "services" / "web")
+    folder.own(folder.path / "data" / "redis")
+
+    assert target.stat().st_uid == 0
+    assert (tmp_path / "disk").stat().st_uid == folder.uid
+
+
+def test_output_goes_to_no_link(tmp_path: Path) -> None:
+    """A log that is a link could lead to any file of root's."""
+    (tmp_path / "log").symlink_to(tmp_path / "other")
+
+    with pytest.raises(OSError, match="symbolic links"):
+        process.run_limited(["/bin/true"], env={}, cwd=tmp_path, output=tmp_path / "log", limit=9)
+
+    assert not (tmp_path / "other").exists()
