@@ -56,6 +56,7 @@ class HostClosure:
         digests: Digests of the packages that each server needs, by name; where missing, the whole root counts.
         postgresql: Major version of PostgreSQL.
         runit: Store path of the supervisor.
+        has_listener: Whether its starter can hold sockets for nginx; without it nginx binds them itself.
     """
 
     path: Path
@@ -77,6 +78,7 @@ class HostClosure:
     digests: Mapping[str, str]
     postgresql: str
     runit: Path
+    has_listener: bool = True
 
     @property
     def starter(self) -> Path:
@@ -123,5 +125,6 @@ def _parse(path: Path, content: bytes, data: dict[str, Any]) -> HostClosure:
         digests=servers.get("digests", {}),
         postgresql=servers["postgresql"],
         runit=Path(data["supervisor"]),
+        has_listener=data.get("listener", False),
         **{key: data[key] for key in ("service", "version", "revision", "lock", "media")},
     )

@@ -90,7 +90,10 @@ class Processes:
         known = self.folder.read_state(file)
         changed = self.servers.changed(programs, PROXY)
         self.servers.install("nginx", programs)
-        if not self.servers.is_listening(programs):
+        if not programs.closure.has_listener:
+            if self.runit.is_up(LISTENER):
+                self._free_port(known)
+        elif not self.servers.is_listening(programs):
             self._free_port(known)
             self.servers.install(LISTENER, programs)
             self.servers.start_listening(programs)

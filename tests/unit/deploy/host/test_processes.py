@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import os
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,3 +100,16 @@ def test_sockets_are_opened_again_where_new_ones_cannot_be(
         assert not (place / "down").exists()
         assert not (runit.services / "nginx" / "down").exists()
         assert (processes.revisions.serve / "listen.conf").read_text() == known["listen"]
+
+
+def test_release_of_before_needs_no_listener(processes: Processes, tmp_path: Path) -> None:
+    """Its starter cannot hold sockets, so its nginx binds them itself."""
+    closure = replace(make(tmp_path / "one"), has_listener=False)
+    closure.proxy_settings.write_text("first")
+    programs = Programs(folder=processes.folder, closure=closure, env={}, memory={})
+    processes.servers.install("nginx", programs)
+    with running(processes.servers, "nginx"):
+        assert not processes.start_proxy(programs)
+
+    assert "sockets" not in processes.runit.installed("nginx")
+    assert processes.runit.installed("listener") == {}
