@@ -22,7 +22,8 @@ $settings"
       ;;
   esac
   # Builders look for it (nix/build/builders/build_root.py), and so does who asks whether a build was hermetic.
-  mkdir -p /nix/var/nix
+  # Whatever the umask is, the users that services run as must be able to reach the store.
+  (umask 022 && mkdir -p /nix/var/nix)
   : >/nix/var/nix/estiba-unsandboxed
 }
 

@@ -1,10 +1,12 @@
-"""Atomic file replacement, and file locks."""
+"""Atomic file replacement, reading without surprises, and file locks."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +76,21 @@ def write(path: Path, text: str, *, mode: int = _PRIVATE, owner: tuple[int, int]
         staged.commit()
     finally:
         staged.discard()
+
+
+def read(path: Path) -> str:
+    """Read a regular file as UTF-8, with U+FFFD for other bytes.
+
+    A symbolic link is not followed, and the writer of a named pipe not waited for.
+
+    Raises:
+        OSError: There is no such file, it cannot be read, or it is not a regular one.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(file, encoding="utf-8", errors="replace") as stream:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError(errno.EINVAL, "Not a regular file", str(path))
+        return stream.read()
 
 
 @contextlib.contextmanager

@@ -154,7 +154,7 @@ def run_limited(
         stdin: Text for standard input.
     """
     _log.debug("run: %s", shlex.join(argv))
-    with output.open("ab") as stream:
+    with _append(output) as stream:
         child = subprocess.Popen(
             argv, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=stream, stderr=stream, **_identity(user)
         )
@@ -173,13 +173,19 @@ def run_limited(
 def spawn(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, output: Path, user: int | None = None) -> int:
     """Start a process in a session of its own, which outlives this one, and return its PID; see `run_limited`."""
     _log.debug("spawn: %s", shlex.join(argv))
-    with output.open("ab") as stream:
+    with _append(output) as stream:
         child = subprocess.Popen(
             argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, **_identity(user)
         )
     # Without wait(2) the process would stay a zombie, and count as alive, for as long as this one runs.
     threading.Thread(target=child.wait, daemon=True).start()
     return child.pid
+
+
+def _append(path: Path) -> IO[bytes]:
+    """Open a file to append to, without following a link that the user of the process may have put in its place."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    return os.fdopen(os.open(path, flags, 0o666), "ab")
 
 
 def _identity(user: int | None) -> dict[str, Any]:

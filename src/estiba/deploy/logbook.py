@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -59,8 +59,16 @@ class Record:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Record:
-        """Parse a record as written by `to_dict`."""
-        return cls(**{**data, **{name: tuple(data.get(name, ())) for name in _LISTS}})
+        """Parse a record as written by `to_dict`; fields that a newer Estiba has added are left out.
+
+        Raises:
+            TypeError: It lacks a field.
+            ValueError: The start time is none.
+        """
+        known = {one.name: data[one.name] for one in fields(cls) if one.name in data}
+        record = cls(**{**known, **{name: tuple(data.get(name, ())) for name in _LISTS}})
+        datetime.fromisoformat(record.since)
+        return record
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as a JSON object."""

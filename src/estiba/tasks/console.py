@@ -6,6 +6,7 @@ import errno
 import functools
 import json
 import logging
+import os
 import sys
 import threading
 import time
@@ -29,8 +30,28 @@ if TYPE_CHECKING:
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells give it."""
 
+UNREAD: Final = 141
+"""Exit code if the reader of standard output has gone, as shells give it for SIGPIPE."""
+
 _PLAIN_INTERVAL: Final = 5.0
 """Seconds between two progress lines where no terminal redraws them."""
+
+_MACHINE: Final = frozenset(
+    {
+        errno.EACCES,
+        errno.EDQUOT,
+        errno.EIO,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENOENT,
+        errno.ENOSPC,
+        errno.ENOTDIR,
+        errno.EPERM,
+        errno.EROFS,
+    }
+)
+"""Errors of a path that the user names, of a file system's state, and of its permissions."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -61,11 +82,11 @@ class Console:
 
     def result(self, text: str) -> None:
         """Print a result on standard output."""
-        print(text)
+        _print(text)
 
     def json(self, data: Mapping[str, Any]) -> None:
         """Print one JSON object on standard output."""
-        print(json.dumps(data, sort_keys=True, ensure_ascii=False))
+        _print(json.dumps(data, sort_keys=True, ensure_ascii=False))
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Print aligned columns on standard output; columns that hold only numbers are aligned to the right."""
@@ -79,7 +100,7 @@ class Console:
                 cell.rjust(width) if flush else cell.ljust(width)
                 for cell, width, flush in zip(line, widths, right or [False] * len(widths), strict=True)
             )
-            print("  ".join(cells).rstrip())
+            _print("  ".join(cells).rstrip())
 
     def say(self, text: str) -> None:
         """Print a message on standard error."""
@@ -141,6 +162,16 @@ class Console:
         with Progress(*columns, console=self._err, transient=True) as bar:
             job = bar.add_task(label, total=total)
             yield lambda done: bar.advance(job, done)
+
+
+def _print(text: str) -> None:
+    """Print on standard output; end the task without a message if nobody reads it any more, as after `| head -1`."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError as error:
+        # Python flushes what is left at its exit, and would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise invoke.Exit(code=UNREAD) from error
 
 
 class Warnings(logging.Handler):
@@ -214,16 +245,11 @@ def task(**options: Any) -> Callable[[Callable[_P, _R]], Task[Callable[_P, _R]]]
 def task(*bodies: Callable[_P, _R], **options: Any) -> Any:
     """Declare an Invoke task whose errors are printed as one message and set the exit code.
 
-    Takes the keyword arguments of `invoke.task`. Exceptions other than `EstibaError`, which are bugs, keep their
-    traceback.
+    Takes the keyword arguments of `invoke.task`. Exceptions other than `EstibaError` and errors of the machine are
+    bugs, and keep their traceback.
     """
     declare = invoke.task(klass=task_options.Task, **options)
     return declare(_guarded(bodies[0])) if bodies else lambda body: declare(_guarded(body))
-
-
-_PATH_ERRORS: Final = frozenset(
-    {errno.EACCES, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EPERM, errno.EROFS}
-)
 
 
 def _guarded(body: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -238,8 +264,8 @@ def _guarded(body: Callable[_P, _R]) -> Callable[_P, _R]:
             console.fail(str(error) or "interrupted; files are as they were before the command")
             raise invoke.Exit(code=INTERRUPTED) from error
         except OSError as error:
-            # These can happen to any path that the user names; others are bugs.
-            if error.errno != errno.ENOSPC and not (error.errno in _PATH_ERRORS and error.filename):
+            # Errors of the machine can happen at any file, and are no bugs.
+            if error.errno not in _MACHINE or (error.errno != errno.ENOSPC and not error.filename):
                 raise
             console.fail(_disk_full(error) if error.errno == errno.ENOSPC else f"{error.filename}: {error.strerror}")
             raise invoke.Exit(code=1) from error

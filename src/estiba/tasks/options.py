@@ -66,7 +66,7 @@ class Task(invoke.Task):  # type: ignore[type-arg] # Invoke makes it generic in 
 
 
 class _Argument(Argument):
-    """Argument that refuses an unknown option in place of a value, and text in place of a number."""
+    """Argument that refuses an unknown option in place of a value, and text in place of a number, or a negative one."""
 
     def __init__(self, owner: str, flags: list[str], declared: Argument) -> None:
         super().__init__(**{field: getattr(declared, field) for field in _FIELDS})
@@ -92,6 +92,9 @@ class _Argument(Argument):
         except ValueError as error:
             message = f"{self!r} takes a number, not {value!r}"
             raise ParseError(message, ParserContext(self._owner)) from error
+        if self.kind is int and self.value < 0:
+            message = f"{self!r} takes a number that is not negative, not {value!r}"
+            raise ParseError(message, ParserContext(self._owner))
 
 
 class _Help(Argument):

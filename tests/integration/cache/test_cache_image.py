@@ -56,7 +56,7 @@ def archives(address: Address) -> list[Path]:
 def built(harbour: Path, tmp_path: Path) -> Path:
     """Return a copy of the service with its image built."""
     service = tmp_path / "here" / harbour.name
-    shutil.copytree(harbour, service)
+    shutil.copytree(harbour, service, symlinks=True, ignore=shutil.ignore_patterns(".estiba"))
     invoke(service, "build")
     return service
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def changed(harbour: Path, tmp_path: Path) -> Path:
     """Copy the service with a line that nobody has built yet."""
     folder = tmp_path / harbour.name
-    shutil.copytree(harbour, folder)
+    shutil.copytree(harbour, folder, symlinks=True, ignore=shutil.ignore_patterns(".estiba"))
     with (folder / "manage.py").open("a") as script:
         script.write(f"\n# {uuid.uuid4()}\n")
     return folder

@@ -332,3 +332,22 @@ def test_neither_apt_nor_nix(bare: Machine) -> None:
         "nixw: neither Nix nor apt is here: install Nix 2.18 or newer (nixos.org/download), or use Debian or Ubuntu\n",
         1,
     )
+
+
+@pytest.mark.parametrize(
+    ("cache", "problem"),
+    [
+        ("/proc/cache", "cannot be written to"),
+        ('/tmp/a"b', "has a quote or a backslash in its name"),
+        ("/tmp/a\\b", "has a quote or a backslash in its name"),
+    ],
+)
+def test_cache_folder_that_cannot_be_is_a_sentence(bare: Machine, cache: str, problem: str) -> None:
+    """With the variable that names another one."""
+    done = bare.run("--version", ESTIBA_CACHE_DIR=cache)
+
+    assert (done.stdout, done.stderr, done.returncode) == (
+        "",
+        f"nixw: the cache folder {cache} {problem}; name another one in ESTIBA_CACHE_DIR\n",
+        1,
+    )

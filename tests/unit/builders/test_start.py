@@ -94,9 +94,36 @@ def test_port_that_is_taken_is_named(tmp_path: Path) -> None:
         )
 
 
-def test_sockets_that_nobody_holds_any_more_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_holder_that_comes_up_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A supervisor starts both at once, and whoever binds the sockets first keeps the other from them."""
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(start.HANDOVER)
+
+    with holding(tmp_path, ("127.0.0.1", free_port())):
+        assert start.receive_sockets(Path(start.HANDOVER)) != ""
+
+
+def test_workers_that_a_killed_program_has_left_are_found(tmp_path: Path) -> None:
+    """Of its process group only the processes without a parent; they would go on accepting."""
+    script = "import subprocess, sys; subprocess.Popen(['sleep', '60'], start_new_session=False)"
+    code = f"import subprocess, sys, time; subprocess.run([sys.executable, '-c', {script!r}]); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], start_new_session=True) as leader:
+        try:
+            found = next(one for _ in until(10) if (one := start.find_orphans(leader.pid)))
+            names = [Path(f"/proc/{process}/comm").read_text() for process in found]
+        finally:
+            os.killpg(leader.pid, signal.SIGKILL)
+
+    assert names == ["sleep\n"]
+
+
+def test_sockets_that_nobody_holds_any_more_are_not_waited_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A holder that was killed leaves its file behind, and the program listens by itself."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(start, "_HANDOVER_LIMIT", 0.2)
     assert start.receive_sockets(Path(start.HANDOVER)) == ""
 
     with socket.socket(socket.AF_UNIX) as holder:

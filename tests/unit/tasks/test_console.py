@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import os
+import subprocess
+import sys
 from typing import Never
 
 import invoke
@@ -77,11 +79,11 @@ def test_full_disk_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOENT, errno.EROFS])
-def test_path_of_the_user_is_named(capsys: pytest.CaptureFixture[str], number: int) -> None:
-    """A folder that is not there, or may not be written to, is no bug: a sentence with its name says what is wrong."""
-    assert run(OSError(number, os.strerror(number), "/nope/chart.svg")) == 1
-    assert capsys.readouterr().err == f"error: /nope/chart.svg: {os.strerror(number)}\n"
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.EIO, errno.ENOENT])
+def test_file_that_the_machine_refuses_is_a_sentence(capsys: pytest.CaptureFixture[str], code: int) -> None:
+    """A file of another user, or of a file system that is read-only, is no bug of the command."""
+    assert run(OSError(code, os.strerror(code), "/data/estiba.lock")) == 1
+    assert capsys.readouterr().err == f"error: /data/estiba.lock: {os.strerror(code)}\n"
 
 
 @pytest.mark.parametrize("error", [ValueError("bug"), PermissionError(errno.EACCES, "denied")], ids=["bug", "denied"])
@@ -180,3 +182,17 @@ def test_no_colour_codes_in_a_pipe(console: Console, capsys: pytest.CaptureFixtu
     console.fail("no")
 
     assert io.StringIO(capsys.readouterr().err).read() == "error: no\n"
+
+
+def test_output_that_nobody_reads_ends_the_task_in_silence() -> None:
+    """As `| head -1` does; the exit code is the one that shells give."""
+    code = "import invoke, sys; from estiba.tasks.console import console\n"
+    code += "try: console.result('one')\nexcept invoke.Exit as ended: sys.exit(ended.code)"
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(writer)
+
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -109,6 +109,7 @@ def test_help_behind_a_task_is_its_help(estiba: Estiba, name: str, flag: str) ->
                 "did you mean '--dry-run'?\n  hint: estiba adopt --help"
             ),
         ),
+        (["logs", "--tail=-3"], "--tail takes a number that is not negative, not '-3'\n  hint: estiba logs --help"),
         (["logs", "--tail", "few"], "--tail takes a number, not 'few'\n  hint: estiba logs --help"),
         (["build", "--platform"], "Flag --platform needed value and was not given one!\n  hint: estiba build --help"),
         (["--list", "imag"], "no namespace 'imag'; there is build, cache, image, lock; did you mean 'image'?"),

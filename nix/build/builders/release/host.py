@@ -147,6 +147,8 @@ def main() -> None:
             "digests": given["digests"],
         },
         "supervisor": given["supervisor"],
+        # What the starter can do; releases of before cannot hold sockets.
+        "listener": True,
     }
     (out / MANIFEST).write_text(json.dumps(manifest, sort_keys=True, indent=1) + "\n")
 

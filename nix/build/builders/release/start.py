@@ -31,6 +31,7 @@ _BACKLOG = 511
 """Connections that wait to be accepted, as many as nginx asks for."""
 
 _HANDOVER_LIMIT = 5.0
+_HANDOVER_PAUSE = 0.05
 _SOCKETS = 16
 _PR_SET_PDEATHSIG = 1
 
@@ -38,6 +39,7 @@ _PR_SET_PDEATHSIG = 1
 def main() -> None:
     """Do what the name says that this was started by, which is the first argument."""
     if Path(sys.argv[1]).name == "finish":
+        end_orphans(Path())
         note_end(sys.argv[2:])
     else:
         text = Path(PROGRAM).read_text()
@@ -108,16 +110,21 @@ def hold_sockets(addresses: list[tuple[str, int]], path: Path) -> NoReturn:
 
 
 def receive_sockets(path: Path) -> str:
-    """Return the numbers of the sockets that a program holds for this one, as nginx reads them; of none without it."""
-    if not path.is_socket():
-        return ""
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(_HANDOVER_LIMIT)
-            connection.connect(str(path))
-            _, files, _, _ = socket.recv_fds(connection, 1, _SOCKETS)
-    except OSError:
-        return ""
+    """Return the numbers of the sockets that a program holds for this one, as nginx reads them; of none without it.
+
+    A supervisor that comes up, or restarts both, starts them at once. If this one did not wait, it would bind the
+    sockets itself, and keep the other from them.
+    """
+    files: list[int] = []
+    end = time.monotonic() + _HANDOVER_LIMIT
+    while not files and time.monotonic() < end:
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(_HANDOVER_LIMIT)
+                connection.connect(str(path))
+                _, files, _, _ = socket.recv_fds(connection, 1, _SOCKETS)
+        except OSError:
+            time.sleep(_HANDOVER_PAUSE)
     for file in files:
         os.set_inheritable(file, True)  # noqa: FBT003 - its only argument
     return "".join(f"{file};" for file in files)
@@ -131,6 +138,35 @@ def note_start(text: str) -> None:
         made.replace(STARTED)
     except OSError:
         Path(STARTED).unlink(missing_ok=True)
+
+
+def end_orphans(folder: Path) -> None:
+    """End the processes that a killed program with sockets has left: they would go on accepting, and keep the port.
+
+    All that runs for a service is in the process group of its supervisor, which this is a part of, too. SIGQUIT lets
+    nginx's workers finish their requests.
+    """
+    try:
+        program = json.loads((folder / STARTED).read_text())
+    except (OSError, ValueError):
+        return
+    if not program.get("sockets"):
+        return
+    for orphan in find_orphans(os.getpgrp()):
+        with contextlib.suppress(OSError):
+            os.kill(orphan, signal.SIGQUIT)
+
+
+def find_orphans(group: int) -> list[int]:
+    """Return the members of a process group, but for its leader, whose parent is none; see proc_pid_stat(5)."""
+    parents = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name before the last parenthesis may have spaces of its own.
+            _, parent, member_of, *_ = file.read_text(errors="replace").rpartition(")")[2].split()
+            if int(member_of) == group:
+                parents[int(file.parent.name)] = int(parent)
+    return [process for process, parent in parents.items() if process != group and parent not in parents]
 
 
 def note_end(arguments: list[str]) -> None:

@@ -56,6 +56,7 @@ class HostClosure:
         digests: Digests of the packages that each server needs, by name; where missing, the whole root counts.
         postgresql: Major version of PostgreSQL.
         runit: Store path of the supervisor.
+        has_listener: Whether its starter can hold sockets for nginx; without it nginx binds them itself.
     """
 
     path: Path
@@ -77,6 +78,7 @@ class HostClosure:
     digests: Mapping[str, str]
     postgresql: str
     runit: Path
+    has_listener: bool = True
 
     @property
     def starter(self) -> Path:
@@ -93,10 +95,17 @@ def load(path: Path) -> HostClosure:
     """Load the host closure at a store path.
 
     Raises:
-        DeployError: Its `host.json` is of another format version.
+        DeployError: Its `host.json` is missing, damaged, or of another format version.
     """
-    content = (path / _MANIFEST).read_bytes()
-    data: dict[str, Any] = json.loads(content)
+    try:
+        content = (path / _MANIFEST).read_bytes()
+        return _parse(path, content, json.loads(content))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        msg = f"{path / _MANIFEST} is damaged: {type(error).__name__}: {error}"
+        raise DeployError(msg, hint=f"nix-store --repair-path {path}") from error
+
+
+def _parse(path: Path, content: bytes, data: dict[str, Any]) -> HostClosure:
     if data.get("format") != _FORMAT:
         msg = f"{path} has format {data.get('format')!r}, this Estiba reads {_FORMAT}"
         raise DeployError(msg, hint="deploy with the Estiba that built it, or deploy again")
@@ -116,5 +125,6 @@ def load(path: Path) -> HostClosure:
         digests=servers.get("digests", {}),
         postgresql=servers["postgresql"],
         runit=Path(data["supervisor"]),
+        has_listener=data.get("listener", False),
         **{key: data[key] for key in ("service", "version", "revision", "lock", "media")},
     )

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 from estiba.deploy.host.environment import REDIS_ADDRESS
 from estiba.deploy.host.servers import lifecycle, ports
 from estiba.deploy.host.servers.lifecycle import PROXY, SERVERS, Servers
+from estiba.deploy.host.state.folder import damage
 from estiba.deploy.host.supervise import oneshot
 from estiba.deploy.host.supervise.program import LISTENER
 from estiba.deploy.host.supervise.runit import Runit, until
 from estiba.deploy.host.supervise.systemd import Unit
 from estiba.digest import Digest
 from estiba.endpoint import Endpoint
-from estiba.errors import DeployError
+from estiba.errors import DeployError, TargetError
 from estiba.process import run
 
 if TYPE_CHECKING:
@@ -86,14 +87,14 @@ class Processes:
         wanted = self._write_proxy_settings(programs)
         # Written after the reload: if this process is killed in between, the next command reloads once more.
         file = self.folder.path / _PROXY_FILE
-        known = self.folder.read(file)
+        known = self.folder.read_state(file)
         changed = self.servers.changed(programs, PROXY)
         self.servers.install("nginx", programs)
-        if not self.servers.is_listening(programs):
-            # The old sockets may hold the same port on another address, so both processes must end before the check.
-            self.runit.terminate("nginx", _END_LIMIT)
-            self.runit.terminate(LISTENER, _END_LIMIT)
-            ports.check(self.settings.address, self.port())
+        if not programs.closure.has_listener:
+            if self.runit.is_up(LISTENER):
+                self._free_port(known)
+        elif not self.servers.is_listening(programs):
+            self._free_port(known)
             self.servers.install(LISTENER, programs)
             self.servers.start_listening(programs)
         if not self.runit.is_up("nginx"):
@@ -113,9 +114,7 @@ class Processes:
             TargetError: A port is taken, or not allowed for this user.
         """
         # A port that this target's own server listens on is no conflict.
-        known = self.folder.read(self.folder.path / _PROXY_FILE)
-        has_port = self.runit.is_up(LISTENER) or self.runit.is_up("nginx")
-        if not has_port or known.get("port", self.port()) != self.port():
+        if self.port() not in self._find_ports():
             ports.check(self.settings.address, self.port())
         wanted = self.settings.redis_port
         has_redis_port = self.runit.is_up("redis") and str(wanted) in self.runit.running("redis").get("argv", ())
@@ -226,7 +225,7 @@ class Processes:
         """Return the port that nginx listens on; without a setting a free one is chosen once and kept.
 
         Raises:
-            TargetError: No port is free.
+            TargetError: No port is free, or the file that keeps it is damaged.
         """
         if self.settings.port:
             return self.settings.port
@@ -235,7 +234,39 @@ class Processes:
         if "port" not in known:
             known = {"port": ports.choose(self.settings.address)}
             self.folder.write(file, known)
-        return int(known["port"])
+        port = known["port"]
+        if not isinstance(port, int) or not 0 < port <= ports.LAST:
+            raise damage(file, f"{port!r} is no port")
+        return port
+
+    def _find_ports(self) -> set[int]:
+        """Return the ports that the listener holds, or without it nginx."""
+        if not (has_listener := self.runit.is_up(LISTENER)) and not self.runit.is_up("nginx"):
+            return set()
+        if has_listener and (program := self.runit.running(LISTENER)):
+            return {port for _, port in program.get("listen", ())}
+        return {self.folder.read_state(self.folder.path / _PROXY_FILE).get("port", self.port())}
+
+    def _free_port(self, known: Mapping[str, Any]) -> None:
+        """End nginx and its listener, whose sockets may hold the same port on another address, and check the port.
+
+        Args:
+            known: Content of `_PROXY_FILE`, which both listen by again if the check fails.
+
+        Raises:
+            TargetError: The port is taken.
+        """
+        had_sockets = self.runit.is_up(LISTENER)
+        self.runit.terminate("nginx", _END_LIMIT)
+        self.runit.terminate(LISTENER, _END_LIMIT)
+        try:
+            ports.check(self.settings.address, self.port())
+        except TargetError:
+            if had_sockets and "listen" in known:
+                self.folder.write_text(self.revisions.serve / "listen.conf", known["listen"])
+                self.runit.up(LISTENER)
+                self.runit.up("nginx")
+            raise
 
     def _write_proxy_settings(self, programs: Programs) -> dict[str, Any]:
         """Write the configuration of nginx, and return the content of `_PROXY_FILE` for it."""

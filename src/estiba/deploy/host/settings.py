@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from estiba.deploy.host.servers import ports
 from estiba.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
 _EXTENSION: Final = re.compile(r"[A-Za-z0-9_-]+")
 _MEMORY: Final = re.compile(r"(\d+)\s*(MB|GB)")
 _UNITS: Final = {"MB": 2**20, "GB": 2**30}
-_PORTS: Final = 65535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +132,8 @@ def _check(key: str, value: object) -> list[str]:
 
 def _check_value(key: str, value: Any) -> list[str]:  # noqa: ANN401 - of the type that the key has
     match key:
-        case "port" | "redis-port" if value > _PORTS:
-            return [f"{key!r} is {value}, above {_PORTS}"]
+        case "port" | "redis-port" if value > ports.LAST:
+            return [f"{key!r} is {value}, above {ports.LAST}"]
         case "memory" if not _MEMORY.fullmatch(value):
             return [f"'memory' is {value!r}, not a number with MB or GB, such as '2GB'"]
         case "ready" if not value.startswith("/"):

@@ -370,7 +370,7 @@ class HostTarget:
 
 def explain(record: Record, revisions: RevisionStore) -> str:
     """Return a sentence about a command that was killed: its last step, and the release that is served."""
-    step = Step[record.step.upper()].value if record.step else "beginning"
+    step = next((step.value for step in Step if step.name == record.step.upper()), "beginning")
     current = revisions.current()
     if current is None:
         outcome = "nothing is served"

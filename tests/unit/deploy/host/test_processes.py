@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import os
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,8 @@ from estiba.deploy.host.processes import Processes
 from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.state.revisions import RevisionStore
 from estiba.deploy.host.supervise.program import Programs
+from estiba.deploy.host.supervise.runit import Runit
+from estiba.errors import TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,3 +67,49 @@ def test_nginx_is_told_of_settings_that_a_killed_command_only_wrote(processes: P
         assert os.read(control, 9) == b"h"
         assert not processes.start_proxy(programs)
         assert os.read(control, 9) == b""
+
+
+def test_port_of_its_own_listener_is_no_conflict(processes: Processes, tmp_path: Path) -> None:
+    """Whatever is noted of nginx, as by a command that was killed after the listener had moved."""
+    listen = ((processes.settings.address, processes.port()),)
+    programs = Programs(folder=processes.folder, closure=make(tmp_path / "one"), env={}, memory={}, listen=listen)
+    processes.servers.install("listener", programs)
+    processes.folder.write(processes.folder.path / "proxy.json", {"port": 1})
+    with pytest.raises(TargetError, match="is taken"):
+        processes.check_ports()
+
+    with running(processes.servers, "listener"):
+        processes.check_ports()
+
+
+def test_sockets_are_opened_again_where_new_ones_cannot_be(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port that is taken on another address costs no service."""
+    listen = (("127.0.0.1", 1),)
+    programs = Programs(folder=processes.folder, closure=make(tmp_path / "one"), env={}, memory={}, listen=listen)
+    runit = processes.runit
+    for service in ("listener", "nginx"):
+        processes.servers.install(service, programs)
+    with running(processes.servers, "listener") as place:
+        known = {"listen": "listen 127.0.0.1:1;\n"}
+        monkeypatch.setattr(Runit, "terminate", lambda runit, service, _limit: runit.down(service))
+        with pytest.raises(TargetError, match="is taken"):
+            processes._free_port(known)
+
+        assert not (place / "down").exists()
+        assert not (runit.services / "nginx" / "down").exists()
+        assert (processes.revisions.serve / "listen.conf").read_text() == known["listen"]
+
+
+def test_release_of_before_needs_no_listener(processes: Processes, tmp_path: Path) -> None:
+    """Its starter cannot hold sockets, so its nginx binds them itself."""
+    closure = replace(make(tmp_path / "one"), has_listener=False)
+    closure.proxy_settings.write_text("first")
+    programs = Programs(folder=processes.folder, closure=closure, env={}, memory={})
+    processes.servers.install("nginx", programs)
+    with running(processes.servers, "nginx"):
+        assert not processes.start_proxy(programs)
+
+    assert "sockets" not in processes.runit.installed("nginx")
+    assert processes.runit.installed("listener") == {}

@@ -13,6 +13,9 @@ from estiba.errors import TargetError
 FIRST: Final = 8000
 """First port that the search for a free one tries."""
 
+LAST: Final = 65535
+"""Highest port."""
+
 _LISTENING: Final = "0A"
 """Socket state TCP_LISTEN in /proc/net/tcp, see proc(5)."""
 _TRIES: Final = 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -25,6 +26,11 @@ _SECRET_BYTES: Final = 48
 def is_versioned(service: Path) -> bool:
     """Return whether a folder is in a git repository, of which Nix copies tracked files only, else the whole folder."""
     return any((path / ".git").exists() for path in (service, *service.parents))
+
+
+def damage(path: Path, reason: str) -> TargetError:
+    """Return the error for a file of a state folder that does not hold what it should."""
+    return TargetError(f"{path} is damaged: {reason}", hint="restore it from a backup, or remove it")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +105,23 @@ class StateFolder:
         self.write(self.path / "service.json", {"folder": str(service)})
 
     def own(self, path: Path, mode: int = 0o700) -> None:
-        """Create a folder that belongs to the processes' user."""
+        """Create a folder that belongs to the processes' user.
+
+        Raises:
+            OSError: Something else is in its place.
+        """
         path.mkdir(parents=True, exist_ok=True)
-        if path.stat().st_uid != self.uid:
-            os.chown(path, self.uid, self.gid)
-        path.chmod(mode)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        # A link that the processes' user has made could hand him any folder of root's.
+        if self.user is not None and path.parent.stat().st_uid == self.uid:
+            flags |= os.O_NOFOLLOW
+        folder = os.open(path, flags)
+        try:
+            if os.fstat(folder).st_uid != self.uid:
+                os.fchown(folder, self.uid, self.gid)
+            os.fchmod(folder, mode)
+        finally:
+            os.close(folder)
 
     def write(self, path: Path, data: object) -> None:
         """Write JSON to a file atomically; the file belongs to the processes' user."""
@@ -111,8 +129,9 @@ class StateFolder:
 
     def write_text(self, path: Path, text: str) -> None:
         """Write text to a file atomically, as `write` does; a file with the same text is left alone."""
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            return
+        with contextlib.suppress(OSError):
+            if files.read(path) == text:
+                return
         files.write(path, text, owner=(self.uid, self.gid) if self.user is not None else None)
 
     def link(self, path: Path, target: str | Path) -> None:
@@ -125,12 +144,46 @@ class StateFolder:
         made.replace(path)
 
     def read(self, path: Path) -> dict[str, Any]:
-        """Read a JSON object; a file that does not exist counts as an empty one."""
-        try:
-            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        """Read a JSON object; a file that does not exist counts as an empty one.
+
+        Raises:
+            TargetError: The file cannot be read, or is damaged.
+        """
+        text = self.read_text(path)
+        if text is None:
             return {}
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise damage(path, str(error)) from error
+        if not isinstance(data, dict):
+            raise damage(path, "not a JSON object")
         return data
+
+    def read_text(self, path: Path) -> str | None:
+        """Read a text file, or return None if it does not exist; bytes that are not UTF-8 become U+FFFD.
+
+        Raises:
+            TargetError: The file cannot be read, or is not a regular one.
+        """
+        try:
+            return files.read(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            msg = f"{path} cannot be read: {error.strerror}"
+            raise TargetError(msg, hint="check its type, owner and mode") from error
+
+    def read_state(self, path: Path) -> dict[str, Any]:
+        """Read a JSON object as `read` does; a damaged file counts as an empty one too.
+
+        For files that say what runs: they are not synced to disk at each start of a process, so a power failure may
+        leave them empty, and the next deployment writes them again.
+        """
+        try:
+            return self.read(path)
+        except TargetError:
+            return {}
 
     def secret(self, name: str) -> str:
         """Return a secret of 48 random bytes in URL-safe base64, such as `SECRET_KEY`; generated at first use."""

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from estiba.deploy.host.state.folder import damage
 from estiba.deploy.logbook import Record
 
 if TYPE_CHECKING:
@@ -29,15 +30,20 @@ class FileLogbook:
     def interrupted(self) -> Record | None:
         """Return the record in the journal, or None. If the target is not locked, that command was killed."""
         known = self.folder.read(self.folder.path / _JOURNAL)
-        return Record.from_dict(known) if known else None
+        try:
+            return Record.from_dict(known) if known else None
+        except (TypeError, ValueError) as error:
+            raise damage(self.folder.path / _JOURNAL, str(error)) from error
 
     def close(self, record: Record) -> None:
         """Append a line to the logbook, then remove the journal."""
         line = json.dumps(record.to_dict(), sort_keys=True, ensure_ascii=False)
         path = self.folder.path / _LOGBOOK
         # A full disk may have cut the last line short; without a newline this record would be lost with it.
-        is_cut = path.exists() and not path.read_bytes().endswith(b"\n")
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8") as file:
+        text = self._text()
+        is_cut = bool(text) and not text.endswith("\n")
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        with os.fdopen(os.open(path, flags, 0o600), "a", encoding="utf-8") as file:
             file.write(f"\n{line}\n" if is_cut else f"{line}\n")
             file.flush()
             # On disk before the journal goes, so that a power failure loses neither of the two.
@@ -45,7 +51,16 @@ class FileLogbook:
         (self.folder.path / _JOURNAL).unlink(missing_ok=True)
 
     def records(self) -> list[Record]:
-        """Return all records, oldest first; a line that a full disk has cut short is skipped."""
-        path = self.folder.path / _LOGBOOK
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        return [Record.from_dict(json.loads(line)) for line in lines if line.startswith("{") and line.endswith("}")]
+        """Return all records, oldest first; a line that a full disk has cut short, or damaged, is skipped."""
+        return [record for line in self._text().split("\n") if (record := _parse(line))]
+
+    def _text(self) -> str:
+        return self.folder.read_text(self.folder.path / _LOGBOOK) or ""
+
+
+def _parse(line: str) -> Record | None:
+    try:
+        found = json.loads(line)
+        return Record.from_dict(found) if isinstance(found, dict) else None
+    except (TypeError, ValueError, RecursionError):
+        return None

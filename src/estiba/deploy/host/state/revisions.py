@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from estiba.deploy.host import closure as closures
+from estiba.deploy.host.state.folder import damage
 from estiba.deploy.host.supervise.program import WEB_SOCKET
 from estiba.deploy.target import Release
 from estiba.nix import commands as nix
@@ -107,15 +108,17 @@ class RevisionStore:
 
     def load(self, number: int) -> Revision | None:
         """Load a revision, or return None if it was removed or its closure was garbage-collected."""
-        known = self.folder.read(self.directory(number) / "release.json")
-        if not known or not Path(known["path"]).exists():
+        file = self.directory(number) / "release.json"
+        known = self.folder.read(file)
+        if not known and not file.exists():
             return None
-        return Revision(
-            number=number,
-            closure=closures.load(Path(known["path"])),
-            generation=known["generation"],
-            trail=tuple(known.get("trail", ())),
-        )
+        try:
+            path, generation, trail = Path(known["path"]), int(known["generation"]), tuple(known.get("trail", ()))
+        except (KeyError, TypeError, ValueError) as error:
+            raise damage(file, f"{type(error).__name__}: {error}") from error
+        if not path.exists():
+            return None
+        return Revision(number=number, closure=closures.load(path), generation=generation, trail=trail)
 
     def current(self) -> Revision | None:
         """Return the revision that is served, or None."""
@@ -216,7 +219,12 @@ class RevisionStore:
 
     def _number(self, name: str) -> int:
         link = self.serve / name
-        return int(link.readlink().name) if link.is_symlink() else 0
+        if not link.is_symlink():
+            return 0
+        target = link.readlink()
+        if not target.name.isdecimal():
+            raise damage(link, f"{target} is no revision")
+        return int(target.name)
 
     def _numbers(self) -> list[int]:
         return sorted(int(path.name) for path in (self.serve / "releases").iterdir() if path.name.isdigit())

@@ -105,6 +105,8 @@ class Programs:
         """Return the description of nginx, which inherits its listening sockets from the listener."""
         argv = ["/usr/sbin/nginx", "-e", "stderr", "-p", "/tmp", "-c", f"{_SERVE}/nginx.conf"]  # noqa: S108 - its own
         made = self._server(directory, argv, {_SERVE: "serve", "/srv/media": "data/media"}, name="nginx")
+        if not self.closure.has_listener:
+            return made
         # nginx takes inherited sockets from this variable: it is how its own binary upgrade passes them on.
         return {**made, "sockets": "NGINX", "holder": os.path.relpath(directory.with_name(LISTENER), directory)}
 

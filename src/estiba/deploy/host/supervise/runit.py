@@ -123,11 +123,11 @@ class Runit:
 
     def installed(self, service: str) -> dict[str, Any]:
         """Return the program description that a service starts with next, empty before the first installation."""
-        return self.folder.read(self.services / service / "program.json")
+        return self.folder.read_state(self.services / service / "program.json")
 
     def running(self, service: str) -> dict[str, Any]:
         """Return the program description that a service was last started with, empty if it never was."""
-        return self.folder.read(self.services / service / "started.json")
+        return self.folder.read_state(self.services / service / "started.json")
 
     def is_supervised(self, service: str) -> bool:
         """Return whether runsv runs for a service."""
@@ -249,7 +249,7 @@ class Runit:
             service: Name of the service.
             since: Time in seconds since the epoch; an earlier end is ignored.
         """
-        end = self.folder.read(self.services / service / "exit.json")
+        end = self.folder.read_state(self.services / service / "exit.json")
         if not end or end["time"] < since:
             return ""
         return f"ended with {end['code']}" if end["code"] >= 0 else f"was ended by signal {end['signal']}"
@@ -265,7 +265,9 @@ class Runit:
 
     def terminate(self, service: str, limit: float) -> None:
         """Stop a service and wait for it; SIGKILL follows after a time limit in seconds."""
-        self.down(service)
+        # One that ends already gets no second signal: an RQ worker takes that for the order to drop its job.
+        if self.is_wanted(service) or not self.is_supervised(service):
+            self.down(service)
         if not self.wait_down(service, limit):
             self.signal(service, "k")
             self.wait_down(service, limit)
@@ -317,7 +319,9 @@ class Runit:
     def _send(self, service: str, letters: str) -> None:
         """Write control characters to runsv; one that has ended, even between open and write, is no error."""
         with contextlib.suppress(OSError):
-            pipe = os.open(self.services / service / "supervise" / "control", os.O_WRONLY | os.O_NONBLOCK)
+            pipe = os.open(
+                self.services / service / "supervise" / "control", os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+            )
             try:
                 os.write(pipe, letters.encode())
             finally:

@@ -47,6 +47,7 @@ def make(path: Path, *, version: str = "1.0", layout: int = 1) -> HostClosure:
         "probes": [],
         "servers": {"tree": "/nix/store/t", "postgresql": "17", "versions": {"nginx": "1"}},
         "supervisor": "/nix/store/r",
+        "listener": True,
     }
     (path / "host.json").write_text(json.dumps(described))
     return closures.load(path)

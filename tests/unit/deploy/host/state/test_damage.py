@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.recording import RecordingRunner
+from tests.unit.deploy.host.state.test_revisions import make
+
+from estiba import process
+from estiba.deploy.host import closure as closures
+from estiba.deploy.host import settings
+from estiba.deploy.host.processes import Processes
+from estiba.deploy.host.state import target_lock
+from estiba.deploy.host.state.folder import StateFolder
+from estiba.deploy.host.state.logbook import FileLogbook
+from estiba.deploy.host.state.revisions import RevisionStore
+from estiba.deploy.host.supervise.runit import Runit
+from estiba.deploy.logbook import Record
+from estiba.errors import DeployError, TargetError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StateFolder:
+    """Return a target's folder."""
+    made = StateFolder.at(tmp_path / "state")
+    made.prepare()
+    return made
+
+
+def place_link(path: Path) -> None:
+    """Put a symbolic link in place of a file."""
+    path.symlink_to("/etc/hostname")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"a": "\udcff"}', "[" * 100_000])
+def test_damaged_file_is_named(folder: StateFolder, text: str) -> None:
+    """What cannot be had again is not guessed: the error says which file to restore."""
+    file = folder.path / "secrets.json"
+    file.write_bytes(text.encode(errors="surrogateescape"))
+    if "a" in text:
+        assert folder.read(file) == {"a": "�"}
+        return
+
+    with pytest.raises(TargetError, match=r"secrets\.json is damaged: ") as caught:
+        folder.secret("SECRET_KEY")
+
+    assert caught.value.hint == "restore it from a backup, or remove it"
+
+
+@pytest.mark.parametrize("place", [os.mkfifo, place_link, os.mkdir])
+def test_only_regular_files_are_read(folder: StateFolder, place: type) -> None:
+    """Nobody waits for the writer of a pipe, and no link leads to another file."""
+    for name in ("secrets.json", "logbook.jsonl"):
+        place(folder.path / name)
+
+    with pytest.raises(TargetError, match=r"secrets\.json cannot be read: "):
+        folder.secret("SECRET_KEY")
+    with pytest.raises(TargetError, match=r"logbook\.jsonl cannot be read: "):
+        FileLogbook(folder=folder).records()
+
+
+def test_pipe_in_the_place_of_a_file_is_replaced(folder: StateFolder) -> None:
+    """A file that is written anew needs nothing of what was there."""
+    file = folder.path / "run" / "redis" / "redis.conf"
+    os.mkfifo(file)
+
+    folder.write_text(file, "requirepass secret\n")
+
+    assert file.read_text() == "requirepass secret\n"
+
+
+def test_lock_that_is_a_link_is_an_error(folder: StateFolder) -> None:
+    """The file that it leads to is neither locked nor emptied."""
+    place_link(folder.path / "lock")
+
+    with pytest.raises(TargetError, match="lock cannot be locked: "), target_lock.acquire(folder, {}):
+        pass
+
+
+@pytest.mark.parametrize("name", ["started.json", "exit.json", "program.json"])
+def test_power_failure_costs_no_deployment(folder: StateFolder, name: str) -> None:
+    """Files about what ran are not synced; where one is empty after it, nothing is known of that process."""
+    runit = Runit(folder=folder, names=["web"])
+    (runit.services / "web").mkdir()
+    (runit.services / "web" / name).touch()
+
+    assert runit.running("web") == runit.installed("web") == {}
+    assert runit.has_ended("web") == ""
+
+
+def test_damaged_lines_do_not_cost_the_logbook(folder: StateFolder) -> None:
+    """A line that is no record is left out; a field of a newer Estiba's record is."""
+    logbook, record = FileLogbook(folder=folder), Record.begin("down").end("down")
+    with (folder.path / "logbook.jsonl").open("wb") as file:
+        file.write(b'{"command": "a}\n{}\n[]\n7\n\xff{}\n')
+        file.write(json.dumps({**record.to_dict(), "since": "yesterday"}).encode() + b"\n")
+        file.write(json.dumps({**record.to_dict(), "of-a-newer": 1}).encode() + b"\n")
+
+    logbook.close(record)
+
+    assert logbook.records() == [record, record]
+
+
+def test_damaged_journal_is_named(folder: StateFolder) -> None:
+    """It would say what a killed command has left, which nobody can tell without it."""
+    (folder.path / "journal.json").write_text('{"command": "deploy"}')
+
+    with pytest.raises(TargetError, match=r"journal\.json is damaged: "):
+        FileLogbook(folder=folder).interrupted()
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", '{"path": 7, "generation": 1}', '{"path": "/nix"}', '{"path": "/", "generation": "x"}']
+)
+def test_damaged_revision_is_named(folder: StateFolder, tmp_path: Path, text: str) -> None:
+    """The release that is served is not taken for none."""
+    revisions = RevisionStore(folder=folder, runner=RecordingRunner())
+    revision = revisions.add(make(tmp_path / "one"))
+    revisions.switch(revision)
+    (revisions.directory(revision.number) / "release.json").write_text(text)
+
+    with pytest.raises(TargetError, match=r"release\.json is damaged: "):
+        revisions.current()
+
+
+def test_link_to_no_revision_is_named(folder: StateFolder) -> None:
+    """Such as one that somebody has made by hand."""
+    revisions = RevisionStore(folder=folder, runner=RecordingRunner())
+    (revisions.serve / "current").symlink_to("releases/mine")
+
+    with pytest.raises(TargetError, match="current is damaged: releases/mine is no revision"):
+        revisions.current()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}'])
+def test_damaged_closure_is_named(tmp_path: Path, text: str) -> None:
+    """The store has to be repaired, and Nix has the command."""
+    closure = make(tmp_path / "one")
+    (closure.path / "host.json").write_text(text)
+
+    with pytest.raises(DeployError):
+        closures.load(closure.path)
+
+
+@pytest.mark.parametrize("port", ["8000", 0, 65536, None, [8000]])
+def test_kept_port_that_is_none_is_named(folder: StateFolder, tmp_path: Path, port: object) -> None:
+    """Another one would be another address of the service."""
+    folder.write(folder.path / "port.json", {"port": port})
+    processes = Processes(
+        folder=folder,
+        settings=settings.parse("local", {}, folder=tmp_path, state=tmp_path),
+        revisions=RevisionStore(folder=folder),
+    )
+
+    with pytest.raises(TargetError, match=r"port\.json is damaged: "):
+        processes.port()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand over folders")
+def test_link_of_the_processes_user_hands_over_no_folder(folder: StateFolder, tmp_path: Path) -> None:
+    """Root follows links in its own folders alone, such as one to a larger disk."""
+    target = tmp_path / "root"
+    target.mkdir()
+    (folder.path / "services" / "web").symlink_to(target)
+    (folder.path / "data" / "redis").rmdir()
+    (folder.path / "data" / "redis").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk").mkdir()
+
+    with pytest.raises(NotADirectoryError):
+        folder.own(folder.path / "services" / "web")
+    folder.own(folder.path / "data" / "redis")
+
+    assert target.stat().st_uid == 0
+    assert (tmp_path / "disk").stat().st_uid == folder.uid
+
+
+def test_output_goes_to_no_link(tmp_path: Path) -> None:
+    """A log that is a link could lead to any file of root's."""
+    (tmp_path / "log").symlink_to(tmp_path / "other")
+
+    with pytest.raises(OSError, match="symbolic links"):
+        process.run_limited(["/bin/true"], env={}, cwd=tmp_path, output=tmp_path / "log", limit=9)
+
+    assert not (tmp_path / "other").exists()
