@@ -65,7 +65,7 @@ class ReleaseManifest:
     Attributes:
         service: Name of the service.
         version: Version of the service.
-        commit: Git commit, or an empty string if the source was in no repository or had uncommitted changes.
+        commit: Git commit, followed by `-dirty` if the source had uncommitted changes; empty outside of a repository.
         lock: Digest of the lock file.
         migrations: Django migrations.
         image: OCI image, or None if none was built.

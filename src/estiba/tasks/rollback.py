@@ -37,4 +37,4 @@ def rollback(
         return
     for name in record.restarted:
         console.say(f"restarted {name}")
-    console.result(f"release {record.number} serves {record.version} ({record.digest}) again")
+    console.result(f"release {record.number} serves {record.version} ({record.revision[:12] or record.digest}) again")
