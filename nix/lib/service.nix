@@ -23,6 +23,7 @@ let
     env = { };
     shell-env = { };
     pockets = [ ];
+    release = { };
     targets = { };
   };
 

@@ -48,7 +48,7 @@ class ConfigError(EstibaError):
         problems: One sentence per invalid value.
     """
 
-    exit_code = 3
+    exit_code = 78  # EX_CONFIG of sysexits.h(3head)
 
     def __init__(self, where: str, problems: Sequence[str], *, hint: str = "") -> None:
         listed = problems[0] if len(problems) == 1 else "".join(f"\n  - {problem}" for problem in problems)
@@ -60,19 +60,19 @@ class ConfigError(EstibaError):
 class LockFormatError(EstibaError):
     """A lock file cannot be used: another format version, invalid records, or edited by hand."""
 
-    exit_code = 4
+    exit_code = 20
 
 
 class ResolutionError(EstibaError):
     """pip or apt found no set of versions that satisfies the requirements; the message quotes the resolver."""
 
-    exit_code = 5
+    exit_code = 21
 
 
 class ArtifactError(EstibaError):
     """An artifact is missing from the store or its mirror, or does not have the locked hash."""
 
-    exit_code = 6
+    exit_code = 22
 
 
 class BuildError(EstibaError):
@@ -109,7 +109,7 @@ class MissingProgramError(EstibaError):
 class BusyError(EstibaError):
     """Another process holds the lock of the same files, or uses the same store path."""
 
-    exit_code = 10
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h(3head)
 
 
 class RegistryError(EstibaError):
@@ -172,9 +172,47 @@ class TargetError(EstibaError):
 
 
 class DeployError(EstibaError):
-    """A deployment failed and was rolled back, or could not start; the message names the folder of the evidence."""
+    """A deployment was refused, or failed before it changed what is served; the message names the evidence."""
 
     exit_code = 18
+
+
+class ApprovalError(EstibaError):
+    """A release waits for an approval: there is none, it is for another plan, has expired, or nobody may give it."""
+
+    exit_code = 3
+
+
+class GateError(EstibaError):
+    """A gate of a release refused it, or could not be asked, which counts as a refusal.
+
+    Attributes:
+        gate: Name of the gate, as `--skip` takes it.
+    """
+
+    exit_code = 4
+
+    def __init__(self, gate: str, message: str, *, hint: str = "") -> None:
+        super().__init__(f"gate {gate}: {message}", hint=hint)
+        self.gate = gate
+
+
+class RolledBackError(DeployError):
+    """A deployment failed after it had changed what is served, and the previous release is served again."""
+
+    exit_code = 5
+
+
+class StrandedError(DeployError):
+    """A deployment failed, and so did the way back, or there is none: a human has to decide what is served."""
+
+    exit_code = 6
+
+
+class PlanError(EstibaError):
+    """A plan of a release cannot be run: its inputs have moved since, or its file is damaged."""
+
+    exit_code = 23
 
 
 class ReleaseError(EstibaError):

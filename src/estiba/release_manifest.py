@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE_NAME: Final = "release.json"
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 class Contents(Enum):
@@ -50,12 +50,21 @@ class Migrations:
 
     Attributes:
         heads: Names of the leaf migrations, by app label; no other migration of the app depends on them.
+        names: Names of all migrations as `app_label.name`, each after those that it depends on.
         contracts: Reasons why a migration breaks the code of the release before, by `app_label.name`; only contracting
             migrations are in it.
+        irreversible: Reasons why a migration cannot be taken back, by `app_label.name`; only such migrations are in it.
     """
 
     heads: Mapping[str, tuple[str, ...]]
+    names: tuple[str, ...]
     contracts: Mapping[str, tuple[str, ...]]
+    irreversible: Mapping[str, tuple[str, ...]]
+
+    def since(self, other: Migrations) -> tuple[str, ...]:
+        """Return the names of the migrations that an earlier release has not, in their order."""
+        known = set(other.names)
+        return tuple(name for name in self.names if name not in known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +113,8 @@ class ReleaseManifest:
             "migrations": {
                 "contracts": {name: list(reasons) for name, reasons in self.migrations.contracts.items()},
                 "heads": {app: list(names) for app, names in self.migrations.heads.items()},
+                "irreversible": {name: list(reasons) for name, reasons in self.migrations.irreversible.items()},
+                "names": list(self.migrations.names),
             },
             "service": self.service,
             "version": self.version,
@@ -150,8 +161,10 @@ def parse(text: str) -> ReleaseManifest:
             commit=_text(data["commit"]),
             lock=Digest.parse(data["lock"]),
             migrations=Migrations(
-                heads={app: tuple(map(_text, names)) for app, names in data["migrations"]["heads"].items()},
-                contracts={name: tuple(map(_text, why)) for name, why in data["migrations"]["contracts"].items()},
+                heads=_texts(data["migrations"]["heads"]),
+                names=tuple(map(_text, data["migrations"]["names"])),
+                contracts=_texts(data["migrations"]["contracts"]),
+                irreversible=_texts(data["migrations"]["irreversible"]),
             ),
             image=_image(data["image"]) if data["image"] else None,
             host=Path(_text(data["host"])) if data["host"] else None,
@@ -169,6 +182,10 @@ def _image(data: Mapping[str, Any]) -> ReleaseImage:
         path=Path(_text(data["path"])),
         platforms={name: Digest.parse(digest) for name, digest in data["platforms"].items()},
     )
+
+
+def _texts(data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(map(_text, texts)) for name, texts in data.items()}
 
 
 def _text(value: object) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ MANIFEST = ReleaseManifest(
     lock=Digest.of_bytes(b"lock"),
     migrations=Migrations(
         heads={"shop": ("0002_price",), "auth": ("0012_alter_user_first_name_max_length",)},
+        names=("auth.0012_alter_user_first_name_max_length", "shop.0001_initial", "shop.0002_price"),
         contracts={"shop.0002_price": ("drops shop.item.cost",)},
+        irreversible={"shop.0002_price": ("Raw Python operation",)},
     ),
     image=ReleaseImage(
         digest=Digest.of_bytes(b"index"),
@@ -36,6 +39,13 @@ def test_form_is_read_as_it_is_written() -> None:
     assert release_manifest.parse(release_manifest.render(passed)) == passed
     assert passed.gates == {"tests": {"passed": 412}}
     assert MANIFEST.gates == {}
+
+
+def test_migrations_since_an_earlier_release_keep_their_order() -> None:
+    """What the earlier one has as well is left out."""
+    earlier = dataclasses.replace(MANIFEST.migrations, names=("shop.0001_initial",))
+
+    assert MANIFEST.migrations.since(earlier) == ("auth.0012_alter_user_first_name_max_length", "shop.0002_price")
 
 
 def test_parts_may_be_missing() -> None:
@@ -69,7 +79,7 @@ def test_wrong_values_are_one_error(change: dict[str, Any], tmp_path: Path) -> N
     assert caught.value.message.startswith(f"{file}: not a release manifest: ")
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"format": 2}', b"\xff", b"[" * 200_000], ids=range(5))
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"format": 1}', b"\xff", b"[" * 200_000], ids=range(5))
 def test_other_files_are_no_manifests(content: bytes, tmp_path: Path) -> None:
     """What is empty, damaged, too deep or of another format is told with the file's name and what to do."""
     file = tmp_path / "release.json"

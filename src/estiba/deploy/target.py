@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from estiba.deploy.logbook import Record
     from estiba.release_manifest import Contents, ReleaseManifest
@@ -118,6 +119,76 @@ class Finished:
         return "\n".join(self.output.splitlines()[-lines:])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedMigration:
+    """Migration that a deployment would apply.
+
+    Attributes:
+        name: Name as `app.name`.
+        contracts: Reasons why the release that is served could not live with it; empty for one that only adds.
+        irreversible: Reasons why it cannot be taken back; empty for one that can.
+    """
+
+    name: str
+    contracts: tuple[str, ...] = ()
+    irreversible: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"contracts": list(self.contracts), "irreversible": list(self.irreversible), "name": self.name}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """Changes that a deployment would make to a target.
+
+    Attributes:
+        is_pending: Whether there are any.
+        before: Release that is served, or None.
+        migrations: Migrations that would be applied, in their order.
+        diff: Unified diff of what the target runs, without values of secrets; empty where it has no such text.
+        commands: Commands that the deployment would run, each an argv, without values of secrets.
+        state: What the changes were computed from, by name, such as `revision`; a plan whose `state` differs from
+            that of a later call has been overtaken.
+    """
+
+    is_pending: bool
+    before: Release | None
+    migrations: tuple[PlannedMigration, ...] = ()
+    diff: str = ""
+    commands: tuple[tuple[str, ...], ...] = ()
+    state: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        before = self.before
+        return {
+            "before": {"digest": before.digest, "number": before.number, "version": before.version} if before else {},
+            "commands": [list(argv) for argv in self.commands],
+            "diff": self.diff,
+            "migrations": [one.to_dict() for one in self.migrations],
+            "pending": self.is_pending,
+            "state": dict(self.state),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Behaviour of a release over a period, as its logs and its processes show it.
+
+    Attributes:
+        requests: Number of requests that were answered.
+        failures: Number of those with a status of 500 or more.
+        restarts: Number of restarts of processes.
+        exceptions: Number of exceptions by their last line, such as `ValueError: no such loan`.
+    """
+
+    requests: int
+    failures: int
+    restarts: int
+    exceptions: Mapping[str, int] = field(default_factory=dict)
+
+
 class Target(Protocol):
     """Deployment target of one service.
 
@@ -143,17 +214,81 @@ class Target(Protocol):
 
         Raises:
             BusyError: The target is locked by another command.
-            DeployError: The rollout failed; the message says which release is served now.
+            DeployError: The rollout was refused, or failed before it changed what is served.
+            RolledBackError: The rollout failed, and the previous release is served again.
+            StrandedError: The rollout failed, and so did the way back, or there is none.
             TargetError: The target cannot take the release; nothing was changed.
         """
         ...
 
-    def rollback(self, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
-        """Roll back to the release that was served before the current one.
+    def plan(self, manifest: ReleaseManifest) -> Changes:
+        """Return what `deploy` would change; changes nothing, and works while another command holds the lock.
+
+        Args:
+            manifest: Manifest of the release to serve.
+
+        Raises:
+            TargetError: The target cannot be reached, or its settings do not fit the release.
+        """
+        ...
+
+    def check(self, manifest: ReleaseManifest) -> tuple[str, ...]:
+        """Return the reasons why the target could not take a release now, such as lack of room; empty for none.
+
+        Args:
+            manifest: Manifest of the release to serve.
+
+        Raises:
+            TargetError: The target cannot be reached.
+        """
+        ...
+
+    def variables(self) -> frozenset[str]:
+        """Return the names of the environment variables that the service gets from this target, never the values.
+
+        Raises:
+            TargetError: The target cannot be reached.
+        """
+        ...
+
+    def smoke(self, *, on_status: Callable[[str], None]) -> None:
+        """Run the smoke tests on the release that is served.
+
+        Raises:
+            DeployError: A test failed, or nothing is served.
+        """
+        ...
+
+    def observe(self, since: datetime) -> Observation:
+        """Return how the release that is served has behaved since a time.
+
+        Args:
+            since: Start of the period, with a time zone.
+
+        Raises:
+            TargetError: The target cannot be reached, or has no data about the period.
+        """
+        ...
+
+    def unlock(self) -> str:
+        """Take the lock from a command that was killed, and return who held it; empty if nobody did.
+
+        Raises:
+            BusyError: The command that holds it may still run.
+        """
+        ...
+
+    def records(self) -> list[Record]:
+        """Return the records of the commands that changed the target, oldest first."""
+        ...
+
+    def rollback(self, *, on_status: Callable[[str], None], contract: bool = False, to: str = "") -> Record:
+        """Roll back to an earlier release: the last one that passed its smoke tests before the current one.
 
         Args:
             on_status: Callback for progress; called with one line of text per step.
-            contract: Roll back even past migrations that removed what that release needs.
+            contract: Roll back even past migrations that removed what that release needs and cannot be taken back.
+            to: Version of the release to return to, instead of the last one.
 
         Returns:
             The record that was added to the logbook.

@@ -46,6 +46,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "pockets": _NAMES,
     "prepare": (list, "a list of commands such as [['compilescss']], each a list of words"),
     "python": _TEXT,
+    "release": (dict, "a table such as {targets = ['staging', 'production']}"),
     "settings": _TEXT,
     "shell-env": (dict, "a table of strings"),
     "static": (bool, "true or false"),
@@ -81,6 +82,7 @@ class Project:
         test_command: Command that runs the tests, with arguments.
         requirements: Requirements of the service.
         targets: Table `[tool.estiba.targets.NAME]` of each deployment target, by name.
+        release: Table `[tool.estiba.release]`, which `estiba.release.settings` parses.
     """
 
     folder: Path
@@ -104,6 +106,7 @@ class Project:
     test_command: tuple[str, ...]
     requirements: Requirements
     targets: Mapping[str, Mapping[str, Any]]
+    release: Mapping[str, Any]
 
 
 def load(folder: Path) -> Project:
@@ -144,6 +147,7 @@ def load(folder: Path) -> Project:
         include=tuple(table.get("include", ())),
         test_command=tuple(table.get("test-command", ("pytest",))),
         targets=dict(table.get("targets", {})),
+        release=dict(table.get("release", {})),
         requirements=_load_requirements(folder, pyproject, table.get("groups", {})),
     )
 
@@ -190,6 +194,8 @@ def _check_type(key: str, value: object) -> list[str]:
         entries = value
     elif isinstance(value, dict) and key in {"env", "shell-env"}:
         entries = list(value.values())
+    elif isinstance(value, dict) and key == "release":
+        return []
     elif isinstance(value, dict) and key == "targets":
         return [
             f"'targets.{name}' must be a table, not {entry!r}"

@@ -139,7 +139,7 @@ def test_damaged_image_is_refused(built: Path, machine: Machine, folder: Address
     seen = machine.invoke("cache.info", str(folder.folder))
     again = invoke(built, "cache.push", str(folder.folder), "--key", secret, "--json")
 
-    assert there.returncode == 6
+    assert there.returncode == 22
     assert f"the cache at {folder} is damaged; refused what it sent" in there.stderr
     assert "invoke fetch" in there.stderr
     assert seen.returncode == 1

@@ -29,7 +29,13 @@ def layout(folder: Path) -> Path:
 
 def test_library_reads_what_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Builder and library mean the same format; platforms are named as OCI names them."""
-    (tmp_path / "migrations.json").write_text('{"contracts": {}, "heads": {"shop": ["0001_initial"]}}')
+    migrations = {
+        "contracts": {},
+        "heads": {"shop": ["0001_initial"]},
+        "irreversible": {},
+        "names": ["shop.0001_initial"],
+    }
+    (tmp_path / "migrations.json").write_text(json.dumps(migrations))
     given = {
         "service": "shop",
         "version": "1",

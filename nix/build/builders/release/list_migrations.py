@@ -1,7 +1,8 @@
 """List a service's migrations without a database; runs inside the service's root, with its Python.
 
-Argument: the file to write. It gets `heads`, for each app the migrations that no other one of it depends on, and
-`contracts`, for each migration that the code before it could not live with, why.
+Argument: the file to write. It gets `names`, all migrations in an order that respects their dependencies; `heads`, for
+each app the migrations that no other one of it depends on; `contracts`, for each migration that the code before it
+could not live with, why; and `irreversible`, for each migration that Django cannot take back, why.
 """
 
 import importlib
@@ -33,12 +34,18 @@ def main(target: Path) -> None:
     for app, name in loader.graph.leaf_nodes():
         heads.setdefault(app, []).append(name)
     contracts = {}
-    for key in _order(loader.graph):
+    irreversible = {}
+    order = _order(loader.graph)
+    for key in order:
         # Each is judged against the code before it alone: what came with an earlier one, that code knows.
         judge._new.clear()  # noqa: SLF001
         if reasons := list(judge.reasons(loader.graph.nodes[key])):
             contracts[".".join(key)] = reasons
-    target.write_text(json.dumps({"contracts": contracts, "heads": heads}, sort_keys=True))
+        if reasons := [one.describe() for one in loader.graph.nodes[key].operations if not one.reversible]:
+            irreversible[".".join(key)] = reasons
+    names = [".".join(key) for key in order]
+    listed = {"contracts": contracts, "heads": heads, "irreversible": irreversible, "names": names}
+    target.write_text(json.dumps(listed, sort_keys=True))
 
 
 def _order(graph: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - Django's, which is not installed where this is checked

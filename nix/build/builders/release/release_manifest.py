@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 MANIFEST = "release.json"
-FORMAT = 1
+FORMAT = 2
 
 
 def describe_image(path: Path) -> dict[str, Any]:

@@ -1,0 +1,102 @@
+"""Settings of releases: `[tool.estiba.release]` in pyproject.toml."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from estiba.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from estiba.service.project import Project
+
+WHERE: Final = "pyproject.toml [tool.estiba.release]"
+VERSION: Final = "{version}"
+"""What stands for the version in the name of a tag."""
+
+_NAMES: Final[tuple[type, str]] = (list, "a list of strings")
+_TABLE: Final[tuple[type, str]] = (dict, "a table")
+_KEYS: Final[Mapping[str, tuple[type, str]]] = {
+    "approvals": _TABLE,
+    "gates": _TABLE,
+    "logbook": _TABLE,
+    "notify": _TABLE,
+    "required": _NAMES,
+    "review": _TABLE,
+    "tag": (str, "a string"),
+    "targets": _NAMES,
+    "watch": _TABLE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of releases, with defaults filled in.
+
+    Attributes:
+        targets: Names of the targets of a release, in the order in which it reaches them.
+        tag: Name of a release's tag, with `{version}` for the version.
+        required: Names of environment variables that each target has to give to the service.
+        approvals: Table `approvals`: by target, who may approve; `estiba.release.approval` parses it.
+        gates: Table `gates`: settings of the gates by name; `estiba.release.gates` parses it.
+        logbook: Table `logbook`; `estiba.release.logbook` parses it.
+        notify: Table `notify`; `estiba.release.notify` parses it.
+        review: Table `review`; `estiba.release.review` parses it.
+        watch: Table `watch`; `estiba.release.watch` parses it.
+    """
+
+    targets: tuple[str, ...]
+    tag: str
+    required: tuple[str, ...]
+    approvals: Mapping[str, Any]
+    gates: Mapping[str, Any]
+    logbook: Mapping[str, Any]
+    notify: Mapping[str, Any]
+    review: Mapping[str, Any]
+    watch: Mapping[str, Any]
+
+
+def parse(project: Project) -> Settings:
+    """Parse the settings of a service's releases.
+
+    Raises:
+        ConfigError: Settings are invalid; the message lists all of them.
+    """
+    table = project.release
+    problems = [unknown(key, _KEYS) for key in table if key not in _KEYS]
+    problems += [problem for key, value in table.items() if key in _KEYS for problem in _check(key, value)]
+    if not problems:
+        problems = _check_targets(table, project)
+    if problems:
+        raise ConfigError(WHERE, problems)
+    return Settings(
+        targets=tuple(table.get("targets", project.targets)) or ("local",),
+        tag=table.get("tag", f"v{VERSION}"),
+        required=tuple(table.get("required", ("SECRET_KEY", "DATABASE_URL"))),
+        **{name: dict(table.get(name, {})) for name, (kind, _) in _KEYS.items() if kind is dict},
+    )
+
+
+def unknown(key: str, known: Mapping[str, Any]) -> str:
+    """Return the sentence about an unknown key, with the known one that is most like it."""
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"unknown key {key!r}" + (f", did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}")
+
+
+def _check(key: str, value: object) -> list[str]:
+    kind, wanted = _KEYS[key]
+    entries = value if isinstance(value, list) else []
+    if type(value) is not kind or not all(isinstance(entry, str) for entry in entries):
+        return [f"{key!r} must be {wanted}, not {value!r}"]
+    if key == "tag" and str(value).count(VERSION) != 1:
+        return [f"'tag' is {value!r}, and must contain {VERSION} once"]
+    return []
+
+
+def _check_targets(table: Mapping[str, Any], project: Project) -> list[str]:
+    known = {"local", *project.targets}
+    names = {*table.get("targets", ()), *table.get("approvals", ())}
+    return [f"there is no target {name!r}; [tool.estiba.targets.{name}] declares it" for name in sorted(names - known)]
