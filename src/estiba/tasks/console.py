@@ -7,10 +7,12 @@ import functools
 import json
 import logging
 import os
+import re
 import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar, overload
 
 import invoke
@@ -52,6 +54,9 @@ _MACHINE: Final = frozenset(
     }
 )
 """Errors of a path that the user names, of a file system's state, and of its permissions."""
+
+_COMMAND: Final = re.compile(r"\binvoke(?= [a-z])")
+"""`invoke` before the name of a task."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -258,7 +263,7 @@ def _guarded(body: Callable[_P, _R]) -> Callable[_P, _R]:
         try:
             return body(*args, **kwargs)
         except EstibaError as error:
-            console.fail(str(error))
+            console.fail(name_program(str(error)))
             raise invoke.Exit(code=error.exit_code) from error
         except KeyboardInterrupt as error:
             console.fail(str(error) or "interrupted; files are as they were before the command")
@@ -271,6 +276,14 @@ def _guarded(body: Callable[_P, _R]) -> Callable[_P, _R]:
             raise invoke.Exit(code=1) from error
 
     return guarded
+
+
+def name_program(text: str) -> str:
+    """Return a message whose commands are those of the program that was called: `estiba`, or `invoke`.
+
+    The library says `invoke TASK`, which only works in a folder with a `tasks.py`.
+    """
+    return _COMMAND.sub("estiba", text) if Path(sys.argv[0]).name == "estiba" else text
 
 
 def _disk_full(error: OSError) -> str:

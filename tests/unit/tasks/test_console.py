@@ -47,6 +47,17 @@ def test_known_error_is_a_message_and_a_code(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr() == ("", "error: estiba.lock is stale\n  hint: run `invoke lock`\n")
 
 
+@pytest.mark.parametrize("program", ["estiba", "invoke"])
+def test_hint_names_the_program_that_was_called(
+    program: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder without a `tasks.py` has no `invoke`; the noun "invoke" alone is left as it is."""
+    monkeypatch.setattr(sys, "argv", [f"/bin/{program}", "build"])
+    run(StaleLockError("invoke: no lock", hint="run `invoke lock`"))
+
+    assert capsys.readouterr().err == f"error: invoke: no lock\n  hint: run `{program} lock`\n"
+
+
 def test_warnings_of_the_library_are_shown_once(console: Console, capsys: pytest.CaptureFixture[str]) -> None:
     """A command that builds three times tells once that a cache is down."""
     logger = logging.getLogger("of-this-test")

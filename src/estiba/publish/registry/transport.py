@@ -30,7 +30,7 @@ _TIMEOUT: Final = (10.0, 300.0)
 
 _BLOCK: Final = 1 << 18
 _RETRIED: Final = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-_AGAIN: Final = "run the command again; what has arrived is not sent twice"
+_AGAIN: Final = "check the registry's name and port, then run the command again; what has arrived is not sent twice"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
