@@ -177,6 +177,18 @@ class DeployError(EstibaError):
     exit_code = 18
 
 
+class ChartError(EstibaError):
+    """A Helm chart cannot be packaged, pushed or rendered."""
+
+    exit_code = 24
+
+
+class ChartDriftError(EstibaError):
+    """Files of a service that are rendered from its settings are not what the settings say."""
+
+    exit_code = 2
+
+
 class ApprovalError(EstibaError):
     """A release waits for an approval: there is none, it is for another plan, has expired, or nobody may give it."""
 

@@ -3,16 +3,16 @@
 {{- .Release.Name | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Labels that never change for a release: those of selectors. */}}
+{{/* Labels that never change for a release: those of selectors. As a dependency the chart has its alias for a name. */}}
 {{- define "django-service.selectorLabels" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/name: django-service
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
 {{- define "django-service.labels" -}}
 {{ include "django-service.selectorLabels" . }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+helm.sh/chart: {{ printf "django-service-%s" .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{/* The image by digest, or by tag where it has none. */}}

@@ -30,6 +30,8 @@ def test_wheel_has_its_version_and_the_template(tmp_path: Path) -> None:
 
     assert wheel.name == f"estiba-{estiba.__version__}-py3-none-any.whl"
     assert {"estiba/py.typed", "estiba/lock/python/python.sh", "estiba/scaffold/template/cookiecutter.json"} <= names
+    assert {"estiba/publish/django-service/Chart.yaml", "estiba/publish/django-service/templates/_helpers.tpl"} <= names
     modules = {str(path.relative_to(ROOT / "src")) for path in (ROOT / "src").rglob("*.py")}
     assert modules <= names
-    assert not [name for name in names if re.search("tests/|[.]pyc$", name) and "/template/" not in name]
+    written = [name for name in names if not re.search("/(template|django-service)/", name)]
+    assert not [name for name in written if re.search("tests/|[.]pyc$", name)]
