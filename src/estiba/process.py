@@ -17,12 +17,15 @@ from estiba import config
 from estiba.errors import CommandError, MissingProgramError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _TAIL_LINES: Final = 20
 _GRACE: Final = 5.0
 """Seconds between SIGTERM and SIGKILL."""
+
+_PATIENCE: Final = 20.0
+"""Seconds that a watched program has to write down that it was ended, as Helm does in the cluster."""
 
 _log = logging.getLogger(__name__)
 
@@ -109,6 +112,71 @@ def run(
     if check and completed.code != 0:
         raise CommandError(completed.argv, completed.code, completed.tail)
     return completed
+
+
+def run_watched(
+    argv: Sequence[str], *, poll: Callable[[], None], interval: float = 2.0, env: Mapping[str, str] | None = None
+) -> Completed:
+    """Run a command as `run` does, and call a function while it runs.
+
+    Args:
+        argv: Command and arguments; no shell is involved.
+        poll: Called every `interval` seconds; an exception that it raises ends the command with SIGTERM, and with
+            SIGKILL if that is ignored, and is raised again.
+        interval: Seconds between two calls.
+        env: Complete environment of the child; by default that of this process.
+
+    Raises:
+        MissingProgramError: The program does not exist.
+        CommandError: The exit code is not 0.
+    """
+    _log.debug("run: %s", shlex.join(argv))
+    try:
+        child = subprocess.Popen(
+            argv,
+            env=config.variables() if env is None else env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the child in order
+        )
+    except FileNotFoundError as error:
+        msg = f"program not found: {argv[0]}"
+        raise MissingProgramError(msg, hint="enter the development shell first: ./nixw develop") from error
+    stdout, stderr = _poll(child, poll, interval)
+    tail = "\n".join(stderr.splitlines()[-_TAIL_LINES:])
+    if child.returncode:
+        raise CommandError(argv, child.returncode, tail)
+    return Completed(argv=tuple(argv), code=0, stdout=stdout, tail=tail)
+
+
+def stream(argv: Sequence[str]) -> Iterator[str]:
+    """Run a command and yield the lines of its standard output; it is ended when the caller stops iterating.
+
+    Raises:
+        MissingProgramError: The program does not exist.
+        CommandError: The exit code is not 0.
+    """
+    _log.debug("run: %s", shlex.join(argv))
+    try:
+        child = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace", env=config.variables()
+        )
+    except FileNotFoundError as error:
+        msg = f"program not found: {argv[0]}"
+        raise MissingProgramError(msg, hint="enter the development shell first: ./nixw develop") from error
+    assert child.stdout is not None
+    try:
+        for line in child.stdout:
+            yield line.rstrip("\n")
+        if child.wait():
+            raise CommandError(argv, child.returncode, "")
+    finally:
+        child.terminate()
+        child.stdout.close()
+        child.wait()
 
 
 def run_interactive(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
@@ -239,6 +307,24 @@ def _communicate(
     if problems:
         raise problems[0]
     return stdout, "\n".join(tail)
+
+
+def _poll(child: subprocess.Popen[str], poll: Callable[[], None], interval: float) -> tuple[str, str]:
+    """Return what a child has written when it has ended, calling a function meanwhile."""
+    try:
+        while True:
+            try:
+                return child.communicate(timeout=interval)
+            except subprocess.TimeoutExpired:
+                poll()
+    except BaseException:
+        child.terminate()
+        try:
+            child.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
+        raise
 
 
 def _drain(

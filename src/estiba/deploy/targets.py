@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.target import HostTarget
+from estiba.deploy.kubernetes.target import KubernetesTarget
 from estiba.errors import ChoiceError, ConfigError
 from estiba.service import project as projects
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 DEFAULT: Final = "local"
 """Name of the target that needs no settings; its kind is `host`."""
 
-KINDS: Final[Mapping[str, Callable[[str, Mapping[str, Any], Project, Config], Target]]] = {"host": HostTarget.load}
+KINDS: Final[Mapping[str, Callable[[str, Mapping[str, Any], Project, Config], Target]]] = {
+    "host": HostTarget.load,
+    "kubernetes": KubernetesTarget.load,
+}
 """Factories of targets by kind; called with the target's name, its settings, the project and the configuration."""
 
 

@@ -1,0 +1,161 @@
+"""Checks of a cluster before a deployment: rights, room, conflicts of fields, names of variables."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from estiba.deploy.kubernetes.client import objects
+from estiba.errors import TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from estiba.deploy.kubernetes.client.helm import Helm
+    from estiba.deploy.kubernetes.client.kubectl import Kubectl
+    from estiba.deploy.kubernetes.inputs import Inputs
+
+_RIGHTS: Final = (
+    ("create", "leases.coordination.k8s.io"),
+    ("create", "configmaps"),
+    ("create", "secrets"),
+    ("patch", "deployments.apps"),
+    ("create", "jobs.batch"),
+    ("list", "pods"),
+    ("get", "pods/log"),
+)
+"""What a deployment needs, as `kubectl auth can-i` asks for it; Helm keeps its releases in Secrets."""
+
+_MANAGER: Final = re.compile(r'conflicts? with "([^"]+)"')
+_FIELD: Final = re.compile(r"^(?:- )?(?:.*: )?(\.[A-Za-z][\w.\[\]\"=-]*)$", re.MULTILINE)
+_UNITS: Final[Mapping[str, Decimal]] = {
+    "m": Decimal("0.001"),
+    "": Decimal(1),
+    **{unit: Decimal(1000) ** (power + 1) for power, unit in enumerate(("k", "M", "G", "T", "P"))},
+    **{unit: Decimal(1024) ** (power + 1) for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"))},
+}
+_QUANTITY: Final = re.compile(r"([0-9.]+)([a-zA-Z]*)")
+_NAMES: Final = '--output=go-template={{range $name, $_ := .data}}{{$name}}{{"\\n"}}{{end}}'
+"""Template that prints the names in a Secret or a ConfigMap; the values do not leave kubectl."""
+
+
+def find_missing_rights(kubectl: Kubectl) -> Iterator[str]:
+    """Yield what the account may not do, though a deployment needs it.
+
+    Raises:
+        TargetError: The cluster cannot be reached.
+    """
+    missing = []
+    for verb, kind in _RIGHTS:
+        done = kubectl.ask("auth", "can-i", verb, kind)
+        if done.code and done.stdout.strip() != "no":
+            # Says whether the cluster is away or the account unknown.
+            kubectl.run("auth", "can-i", verb, kind)
+        if done.stdout.strip() != "yes":
+            missing.append(f"{verb} {kind}")
+    if missing:
+        yield f"the account may not: {', '.join(missing)} (in namespace {kubectl.namespace})"
+
+
+def find_conflicts(helm: Helm, given: Inputs) -> list[str]:
+    """Return the fields that somebody else manages and the release would change, each with its manager.
+
+    Helm 4 applies on the server, where such a field is an error: an autoscaler's `replicas`, or what `kubectl edit`
+    and `kubectl scale` have set.
+
+    Raises:
+        TargetError: The cluster refuses the objects for another reason.
+    """
+    rendered = objects.parse(helm.template(given.chart, given.values, is_upgrade=True))
+    applied = [one for one in rendered if not objects.is_hook(one)]
+    # One call for all: it reports every object with a conflict, each on lines of its own.
+    done = helm.kubectl.ask(
+        "apply", "--server-side", "--dry-run=server", "--field-manager=helm", "--filename=-", stdin=_dump(applied)
+    )
+    if not done.code:
+        return []
+    if "conflict" not in done.tail:
+        said = done.tail.splitlines()
+        msg = f"the cluster refuses the objects of the release: {said[-1] if said else 'no reason given'}"
+        raise TargetError(msg)
+    fields = ", ".join(sorted(set(_FIELD.findall(done.tail)))) or "a field"
+    return [f"{fields}: managed by {manager}" for manager in sorted(set(_MANAGER.findall(done.tail)))]
+
+
+def find_missing_room(kubectl: Kubectl, rendered: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return why the pods that a rollout adds would fit on no node; nothing where nodes may not be listed.
+
+    While a Deployment is rolled out, one pod more than its replicas runs.
+    """
+    done = kubectl.ask("get", "nodes,pods", "--all-namespaces", "--output=json")
+    if done.code:
+        return []
+    items = json.loads(done.stdout)["items"]
+    nodes = [one for one in items if one["kind"] == "Node" and not one["spec"].get("unschedulable")]
+    free = {one["metadata"]["name"]: _free(one, items) for one in nodes}
+    problems = []
+    for one in rendered:
+        if one["kind"] == "Deployment":
+            wanted = _requests(one["spec"]["template"]["spec"])
+            if not any(all(room[key] >= wanted[key] for key in wanted) for room in free.values()):
+                cpu, memory = wanted["cpu"], wanted["memory"] / _UNITS["Mi"]
+                problems.append(
+                    f"no node has room for one more pod of {objects.name_of(one)}: it requests {cpu:.2f} CPU and"
+                    f" {memory:.0f} MiB"
+                )
+    return problems
+
+
+def find_variables(kubectl: Kubectl, rendered: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the names of the variables that the containers of some objects get."""
+    made = {one["metadata"]["name"]: one for one in rendered if one["kind"] == "ConfigMap"}
+    found: set[str] = set()
+    for one in rendered:
+        if one["kind"] == "Deployment":
+            for container in one["spec"]["template"]["spec"]["containers"]:
+                found |= {variable["name"] for variable in container.get("env", ())}
+                for source in container.get("envFrom", ()):
+                    found |= _names(kubectl, source, made)
+    return frozenset(found)
+
+
+def _names(kubectl: Kubectl, source: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    kind = "secret" if "secretRef" in source else "configmap"
+    name = source[f"{'secret' if kind == 'secret' else 'configMap'}Ref"]["name"]
+    if kind == "configmap" and name in made:
+        return set(made[name].get("data") or {})
+    done = kubectl.ask("get", kind, name, _NAMES)
+    if done.code and "(NotFound)" not in done.tail:
+        kubectl.run("get", kind, name, _NAMES)
+    return set(done.stdout.split())
+
+
+def _free(node: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:
+    free = {key: parse_quantity(node["status"]["allocatable"][key]) for key in ("cpu", "memory")}
+    for one in items:
+        is_over = one.get("status", {}).get("phase") in {"Succeeded", "Failed"}
+        if one["kind"] == "Pod" and not is_over and one["spec"].get("nodeName") == node["metadata"]["name"]:
+            for key, value in _requests(one["spec"]).items():
+                free[key] -= value
+    return free
+
+
+def _requests(pod: Mapping[str, Any]) -> dict[str, Decimal]:
+    total = {"cpu": Decimal(0), "memory": Decimal(0)}
+    for container in pod["containers"]:
+        wanted = (container.get("resources") or {}).get("requests") or {}
+        for key in total:
+            total[key] += parse_quantity(wanted.get(key, "0"))
+    return total
+
+
+def parse_quantity(text: object) -> Decimal:
+    """Parse a quantity of Kubernetes, such as `100m` or `192Mi`; 0 for what is none."""
+    found = _QUANTITY.fullmatch(str(text))
+    return Decimal(found[1]) * _UNITS.get(found[2], Decimal(1)) if found else Decimal(0)
+
+
+def _dump(items: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(items)})

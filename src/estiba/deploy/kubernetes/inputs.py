@@ -1,0 +1,85 @@
+"""Inputs of a Helm release: chart, files of values, and the values that the release manifest decides."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from estiba.digest import Digest
+from estiba.errors import TargetError
+from estiba.publish import chart as charts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from estiba.deploy.kubernetes.settings import Settings
+    from estiba.imageref import ImageRef
+    from estiba.release_manifest import ReleaseManifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Inputs of one revision.
+
+    Attributes:
+        chart: Folder of the chart.
+        values: Files of values, the one of the manifest last.
+        image: Image of all pods.
+        chart_digest: Digest of the chart's files.
+        fingerprint: Digest of all inputs; equal ones give equal objects.
+    """
+
+    chart: Path
+    values: tuple[Path, ...]
+    image: ImageRef
+    chart_digest: Digest
+    fingerprint: Digest
+
+
+@contextmanager
+def prepare(settings: Settings, manifest: ReleaseManifest) -> Iterator[Inputs]:
+    """Yield the inputs for a release; their last file of values exists for the block.
+
+    Raises:
+        ChartError: The chart does not take values of Estiba's own.
+        TargetError: The release was built without an image.
+    """
+    if manifest.image is None:
+        msg = f"the release {manifest.version} of {manifest.service} was built without an image"
+        raise TargetError(msg, hint="invoke deploy builds it")
+    image = settings.image.at(manifest.image.digest)
+    values = {"image": {"digest": str(image.digest), "repository": f"{image.host}/{image.repository}"}}
+    text = json.dumps(charts.nest(settings.chart, values), sort_keys=True)
+    chart_digest = digest(settings.chart)
+    parts = [str(chart_digest), text, *(path.read_text(encoding="utf-8") for path in settings.values)]
+    with tempfile.TemporaryDirectory(prefix="estiba-values-") as folder:
+        # JSON is YAML.
+        (last := Path(folder, "image.values.yaml")).write_text(text, encoding="utf-8")
+        yield Inputs(
+            chart=settings.chart,
+            values=(*settings.values, last),
+            image=image,
+            chart_digest=chart_digest,
+            fingerprint=Digest.of_bytes("\0".join(parts).encode()),
+        )
+
+
+def digest(chart: Path) -> Digest:
+    """Return the digest of a chart's files, by name and content.
+
+    Raises:
+        TargetError: There is no such chart.
+    """
+    if not (chart / "Chart.yaml").is_file():
+        msg = f"{chart} is no chart: it has no Chart.yaml"
+        raise TargetError(msg, hint="invoke chart.render makes one, or set `chart` of the target")
+    total = hashlib.sha256()
+    for path in sorted(one for one in chart.rglob("*") if one.is_file()):
+        name, content = str(path.relative_to(chart)).encode(), path.read_bytes()
+        total.update(b"%d %b %d " % (len(name), name, len(content)) + content)
+    return Digest.parse(f"sha256:{total.hexdigest()}")

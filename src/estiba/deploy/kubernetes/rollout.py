@@ -1,0 +1,303 @@
+"""Rollout of a release in a cluster: upgrade, smoke test, and the way back with evidence and schema."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import requests
+
+from estiba.deploy.kubernetes import evidence, migrations
+from estiba.deploy.kubernetes.client import helm as helms
+from estiba.deploy.kubernetes.client import objects
+from estiba.deploy.kubernetes.progress import Progress
+from estiba.deploy.kubernetes.state import pending
+from estiba.deploy.kubernetes.state.store import Deployed
+from estiba.errors import DeployError, EstibaError, RolledBackError, StrandedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from estiba.deploy.kubernetes.client.helm import Helm
+    from estiba.deploy.kubernetes.inputs import Inputs
+    from estiba.deploy.kubernetes.settings import Settings
+    from estiba.deploy.kubernetes.state.store import Store
+    from estiba.deploy.logbook import Record
+    from estiba.imageref import ImageRef
+    from estiba.release_manifest import ReleaseManifest
+
+_RESULTS: Final[Mapping[type[DeployError], str]] = {
+    DeployError: "failed",
+    RolledBackError: "taken back",
+    StrandedError: "not taken back",
+}
+"""Outcome of a failed command in the logbook, by its error."""
+
+_INSTANCE: Final = "app.kubernetes.io/instance"
+_REFUSAL: Final = 400
+_REDIRECTION: Final = 300
+_TIMEOUT: Final = 10.0
+_TRIES: Final = 5
+
+
+@dataclass(slots=True, kw_only=True)
+class Rollout:
+    """One command that changes what a target serves, while it holds the lock.
+
+    Attributes:
+        helm: Helm for the release.
+        store: State of the target.
+        settings: Settings of the target.
+        evidence: Folder for the evidence of failures.
+        record: Record of the command.
+        on_status: Callback for progress.
+        contract: Whether contracting migrations are allowed.
+    """
+
+    helm: Helm
+    store: Store
+    settings: Settings
+    evidence: Path
+    record: Record
+    on_status: Callable[[str], None]
+    contract: bool = False
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Labels of all objects of the release."""
+        return {_INSTANCE: self.settings.release}
+
+    def upgrade(self, manifest: ReleaseManifest, inputs: Inputs) -> Record:
+        """Upgrade to a release, and return to the one before if that fails.
+
+        Raises:
+            DeployError: It was refused, or nothing was served before.
+            RolledBackError: It failed, and the release before is served again.
+            StrandedError: It failed, and so did the way back.
+        """
+        before = self.store.last_verified()
+        planned = migrations.plan(manifest, before.manifest if before else None)
+        if not self.contract:
+            served = f"{before.manifest.version} (revision {before.number})" if before else ""
+            migrations.refuse_contracts(planned, served)
+        revisions = self.helm.history()
+        new = Deployed(
+            number=revisions[-1].number + 1 if revisions else 1,
+            manifest=manifest,
+            fingerprint=str(inputs.fingerprint),
+            is_verified=False,
+        )
+        self._describe(new, before)
+        self.store.add(new, self.settings.keep)
+        try:
+            self._step("upgrade")
+            self._apply(new, inputs)
+            self._step("smoke")
+            self.smoke(inputs.image)
+        except (EstibaError, OSError, KeyboardInterrupt) as error:
+            self._take_back(new, before, error)
+        applied = migrations.find_applied(self.helm, new.number, self.labels)
+        contracts = tuple(
+            f"{one.name}: {'; '.join(one.contracts)}" for one in planned if one.contracts and one.name in applied
+        )
+        self.record = replace(self.record, migrations=applied, contracts=contracts)
+        return self._finish(new, "deployed")
+
+    def return_to(self, target: Deployed, current: Deployed | None) -> Record:
+        """Return to an earlier revision, with the migrations that it cannot live with taken back.
+
+        Raises:
+            DeployError: It was refused before anything was changed.
+            StrandedError: It failed.
+        """
+        self._describe(target, current)
+        steps: tuple[tuple[str, str], ...] = ()
+        if current:
+            applied = current.manifest.migrations.since(target.manifest.migrations)
+            steps = migrations.find_way_back(
+                applied, current.manifest.migrations, target.manifest.migrations, served="nothing was changed"
+            )
+            if steps and not self.contract:
+                listed = ", ".join(f"{app} to {name}" for app, name in steps)
+                msg = (
+                    f"{target.manifest.version} needs what migrations have removed since; they are taken back: {listed}"
+                )
+                raise DeployError(msg, hint="what they removed comes back empty; invoke rollback --contract does it")
+        try:
+            made = self._return(target, current, steps)
+        except (EstibaError, OSError, KeyboardInterrupt) as error:
+            location = self._keep_evidence(current or target, error)
+            outcome = f"helm history {self.settings.release} shows what is served"
+            self._fail(StrandedError, error, outcome, location)
+        return self._finish(made, "rolled back")
+
+    def smoke(self, image: ImageRef) -> None:
+        """Run the chart's tests, then ask for the pages below the public address.
+
+        Args:
+            image: Image of the release.
+
+        Raises:
+            DeployError: A test failed, or a page is not there.
+        """
+        self.on_status("smoke test")
+        self.helm.test(self._progress(image).poll)
+        for path in self.settings.smoke if self.settings.url else ():
+            if problem := _ask(f"{self.settings.url}{path}"):
+                msg = f"{self.settings.url}{path} {problem}"
+                raise DeployError(msg)
+
+    def _apply(self, new: Deployed, inputs: Inputs) -> None:
+        rendered = objects.parse(self.helm.template(inputs.chart, inputs.values, is_upgrade=new.number > 1))
+        commit = new.manifest.commit[:12] or "none"
+        labels = {"estiba-version": _label(new.manifest.version), "git-sha": _label(commit)}
+        argv = self.helm.upgrade_argv(
+            inputs.chart,
+            inputs.values,
+            strategy=helms.choose_strategy(rendered),
+            labels=labels,
+            description=f"{new.manifest.version} by {self.record.user}",
+        )
+        self.helm.change(argv, self._progress(inputs.image).poll)
+
+    def _take_back(self, new: Deployed, before: Deployed | None, error: BaseException) -> NoReturn:
+        """Keep the evidence of a failed upgrade, then return to the release before.
+
+        Raises:
+            DeployError: There was none; what was installed is gone.
+            RolledBackError: It is served again.
+            StrandedError: The way back failed.
+        """
+        location = self._keep_evidence(new, error)
+        self.on_status("returning to the release before")
+        try:
+            made = self._go_back(new, before)
+        except (EstibaError, OSError, KeyboardInterrupt) as second:
+            outcome = f"the way back failed: {_reason(second)}"
+            hint = second.hint if isinstance(second, EstibaError) else ""
+            self._fail(StrandedError, error, outcome, location, hint=hint)
+        if made is None or before is None:
+            self._fail(DeployError, error, "there was no release before it, so nothing is served", location)
+        self._fail(RolledBackError, error, f"{before.manifest.version} is served again", location)
+
+    def _go_back(self, new: Deployed, before: Deployed | None) -> Deployed | None:
+        """Return to the release before a failed one; without one, remove what was installed."""
+        pending.mark_failed(self.helm)
+        applied = migrations.find_applied(self.helm, new.number, self.labels)
+        self.record = replace(self.record, migrations=applied)
+        self._step("return")
+        if before is None:
+            self.helm.uninstall()
+            self._forget(new)
+            return None
+        known, wanted = new.manifest.migrations, before.manifest.migrations
+        steps = migrations.find_way_back(applied, known, wanted, served=f"revision {new.number} stays as it is")
+        made = self._return(before, new, steps)
+        self._forget(new)
+        self.store.add(made, self.settings.keep)
+        return made
+
+    def _return(self, target: Deployed, current: Deployed | None, steps: tuple[tuple[str, str], ...]) -> Deployed:
+        """Take migrations back, roll the Helm release back, and test it; return the revision that is served then."""
+        if steps and current:
+            migrations.reverse(self.helm, current.number, steps, limit=self.settings.timeout, on_status=self.on_status)
+        rendered = objects.parse(self.helm.manifest(target.number))
+        argv = self.helm.rollback_argv(target.number, strategy=helms.choose_strategy(rendered))
+        image = target.image(self.settings.image)
+        self.helm.change(argv, self._progress(image).poll)
+        self.smoke(image)
+        return replace(target, number=self.helm.history()[-1].number)
+
+    def _finish(self, served: Deployed, result: str) -> Record:
+        self.store.add(replace(served, is_verified=True), self.settings.keep)
+        self.record = replace(self.record, number=served.number).end(result)
+        self.store.close(self.record)
+        return self.record
+
+    def _describe(self, new: Deployed, before: Deployed | None) -> None:
+        release = new.to_release()
+        self.record = replace(
+            self.record,
+            number=new.number,
+            digest=release.digest,
+            version=release.version,
+            revision=release.commit,
+            before=before.number if before else 0,
+        )
+
+    def _forget(self, failed: Deployed) -> None:
+        self.store.releases.pop(failed.number, None)
+
+    def _keep_evidence(self, new: Deployed, error: BaseException) -> str:
+        self.on_status("keeping the evidence")
+        try:
+            texts = {
+                "reason.txt": _reason(error),
+                "manifest.yaml": objects.diff([], objects.parse(self.helm.manifest(new.number))),
+            }
+            return str(evidence.keep(self.evidence, self.helm.kubectl, self.labels, texts))
+        except (EstibaError, OSError) as second:
+            return f"none, since {_reason(second)}"
+
+    def _progress(self, image: ImageRef) -> Progress:
+        return Progress(
+            kubectl=self.helm.kubectl,
+            labels=self.labels,
+            image=str(image),
+            ready_limit=self.settings.ready_limit,
+            on_status=self.on_status,
+        )
+
+    def _step(self, step: str) -> None:
+        # The journal first: if this process is killed in the step, the next command knows which one it was.
+        self.record = replace(self.record, step=step)
+        self.store.open(self.record)
+        self.on_status(step)
+
+    def _fail(
+        self,
+        kind: type[DeployError],
+        error: BaseException,
+        outcome: str,
+        location: str,
+        *,
+        hint: str = "",
+    ) -> NoReturn:
+        self.record = self.record.end(_RESULTS[kind], reason=_reason(error))
+        self.store.close(self.record)
+        msg = f"{_reason(error)}\n  {outcome}\n  evidence: {location}"
+        if isinstance(error, KeyboardInterrupt) and kind is not StrandedError:
+            raise KeyboardInterrupt(msg) from error
+        found = error.hint if isinstance(error, EstibaError) else ""
+        raise kind(msg, hint=hint or found or "fix the cause, and deploy again") from error
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, EstibaError):
+        return error.message
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+
+
+def _label(text: str) -> str:
+    """Return a text as a label's value: up to 63 letters, digits, dots, dashes and underscores."""
+    return "".join(char if char.isalnum() or char in "._-" else "_" for char in text)[:63].strip("._-")
+
+
+def _ask(url: str) -> str:
+    """Return what is wrong with a page; a load balancer may need some seconds to know new pods."""
+    problem = ""
+    for _ in range(_TRIES):
+        try:
+            answer = requests.get(url, timeout=_TIMEOUT, allow_redirects=False)
+        except requests.RequestException as error:
+            problem = f"does not answer: {type(error).__name__}"
+        else:
+            if answer.status_code < _REDIRECTION:
+                return ""
+            if answer.status_code < _REFUSAL and not answer.headers.get("Location", "").startswith(url):
+                return ""
+            problem = f"answers {answer.status_code}"
+        time.sleep(1)
+    return problem

@@ -1,0 +1,1 @@
+"""State of a target in its namespace: a Lease as its lock, a ConfigMap with its releases and its logbook."""

@@ -1,0 +1,176 @@
+"""The releases of a target and its logbook: a ConfigMap of its namespace, which is no part of the Helm release."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from estiba import release_manifest
+from estiba.deploy.logbook import Record
+from estiba.deploy.target import Release
+from estiba.errors import ReleaseError, TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from estiba.deploy.kubernetes.client.kubectl import Kubectl
+    from estiba.imageref import ImageRef
+    from estiba.release_manifest import ReleaseManifest
+
+_RECORDS: Final = 200
+"""Number of records to keep; a ConfigMap holds 1 MiB."""
+
+_JOURNAL: Final = "journal.json"
+_LOGBOOK: Final = "logbook.jsonl"
+_RELEASES: Final = "releases.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """Revision of the Helm release with what it was made from.
+
+    Attributes:
+        number: Number of the revision.
+        manifest: Release manifest.
+        fingerprint: Digest of chart, values and image.
+        is_verified: Whether it has passed the smoke tests.
+    """
+
+    number: int
+    manifest: ReleaseManifest
+    fingerprint: str
+    is_verified: bool
+
+    def image(self, repository: ImageRef) -> ImageRef:
+        """Return the reference of its image in a repository.
+
+        Raises:
+            TargetError: It has none.
+        """
+        if self.manifest.image is None:
+            msg = f"the release {self.manifest.version} of {self.manifest.service} has no image"
+            raise TargetError(msg)
+        return repository.at(self.manifest.image.digest)
+
+    def to_release(self) -> Release:
+        """Return it as a target reports it."""
+        manifest = self.manifest
+        digest = str(manifest.image.digest) if manifest.image else ""
+        return Release(number=self.number, digest=digest, version=manifest.version, commit=manifest.commit)
+
+
+@dataclass(slots=True, kw_only=True)
+class Store:
+    """Contents of the ConfigMap; implements `estiba.deploy.logbook.Logbook`.
+
+    Attributes:
+        kubectl: kubectl for the namespace.
+        name: Name of the ConfigMap.
+        releases: Known revisions by number.
+        journal: Record of the command in progress, or None.
+        logbook: Records of commands that have ended, oldest first.
+    """
+
+    kubectl: Kubectl
+    name: str
+    releases: dict[int, Deployed] = field(default_factory=dict)
+    journal: Record | None = None
+    logbook: list[Record] = field(default_factory=list)
+    _object: dict[str, Any] | None = None
+
+    @classmethod
+    def load(cls, kubectl: Kubectl, name: str) -> Store:
+        """Read the ConfigMap, which need not exist.
+
+        Raises:
+            TargetError: The cluster cannot be reached, or the ConfigMap is damaged.
+        """
+        found = kubectl.get("configmap", name)
+        data = (found or {}).get("data") or {}
+        store = cls(kubectl=kubectl, name=name, _object=found)
+        try:
+            store.releases = {int(key): _parse(int(key), one) for key, one in json.loads(_of(data, _RELEASES)).items()}
+            known = json.loads(_of(data, _JOURNAL))
+            store.journal = Record.from_dict(known) if known else None
+            store.logbook = [Record.from_dict(json.loads(line)) for line in data.get(_LOGBOOK, "").splitlines()]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ReleaseError) as error:
+            msg = f"ConfigMap {name} in namespace {kubectl.namespace} is damaged: {error}"
+            hint = f"kubectl --namespace={kubectl.namespace} edit configmap {name}, or delete it and deploy again"
+            raise TargetError(msg, hint=hint) from error
+        return store
+
+    def last_verified(self, below: int = 0) -> Deployed | None:
+        """Return the newest verified revision, or the newest one below a number."""
+        numbers = [number for number, one in self.releases.items() if one.is_verified and (not below or number < below)]
+        return self.releases[max(numbers)] if numbers else None
+
+    def add(self, release: Deployed, keep: int) -> None:
+        """Add a revision, and forget the oldest ones above a number of verified ones."""
+        self.releases[release.number] = release
+        verified = sorted((number for number, one in self.releases.items() if one.is_verified), reverse=True)
+        oldest = verified[min(keep, len(verified)) - 1] if verified else 0
+        self.releases = {number: one for number, one in self.releases.items() if number >= oldest}
+
+    def open(self, record: Record) -> None:
+        """Write the record of the command in progress."""
+        self.journal = record
+        self.save()
+
+    def interrupted(self) -> Record | None:
+        """Return the record of a command that was killed, or None; asked by who holds the lock."""
+        return self.journal
+
+    def close(self, record: Record) -> None:
+        """Append the record of a command that has ended, and clear the journal."""
+        self.logbook = [*self.logbook, record][-_RECORDS:]
+        self.journal = None
+        self.save()
+
+    def records(self) -> list[Record]:
+        """Return all records of commands that have ended, oldest first."""
+        return list(self.logbook)
+
+    def save(self) -> None:
+        """Write the ConfigMap, unless somebody else has changed it since it was read.
+
+        Raises:
+            BusyError: Somebody has.
+            TargetError: The cluster cannot be reached, or refuses.
+        """
+        data = {
+            _JOURNAL: json.dumps(self.journal.to_dict() if self.journal else None, sort_keys=True),
+            _LOGBOOK: "".join(f"{json.dumps(one.to_dict(), sort_keys=True)}\n" for one in self.logbook),
+            _RELEASES: json.dumps({str(number): _render(one) for number, one in self.releases.items()}, sort_keys=True),
+        }
+        metadata = {"name": self.name, "labels": {"app.kubernetes.io/managed-by": "estiba"}}
+        document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+        if self._object is None:
+            self._object = self.kubectl.create(document)
+        else:
+            self._object = self.kubectl.replace({**document, "metadata": self._object["metadata"]})
+
+    def verify(self, number: int) -> None:
+        """Note that a revision has passed its smoke tests."""
+        self.releases[number] = replace(self.releases[number], is_verified=True)
+
+
+def _of(data: Mapping[str, str], key: str) -> str:
+    return data.get(key) or ("{}" if key == _RELEASES else "null")
+
+
+def _parse(number: int, data: Mapping[str, Any]) -> Deployed:
+    return Deployed(
+        number=number,
+        manifest=release_manifest.parse(json.dumps(data["manifest"])),
+        fingerprint=str(data["fingerprint"]),
+        is_verified=bool(data["verified"]),
+    )
+
+
+def _render(release: Deployed) -> dict[str, Any]:
+    return {
+        "fingerprint": release.fingerprint,
+        "manifest": release.manifest.to_dict(),
+        "verified": release.is_verified,
+    }

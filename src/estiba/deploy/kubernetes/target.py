@@ -1,0 +1,374 @@
+"""Target of kind `kubernetes`: a Helm release in a namespace; helm and kubectl bring every kind of authentication."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from estiba import process
+from estiba.deploy.kubernetes import checks, images, inputs, migrations, observation, settings
+from estiba.deploy.kubernetes.client import objects
+from estiba.deploy.kubernetes.client.helm import Helm
+from estiba.deploy.kubernetes.client.kubectl import Kubectl
+from estiba.deploy.kubernetes.rollout import Rollout
+from estiba.deploy.kubernetes.state import lease, pending
+from estiba.deploy.kubernetes.state.store import Store
+from estiba.deploy.logbook import Record
+from estiba.deploy.target import Changes, Finished, Report, Workload
+from estiba.errors import ChoiceError, DeployError, TargetError
+from estiba.release_manifest import Contents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from estiba.config import Config
+    from estiba.deploy.kubernetes.settings import Settings
+    from estiba.deploy.kubernetes.state.store import Deployed
+    from estiba.deploy.target import Observation
+    from estiba.process import Completed, Runner
+    from estiba.release_manifest import ReleaseManifest
+    from estiba.service.project import Project
+
+INSTANCE: Final = "app.kubernetes.io/instance"
+_ENTRYPOINT: Final = ("/opt/venv/bin/python", "/opt/estiba/entrypoint.py")
+_STATE: Final = "estiba-"
+"""Start of the names of the Lease and the ConfigMap."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesTarget:
+    """Target in a cluster; implements `estiba.deploy.target.Target`.
+
+    Attributes:
+        service: Name of the service.
+        config: Configuration from the environment.
+        settings: Settings of the target.
+        runner: Runner of kubectl and helm.
+        watched: Runner of helm while it waits, see `process.run_watched`.
+        streamed: Runner of kubectl that yields its output, see `process.stream`.
+    """
+
+    service: str
+    config: Config
+    settings: Settings
+    runner: Runner = process.run
+    watched: Callable[..., Completed] = process.run_watched
+    streamed: Callable[[Sequence[str]], Iterator[str]] = process.stream
+
+    @classmethod
+    def load(cls, name: str, table: Mapping[str, Any], project: Project, config: Config) -> KubernetesTarget:
+        """Create a target from its settings; see `estiba.deploy.targets.KINDS`.
+
+        Raises:
+            ConfigError: The settings are invalid.
+        """
+        found = settings.parse(name, table, folder=project.folder, service=project.name)
+        return cls(service=project.name, config=config, settings=found)
+
+    @property
+    def contents(self) -> Contents:
+        """See `Target.contents`."""
+        return Contents.IMAGE
+
+    def deploy(self, manifest: ReleaseManifest, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
+        """See `Target.deploy`."""
+        with inputs.prepare(self.settings, manifest) as given, self._locked("deploy", on_status) as rollout:
+            rollout.contract = contract
+            served = rollout.store.last_verified()
+            if served and served.fingerprint == str(given.fingerprint) and self._is_served(served):
+                return self._confirm(rollout, served)
+            self._helm.check_version()
+            assert manifest.image is not None  # which `prepare` has refused
+            images.ensure(self.settings, manifest.image, self.config, on_status)
+            if served and (conflicts := checks.find_conflicts(self._helm, given)):
+                listed = "".join(f"\n  {one}" for one in conflicts)
+                msg = f"somebody else has changed what the release would change:{listed}"
+                raise TargetError(msg, hint="take those changes into the values, or undo them, and deploy again")
+            return rollout.upgrade(manifest, given)
+
+    def plan(self, manifest: ReleaseManifest) -> Changes:
+        """See `Target.plan`."""
+        store = self._store()
+        served = store.last_verified()
+        with inputs.prepare(self.settings, manifest) as given:
+            rendered = self._helm.template(given.chart, given.values, is_upgrade=served is not None)
+            after = [one for one in objects.parse(rendered) if not objects.is_hook(one)]
+            before = objects.parse(self._helm.manifest(served.number)) if served else []
+            argv = self._helm.upgrade_argv(
+                given.chart, given.values, strategy="watcher", labels={}, description=manifest.version
+            )
+            return Changes(
+                is_pending=served is None or served.fingerprint != str(given.fingerprint),
+                before=served.to_release() if served else None,
+                migrations=migrations.plan(manifest, served.manifest if served else None),
+                diff=objects.diff(before, after),
+                commands=(tuple(argv),),
+                state={
+                    "chart": str(given.chart_digest),
+                    "image": str(given.image),
+                    "inputs": str(given.fingerprint),
+                    "revision": str(served.number if served else 0),
+                },
+            )
+
+    def check(self, manifest: ReleaseManifest) -> tuple[str, ...]:
+        """See `Target.check`."""
+        with inputs.prepare(self.settings, manifest) as given:
+            found = list(checks.find_missing_rights(self._kubectl))
+            assert manifest.image is not None  # which `prepare` has refused
+            if problem := images.problem(self.settings, manifest.image, self.config):
+                found.append(problem)
+            is_installed = bool(self._helm.history())
+            rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_installed))
+            found += checks.find_missing_room(self._kubectl, rendered)
+            if is_installed:
+                found += checks.find_conflicts(self._helm, given)
+            return tuple(found)
+
+    def variables(self) -> frozenset[str]:
+        """See `Target.variables`."""
+        rendered = objects.parse(self._helm.manifest())
+        if not rendered:
+            rendered = objects.parse(self._helm.template(self.settings.chart, self.settings.values, is_upgrade=False))
+        return checks.find_variables(self._kubectl, rendered)
+
+    def smoke(self, *, on_status: Callable[[str], None]) -> None:
+        """See `Target.smoke`."""
+        store = self._store()
+        served = store.last_verified()
+        if served is None:
+            msg = "nothing is served"
+            raise DeployError(msg, hint=f"invoke deploy --target {self.settings.name}")
+        rollout = self._rollout(store, Record.begin("smoke"), on_status)
+        rollout.smoke(served.image(self.settings.image))
+
+    def observe(self, since: datetime) -> Observation:
+        """See `Target.observe`."""
+        return observation.observe(self._kubectl, {INSTANCE: self.settings.release}, since)
+
+    def unlock(self) -> str:
+        """See `Target.unlock`."""
+        return lease.release(self._kubectl, self._name)
+
+    def records(self) -> list[Record]:
+        """See `Target.records`."""
+        return self._store().records()
+
+    def rollback(self, *, on_status: Callable[[str], None], contract: bool = False, to: str = "") -> Record:
+        """See `Target.rollback`."""
+        with self._locked("rollback", on_status) as rollout:
+            rollout.contract = contract
+            current = rollout.store.last_verified()
+            return rollout.return_to(self._choose(rollout.store, current, to), current)
+
+    def down(self, *, on_status: Callable[[str], None]) -> Record:
+        """See `Target.down`."""
+        with self._locked("down", on_status) as rollout:
+            on_status("uninstalling the Helm release")
+            self._helm.uninstall()
+            rollout.store.releases.clear()
+            record = rollout.record.end("down")
+            rollout.store.close(record)
+            return record
+
+    def manage(self, args: Sequence[str]) -> Finished:
+        """See `Target.manage`."""
+        pod = self._web_pod()
+        done = self.runner(self._kubectl.argv("exec", pod, "--", *_ENTRYPOINT, "manage", *args), check=False)
+        return Finished(code=done.code, output=f"{done.stdout}{done.tail}")
+
+    def status(self) -> Report:
+        """See `Target.status`."""
+        store = self._store()
+        served = store.last_verified()
+        pods = self._pods()
+        is_ready = bool(served) and bool(pods) and all(_is_ready(pod) for pod in pods)
+        return Report(
+            target=self.settings.name,
+            kind="kubernetes",
+            service=self.service if served else "",
+            is_ready=is_ready,
+            release=served.to_release() if served else None,
+            workloads=tuple(_workload(pod) for pod in pods),
+            addresses=self._addresses() if served else {},
+            last=store.logbook[-1] if store.logbook else None,
+            notes=tuple(self._notes(store)),
+            details={"namespace": self.settings.namespace, "release": self.settings.release},
+        )
+
+    def logs(self, *, tail: int, process: str, follow: bool) -> Iterator[str]:
+        """See `Target.logs`."""
+        pods = self._pods()
+        components = sorted({_component(pod) for pod in pods})
+        chosen = [name for name in components if name.startswith(process)]
+        if not chosen:
+            if components:
+                what = "process with logs named"
+                raise ChoiceError(what, process, components)
+            msg = "there are no logs yet"
+            raise TargetError(msg, hint=f"invoke deploy --target {self.settings.name}")
+        selector = f"{INSTANCE}={self.settings.release},app.kubernetes.io/component in ({','.join(chosen)})"
+        options = [f"--tail={tail}", "--prefix", "--all-containers", "--max-log-requests=50"]
+        yield from self.streamed(
+            self._kubectl.argv("logs", f"--selector={selector}", *options, *(["--follow"] if follow else []))
+        )
+
+    def addresses(self) -> dict[str, str]:
+        """See `Target.addresses`."""
+        if not self._store().releases:
+            msg = "nothing was deployed here yet"
+            raise DeployError(msg, hint=f"invoke deploy --target {self.settings.name}")
+        return self._addresses()
+
+    @property
+    def _name(self) -> str:
+        return f"{_STATE}{self.settings.release}"
+
+    @property
+    def _kubectl(self) -> Kubectl:
+        chosen = self.settings
+        return Kubectl(
+            runner=self.runner,
+            namespace=chosen.namespace,
+            context=chosen.context,
+            kubeconfig=chosen.kubeconfig,
+        )
+
+    @property
+    def _helm(self) -> Helm:
+        return Helm(
+            kubectl=self._kubectl,
+            runner=self.runner,
+            watched=self.watched,
+            release=self.settings.release,
+            timeout=self.settings.timeout,
+        )
+
+    def _store(self) -> Store:
+        return Store.load(self._kubectl, self._name)
+
+    def _rollout(self, store: Store, record: Record, on_status: Callable[[str], None]) -> Rollout:
+        return Rollout(
+            helm=self._helm,
+            store=store,
+            settings=self.settings,
+            evidence=self._folder / "evidence",
+            record=record,
+            on_status=on_status,
+        )
+
+    @property
+    def _folder(self) -> Path:
+        return self.config.state_dir / self.service / self.settings.name
+
+    @contextmanager
+    def _locked(self, command: str, on_status: Callable[[str], None]) -> Iterator[Rollout]:
+        """Lock the target, and repair first what a killed command has left."""
+        record = Record.begin(command)
+        with lease.acquire(self._kubectl, self._name, record):
+            store = self._store()
+            if killed := store.interrupted():
+                on_status(f"repairing what `{killed.command}` of {killed.since} has left")
+                pending.mark_failed(self._helm)
+                store.releases = {
+                    number: one for number, one in store.releases.items() if one.is_verified or number != killed.number
+                }
+                reason = f"killed in step {killed.step or 'none'}"
+                store.close(killed.end("interrupted", reason=reason))
+            yield self._rollout(store, record, on_status)
+
+    def _is_served(self, release: Deployed) -> bool:
+        revisions = self._helm.history()
+        return bool(revisions) and revisions[-1].number == release.number and all(map(_is_ready, self._pods()))
+
+    def _confirm(self, rollout: Rollout, served: Deployed) -> Record:
+        release = served.to_release()
+        record = rollout.record.end(
+            "unchanged", number=served.number, digest=release.digest, version=release.version, revision=release.commit
+        )
+        rollout.store.close(record)
+        return record
+
+    def _choose(self, store: Store, current: Deployed | None, to: str) -> Deployed:
+        """Return the release to roll back to.
+
+        Raises:
+            ChoiceError: There is none of that version.
+            DeployError: There is no earlier one.
+        """
+        known = {one.manifest.version: one for _, one in sorted(store.releases.items()) if one.is_verified}
+        if to and to not in known:
+            what = "kept release"
+            raise ChoiceError(what, to, sorted(known))
+        digest = current.manifest.image if current else None
+        others = [one for one in store.releases.values() if one.is_verified and one.manifest.image != digest]
+        older = [one for one in others if current and one.number < current.number]
+        found = known.get(to) if to else max(older, key=lambda one: one.number, default=None)
+        if found is None:
+            msg = "there is no earlier release to roll back to"
+            raise DeployError(msg, hint=f"invoke status --target {self.settings.name} shows what is served")
+        return found
+
+    def _pods(self) -> list[dict[str, Any]]:
+        """Return the pods of the processes, without those that end or have ended, and those of Jobs and tests."""
+        pods = self._kubectl.list("pods", {INSTANCE: self.settings.release})
+        return [
+            pod
+            for pod in pods
+            if "deletionTimestamp" not in pod["metadata"]
+            and any(owner["kind"] == "ReplicaSet" for owner in pod["metadata"].get("ownerReferences", ()))
+        ]
+
+    def _web_pod(self) -> str:
+        ready = [pod for pod in self._pods() if _is_ready(pod)]
+        if not ready:
+            msg = "no pod of the service is ready"
+            raise DeployError(msg, hint=f"invoke status --target {self.settings.name}")
+        # The web process has settings and rights like all others, and there is always one.
+        first = min(ready, key=lambda pod: (_component(pod) != "web", pod["metadata"]["name"]))
+        return str(first["metadata"]["name"])
+
+    def _addresses(self) -> dict[str, str]:
+        if self.settings.url:
+            return {"page": f"{self.settings.url}{next(iter(self.settings.smoke), '/')}"}
+        hosts = sorted({host for one in objects.parse(self._helm.manifest()) for host in _hosts(one)})
+        return {"page": f"https://{hosts[0]}/"} if hosts else {}
+
+    def _notes(self, store: Store) -> Iterator[str]:
+        revisions = self._helm.history()
+        served = store.last_verified()
+        if store.journal:
+            yield f"`{store.journal.command}` of {store.journal.user} runs since {store.journal.since}, or was killed"
+        elif revisions and (served is None or revisions[-1].number != served.number):
+            last = revisions[-1]
+            argv = shlex.join(self._helm.argv("history", self.settings.release))
+            yield f"revision {last.number} ({last.status}) was not made by Estiba, or has failed: {argv}"
+
+
+def _component(pod: Mapping[str, Any]) -> str:
+    return str(pod["metadata"].get("labels", {}).get("app.kubernetes.io/component", ""))
+
+
+def _is_ready(pod: Mapping[str, Any]) -> bool:
+    conditions = pod.get("status", {}).get("conditions", ())
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _workload(pod: Mapping[str, Any]) -> Workload:
+    started = pod.get("status", {}).get("startTime")
+    since = datetime.fromisoformat(started) if started else datetime.now(tz=UTC)
+    seconds = int((datetime.now(tz=UTC) - since).total_seconds())
+    phase = re.sub(r"^Running$", "up" if _is_ready(pod) else "not ready", pod.get("status", {}).get("phase", "Unknown"))
+    return Workload(name=pod["metadata"]["name"], state=phase.lower(), seconds=seconds)
+
+
+def _hosts(one: Mapping[str, Any]) -> list[str]:
+    spec = one.get("spec") or {}
+    if one["kind"] == "Ingress":
+        return [rule["host"] for rule in spec.get("rules", ()) if rule.get("host")]
+    return list(spec.get("hostnames", ())) if one["kind"] == "HTTPRoute" else []

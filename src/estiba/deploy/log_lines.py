@@ -1,0 +1,58 @@
+"""Lines of a service's logs: statuses of requests, and exceptions."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FAILURE: Final = 500
+"""Lowest HTTP status of a server error (RFC 9110, 15.6)."""
+
+_BEGIN: Final = "Traceback (most recent call last):"
+_CHAINED: Final = re.compile(r"During handling of the above exception|The above exception was the direct cause")
+_ACCESS: Final = re.compile(r'"[A-Z]+ \S+ HTTP/[\d.]+" (\d{3}) ')
+"""Request and status in a line of the Common Log Format, which gunicorn writes too."""
+
+
+def find_status(line: str) -> int:
+    """Return the status of a request in a line of an access log, JSON or Common Log Format; 0 for another line."""
+    status = parse(line).get("status")
+    if isinstance(status, int):
+        return status
+    found = _ACCESS.search(line)
+    return int(found[1]) if found else 0
+
+
+def find_exceptions(lines: Iterable[str]) -> list[str]:
+    """Return the last line of each traceback, in lines of text and in the `exception` of JSON objects.
+
+    Of chained exceptions only the last one counts, which is the one that nobody has handled.
+    """
+    found: list[str] = []
+    is_inside = False
+    for line in lines:
+        if (text := parse(line).get("exception")) and isinstance(text, str):
+            # A formatter may cut a traceback short, so its last line is taken as it is.
+            found += find_exceptions(text.splitlines()) or text.splitlines()[-1:]
+        elif line == _BEGIN:
+            is_inside = True
+        elif is_inside and line and not line.startswith((" ", "\t")):
+            is_inside = False
+            found.append(line.strip())
+        elif found and _CHAINED.match(line):
+            found.pop()
+    return found
+
+
+def parse(line: str) -> dict[str, Any]:
+    """Return the JSON object in a line, an empty one for another line."""
+    if line.startswith("{"):
+        with suppress(ValueError, RecursionError):
+            found = json.loads(line)
+            return found if isinstance(found, dict) else {}
+    return {}
