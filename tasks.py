@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from invoke import Collection
+
 from estiba import tasks
 from estiba.process import run_interactive
 from estiba.tasks import ns
@@ -66,5 +68,28 @@ def bench(_: Context) -> None:
     leave(run_interactive([sys.executable, "-m", "benchmarks.bench"]))
 
 
+@task(help={"folder": "Folder of the cluster; by default one in the state folder."})
+def up(_: Context, folder: str = "") -> None:
+    """Start the Kubernetes cluster of the tests, or say that it runs; prints how to reach it."""
+    _cluster("up", folder)
+
+
+@task(help={"folder": "Folder of the cluster; by default one in the state folder."})
+def down(_: Context, folder: str = "") -> None:
+    """End the cluster, and remove all that it left."""
+    _cluster("down", folder)
+
+
+@task(help={"folder": "Folder of the cluster; by default one in the state folder."})
+def status(_: Context, folder: str = "") -> None:
+    """Print how the cluster is doing, and how to reach it."""
+    _cluster("status", folder)
+
+
+def _cluster(command: str, folder: str) -> None:
+    leave(run_interactive([sys.executable, "-m", "tests.cluster", command, *([folder] if folder else [])]))
+
+
 for _task in (lint, format, test, docs, bench):
     ns.add_task(_task)
+ns.add_collection(Collection("cluster", up, down, status))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.cluster.fixtures import any_cluster, cluster
 from tests.services.fixtures import (
     docker_engine,
     harbour,
@@ -15,6 +16,8 @@ from tests.services.fixtures import (
 )
 
 __all__ = [
+    "any_cluster",
+    "cluster",
     "docker_engine",
     "harbour",
     "registry_root",

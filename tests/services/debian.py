@@ -36,19 +36,20 @@ exec "$@"
 
 
 @cache
-def unpack(*names: str, essential: bool = False) -> Path:
+def unpack(*names: str, essential: bool = False, suite: str = _SUITE) -> Path:
     """Return the folder of packages and all that they depend on; it is kept for the next run, and not to be changed.
 
     Args:
         names: The packages.
         essential: Whether their programs are to run in it (`inside`), not beside the machine's own libraries.
+        suite: The Debian release.
     """
     if shutil.which("apt-get") is None:
         pytest.skip(f"{', '.join(names)} comes with apt, which this machine has not")
     wanted = sorted({*names, *(_ESSENTIAL if essential else ())})
     arch = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
     folder = config.load().cache_dir
-    root = apt.prepare(config.load(), _SUITE, ["main"])
+    root = apt.prepare(config.load(), suite, ["main"])
     with apt.exclusive(root):
         apt.update(root)
         versions = [f"{name}={version}" for name, version in sorted(apt.simulate(root, arch, wanted).items())]
@@ -80,13 +81,23 @@ def _extract(archives: Sequence[Path], tree: Path) -> None:
             raise RuntimeError(message)
 
 
+def is_superuser() -> bool:
+    """Tell whether this process may do everything; the superuser of a user namespace may not."""
+    numbers = Path("/proc/self/uid_map").read_text(encoding="ascii").split()
+    return os.geteuid() == 0 and numbers[2] == str(2**32 - 1)
+
+
+def entering(tree: Path) -> list[str]:
+    """Return the words before a command that make it see a tree of packages in the place of the machine's programs."""
+    return ["unshare", "--mount", "--", "sh", "-c", _ENTER, str(tree)]
+
+
 def inside(*names: str) -> list[str]:
     """Return the words before a command that make it see packages in the place of the machine's own programs."""
     # The superuser of a user namespace is none for an engine or for systemd.
-    numbers = Path("/proc/self/uid_map").read_text(encoding="ascii").split()
-    if os.geteuid() != 0 or numbers[2] != str(2**32 - 1):
+    if not is_superuser():
         pytest.skip(f"{', '.join(names)} needs a superuser: run the tests as root")
-    words = ["unshare", "--mount", "--", "sh", "-c", _ENTER, str(unpack(*names, essential=True))]
+    words = entering(unpack(*names, essential=True))
     done = subprocess.run([*words, "true"], capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"{', '.join(names)} needs a machine that lets a superuser mount: {done.stderr.strip()}")

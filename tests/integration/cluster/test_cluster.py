@@ -1,0 +1,145 @@
+"""The tests' own Kubernetes cluster is a real one, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.cluster import busybox, plan, programs
+from tests.cluster.cluster import Cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RESTRICTED = {
+    "runAsNonRoot": True,
+    "runAsUser": 10001,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+CONTAINER = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+@pytest.fixture(scope="module")
+def image(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Push a small image to the cluster's registry."""
+    return busybox.publish(tmp_path_factory.mktemp("busybox") / "image", cluster.registry)
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """Create a namespace."""
+    with cluster.namespace() as name:
+        yield name
+
+
+def template(image: str, script: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - parts of a pod's specification
+    """Return a pod that runs a script of the shell."""
+    container = {
+        "name": "shell",
+        "image": image,
+        "command": [busybox.BUSYBOX, "sh", "-c", script],
+        "securityContext": CONTAINER,
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+    }
+    spec = {
+        "containers": [container],
+        "securityContext": RESTRICTED,
+        "terminationGracePeriodSeconds": 0,
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+        **more,
+    }
+    return {"metadata": {"labels": {"app": "shell"}}, "spec": spec}
+
+
+def create(cluster: Cluster, namespace: str, one: dict[str, Any]) -> None:
+    """Create an object."""
+    cluster.kubectl("create", "--namespace", namespace, "--filename=-", stdin=json.dumps(one))
+
+
+def deployment(image: str, script: str, replicas: int = 1) -> dict[str, Any]:
+    """Return a Deployment of pods that run a script."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "shell"},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "shell"}},
+            "template": template(image, script),
+        },
+    }
+
+
+def run_job(cluster: Cluster, namespace: str, image: str, script: str) -> str:
+    """Run a script as a Job to its end, and return what it said."""
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "once"},
+        "spec": {"backoffLimit": 0, "template": template(image, script, restartPolicy="Never")},
+    }
+    create(cluster, namespace, job)
+    options = ("--namespace", namespace)
+    cluster.kubectl("wait", *options, "job/once", "--for=condition=Complete", "--timeout=60s")
+    return cluster.kubectl("logs", *options, "job/once").stdout
+
+
+def test_node_is_ready(cluster: Cluster) -> None:
+    """There is one, of the version that is asked for."""
+    (node,) = cluster.get("nodes")["items"]
+
+    assert node["status"]["nodeInfo"]["kubeletVersion"] == f"v{programs.version()}"
+
+
+def test_image_runs_restricted(cluster: Cluster, namespace: str, image: str) -> None:
+    """What was pushed from this machine runs there under the same reference; its logs and a shell in it are reached."""
+    create(cluster, namespace, deployment(image, "id -u; exec sleep 600"))
+    options = ("--namespace", namespace)
+    cluster.kubectl("rollout", "status", *options, "deployment/shell", "--timeout=60s")
+
+    assert cluster.kubectl("logs", *options, "deployment/shell").stdout == "10001\n"
+    said = cluster.kubectl("exec", *options, "deployment/shell", "--", busybox.BUSYBOX, "cat", "/etc/hostname")
+    assert said.stdout.startswith("shell-")
+
+
+def test_privileged_pod_is_refused(cluster: Cluster, namespace: str, image: str) -> None:
+    """The namespace holds pods to the standard "restricted"."""
+    pod = {"apiVersion": "v1", "kind": "Pod", **template(image, "true", securityContext={}), "metadata": {"name": "x"}}
+    done = cluster.kubectl("create", "--namespace", namespace, "--filename=-", stdin=json.dumps(pod), check=False)
+
+    assert done.returncode != 0
+    assert 'violates PodSecurity "restricted' in done.stderr
+
+
+def test_service_is_reached_from_everywhere(cluster: Cluster, namespace: str, image: str) -> None:
+    """A Service answers this machine by a forwarded port, and pods by its name."""
+    serve = "mkdir /tmp/www; echo hello >/tmp/www/index.html; exec busybox httpd -f -p 8000 -h /tmp/www"
+    create(cluster, namespace, deployment(image, serve, replicas=2))
+    options = ("--namespace", namespace)
+    cluster.kubectl("expose", *options, "deployment/shell", "--port=80", "--target-port=8000")
+    cluster.kubectl("rollout", "status", *options, "deployment/shell", "--timeout=60s")
+
+    with cluster.forward(namespace, "shell") as port:
+        begin = time.monotonic()
+        for _ in range(100):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+                assert answer.read() == b"hello\n"
+        assert time.monotonic() - begin < 2, "fifty requests a second are too many"
+    assert run_job(cluster, namespace, image, f"busybox wget -q -O - http://shell.{namespace}") == "hello\n"
+
+
+def test_databases_are_reached_by_pods(cluster: Cluster, namespace: str, image: str) -> None:
+    """PostgreSQL and Redis answer pods at the node's address."""
+    url = cluster.database_url("orders", password="any")
+    script = f"nc -z -w 5 {plan.ADDRESS} 5432 && printf 'PING\\r\\nQUIT\\r\\n' | busybox nc -w 5 {plan.ADDRESS} 6379"
+
+    assert url == f"postgresql://postgres:any@{plan.ADDRESS}:5432/orders"
+    assert cluster.query("select current_database()", "orders") == "orders"
+    assert "+PONG" in run_job(cluster, namespace, image, f"busybox {script}")
