@@ -36,7 +36,7 @@ def make(folder: Path, *, settings: str = "", **answers: str) -> Path:
 
 
 def invoke(
-    folder: Path, *arguments: str, check: bool = True, inside: Sequence[str] = ()
+    folder: Path, *arguments: str, check: bool = True, inside: Sequence[str] = (), **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a task in the service's folder, with the library of this repository.
 
@@ -45,8 +45,9 @@ def invoke(
         arguments: The task and its arguments.
         check: Whether it must succeed.
         inside: Words before the command, which make it run elsewhere.
+        variables: Further environment variables.
     """
-    env = config.load().environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"))
+    env = config.load().environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"), **variables)
     argv = [*inside, sys.executable, "-m", "invoke", *arguments]
     done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
     if check and done.returncode:
