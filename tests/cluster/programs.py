@@ -30,8 +30,6 @@ PACKAGES: Final = (
     "docker-registry",
     "etcd-server",
     "iproute2",
-    "iptables",
-    "kmod",
     "nftables",
     "openssl",
     "postgresql-17",
