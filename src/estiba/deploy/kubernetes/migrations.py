@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COMPONENT: Final = "app.kubernetes.io/component"
 _APPLIED: Final = re.compile(r"^ *Applying ([\w.]+)\.\.\. OK", re.MULTILINE)
+_JOB: Final = "batch.kubernetes.io/job-name"
 _PAUSE: Final = 1.0
 _NOTHING: Final = "zero"
 """Name that `manage.py migrate` takes for the state before all migrations of an app."""
@@ -42,13 +43,23 @@ def plan(manifest: ReleaseManifest, before: ReleaseManifest | None) -> tuple[Pla
 
 def find_applied(helm: Helm, number: int, labels: Mapping[str, str]) -> tuple[str, ...]:
     """Return the migrations that the Job of a revision has applied, as `app.name`, from its logs."""
-    jobs = helm.kubectl.list("jobs", {**labels, COMPONENT: "migrate"})
-    names = [one["metadata"]["name"] for one in jobs if one["metadata"]["name"].endswith(f"-migrate-{number}")]
     found: list[str] = []
-    for name in names:
-        said = helm.kubectl.ask("logs", f"--selector=batch.kubernetes.io/job-name={name}", "--tail=-1").stdout
-        found += _APPLIED.findall(said)
+    for job in _find_jobs(helm, number, labels):
+        found += _APPLIED.findall(_read_logs(helm, job, "--tail=-1"))
     return tuple(dict.fromkeys(found))
+
+
+def find_failure(helm: Helm, number: int, labels: Mapping[str, str]) -> str:
+    """Return the last lines of the Job of a revision if it has failed, and why, else an empty string."""
+    for job in _find_jobs(helm, number, labels):
+        for condition in job.get("status", {}).get("conditions", ()):
+            if condition["type"] == "Failed" and condition["status"] == "True":
+                said = _read_logs(helm, job, "--tail=15").rstrip() or condition.get("message", "")
+                pods = helm.kubectl.list("pods", {_JOB: job["metadata"]["name"]})
+                is_over = any(pod.get("status", {}).get("reason") == "DeadlineExceeded" for pod in pods)
+                limit = job["spec"]["template"]["spec"].get("activeDeadlineSeconds")
+                return f"{said}\nthey did not end within {limit} seconds" if is_over else str(said)
+    return ""
 
 
 def refuse_contracts(planned: Sequence[PlannedMigration], served: str) -> None:
@@ -156,6 +167,15 @@ def _run(helm: Helm, job: Mapping[str, Any], limit: float) -> None:
         time.sleep(_PAUSE)
     msg = f"Job {name} did not end within {limit:g} seconds"
     raise DeployError(msg)
+
+
+def _find_jobs(helm: Helm, number: int, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    jobs = helm.kubectl.list("jobs", {**labels, COMPONENT: "migrate"})
+    return [one for one in jobs if one["metadata"]["name"].endswith(f"-migrate-{number}")]
+
+
+def _read_logs(helm: Helm, job: Mapping[str, Any], *options: str) -> str:
+    return helm.kubectl.ask("logs", f"--selector={_JOB}={job['metadata']['name']}", *options).stdout
 
 
 def _component(one: Mapping[str, Any]) -> str:

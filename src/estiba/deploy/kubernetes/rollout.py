@@ -160,7 +160,13 @@ class Rollout:
             labels=labels,
             description=f"{new.manifest.version} by {self.record.user}",
         )
-        self.helm.change(argv, self._progress(inputs.image).poll)
+        try:
+            self.helm.change(argv, self._progress(inputs.image).poll)
+        except DeployError as error:
+            if said := migrations.find_failure(self.helm, new.number, self.labels):
+                msg = f"the migrations failed:\n{said}"
+                raise DeployError(msg, hint="fix the migration, and deploy again") from error
+            raise
 
     def _take_back(self, new: Deployed, before: Deployed | None, error: BaseException) -> NoReturn:
         """Keep the evidence of a failed upgrade, then return to the release before.
