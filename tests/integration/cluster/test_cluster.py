@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.cluster import busybox, plan, programs
-from tests.cluster.cluster import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.cluster.cluster import Cluster
 
 RESTRICTED = {
     "runAsNonRoot": True,

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from estiba.deploy.kubernetes.client.helm import Helm
     from estiba.deploy.kubernetes.client.kubectl import Kubectl
-    from estiba.deploy.kubernetes.inputs import Inputs
 
 _RIGHTS: Final = (
     ("create", "leases.coordination.k8s.io"),
@@ -59,7 +58,7 @@ def find_missing_rights(kubectl: Kubectl) -> Iterator[str]:
         yield f"the account may not: {', '.join(missing)} (in namespace {kubectl.namespace})"
 
 
-def find_conflicts(helm: Helm, given: Inputs) -> list[str]:
+def find_conflicts(helm: Helm, rendered: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the fields that somebody else manages and the release would change, each with its manager.
 
     Helm 4 applies on the server, where such a field is an error: an autoscaler's `replicas`, or what `kubectl edit`
@@ -68,7 +67,6 @@ def find_conflicts(helm: Helm, given: Inputs) -> list[str]:
     Raises:
         TargetError: The cluster refuses the objects for another reason.
     """
-    rendered = objects.parse(helm.template(given.chart, given.values, is_upgrade=True))
     applied = [one for one in rendered if not objects.is_hook(one)]
     # One call for all: it reports every object with a conflict, each on lines of its own.
     done = helm.kubectl.ask(

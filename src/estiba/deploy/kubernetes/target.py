@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from estiba.config import Config
+    from estiba.deploy.kubernetes.inputs import Inputs
     from estiba.deploy.kubernetes.settings import Settings
     from estiba.deploy.kubernetes.state.store import Deployed
     from estiba.deploy.target import Observation
@@ -85,10 +86,7 @@ class KubernetesTarget:
             self._helm.check_version()
             assert manifest.image is not None  # which `prepare` has refused
             images.ensure(self.settings, manifest.image, self.config, on_status)
-            if served and (conflicts := checks.find_conflicts(self._helm, given)):
-                listed = "".join(f"\n  {one}" for one in conflicts)
-                msg = f"somebody else has changed what the release would change:{listed}"
-                raise TargetError(msg, hint="take those changes into the values, or undo them, and deploy again")
+            self._refuse_unfit(given, is_upgrade=served is not None)
             return rollout.upgrade(manifest, given)
 
     def plan(self, manifest: ReleaseManifest) -> Changes:
@@ -127,7 +125,7 @@ class KubernetesTarget:
             rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_installed))
             found += checks.find_missing_room(self._kubectl, rendered)
             if is_installed:
-                found += checks.find_conflicts(self._helm, given)
+                found += checks.find_conflicts(self._helm, rendered)
             return tuple(found)
 
     def variables(self) -> frozenset[str]:
@@ -261,6 +259,19 @@ class KubernetesTarget:
             record=record,
             on_status=on_status,
         )
+
+    def _refuse_unfit(self, given: Inputs, *, is_upgrade: bool) -> None:
+        """Refuse before any change what the cluster would refuse, or never run.
+
+        Raises:
+            TargetError: A field has another manager, or no node has room.
+        """
+        rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_upgrade))
+        conflicts = checks.find_conflicts(self._helm, rendered) if is_upgrade else []
+        if problems := [*conflicts, *checks.find_missing_room(self._kubectl, rendered)]:
+            listed = "".join(f"\n  {one}" for one in problems)
+            msg = f"namespace {self.settings.namespace} cannot take the release:{listed}"
+            raise TargetError(msg, hint="mend that, or take it into the values, and deploy again")
 
     @property
     def _folder(self) -> Path:
