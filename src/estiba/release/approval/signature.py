@@ -61,24 +61,20 @@ def find_key(approval: Approval, base: Base, runner: Runner) -> str:
         signers.write_text(base.signers, encoding="utf-8")
         revoked.write_text(base.revoked, encoding="utf-8")
         signature.write_text(approval.signature, encoding="utf-8")
-        files = ["-s", str(signature), "-f", str(signers), "-r", str(revoked)]
-        argv = ["-Y", "verify", "-n", NAMESPACE, "-I", approval.principal, *files]
-        done = _run(argv, runner, stdin=approval.payload, check=False)
+        asked = ["-n", NAMESPACE, "-s", str(signature)]
+        verify = ["-Y", "verify", *asked, "-I", approval.principal, "-f", str(signers)]
+        done = _run([*verify, "-r", str(revoked)], runner, stdin=approval.payload, check=False)
         found = _GOOD.search(done.stdout)
         if done.code == 0 and found:
             return found[1]
-        raise ApprovalError(_explain(approval, done, str(signature), runner))
-
-
-def _explain(approval: Approval, done: Completed, signature: str, runner: Runner) -> str:
-    """Return why ssh-keygen does not accept a signature."""
-    if "revoked" in done.tail:
-        return "is signed with a key that was revoked"
-    # Whether the text is the one that was signed, whoever has signed it.
-    argv = ["-Y", "check-novalidate", "-n", NAMESPACE, "-s", signature]
-    if _run(argv, runner, stdin=approval.payload, check=False).code:
-        return "was changed after it was signed, or has no signature for an approval"
-    return f"is signed with a key that is not of {approval.principal} in allowed_signers, or not valid now"
+        # ssh-keygen says the same for all reasons; what it accepts with less says which one it is.
+        if _run(verify, runner, stdin=approval.payload, check=False).code == 0:
+            msg = "is signed with a key that was revoked"
+        elif _run(["-Y", "check-novalidate", *asked], runner, stdin=approval.payload, check=False).code:
+            msg = "was changed after it was signed, or has no signature for an approval"
+        else:
+            msg = f"is signed with a key that is not of {approval.principal} in {SIGNERS}, or not valid now"
+        raise ApprovalError(msg)
 
 
 def _run(arguments: list[str], runner: Runner, *, stdin: str, check: bool = True) -> Completed:
