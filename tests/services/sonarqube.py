@@ -72,7 +72,7 @@ class SonarQube:
             "sonar.userHome": str(home),
             "sonar.working.directory": str(home / key),
         }
-        words = [*(f"-D{name}={value}" for name, value in options.items()), "-cp", jar]
+        words = [*(f"-D{name}={value}" for name, value in options.items()), "-cp", str(jar)]
         argv = _java([*words, "org.sonarsource.scanner.cli.Main"])
         done = subprocess.run(argv, cwd=copy, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -93,7 +93,8 @@ def list(_: Context, *, plan: str = "", target: str = "", project: str = ".", js
 def _choose_target(known: Settings, target: str) -> str:
     """Return the target of the option, or the only one that has a rule."""
     if target:
-        return choose("target with approvals", target, sorted(known.approvals))
+        # Not only those with a rule: where this commit takes one away, that of the release before holds.
+        return choose("target", target, sorted({*known.targets, *known.approvals}))
     if len(known.approvals) == 1:
         return next(iter(known.approvals))
     msg = "--target is missing" if known.approvals else "no target needs an approval"
