@@ -48,7 +48,10 @@ def approve(
     project: str = ".",
     json: bool = False,
 ) -> None:
-    """Approve a plan for a target: sign it with an SSH key, keep the approval in git, and push it."""
+    """Approve the plan of a release for a target with an SSH key.
+
+    The approval is kept in git and pushed to `origin`; one that would not count is refused.
+    """
     folder = Path(project)
     known = settings.parse(projects.load(folder))
     name = _choose_target(known, target)
@@ -76,7 +79,10 @@ def approve(
     },
 )
 def list(_: Context, *, plan: str = "", target: str = "", project: str = ".", json: bool = False) -> None:
-    """List the approvals in git, oldest first, whether they count or not."""
+    """List the approvals in git, oldest first.
+
+    Whether they count is not looked at; a release does that.
+    """
     folder = Path(project)
     wanted = _read_plan(folder, plan, _choose_target(settings.parse(projects.load(folder)), target)) if plan else None
     found = approvals.load(folder, wanted, run)
