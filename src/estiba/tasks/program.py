@@ -22,6 +22,7 @@ _FLOW: Final = (
     ("Build and check", ("build", "check")),
     ("Images", ("image",)),
     ("Binary cache", ("cache",)),
+    ("Release", ("logbook",)),
     ("Deploy", ("deploy", "rollback", "status", "logs", "urls", "down")),
     ("Release", ("approve",)),
     ("Develop", ("new", "adopt", "services", "demo")),
