@@ -25,7 +25,7 @@ RENDER: Final = "invoke chart.render"
 UPDATE: Final = "invoke chart.update"
 
 _VENDORED: Final = f"estiba/{chart.NAME}"
-"""Annotation of the chart: digest of the archive that it depends on. Helm's Chart.lock has a time, and no such digest."""
+"""Annotation of the chart: digest of the archive that it depends on. Helm's own Chart.lock has none."""
 _NOTES: Final = Path(__file__).with_name("NOTES.txt")
 _NOTE: Final = f"Rendered by `{RENDER}` from [tool.estiba] in pyproject.toml; change it there."
 _UNBUILT: Final = f"sha256:{'0' * 64}"
