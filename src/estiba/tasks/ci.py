@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba.errors import ChoiceError
+from estiba.release import settings as release_settings
 from estiba.scaffold.ci import front_ends
+from estiba.scaffold.ci.pipeline import Releases
 from estiba.service import project as projects
 from estiba.tasks.console import console, task
 from estiba.tasks.options import choose
 
 if TYPE_CHECKING:
     from invoke import Context
+
+    from estiba.service.project import Project
 
 _PROJECT = "Folder of the service."
 
@@ -31,7 +35,8 @@ def render(_: Context, *, kind: str = "", project: str = ".", json: bool = False
     if not kinds:
         what = "CI system"
         raise ChoiceError(what, kind, list(front_ends.KINDS), hint="name the first one with --kind")
-    changed = front_ends.render(projects.load(Path(project)), kinds)
+    loaded = projects.load(Path(project))
+    changed = front_ends.render(loaded, kinds, _releases(loaded))
     if json:
         console.json({"changed": list(changed)})
         return
@@ -43,4 +48,10 @@ def render(_: Context, *, kind: str = "", project: str = ".", json: bool = False
 @task(help={"project": _PROJECT})
 def check(_: Context, *, project: str = ".") -> None:
     """Check that the files of CI systems are those that `ci.render` writes."""
-    front_ends.check(projects.load(Path(project)))
+    loaded = projects.load(Path(project))
+    front_ends.check(loaded, _releases(loaded))
+
+
+def _releases(project: Project) -> Releases:
+    settings = release_settings.parse(project)
+    return Releases(targets=settings.targets, tags=settings.tag.replace(release_settings.VERSION, "*"))

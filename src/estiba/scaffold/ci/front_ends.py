@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from estiba.scaffold.ci.pipeline import Pipeline
+    from estiba.scaffold.ci.pipeline import Pipeline, Releases
     from estiba.service.project import Project
 
 RENDER: Final = "invoke ci.render"
@@ -33,20 +33,21 @@ def find_used(folder: Path) -> tuple[str, ...]:
     return tuple(kind for kind, path in _MARKS.items() if (folder / path).exists())
 
 
-def render(project: Project, kinds: Sequence[str]) -> tuple[str, ...]:
+def render(project: Project, kinds: Sequence[str], releases: Releases) -> tuple[str, ...]:
     """Write the files of CI systems, and return the names of those that changed.
 
     Args:
         project: The service.
         kinds: Names of the systems.
+        releases: Targets and tags of the service's releases.
 
     Raises:
         ConfigError: Settings are invalid.
     """
-    return rendered.write(project.folder, _render(project, kinds))
+    return rendered.write(project.folder, _render(project, kinds, releases))
 
 
-def check(project: Project) -> None:
+def check(project: Project, releases: Releases) -> None:
     """Compare the files of the CI systems in use with what they should be.
 
     Raises:
@@ -57,11 +58,9 @@ def check(project: Project) -> None:
     if not used:
         msg = f"{project.name} has no file of a CI system"
         raise DriftError(msg, hint=f"{RENDER} --kind {' | '.join(KINDS)}")
-    rendered.check(project.folder, _render(project, used), RENDER)
+    rendered.check(project.folder, _render(project, used, releases), RENDER)
 
 
-def _render(project: Project, kinds: Sequence[str]) -> dict[str, str]:
-    planned = pipeline.plan(project)
-    return {
-        path: rendered.dump(data, note=_NOTE) for kind in kinds for path, data in KINDS[kind](planned).items()
-    }
+def _render(project: Project, kinds: Sequence[str], releases: Releases) -> dict[str, str]:
+    planned = pipeline.plan(project, releases)
+    return {path: rendered.dump(data, note=_NOTE) for kind in kinds for path, data in KINDS[kind](planned).items()}

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from estiba.release import settings as releases
 from estiba.scaffold.ci import settings as settings_of_ci
 
 if TYPE_CHECKING:
@@ -59,7 +58,21 @@ class Job:
         """The one command of the job, which brings Nix, Estiba and its tools where the machine has none."""
         # Helm and kubectl are in the whole shell; all else does with what builds.
         shell = "default" if self.target else "build"
-        return shlex.join([f"{CHECKOUT}/nixw", "develop", f"path:{CHECKOUT}#{shell}", "--command", "invoke", *self.tasks])
+        entered = [f"{CHECKOUT}/nixw", "develop", f"path:{CHECKOUT}#{shell}", "--command"]
+        return shlex.join([*entered, "invoke", *self.tasks])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Releases:
+    """What a pipeline knows of a service's releases.
+
+    Attributes:
+        targets: Names of the targets in the order in which a release reaches them.
+        tags: Glob of the tags of releases.
+    """
+
+    targets: tuple[str, ...]
+    tags: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,25 +80,23 @@ class Pipeline:
     """All jobs of a service.
 
     Attributes:
-        service: Name of the service.
         tags: Glob of the tags of releases.
         settings: Settings of the service's CI.
         jobs: Jobs in their order.
     """
 
-    service: str
     tags: str
     settings: Settings
     jobs: tuple[Job, ...]
 
 
-def plan(project: Project) -> Pipeline:
+def plan(project: Project, releases: Releases) -> Pipeline:
     """Return the pipeline of a service: build and check each commit, then release each tag to one target after another.
 
     Raises:
-        ConfigError: Settings of the CI or of releases are invalid.
+        ConfigError: Settings of the CI are invalid.
     """
-    wanted, release = settings_of_ci.parse(project), releases.parse(project)
+    wanted = settings_of_ci.parse(project)
     checks = ("chart.check",) if (project.folder / "helm" / project.name).is_dir() else ()
     cache = ("fetch", "build", "cache.push", wanted.cache, "--inputs")
     jobs = [
@@ -94,7 +105,7 @@ def plan(project: Project) -> Pipeline:
     ]
     if wanted.cache:
         jobs.append(Job(name="cache", stage="build", trigger=Trigger.MAIN, tasks=cache))
-    targets = [name for name in release.targets if name != "local"]
+    targets = [name for name in releases.targets if name != "local"]
     before: tuple[str, ...] = ()
     for number, target in enumerate(targets):
         tasks = ("fetch", "release", "--target", target)
@@ -112,5 +123,4 @@ def plan(project: Project) -> Pipeline:
             )
         )
         before = (target,)
-    tags = release.tag.replace(releases.VERSION, "*")
-    return Pipeline(service=project.name, tags=tags, settings=wanted, jobs=tuple(jobs))
+    return Pipeline(tags=releases.tags, settings=wanted, jobs=tuple(jobs))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from estiba.errors import ConfigError
-from estiba.release.settings import unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from estiba.service.project import Project
 
@@ -54,7 +54,8 @@ def parse(project: Project) -> Settings:
         ConfigError: Settings are invalid; the message lists all of them.
     """
     table = project.ci
-    problems = [unknown(key, {**_TEXTS, _SECRETS: ()}) for key in table if key not in {*_TEXTS, _SECRETS}]
+    known = (*_TEXTS, _SECRETS)
+    problems = [f"unknown key {key!r}, {_suggest(key, known)}" for key in table if key not in known]
     problems += [
         f"{key!r} must be a string in one line, not {table[key]!r}"
         for key in _TEXTS
@@ -67,6 +68,11 @@ def parse(project: Project) -> Settings:
         raise ConfigError(_WHERE, problems)
     texts = {key: str(table.get(key, default)) for key, default in _TEXTS.items()}
     return Settings(**texts, secrets=tuple(names))
+
+
+def _suggest(key: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 
 def _is_line(value: object) -> bool:
