@@ -21,9 +21,10 @@ _FLOW: Final = (
     ("Lock and fetch", ("lock", "fetch")),
     ("Build and check", ("build", "check")),
     ("Images", ("image",)),
+    ("Helm charts", ("chart",)),
     ("Binary cache", ("cache",)),
     ("Deploy", ("deploy", "rollback", "status", "logs", "urls", "down")),
-    ("Develop", ("new", "adopt", "services", "demo")),
+    ("Develop", ("new", "adopt", "services", "ci", "demo")),
 )
 """Namespaces by title, in the order of the workflow; others are listed after them."""
 
