@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from estiba import config
 from estiba.build.oci_image import RESULT
+from estiba.digest import Digest
+from estiba.errors import UsageError
 from estiba.image import layout
 from estiba.process import run
 from estiba.publish import chart
@@ -36,7 +38,7 @@ def render(_: Context, *, digest: str = "", project: str = ".", json: bool = Fal
     The values come from `[tool.estiba.chart]` and the targets in pyproject.toml. Estiba's own chart, on which the
     service's depends, is added where it is missing.
     """
-    _render(project, digest=digest or _built(project), as_json=json)
+    _render(project, digest=_parse(digest) if digest else _find_built(project), as_json=json)
 
 
 @task(help={"project": _PROJECT, "json": _JSON})
@@ -51,10 +53,17 @@ def check(_: Context, *, project: str = ".") -> None:
     thin.check(projects.load(Path(project)))
 
 
-@task(help={"chart": _CHART, "out": "Folder for the archive.", "project": _PROJECT, "json": _JSON})
-def package(_: Context, *, chart: str = "", out: str = ".", project: str = ".", json: bool = False) -> None:
+@task(
+    help={
+        "chart": _CHART,
+        "out": "Folder for the archive; by default `.estiba/charts` in the service's folder.",
+        "project": _PROJECT,
+        "json": _JSON,
+    }
+)
+def package(_: Context, *, chart: str = "", out: str = "", project: str = ".", json: bool = False) -> None:
     """Package the chart; the archive has the same bytes on every machine."""
-    made = _package(chart, Path(out), project)
+    made = _package(chart, Path(out) if out else Path(project) / ".estiba" / "charts", project)
     if json:
         console.json(made.to_dict())
     else:
@@ -83,7 +92,7 @@ def push(_: Context, to: str, *, chart: str = "", project: str = ".", json: bool
         console.result(f"oci://{pushed.ref}")
 
 
-def _render(project: str, *, digest: str = "", update: bool = False, as_json: bool) -> None:
+def _render(project: str, *, digest: Digest | None = None, update: bool = False, as_json: bool) -> None:
     changed = thin.render(projects.load(Path(project)), run, digest=digest, update=update)
     if as_json:
         console.json({"changed": list(changed)})
@@ -93,10 +102,18 @@ def _render(project: str, *, digest: str = "", update: bool = False, as_json: bo
     console.say(f"{len(changed)} files changed")
 
 
-def _built(project: str) -> str:
-    """Return the digest of the last build's image, or an empty string."""
+def _parse(digest: str) -> Digest:
+    try:
+        return Digest.parse(digest)
+    except ValueError as error:
+        hint = "write sha256: and 64 hexadecimal digits, as `invoke build` prints them"
+        raise UsageError(str(error), hint=hint) from error
+
+
+def _find_built(project: str) -> Digest | None:
+    """Return the digest of the last build's image, None where nothing was built."""
     folder = Path(project) / RESULT
-    return str(layout.read_built(folder, config.load().store).digest) if folder.is_symlink() else ""
+    return layout.read_built(folder, config.load().store).digest if folder.is_symlink() else None
 
 
 def _package(folder: str, out: Path, project: str) -> chart.Package:

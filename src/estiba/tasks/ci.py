@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from estiba.errors import ChoiceError
+from estiba.errors import UsageError
 from estiba.release import settings as release_settings
 from estiba.scaffold.ci import front_ends
 from estiba.scaffold.ci.pipeline import Releases
@@ -33,8 +33,8 @@ def render(_: Context, *, kind: str = "", project: str = ".", json: bool = False
     chosen = choose("CI system", kind, list(front_ends.KINDS))
     kinds = [chosen] if chosen else front_ends.find_used(Path(project))
     if not kinds:
-        what = "CI system"
-        raise ChoiceError(what, kind, list(front_ends.KINDS), hint="name the first one with --kind")
+        msg = "there is no file of a CI system yet"
+        raise UsageError(msg, hint=f"{front_ends.RENDER} --kind {' | '.join(front_ends.KINDS)}")
     loaded = projects.load(Path(project))
     changed = front_ends.render(loaded, kinds, _releases(loaded))
     if json:

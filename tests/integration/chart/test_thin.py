@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from estiba.digest import Digest
 from estiba.errors import ChartError, DriftError
 from estiba.process import run
 from estiba.publish import chart
@@ -19,9 +23,8 @@ from estiba.service import project as projects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-DIGEST = "sha256:" + "7" * 64
+DIGEST = Digest("7" * 64)
 DIFFERING = (
     "Deployment/harbour-*/spec/template/metadata/annotations/checksum/*",
     "Deployment/harbour-web/*/httpHeaders/0/value",
@@ -183,6 +186,21 @@ def test_value_that_no_chart_knows_is_refused(service: Path) -> None:
     with pytest.raises(ChartError, match="replicaCount"):
         thin.render(projects.load(service), run)
     assert (service / "helm/harbour/values.yaml").read_text() == before
+
+
+@pytest.mark.parametrize("has_helm", [True, False], ids=["helm", "no-helm"])
+def test_new_service_comes_with_its_chart(tmp_path: Path, *, has_helm: bool) -> None:
+    """Without Helm there is a service all the same, and a sentence that says what is missing."""
+    argv = [sys.executable, "-m", "invoke", "new", "harbour", "--no-input"]
+    (tmp_path / "tasks.py").write_text("from estiba.tasks import ns\n")
+    programs = os.environ["PATH"] if has_helm else str(tmp_path)
+    env = {**os.environ, "PATH": programs, "PYTHONPATH": str(Path(__file__).parents[3] / "src")}
+    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    made = tmp_path / "harbour"
+
+    assert (made / "pyproject.toml").is_file()
+    assert (made / "values.prod.yaml").is_file() is has_helm
+    assert (thin.RENDER in done.stderr) is not has_helm
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def folder_of(project: Project) -> Path:
     return project.folder / "helm" / project.name
 
 
-def render(project: Project, runner: Runner, *, digest: str = "", update: bool = False) -> tuple[str, ...]:
+def render(project: Project, runner: Runner, *, digest: Digest | None = None, update: bool = False) -> tuple[str, ...]:
     """Write the chart of a service with its values, and return the names of the files that changed.
 
     Args:
@@ -54,7 +54,7 @@ def render(project: Project, runner: Runner, *, digest: str = "", update: bool =
         copy = Path(work) / "service"
         archive = None if update else _find_archive(folder)
         kept = archive or chart.package(chart.own(), Path(work), runner).path
-        texts = _render(project, kept, digest or _read_digest(folder))
+        texts = _render(project, kept, str(digest) if digest else _read_digest(folder))
         rendered.write(copy, texts)
         _place(kept, copy / "helm" / project.name / "charts")
         _validate(project, copy, runner)
