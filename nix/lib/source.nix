@@ -14,11 +14,12 @@ let
   ];
   # What builds the image is not part of it.
   buildFiles = [
-    "\\.(github|gitlab|gitignore|gitattributes|gitlab-ci\\.yml|dockerignore|editorconfig|envrc)"
+    "\\.(ci|github|gitlab|gitignore|gitattributes|gitlab-ci\\.yml|gitmodules|dockerignore|editorconfig|envrc)"
     "flake\\.(nix|lock)"
     "estiba\\.lock"
     "tasks\\.py"
     "requirements-(dev-)?lock\\.txt"
+    "values\\.(dev|staging|prod)\\.yaml"
     "(Dockerfile|docker-compose[^/]*|Makefile|Tiltfile)"
     "(README|CHANGELOG|CONTRIBUTING)[^/]*"
   ];
@@ -145,7 +146,13 @@ in
       patterns = [
         "flake\\.(nix|lock)"
         "estiba\\.lock"
+        # They name the image that was built: what was checked before must not be checked again for that.
+        "values\\.(dev|staging|prod)\\.yaml"
+      ];
+      ours = unlessPackage src [
+        "helm"
+        "reports"
       ];
     in
-    filtered (matchesAny (never ++ patterns ++ unlessPackage src [ "reports" ])) "checked" src;
+    filtered (matchesAny (never ++ patterns ++ ours)) "checked" src;
 }

@@ -183,7 +183,7 @@ class ChartError(EstibaError):
     exit_code = 24
 
 
-class ChartDriftError(EstibaError):
+class DriftError(EstibaError):
     """Files of a service that are rendered from its settings are not what the settings say."""
 
     exit_code = 2

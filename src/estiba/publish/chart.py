@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 NAME: Final = "django-service"
 """Name of Estiba's own chart."""
 
+ENVIRONMENTS: Final[Mapping[str, str]] = {"dev": "development", "staging": "staging", "prod": "production"}
+"""The chart's `environment` by the name that its file of values has: `values.prod.yaml`."""
+
 _PACKAGED: Final = Path(__file__).with_name(NAME)
 _IN_REPOSITORY: Final = Path(__file__).parents[3] / "helm" / NAME
 _TIME: Final = 315_532_800
@@ -93,6 +96,12 @@ class Pushed:
 def own() -> Path:
     """Return the folder of Estiba's own chart, in the installed package or in a checkout."""
     return _PACKAGED if _PACKAGED.is_dir() else _IN_REPOSITORY
+
+
+def name_values(target: str) -> str:
+    """Return the name of a target's file of values in the service's folder: `values.prod.yaml` for `production`."""
+    short = next((short for short, full in ENVIRONMENTS.items() if full == target), target)
+    return f"values.{short}.yaml"
 
 
 def load(folder: Path) -> Chart:

@@ -32,7 +32,9 @@ _DEFAULT_PYTHON: Final = "3.13"
 _NAMES: Final[tuple[type, str]] = (list, "a list of strings")
 _TEXT: Final[tuple[type, str]] = (str, "a string")
 _KEYS: Final[Mapping[str, tuple[type, str]]] = {
+    "chart": (dict, "a table such as {hosts = ['shop.example']}"),
     "check-level": _TEXT,
+    "ci": (dict, "a table such as {branch = 'main'}"),
     "compression": _TEXT,
     "configuration": _TEXT,
     "debian": _NAMES,
@@ -83,6 +85,8 @@ class Project:
         requirements: Requirements of the service.
         targets: Table `[tool.estiba.targets.NAME]` of each deployment target, by name.
         release: Table `[tool.estiba.release]`, which `estiba.release.settings` parses.
+        chart: Table `[tool.estiba.chart]`: values of the Helm chart, which `estiba.scaffold.helm` renders.
+        ci: Table `[tool.estiba.ci]`, which `estiba.scaffold.ci` parses.
     """
 
     folder: Path
@@ -107,6 +111,8 @@ class Project:
     requirements: Requirements
     targets: Mapping[str, Mapping[str, Any]]
     release: Mapping[str, Any]
+    chart: Mapping[str, Any]
+    ci: Mapping[str, Any]
 
 
 def load(folder: Path) -> Project:
@@ -148,6 +154,8 @@ def load(folder: Path) -> Project:
         test_command=tuple(table.get("test-command", ("pytest",))),
         targets=dict(table.get("targets", {})),
         release=dict(table.get("release", {})),
+        chart=dict(table.get("chart", {})),
+        ci=dict(table.get("ci", {})),
         requirements=_load_requirements(folder, pyproject, table.get("groups", {})),
     )
 
@@ -194,7 +202,7 @@ def _check_type(key: str, value: object) -> list[str]:
         entries = value
     elif isinstance(value, dict) and key in {"env", "shell-env"}:
         entries = list(value.values())
-    elif isinstance(value, dict) and key == "release":
+    elif isinstance(value, dict) and key in {"chart", "ci", "release"}:
         return []
     elif isinstance(value, dict) and key == "targets":
         return [

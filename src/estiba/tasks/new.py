@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from estiba.errors import MissingProgramError
+from estiba.process import run
+from estiba.scaffold.helm import thin
 from estiba.scaffold.new import create, locate_flake
+from estiba.service import project as projects
 from estiba.tasks.console import console, task
 
 if TYPE_CHECKING:
@@ -24,6 +28,10 @@ if TYPE_CHECKING:
 def new(_: Context, folder: str, no_input: bool = False, estiba_url: str = "", json: bool = False) -> None:
     """Create a service from the template."""
     made = create(Path(folder), flake=estiba_url or locate_flake(Path.cwd()), ask=not no_input)
+    try:
+        thin.render(projects.load(made), run)
+    except MissingProgramError:
+        console.warn(f"helm is not here, so {made} has no chart yet; where it is: {thin.RENDER}")
     if json:
         console.json({"folder": str(made.resolve())})
     else:

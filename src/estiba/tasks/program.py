@@ -21,11 +21,11 @@ _FLOW: Final = (
     ("Lock and fetch", ("lock", "fetch")),
     ("Build and check", ("build", "check")),
     ("Images", ("image",)),
+    ("Helm charts", ("chart",)),
     ("Binary cache", ("cache",)),
-    ("Release", ("logbook",)),
+    ("Release", ("release", "approve", "logbook")),
     ("Deploy", ("deploy", "rollback", "status", "logs", "urls", "down")),
-    ("Release", ("approve",)),
-    ("Develop", ("new", "adopt", "services", "demo")),
+    ("Develop", ("new", "adopt", "services", "ci", "demo")),
 )
 """Namespaces by title, in the order of the workflow; others are listed after them."""
 

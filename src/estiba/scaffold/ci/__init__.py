@@ -1,0 +1,1 @@
+"""Files of CI systems, rendered from one description of a service's jobs."""

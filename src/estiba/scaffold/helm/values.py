@@ -1,0 +1,139 @@
+"""Values of a service's chart: what all environments share, and what each of them adds."""
+
+from __future__ import annotations
+
+import fnmatch
+import urllib.parse
+from typing import TYPE_CHECKING, Any, Final
+
+from estiba.errors import ConfigError
+from estiba.publish.chart import ENVIRONMENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from estiba.service.project import Project
+
+ALIAS: Final = "service"
+"""Name under which the values of Estiba's own chart stand in those of a service's chart."""
+
+DIFFERENCES: Final = (
+    "env.*",
+    "environment",
+    "hosts",
+    "httpRoute.parentRefs",
+    "image.repository",
+    "ingress.annotations.*",
+    "ingress.className",
+    "ingress.tlsSecret",
+    "media.existingClaim",
+    "media.size",
+    "media.storageClassName",
+    "networkPolicy.egress",
+    "networkPolicy.fromNamespaces.*",
+    "processes.*.autoscaling.*",
+    "processes.*.replicas",
+    "secrets.existing",
+    "secrets.external.data.*",
+    "secrets.external.store.*",
+    "serviceAccount.annotations.*",
+)
+"""Values in which staging and production may differ; in all others staging is what production will be."""
+
+_WHERE: Final = "pyproject.toml [tool.estiba.chart]"
+_ORDER: Final = ("environment", "image", "hosts")
+
+
+def shared(project: Project) -> dict[str, Any]:
+    """Return the values of all environments: the image of the targets, and `[tool.estiba.chart]`.
+
+    Raises:
+        ConfigError: The table has a value that is none of a chart.
+    """
+    _check(project)
+    targets = [_target(project, name) for name in reversed(list(ENVIRONMENTS))]
+    images = [target["image"] for target in targets if "image" in target]
+    found = {"image": {"repository": images[0]}} if images else {}
+    table = {key: value for key, value in project.chart.items() if key not in ENVIRONMENTS}
+    return _complete(_merge(found, table))
+
+
+def of_environment(project: Project, name: str) -> dict[str, Any]:
+    """Return what an environment adds: from its target, and from `[tool.estiba.chart.NAME]`, which has the last word.
+
+    Args:
+        project: The service.
+        name: One of `ENVIRONMENTS`.
+
+    Raises:
+        ConfigError: The table has a value that is none of a chart, or one that must be the same in production.
+    """
+    _check(project)
+    found: dict[str, Any] = {"environment": ENVIRONMENTS[name]}
+    own = project.chart.get(name, {})
+    return _complete(_merge(_merge(found, _of_target(project, name)), own))
+
+
+def find_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the dotted keys in which two tables of values differ and must not (`DIFFERENCES`), sorted."""
+    flat, flat_other = dict(_flatten(one)), dict(_flatten(other))
+    differing = {key for key in {*flat, *flat_other} if flat.get(key) != flat_other.get(key)}
+    return tuple(sorted(key for key in differing if not any(fnmatch.fnmatch(key, may) for may in DIFFERENCES)))
+
+
+def _check(project: Project) -> None:
+    problems = [
+        f"{name!r} must be a table, not {project.chart[name]!r}"
+        for name in ENVIRONMENTS
+        if not isinstance(project.chart.get(name, {}), dict)
+    ]
+    if not problems:
+        staging, prod = (project.chart.get(name, {}) for name in ("staging", "prod"))
+        problems = [
+            f"{key!r} differs between 'staging' and 'prod': write it for all, above both"
+            for key in find_differences(staging, prod)
+        ]
+    if problems:
+        raise ConfigError(_WHERE, problems)
+
+
+def _target(project: Project, name: str) -> Mapping[str, Any]:
+    """Return the settings of an environment's target on Kubernetes, or nothing."""
+    tables = [project.targets.get(one, {}) for one in (ENVIRONMENTS[name], name)]
+    return next((table for table in tables if table.get("kind") == "kubernetes"), {})
+
+
+def _of_target(project: Project, name: str) -> dict[str, Any]:
+    """Return what an environment's target says: the host of `url`, and `image` where it is another one than for all."""
+    target = _target(project, name)
+    image, host = target.get("image", ""), urllib.parse.urlsplit(str(target.get("url", ""))).hostname
+    is_own = image and image != shared(project).get("image", {}).get("repository")
+    return {**({"image": {"repository": image}} if is_own else {}), **({"hosts": [host]} if host else {})}
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return two tables as one, as Helm merges values: tables key by key, all else as a whole."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _complete(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table in the order of the chart's own values, with null for a process that is `false`: TOML has none."""
+    ordered = [*(key for key in _ORDER if key in table), *sorted(key for key in table if key not in _ORDER)]
+    values = {key: table[key] for key in ordered}
+    if isinstance(values.get("processes"), dict):
+        values["processes"] = {
+            name: None if process is False else process for name, process in values["processes"].items()
+        }
+    return values
+
+
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
