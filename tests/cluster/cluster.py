@@ -12,7 +12,6 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,7 +35,7 @@ class Cluster:
 
     folder: Path
 
-    @cached_property
+    @property
     def _record(self) -> dict[str, Any]:
         record: dict[str, Any] = json.loads((self.folder / "cluster.json").read_text())
         return record

@@ -49,19 +49,19 @@ def up(folder: Path) -> Cluster:
         RuntimeError: It does not start; the message has the end of its logs.
     """
     found = programs.bring()
+    cluster = Cluster(folder=folder)
     with _exclusive(folder):
-        if not _is_alive(folder):
+        # One that runs may be about to end.
+        if not (_is_alive(folder) and _await(cluster)):
             _sweep(folder)
             _start(folder, found)
-        cluster = Cluster(folder=folder)
-        try:
-            _await(cluster)
-            if cluster.is_whole:
-                cluster.run("ctr", "--namespace=k8s.io", "images", "import", "-", stdin=pause.archive(found.pause))
-        except BaseException:
-            _sweep(folder)
-            raise
-        return cluster
+            if not _await(cluster):
+                problem = _tail(folder)
+                _sweep(folder)
+                raise RuntimeError(f"the cluster does not start:\n{problem}")
+        if cluster.is_whole:
+            cluster.run("ctr", "--namespace=k8s.io", "images", "import", "-", stdin=pause.archive(found.pause))
+    return cluster
 
 
 def down(folder: Path) -> None:
@@ -188,13 +188,14 @@ def _write_files(folder: Path, registry_port: int) -> None:
     files.write(folder / "etc" / "tokens.csv", f"{token},admin,admin,system:masters\n")
 
 
-def _await(cluster: Cluster) -> None:
-    """Wait until a cluster is ready."""
+def _await(cluster: Cluster) -> bool:
+    """Wait until a cluster is ready, and tell whether it ever was."""
     deadline = time.monotonic() + LIMIT
     while not cluster.is_ready():
         if not _is_alive(cluster.folder) or time.monotonic() > deadline:
-            raise RuntimeError(f"the cluster does not start:\n{_tail(cluster.folder)}")
+            return False
         time.sleep(_PAUSE)
+    return True
 
 
 def _tail(folder: Path) -> str:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
 import time
 import urllib.request
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.cluster import busybox, plan, programs
+from tests.cluster import busybox, lifecycle, plan, programs
+from tests.cluster.cluster import Cluster
+from tests.services.harbour import ROOT
+
+from estiba import config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from tests.cluster.cluster import Cluster
 
 RESTRICTED = {
     "runAsNonRoot": True,
@@ -88,8 +97,10 @@ def run_job(cluster: Cluster, namespace: str, image: str, script: str) -> str:
     }
     create(cluster, namespace, job)
     options = ("--namespace", namespace)
-    cluster.kubectl("wait", *options, "job/once", "--for=condition=Complete", "--timeout=60s")
-    return cluster.kubectl("logs", *options, "job/once").stdout
+    cluster.kubectl("wait", *options, "job/once", "--for=jsonpath={.status.conditions[0].type}", "--timeout=60s")
+    said = cluster.kubectl("logs", *options, "job/once").stdout
+    assert cluster.get(*options, "job/once")["status"].get("succeeded") == 1, said
+    return said
 
 
 def ask(port: int) -> bytes:
@@ -161,8 +172,75 @@ def test_service_is_reached_from_everywhere(cluster: Cluster, namespace: str, im
 def test_databases_are_reached_by_pods(cluster: Cluster, namespace: str, image: str) -> None:
     """PostgreSQL and Redis answer pods at the node's address."""
     url = cluster.database_url("orders", password="any")
-    script = f"nc -z -w 5 {plan.ADDRESS} 5432 && printf 'PING\\r\\nQUIT\\r\\n' | busybox nc -w 5 {plan.ADDRESS} 6379"
+    node = plan.ADDRESS
+    script = f"echo | busybox nc {node} 5432 && printf 'PING\\r\\nQUIT\\r\\n' | busybox nc {node} 6379"
 
     assert url == f"postgresql://postgres:any@{plan.ADDRESS}:5432/orders"
     assert cluster.query("select current_database()", "orders") == "orders"
-    assert "+PONG" in run_job(cluster, namespace, image, f"busybox {script}")
+    assert "+PONG" in run_job(cluster, namespace, image, script)
+
+
+class Traces:
+    """What a cluster that runs could leave on this machine; other tests start and end clusters meanwhile."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.folder = cluster.folder
+        self.network = Path(f"/proc/{cluster.pid}/ns/net").readlink()
+        self.groups = [Path(one["path"]) for one in json.loads((self.folder / "cluster.json").read_text())["groups"]]
+
+    def processes(self) -> list[str]:
+        """Return the command lines of those in its network namespace."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if (process / "ns" / "net").readlink() == self.network:
+                    found.append((process / "cmdline").read_text())
+        return found
+
+    def left(self) -> list[str]:
+        """Return all that is there."""
+        mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(self.folder) in line]
+        files = [str(path) for path in (self.folder, *self.groups) if path.exists()]
+        return [*self.processes(), *mounts, *files]
+
+
+def test_two_run_side_by_side_and_leave_nothing(cluster: Cluster, tmp_path: Path) -> None:
+    """A second cluster changes nothing of the first, is the same when started again, and goes without a trace."""
+    interfaces = socket.if_nameindex()
+    folder = tmp_path / "second"
+    second = lifecycle.up(folder)
+    with second.namespace() as name:
+        image = busybox.publish(tmp_path / "image", second.registry)
+        create(second, name, deployment(image, "exec sleep 600"))
+        second.kubectl("rollout", "status", "--namespace", name, "deployment/shell", "--timeout=60s")
+        pid = second.pid
+        assert lifecycle.up(folder).pid == pid
+        assert name not in cluster.kubectl("get", "namespaces").stdout
+    traces = Traces(second)
+    assert len(traces.processes()) > 10
+    lifecycle.down(folder)
+
+    assert traces.left() == []
+    assert socket.if_nameindex() == interfaces
+    assert cluster.is_ready()
+
+
+def test_start_that_is_killed_is_made_good(tmp_path: Path) -> None:
+    """After `kill -9` in the middle, the next start goes on, and the end leaves nothing."""
+    folder = tmp_path / "killed"
+    argv = [sys.executable, "-m", "tests.cluster", "up", str(folder)]
+    env = config.load().environment(PYTHONPATH=f"{ROOT / 'src'}:{ROOT}")
+    with subprocess.Popen(argv, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as starting:
+        while not (folder / "pid").exists():
+            assert starting.poll() is None
+            time.sleep(0.02)
+        starting.kill()
+    first = Traces(lifecycle.up(folder))
+    # With its first process the whole cluster goes, and it comes again.
+    os.kill(Cluster(folder=folder).pid, signal.SIGKILL)
+    second = Traces(lifecycle.up(folder))
+    assert first.processes() == []
+    lifecycle.down(folder)
+    lifecycle.down(folder)
+
+    assert second.left() == []
