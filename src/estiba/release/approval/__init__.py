@@ -1,0 +1,10 @@
+"""Approvals of releases: who has agreed that a plan is carried out on a target, signed with an SSH key."""
+
+from estiba.release.approval.give import approve
+from estiba.release.approval.policy import required
+from estiba.release.approval.record import Approval, Damaged
+from estiba.release.approval.ref import load, store
+from estiba.release.approval.signature import sign
+from estiba.release.approval.verify import verify
+
+__all__ = ["Approval", "Damaged", "approve", "load", "required", "sign", "store", "verify"]

@@ -1,0 +1,42 @@
+"""Giving an approval: signed, looked at as a release will do it, and kept in git."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from estiba.errors import ApprovalError
+from estiba.release.approval import policy as policies
+from estiba.release.approval.ref import store
+from estiba.release.approval.signature import sign
+from estiba.release.approval.verify import find_problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from estiba.process import Runner
+    from estiba.release.approval.record import Approval
+    from estiba.release.settings import Settings
+
+
+def approve(folder: Path, settings: Settings, approval: Approval, *, key: Path, runner: Runner) -> Approval:
+    """Sign an approval and keep it in git; return it with its signature.
+
+    Args:
+        folder: Folder of the service, in a git repository; HEAD is the commit that is released.
+        settings: Settings of releases.
+        approval: Approval without a signature.
+        key: File of the key.
+        runner: Runs git and ssh-keygen.
+
+    Raises:
+        ApprovalError: It would not count, so that it is not kept; or it cannot be pushed.
+        ConfigError: The settings of the approvals are invalid.
+        MissingProgramError: There is no ssh-keygen on PATH.
+    """
+    signed = sign(approval, key, runner)
+    base = policies.load_base(folder, policies.find_base(folder, settings, runner), runner)
+    problem = find_problem(folder, settings, signed, base=base, runner=runner)
+    if problem:
+        raise ApprovalError(problem)
+    store(folder, signed, runner)
+    return signed
