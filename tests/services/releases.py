@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -292,23 +292,17 @@ def workspace(
     return Workspace(
         folder=folder,
         project=project,
-        config=config.Config(
-            flake="",
-            cache_dir=state / "cache",
-            state_dir=state,
-            apt_sources=None,
-            docker_config=state / "docker",
-            cache_key=state / "key",
-            nix_conf=state / "nix.conf",
-            store=Path("/"),
-            color=False,
-            interactive=False,
-            variables=dict(os.environ),
-        ),
+        config=configuration(state),
         settings=settings,
         targets={name: FolderTarget(folder=place, moment=moment) for name, place in places.items()},
         build=build,
     )
+
+
+def configuration(state: Path) -> config.Config:
+    """Return a configuration that has everything below one folder."""
+    found = config.load()
+    return replace(found, cache_dir=state / "cache", state_dir=state, docker_config=state / "docker", flake="")
 
 
 @contextmanager

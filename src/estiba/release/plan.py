@@ -35,6 +35,7 @@ class TargetPlan:
         approvers: Who may approve; empty if no approval is needed.
         approvals: Number of approvals that are needed.
         gates: Names of the gates that are asked about this target.
+        backup: Sentence about the newest backup; empty where no gate looks at backups.
     """
 
     name: str
@@ -44,6 +45,7 @@ class TargetPlan:
     approvers: tuple[str, ...] = ()
     approvals: int = 0
     gates: tuple[str, ...] = ()
+    backup: str = ""
 
     @property
     def is_pending(self) -> bool:
@@ -70,6 +72,7 @@ class TargetPlan:
         return {
             **lists,
             "approvals": self.approvals,
+            "backup": self.backup,
             "changes": dict(self.changes),
             "kind": self.kind,
             "name": self.name,
@@ -93,7 +96,6 @@ class Plan:
         chart: Digest of the packaged Helm chart, or an empty string without one.
         settings: Digest of the settings of releases and of targets.
         gates: Names of the gates that are asked once, about the commit.
-        backup: Sentence about the newest backup; empty where no gate looks at backups.
         targets: Parts about the targets, in the order of the release.
         limits: Time limits of the steps in seconds, by name.
         budget: Seconds that a release should take at most.
@@ -111,7 +113,6 @@ class Plan:
     chart: str
     settings: str
     gates: tuple[str, ...] = ()
-    backup: str = ""
     targets: tuple[TargetPlan, ...] = ()
     limits: Mapping[str, int]
     budget: int

@@ -53,6 +53,7 @@ def _target(target: TargetPlan, plan: Plan) -> Iterator[str]:
     yield from (f"  {line}" for line in target.changes["diff"].splitlines())
     yield from (f"  $ {shlex.join(argv)}" for argv in target.changes["commands"])
     yield f"  gates: {', '.join(target.gates) or 'none'}"
+    yield from [f"  newest backup: {target.backup}"] if target.backup else []
     if target.approvals:
         yield f"  approval: {target.approvals} of {', '.join(target.approvers)}"
         yield f"    invoke approve --target {target.name} --plan {plan.hash_for(target.name)}"

@@ -106,16 +106,22 @@ def unknown(key: str, known: Mapping[str, Any]) -> str:
 
 def _check(key: str, value: Any) -> list[str]:  # noqa: ANN401 - what a file has
     kind, wanted = _KEYS[key]
-    entries: list[object] = value if isinstance(value, list) else []
-    if not isinstance(value, kind) or isinstance(value, bool) or not all(isinstance(entry, str) for entry in entries):
+    entries = value if isinstance(value, list) else []
+    if type(value) is not kind or not all(isinstance(entry, str) for entry in entries):
         return [f"{key!r} must be {wanted}, not {value!r}"]
-    if key == "tag" and str(value).count(VERSION) != 1:
-        return [f"'tag' is {value!r}, and must contain {VERSION} once"]
-    if key == "budget" and value < 1:
-        return [f"'budget' must be {wanted}, not {value!r}"]
-    if key == "limits":
-        return _check_limits(value)
-    return []
+    return _check_value(key, value)
+
+
+def _check_value(key: str, value: Any) -> list[str]:  # noqa: ANN401 - of the type that the key has
+    match key:
+        case "tag" if value.count(VERSION) != 1:
+            return [f"'tag' is {value!r}, and must contain {VERSION} once"]
+        case "budget" if value < 1:
+            return [f"'budget' must be {_KEYS[key][1]}, not {value!r}"]
+        case "limits":
+            return _check_limits(value)
+        case _:
+            return []
 
 
 def _check_limits(limits: Mapping[str, Any]) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from estiba.errors import EstibaError
 from estiba.release import approval
-from estiba.release.gates import registry
+from estiba.release.gates import backup, registry
 from estiba.release.gates.gate import Context
 from estiba.release.gates.registry import Scope
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from estiba.digest import Digest
     from estiba.release.run.workspace import Workspace
     from estiba.release_manifest import ReleaseManifest
+
+_BACKUP: Final = "backup"
 
 
 def names(workspace: Workspace, target: str) -> tuple[str, ...]:
@@ -52,21 +55,21 @@ def check(
         ChoiceError: `skip` names a gate that the release has not.
         GateError: Gates refused the release; the message lists all refusals.
     """
-    name = target or next(iter(workspace.targets))
-    context = Context(
-        folder=workspace.folder,
-        project=workspace.project,
-        config=workspace.config,
-        settings=workspace.settings,
-        manifest=manifest,
-        name=name,
-        target=workspace.targets[name],
-        runner=workspace.runner,
-        on_status=on_status,
-        now=datetime.now(tz=UTC),
-    )
+    context = _context(workspace, manifest, target, on_status)
     scope = Scope.TARGET if target else Scope.COMMIT
     return registry.check_all(context, skip, lambda _name, _evidence: None, scope=scope)
+
+
+def find_backup(workspace: Workspace, manifest: ReleaseManifest, target: str) -> str:
+    """Return a sentence about the newest backup of a target; empty where no gate looks at backups."""
+    if _BACKUP not in names(workspace, target):
+        return ""
+    context = _context(workspace, manifest, target, lambda _: None)
+    try:
+        evidence = backup.check(context)
+    except EstibaError as error:
+        return error.message
+    return f"{evidence['age-hours']} h old ({evidence['time']})" if "time" in evidence else ""
 
 
 def approvers(workspace: Workspace, target: str) -> tuple[tuple[str, ...], int]:
@@ -88,5 +91,22 @@ def approve(workspace: Workspace, target: str, plan: Digest) -> tuple[str, ...]:
     folder, runner = workspace.folder, workspace.runner
     found = approval.load(folder, plan, runner)
     now = datetime.now(tz=UTC)
-    given = approval.verify(folder, workspace.settings, target, plan, found, now=now, runner=runner)
+    given = approval.verify(folder, workspace.settings, target, plan, approvals=found, now=now, runner=runner)
     return tuple(one.principal for one in given)
+
+
+def _context(workspace: Workspace, manifest: ReleaseManifest, target: str, on_status: Callable[[str], None]) -> Context:
+    # A gate about the commit looks at no target, and gets any.
+    name = target or next(iter(workspace.targets))
+    return Context(
+        folder=workspace.folder,
+        project=workspace.project,
+        config=workspace.config,
+        settings=workspace.settings,
+        manifest=manifest,
+        name=name,
+        target=workspace.targets[name],
+        runner=workspace.runner,
+        on_status=on_status,
+        now=datetime.now(tz=UTC),
+    )

@@ -103,6 +103,7 @@ def _plan_target(
         approvers=approvers,
         approvals=count,
         gates=guard.names(workspace, name),
+        backup=guard.find_backup(workspace, manifest, name),
     )
 
 
