@@ -9,7 +9,7 @@ from estiba.errors import ConfigError
 from estiba.service import variables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from estiba.deploy.host.closure import HostClosure
@@ -32,13 +32,33 @@ def build(settings: Settings, folder: StateFolder, closure: HostClosure, port: i
     Raises:
         ConfigError: `env-file` is invalid.
     """
+    return _assemble(settings, closure, port, folder.secret)
+
+
+def names(settings: Settings, closure: HostClosure | None) -> frozenset[str]:
+    """Return the names of the variables that `build` sets, without creating a secret.
+
+    Args:
+        settings: Settings of the target.
+        closure: Host closure of the release, or None for the variables that the target alone sets.
+
+    Raises:
+        ConfigError: `env-file` is invalid.
+    """
+    return frozenset(_assemble(settings, closure, 0, lambda _: ""))
+
+
+def _assemble(
+    settings: Settings, closure: HostClosure | None, port: int, secret: Callable[[str], str]
+) -> dict[str, str]:
     # HTTPS origins are for a proxy in front of this machine that ends TLS on the default port.
     origins = [f"http://{host}:{port}" for host in settings.hosts] + [f"https://{host}" for host in settings.hosts]
-    own = (",".join(settings.hosts), ",".join(origins), closure.media, folder.secret("SECRET_KEY"))
+    media = closure.media if closure else ""
+    own = (",".join(settings.hosts), ",".join(origins), media, secret("SECRET_KEY"))
     return {
-        **closure.env,
+        **(closure.env if closure else {}),
         **variables.servers(),
-        **(_redis(settings.redis_port, folder.secret(REDIS_PASSWORD)) if settings.redis_port else {}),
+        **(_redis(settings.redis_port, secret(REDIS_PASSWORD)) if settings.redis_port else {}),
         **{
             f"{prefix}{name}": value
             for prefix in variables.PREFIXES

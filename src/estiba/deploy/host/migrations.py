@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from estiba.deploy.host.servers import postgresql
+from estiba.deploy.target import PlannedMigration
 from estiba.errors import DeployError
 
 if TYPE_CHECKING:
@@ -34,27 +35,36 @@ _LOCK_SECONDS: Final = 10
 def may_differ(before: HostClosure, closure: HostClosure) -> bool:
     """Return whether a release may have migrations that the previous one has not, its own or a distribution's.
 
-    Equal sources spare the start of Django that `find_contracts` needs.
+    Equal sources spare the start of Django that `find_pending` needs.
     """
     return _sources(before) != _sources(closure)
 
 
-def find_contracts(processes: Processes, programs: Programs) -> tuple[str, ...]:
-    """Return the pending migrations that remove what earlier code needs, as `app.name: reason; reason`.
+def find_pending(processes: Processes, programs: Programs, *, name: str = "") -> tuple[PlannedMigration, ...]:
+    """Return the migrations that the database lacks, in their order.
 
     Args:
         processes: Processes of the target.
         programs: Programs of the release that has the migrations.
+        name: Name of the log, as for `Processes.command`.
 
     Raises:
         DeployError: The entry point's `pending` command failed.
     """
-    ran = processes.command(programs, ["pending"], limit=processes.settings.ready_limit)
+    ran = processes.command(programs, ["pending"], limit=processes.settings.ready_limit, name=name)
     answer = next((line for line in ran.output.splitlines() if line.startswith(_PENDING)), "")
     if not ran.has_passed or not answer:
         raise _failure(processes, ran, "the list of pending migrations", processes.settings.ready_limit)
     pending = json.loads(answer)["pending"]
-    return tuple(f"{one['name']}: {'; '.join(one['contracts'])}" for one in pending if one["contracts"])
+    return tuple(
+        PlannedMigration(
+            name=one["name"],
+            contracts=tuple(one["contracts"]),
+            # The entry point of an earlier release does not say it.
+            irreversible=tuple(one.get("irreversible", ())),
+        )
+        for one in pending
+    )
 
 
 def apply(processes: Processes, programs: Programs, note: Callable[[tuple[str, ...]], None]) -> None:

@@ -34,6 +34,7 @@ PAIRED: Final = ("web", "worker", "scheduler")
 SERVICES: Final = (*SERVERS, *(f"{name}-{slot}" for name in PAIRED for slot in "ab"))
 """Names of all supervised services: each server once, each process of a release in slot `a` and in slot `b`."""
 
+_PORT_FILE: Final = "port.json"
 _PROXY_FILE: Final = "proxy.json"
 """File with the configuration that nginx has loaded: `listen`, `port`, and the digest of `nginx.conf`."""
 
@@ -204,7 +205,13 @@ class Processes:
         self.runit.stop(_END_LIMIT)
 
     def command(
-        self, programs: Programs, args: list[str], *, limit: float, env: Mapping[str, str] | None = None
+        self,
+        programs: Programs,
+        args: list[str],
+        *,
+        limit: float,
+        env: Mapping[str, str] | None = None,
+        name: str = "",
     ) -> Finished:
         """Run a command of the image's entry point once, and wait for it.
 
@@ -213,13 +220,20 @@ class Processes:
             args: Command of the entry point with its arguments.
             limit: Time limit in seconds.
             env: Environment variables to add.
+            name: Name of the log and the folder that it runs in; by default that of the command. One that may run
+                while another command holds the lock needs its own.
         """
 
         def describe(directory: Path) -> dict[str, Any]:
             made = programs.command(directory, args)
             return {**made, "env": {**made["env"], **(env or {})}}
 
-        return oneshot.run(self.folder, programs.closure, args[0], describe, limit=limit)
+        return oneshot.run(self.folder, programs.closure, name or args[0], describe, limit=limit)
+
+    @property
+    def has_port(self) -> bool:
+        """Whether `port` is known without choosing one."""
+        return bool(self.settings.port) or (self.folder.path / _PORT_FILE).exists()
 
     def port(self) -> int:
         """Return the port that nginx listens on; without a setting a free one is chosen once and kept.
@@ -229,7 +243,7 @@ class Processes:
         """
         if self.settings.port:
             return self.settings.port
-        file = self.folder.path / "port.json"
+        file = self.folder.path / _PORT_FILE
         known = self.folder.read(file)
         if "port" not in known:
             known = {"port": ports.choose(self.settings.address)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from estiba.deploy.host import evidence, migrations
+from estiba.deploy.host import checks, evidence, migrations
 from estiba.deploy.host.servers.lifecycle import DATABASES, PROXY
 from estiba.errors import DeployError, EstibaError, TargetError
 
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from estiba.deploy.host.state.revisions import Revision, RevisionStore
     from estiba.deploy.host.supervise.program import Programs
     from estiba.deploy.logbook import Logbook, Record
-    from estiba.endpoint import Endpoint
+    from estiba.deploy.target import PlannedMigration
 
-_PROBE_LIMIT: Final = 30.0
 # Ctrl-C too: no half of a rollout is left behind.
 _FAILURES: Final = (EstibaError, OSError, KeyboardInterrupt)
 
@@ -216,11 +215,11 @@ class Rollout:
         if is_new:
             self._begin(Step.MIGRATE)
             if before and migrations.may_differ(before.closure, revision.closure):
-                self.check_migrations(migrations.find_contracts(self.processes, programs), before)
+                self.check_migrations(_contracts(migrations.find_pending(self.processes, programs)), before)
             migrations.apply(self.processes, programs, self.record_migrations)
         self._begin(Step.START)
         self.processes.start(revision, programs)
-        self._smoke(self.processes.endpoint_of(revision))
+        checks.smoke(self.processes, self.processes.endpoint_of(revision))
 
     def _replace(self, revision: Revision, before: Revision | None, *, is_new: bool) -> None:
         """Switch to the release, then test it as users see it."""
@@ -233,12 +232,10 @@ class Rollout:
         self._begin(Step.WORKERS)
         self.processes.start_workers(revision, programs, before)
         self._begin(Step.SMOKE)
-        self._smoke(self.processes.endpoint())
-        for probe in revision.closure.probes if is_new else ():
-            ran = self.processes.command(programs, ["manage", probe], limit=_PROBE_LIMIT)
-            if not ran.has_passed:
-                msg = f"manage.py {probe} failed:\n{ran.tail()}"
-                raise DeployError(msg)
+        checks.smoke(self.processes, self.processes.endpoint())
+        if is_new:
+            checks.probe(self.processes, programs)
+        self.revisions.releases.verify(revision.closure.path)
 
     def _start_proxy(self, programs: Programs) -> None:
         self._report_restart(self.processes.servers.changed(programs, PROXY))
@@ -253,14 +250,6 @@ class Rollout:
         """Add servers that were restarted to the record, each with its version."""
         names = tuple(f"{name} {closure.versions[name]}" for name in servers)
         self.record = replace(self.record, restarted=(*self.record.restarted, *names))
-
-    def _smoke(self, endpoint: Endpoint) -> None:
-        problems = [problem for path in self.processes.settings.smoke if (problem := endpoint.problem(path))]
-        if not endpoint.is_ready(self.processes.settings.ready):
-            problems.append(f"{self.processes.settings.ready} says that the release is not ready")
-        if problems:
-            msg = f"the release does not work: {'; '.join(problems)}"
-            raise DeployError(msg)
 
     def _finish(self, before: Revision | None) -> Record:
         self._begin(Step.FINISH)
@@ -321,6 +310,10 @@ class Rollout:
         self.record = replace(self.record, step=step.name.lower())
         self.logbook.open(self.record)
         self.on_status(step.value)
+
+
+def _contracts(pending: Sequence[PlannedMigration]) -> tuple[str, ...]:
+    return tuple(f"{one.name}: {'; '.join(one.contracts)}" for one in pending if one.contracts)
 
 
 def _reason(error: BaseException) -> str:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from estiba.deploy.host import closure as closures
-from estiba.deploy.host import environment, settings
+from estiba.deploy.host import changes, checks, environment, report, settings
 from estiba.deploy.host.processes import PAIRED, SERVICES, Processes
 from estiba.deploy.host.rollout import Rollout, Step
-from estiba.deploy.host.servers import postgresql, postgresql_tuning
-from estiba.deploy.host.servers.lifecycle import SERVERS
+from estiba.deploy.host.servers import postgresql_tuning
 from estiba.deploy.host.state import target_lock
-from estiba.deploy.host.state.folder import StateFolder, is_versioned
+from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.state.logbook import FileLogbook
 from estiba.deploy.host.state.revisions import RevisionStore
-from estiba.deploy.host.supervise import logs
+from estiba.deploy.host.supervise import logs, observation
 from estiba.deploy.host.supervise.program import Programs
 from estiba.deploy.logbook import Record
-from estiba.deploy.target import Report, Workload
+from estiba.deploy.target import Report
 from estiba.errors import ChoiceError, DeployError, EstibaError, TargetError
 from estiba.process import run
 from estiba.release_manifest import Contents
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
     from estiba.deploy.host.closure import HostClosure
     from estiba.deploy.host.settings import Settings
     from estiba.deploy.host.state.revisions import Revision
-    from estiba.deploy.target import Finished
+    from estiba.deploy.target import Changes, Finished, Observation
     from estiba.process import Runner
     from estiba.release_manifest import ReleaseManifest
     from estiba.service.project import Project
@@ -42,9 +40,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _COMMAND_LIMIT: Final = 60.0
 """Time limit of a management command, in seconds."""
-
-_SPACE: Final = 100 * 2**20
-"""Free bytes on disk that a deployment needs to begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,29 +77,71 @@ class HostTarget:
         """See `Target.deploy`."""
         with self._locked("deploy", on_status) as rollout:
             rollout.contract = contract
-            self._refuse_full()
-            closure = self._closure(manifest)
-            self._refuse_unfit(closure)
+            checks.check_space(self._folder)
+            closure = checks.load_closure(manifest, self.config.store)
+            checks.check_data_and_ports(self._processes, closure)
             current = self._revisions.current()
             # The same release with another environment is rolled out like any other: it may fail as well.
             if current and current.closure.path == closure.path and self._is_as_wanted(current):
                 record = self._confirm(rollout, current)
             else:
+                self._revisions.releases.add(closure.path, manifest)
                 record = rollout.run(closure)
-        for sentence in self._advise():
+        for sentence in checks.advise(self._processes, self.project):
             _log.warning(sentence)
         return record
 
-    def rollback(self, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
+    def plan(self, manifest: ReleaseManifest) -> Changes:
+        """See `Target.plan`."""
+        closure = checks.load_closure(manifest, self.config.store)
+        current = self._current()
+        # Where something is served, port and secrets are there, so nothing is chosen or created.
+        programs = self._programs(closure) if current and self._processes.has_port else None
+        return changes.plan(self._processes, manifest, closure, current=current, programs=programs)
+
+    def check(self, manifest: ReleaseManifest) -> tuple[str, ...]:
+        """See `Target.check`."""
+        return checks.find_problems(self._processes, manifest, self.config.store)
+
+    def variables(self) -> frozenset[str]:
+        """See `Target.variables`."""
+        current = self._current()
+        return environment.names(self.settings, current.closure if current else None)
+
+    def smoke(self, *, on_status: Callable[[str], None]) -> None:
+        """See `Target.smoke`."""
+        current = self._served()
+        on_status(Step.SMOKE.value)
+        checks.smoke(self._processes, self._processes.endpoint())
+        checks.probe(self._processes, self._programs(current.closure))
+
+    def observe(self, since: datetime) -> Observation:
+        """See `Target.observe`; the period starts with the switch to the release if that is later than `since`."""
+        current = self._current()
+        if current is None:
+            msg = "nothing is served, so there is nothing to observe"
+            raise TargetError(msg, hint="invoke deploy")
+        switch = datetime.fromtimestamp(self._revisions.switched(), tz=UTC)
+        services = [f"{name}-{current.slot}" for name in PAIRED if name in current.closure.processes]
+        return observation.observe(self._processes.runit, services, max(since, switch))
+
+    def unlock(self) -> str:
+        """See `Target.unlock`; the kernel releases the lock of a killed command, whose journal the next one repairs."""
+        if not self._folder.path.exists():
+            return ""
+        with target_lock.acquire(self._folder, Record.begin("unlock").to_dict()):
+            left = self._logbook.interrupted()
+            return f"{left.user} ran {left.command} since {left.since} (process {left.pid})" if left else ""
+
+    def records(self) -> list[Record]:
+        """See `Target.records`."""
+        return self._logbook.records()
+
+    def rollback(self, *, on_status: Callable[[str], None], contract: bool = False, to: str = "") -> Record:
         """See `Target.rollback`."""
         with self._locked("rollback", on_status) as rollout:
-            current = self._revisions.current()
-            found = self._revisions.before(current) if current else None
-            if found is None:
-                msg = "there is no earlier release to roll back to"
-                raise DeployError(msg, hint="invoke status shows what is served")
-            generation, closure = found
-            self._refuse_unfit(closure)
+            generation, closure = self._find_earlier(to)
+            checks.check_data_and_ports(self._processes, closure)
             if not contract:
                 self._refuse_loss(closure)
             return rollout.run(closure, generation=generation, is_new=False)
@@ -123,29 +160,25 @@ class HostTarget:
         """See `Target.manage`."""
         self._folder.claim(self.project)
         with target_lock.acquire(self._folder, Record.begin("manage").to_dict()):
-            current = self._revisions.current()
-            if current is None:
-                msg = "nothing is served"
-                raise DeployError(msg, hint="invoke deploy")
-            programs = self._programs(current.closure)
+            programs = self._programs(self._served().closure)
             return self._processes.command(programs, ["manage", *args], limit=_COMMAND_LIMIT)
 
     def status(self) -> Report:
         """See `Target.status`."""
-        # Unlike commands that change the target, this one creates no state folder.
-        current = self._revisions.current() if self._folder.path.exists() else None
+        current = self._current()
         records = self._logbook.records()
         closure = current.closure if current else None
+        servers = self._server_programs(closure) if closure else None
         return Report(
             target=self.settings.name,
             kind="host",
             service=closure.service if closure else "",
             is_ready=bool(current) and self._processes.endpoint().is_ready(self.settings.ready),
             release=current.to_release() if current else None,
-            workloads=tuple(self._workloads(current)),
+            workloads=tuple(report.workloads(self._processes, current)),
             addresses=self.addresses() if current else {},
             last=records[-1] if records else None,
-            notes=tuple(self._notes(current)),
+            notes=tuple(report.notes(self._processes, self._logbook, servers)),
             details={
                 "generation": current.generation if current else 0,
                 "path": str(closure.path) if closure else "",
@@ -183,19 +216,45 @@ class HostTarget:
             pages["ready"] = self.settings.ready
         return {name: f"http://{endpoint.host}{page}" for name, page in pages.items()}
 
-    def _closure(self, manifest: ReleaseManifest) -> HostClosure:
-        """Load the host closure that a manifest names.
+    def _find_earlier(self, version: str) -> tuple[int, HostClosure]:
+        """Return generation and closure of the release to roll back to.
+
+        Args:
+            version: Its version, or an empty string for the last one that was verified.
 
         Raises:
-            TargetError: The manifest has none, or it is not in this machine's store.
+            ChoiceError: No release of that version is kept.
+            DeployError: There is no earlier one.
         """
-        if manifest.host is None:
-            msg = f"the release {manifest.version} of {manifest.service} was built without a host closure"
-            raise TargetError(msg, hint="invoke deploy builds it")
-        if not manifest.host.exists():
-            msg = f"the release's programs lie in {self.config.store}, and start only where {manifest.host} is in place"
-            raise TargetError(msg, hint="run the command inside ./nixw develop")
-        return closures.load(manifest.host)
+        current = self._revisions.current()
+        kept = self._revisions.kept(current) if current else []
+        found = self._revisions.before(current) if current else None
+        if version:
+            versions = list(dict.fromkeys(closure.version for _, closure in kept))
+            found = next((one for one in kept if one[1].version == version), None)
+            if found is None and versions:
+                what = "kept release of version"
+                raise ChoiceError(what, version, versions, hint="invoke rollback without --to returns to the last one")
+        if found is None:
+            msg = "there is no earlier release to roll back to"
+            raise DeployError(msg, hint="invoke status shows what is served")
+        return found
+
+    def _current(self) -> Revision | None:
+        """Return the revision that is served; unlike commands that change the target, creates no state folder."""
+        return self._revisions.current() if self._folder.path.exists() else None
+
+    def _served(self) -> Revision:
+        """Return the revision that is served.
+
+        Raises:
+            DeployError: Nothing is served.
+        """
+        current = self._current()
+        if current is None:
+            msg = "nothing is served"
+            raise DeployError(msg, hint="invoke deploy")
+        return current
 
     @property
     def _folder(self) -> StateFolder:
@@ -250,7 +309,7 @@ class HostTarget:
 
     def _repair(self, record: Record, rollout: Rollout, *, repair: bool) -> None:
         """Remove what a killed command has left, and bring the target in line with the release that is served."""
-        _log.warning(explain(record, self._revisions))
+        _log.warning(report.explain(record, self._revisions))
         rollout.on_status("repairing what is left of it")
         current = self._revisions.current()
         left = self._revisions.load(record.number)
@@ -264,34 +323,7 @@ class HostTarget:
             if record.command == "deploy":
                 self._revisions.retract(left)
             self._revisions.remove(left)
-        self._logbook.close(record.end("interrupted", reason=explain(record, self._revisions)))
-
-    def _advise(self) -> Iterator[str]:
-        """Yield warnings about settings that work now but may fail or leak later."""
-        if advice := self._processes.systemd.advice():
-            yield advice
-        file, service = self.settings.env_file, self.project.resolve()
-        if file and file.is_relative_to(service) and not is_versioned(service):
-            yield f"{file} lies in a folder that Nix copies into its store, for everybody to read; keep it elsewhere"
-
-    def _refuse_full(self) -> None:
-        """Refuse a deployment on a full disk; a rollback needs little space, and may be what is needed then.
-
-        Raises:
-            TargetError: Less than `_SPACE` is free.
-        """
-        if (left := self._folder.space()) < _SPACE:
-            msg = f"the disk of {self._folder.path} has only {left // 2**20} MB left, {_SPACE // 2**20} MB are needed"
-            raise TargetError(msg, hint="free some space; nix store gc drops what no project uses")
-
-    def _refuse_unfit(self, closure: HostClosure) -> None:
-        """Check before any change what would fail later.
-
-        Raises:
-            TargetError: The data is of another PostgreSQL version, or a port is taken.
-        """
-        postgresql.check(self._folder, closure)
-        self._processes.check_ports()
+        self._logbook.close(record.end("interrupted", reason=report.explain(record, self._revisions)))
 
     def _refuse_loss(self, closure: HostClosure) -> None:
         """Refuse a rollback past migrations that removed what the release needs.
@@ -341,41 +373,3 @@ class HostTarget:
         if not self._processes.runit.is_up(f"web-{current.slot}"):
             self._processes.start(current, programs)
         rollout.reconcile(current, None)
-
-    def _workloads(self, current: Revision | None) -> Iterator[Workload]:
-        """Yield the processes that should run, and others that still do."""
-        wanted = set(SERVERS) if current else set()
-        if current:
-            wanted |= {f"{name}-{current.slot}" for name in PAIRED if name in current.closure.processes}
-        for service in SERVICES:
-            status = self._processes.runit.status(service)
-            if service in wanted or (status and status.state != "down"):
-                # A process of another revision that is still up finishes its requests or its job.
-                state = status.state if status else "down"
-                yield Workload(
-                    name=service,
-                    state=state if service in wanted or state != "up" else "finishing",
-                    seconds=max(0, int(time.time() - status.since)) if status else 0,
-                )
-
-    def _notes(self, current: Revision | None) -> Iterator[str]:
-        interrupted = self._logbook.interrupted()
-        if target_lock.is_held(self._folder):
-            yield f"{interrupted.user} runs {interrupted.command} here" if interrupted else "a command runs here"
-        elif interrupted:
-            yield f"{explain(interrupted, self._revisions)}; the next deploy or rollback repairs what is left of it"
-        if current and (names := self._processes.servers.changed(self._server_programs(current.closure))):
-            yield f"{', '.join(names)} run as another release's; the next deploy restarts them"
-
-
-def explain(record: Record, revisions: RevisionStore) -> str:
-    """Return a sentence about a command that was killed: its last step, and the release that is served."""
-    step = next((step.value for step in Step if step.name == record.step.upper()), "beginning")
-    current = revisions.current()
-    if current is None:
-        outcome = "nothing is served"
-    elif current.number == record.number:
-        outcome = f"its release {current.number} is served"
-    else:
-        outcome = f"release {current.number} is served as before"
-    return f"{record.command} by {record.user} was interrupted while {step}; {outcome}"

@@ -7,7 +7,7 @@ from tests.recording import RecordingRunner
 from tests.unit.deploy.host.state import test_revisions
 
 from estiba import config
-from estiba.deploy.host import settings
+from estiba.deploy.host import checks, settings
 from estiba.deploy.host.target import HostTarget
 from estiba.errors import ChoiceError, DeployError
 
@@ -25,12 +25,13 @@ def make(service: Path, **table: object) -> HostTarget:
 def test_secrets_that_nix_would_copy_are_warned_of(tmp_path: Path) -> None:
     """A file beside the sources gets into the store with them, unless git says what belongs to the service."""
     host = make(tmp_path / "shop", **{"env-file": "secret.env"})
-    (said,) = host._advise()
+    (said,) = checks.advise(host._processes, host.project)
     (tmp_path / "shop" / ".git").mkdir()
 
     assert said.startswith(f"{tmp_path}/shop/secret.env lies in a folder that Nix copies into its store")
-    assert list(host._advise()) == []
-    assert list(make(tmp_path / "other", **{"env-file": "../secret.env"})._advise()) == []
+    assert list(checks.advise(host._processes, host.project)) == []
+    other = make(tmp_path / "other", **{"env-file": "../secret.env"})
+    assert list(checks.advise(other._processes, other.project)) == []
 
 
 def test_target_without_a_deployment_has_no_addresses(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from estiba.deploy.host import closure as closures
 from estiba.deploy.host.state.folder import damage
+from estiba.deploy.host.state.releases import ReleaseRecords
 from estiba.deploy.host.supervise.program import WEB_SOCKET
 from estiba.deploy.target import Release
 from estiba.nix import commands as nix
@@ -74,6 +75,11 @@ class RevisionStore:
         """Folder that nginx has mounted."""
         return self.folder.path / "serve"
 
+    @property
+    def releases(self) -> ReleaseRecords:
+        """Records of the releases that are kept."""
+        return ReleaseRecords(folder=self.folder)
+
     def directory(self, number: int) -> Path:
         """Return the folder of a revision."""
         return self.serve / "releases" / str(number)
@@ -124,6 +130,10 @@ class RevisionStore:
         """Return the revision that is served, or None."""
         return self._linked("current")
 
+    def switched(self) -> float:
+        """Return the time at which the served revision was switched to, in seconds since the epoch."""
+        return (self.serve / "current").lstat().st_mtime
+
     def switch(self, revision: Revision) -> None:
         """Serve a revision from now on.
 
@@ -146,14 +156,28 @@ class RevisionStore:
         return known
 
     def before(self, revision: Revision) -> tuple[int, HostClosure] | None:
-        """Return the generation to roll back to from a revision, and its closure, or None if there is none."""
+        """Return the generation to roll back to from a revision, and its closure, or None if there is none.
+
+        It is the last one of the trail that has passed its smoke tests.
+        """
+        kept = {number: closure for number, closure in self.kept(revision) if number in revision.trail}
+        verified = (number for number, closure in kept.items() if self.releases.load(closure.path).is_verified)
+        return next(((number, kept[number]) for number in verified), None)
+
+    def kept(self, revision: Revision) -> list[tuple[int, HostClosure]]:
+        """Return the generations of other releases than that of a revision, with their closures.
+
+        Those of its trail come first, the last one served first; then those that were rolled back from.
+        """
         known = nix.generations(self.profile)
-        for number in reversed(revision.trail):
-            path = known.get(number)
-            # The same closure again would be no way out of its faults.
-            if path and path.exists() and path != revision.closure.path:
-                return number, closures.load(path)
-        return None
+        numbers = [*reversed(revision.trail), *sorted(set(known) - set(revision.trail), reverse=True)]
+        # The same closure again would be no way out of its faults.
+        paths = {number: known[number] for number in numbers if number in known}
+        return [
+            (number, closures.load(path))
+            for number, path in paths.items()
+            if path.exists() and path != revision.closure.path
+        ]
 
     def prune(self, keep: int) -> None:
         """Delete generations beyond the last `keep` of the trail, and folders of revisions that are not served."""
@@ -168,6 +192,8 @@ class RevisionStore:
         for number in self._numbers():
             if number not in served and number < max(served):
                 shutil.rmtree(self.directory(number), ignore_errors=True)
+        left = {revision.closure.path for number in self._numbers() if (revision := self.load(number))}
+        self.releases.prune({*left, *nix.generations(self.profile).values()})
 
     def retract(self, revision: Revision) -> None:
         """Delete the generation of a revision that was reverted."""

@@ -71,6 +71,25 @@ def tail(logs: Path, services: Sequence[str], count: int) -> list[str]:
     return [_render(line, service) for line, service in sorted(found, key=_moment)[-count:]]
 
 
+def since(folder: Path, stamp: str) -> Iterator[str]:
+    """Yield the lines of one log since a timestamp as svlogd writes it, without their timestamps, oldest first."""
+    for path in [*sorted(folder.glob("@*")), folder / "current"]:
+        with suppress(FileNotFoundError), path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                when, _, text = line.rstrip("\n").partition(" ")
+                if when >= stamp:
+                    yield text
+
+
+def first(folder: Path) -> str:
+    """Return the timestamp of the oldest line of a log, or an empty string if it has none."""
+    for path in [*sorted(folder.glob("@*")), folder / "current"]:
+        with suppress(FileNotFoundError), path.open(encoding="utf-8", errors="replace") as file:
+            if line := file.readline():
+                return line.partition(" ")[0]
+    return ""
+
+
 def follow(logs: Path, services: Sequence[str]) -> Iterator[str]:
     """Yield new lines of some services until the caller stops iterating."""
     followers = {service: _Follower(path=logs / service / "current") for service in services}

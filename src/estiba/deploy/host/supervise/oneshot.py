@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.target import Finished
@@ -12,7 +13,6 @@ from estiba.process import run_limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from estiba.deploy.host.closure import HostClosure
     from estiba.deploy.host.state.folder import StateFolder
@@ -57,8 +57,12 @@ def run(
 
 @contextmanager
 def _scratch(folder: StateFolder, name: str) -> Iterator[Path]:
-    directory = folder.path / "tasks" / name
-    shutil.rmtree(directory, ignore_errors=True)
+    # A folder for each process, since some commands need no lock, such as those of `HostTarget.plan`.
+    directory = folder.path / "tasks" / f"{name}-{os.getpid()}"
+    for left in directory.parent.glob(f"{name}-*"):
+        number = left.name.removeprefix(f"{name}-")
+        if number == str(os.getpid()) or (number.isdecimal() and not Path("/proc", number).exists()):
+            shutil.rmtree(left, ignore_errors=True)
     folder.own(directory)
     folder.own(directory / "tmp")
     try:

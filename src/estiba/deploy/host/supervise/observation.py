@@ -1,0 +1,117 @@
+"""Observation of a release: requests in nginx's log, exceptions in those of its processes, ends that runit noted."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from estiba.deploy.host.supervise import logs
+from estiba.deploy.host.supervise.runit import LOG_FILES
+from estiba.deploy.target import Observation
+from estiba.errors import TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from estiba.deploy.host.supervise.runit import Runit
+
+_FAILURE: Final = 500
+_PROXY: Final = "nginx"
+_ENDS: Final = "ends.json"
+"""Ends of a service's process, written by `note_end` of nix/build/builders/release/start.py."""
+
+_BEGIN: Final = "Traceback (most recent call last):"
+_CHAINED: Final = re.compile(r"During handling of the above exception|The above exception was the direct cause")
+
+
+def observe(runit: Runit, services: Sequence[str], since: datetime) -> Observation:
+    """Return how the processes of a release have behaved since a time.
+
+    Args:
+        runit: Supervisor of the target.
+        services: Names of the services of the release.
+        since: Start of the period, with a time zone.
+
+    Raises:
+        TargetError: The logs do not go back to that time, or nginx does not run.
+    """
+    folder = runit.folder.path / "logs"
+    stamp = since.astimezone(UTC).strftime("%Y-%m-%d_%H:%M:%S.%f")
+    _check_period(runit, folder / _PROXY, since, stamp)
+    statuses = [status for line in logs.since(folder / _PROXY, stamp) if (status := _find_status(line))]
+    found: Counter[str] = Counter()
+    for service in services:
+        found.update(find_exceptions(logs.since(folder / service, stamp)))
+    return Observation(
+        requests=len(statuses),
+        failures=sum(status >= _FAILURE for status in statuses),
+        restarts=sum(_count_restarts(runit, service, since.timestamp()) for service in services),
+        exceptions=dict(found.most_common()),
+    )
+
+
+def find_exceptions(lines: Iterable[str]) -> list[str]:
+    """Return the last line of each traceback, in lines of text and in the `exception` of JSON objects.
+
+    Of chained exceptions only the last one counts, which is the one that nobody has handled.
+    """
+    found: list[str] = []
+    is_inside = False
+    for line in lines:
+        if (text := _parse(line).get("exception")) and isinstance(text, str):
+            # A formatter may cut a traceback short, so its last line is taken as it is.
+            found += find_exceptions(text.splitlines()) or text.splitlines()[-1:]
+        elif line == _BEGIN:
+            is_inside = True
+        elif is_inside and line and not line.startswith((" ", "\t")):
+            is_inside = False
+            found.append(line.strip())
+        elif found and _CHAINED.match(line):
+            found.pop()
+    return found
+
+
+def _check_period(runit: Runit, log: Path, since: datetime, stamp: str) -> None:
+    first = logs.first(log)
+    hint = "invoke status tells whether it is served; invoke deploy starts what does not run"
+    if since > datetime.now(tz=UTC):
+        msg = f"{since.isoformat()} is in the future, so there is no data since then"
+        raise TargetError(msg, hint="name an earlier time")
+    # svlogd deletes the oldest file when it has as many as it may keep.
+    if len(list(log.glob("@*"))) >= LOG_FILES - 1 and first > stamp:
+        msg = f"the log of nginx begins at {first}, so there is no data about all that time since {since.isoformat()}"
+        raise TargetError(msg, hint="observe a shorter period")
+    if not runit.is_up(_PROXY) or not (log / "current").exists():
+        msg = f"nginx does not run, so there is no data since {since.isoformat()}"
+        raise TargetError(msg, hint=hint)
+
+
+def _find_status(line: str) -> int:
+    """Return the status in a line of the access log (`log_format` in nix/build/host/nginx.conf), 0 for another line."""
+    status = _parse(line).get("status")
+    return status if isinstance(status, int) else 0
+
+
+def _parse(line: str) -> dict[str, Any]:
+    if line.startswith("{"):
+        with suppress(ValueError, RecursionError):
+            found = json.loads(line)
+            return found if isinstance(found, dict) else {}
+    return {}
+
+
+def _count_restarts(runit: Runit, service: str, since: float) -> int:
+    """Return the number of times that a process ended although it was wanted."""
+    return sum(1 for end in _read_ends(runit, service) if end >= since)
+
+
+def _read_ends(runit: Runit, service: str) -> Iterator[float]:
+    known = runit.folder.read_state(runit.services / service / _ENDS).get("ends")
+    for one in known if isinstance(known, list) else ():
+        if isinstance(one, dict) and one.get("wanted") and isinstance(one.get("time"), int | float):
+            yield float(one["time"])
