@@ -43,6 +43,9 @@ ENV_NIX: Final = "NIX_CONFIG"
 ENV_STORE: Final = "NIX_REMOTE"
 """Nix's variable with the store URL; a path is the root of a chroot store (Nix manual, "Local Store")."""
 
+ENV_ACTORS: Final = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "CIRCLE_USERNAME", "BUILD_USER_ID")
+"""Variables in which CI systems say whose change or click started a job; the last is that of Jenkins."""
+
 CONTAINER: Final = "container"
 """Value of `ESTIBA_SANDBOX` for a container without the privileges that the sandbox needs."""
 
@@ -65,6 +68,7 @@ class Config:
         store: Root folder of the Nix store: `/`, or the folder of a chroot store.
         color: Whether output may be coloured.
         interactive: Whether standard error is a terminal.
+        actor: User of the CI system who started this job, or an empty string.
         sandbox: Empty to build in Nix's sandbox, else `container`.
         variables: All environment variables, for child processes; left out of `repr`, as they may hold secrets.
     """
@@ -79,6 +83,7 @@ class Config:
     store: Path
     color: bool
     interactive: bool
+    actor: str = ""
     sandbox: str = ""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -104,6 +109,7 @@ def load() -> Config:
         store=_store(os.environ.get(ENV_STORE, "")),
         color=not os.environ.get(ENV_NO_COLOR) and os.isatty(2),
         interactive=os.isatty(2),
+        actor=next((os.environ[name] for name in ENV_ACTORS if os.environ.get(name)), ""),
         sandbox=os.environ.get(ENV_SANDBOX, ""),
         variables=variables(),
     )

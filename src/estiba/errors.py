@@ -215,6 +215,12 @@ class PlanError(EstibaError):
     exit_code = 23
 
 
+class LogbookError(EstibaError):
+    """The logbook of releases cannot be read or written, or entries were changed, removed, moved or forged."""
+
+    exit_code = 24
+
+
 class ReleaseError(EstibaError):
     """A release manifest cannot be read: missing, another format version, or damaged."""
 
