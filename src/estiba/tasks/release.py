@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from estiba import config
 from estiba.errors import UsageError
+from estiba.release import logbook, plan_text
 from estiba.release import plan as plans
-from estiba.release import plan_text
 from estiba.release.run import closing, owner, planning, workspace
 from estiba.release.run.execution import Execution
 from estiba.release.run.planning import Options
+from estiba.release.run.reporting import Reporter
 from estiba.service import project as projects
 from estiba.tasks.console import console, leave, task
 
@@ -33,7 +34,7 @@ _TAG = "Tag of the release, created as its last step if it does not exist; by de
 _CONTRACT = "Allow migrations that remove what the release before needs; they end the way back."
 _SKIP = "Gate not to ask; may be repeated."
 _REASON = "Why gates are skipped, or a release is aborted; goes into the logbook."
-_ID = "Name of the release, or the start of it; by default the last one."
+_ID = "Name of the release, or the start of it; by default the last one that is unfinished."
 
 
 @task(
@@ -107,11 +108,9 @@ def release(
 
 
 @task(
-    positional=["identifier"],
-    optional=["identifier"],
     iterable=["skip"],
     help={
-        "identifier": _ID,
+        "id": _ID,
         "contract": _CONTRACT,
         "skip": _SKIP,
         "reason": _REASON,
@@ -122,7 +121,7 @@ def release(
 def resume(
     _: Context,
     *,
-    identifier: str = "",
+    id: str = "",
     contract: bool = False,
     skip: Sequence[str] = (),
     reason: str = "",
@@ -131,17 +130,15 @@ def resume(
 ) -> None:
     """Go on with a release that was stopped; what is done is verified and not repeated."""
     settings = config.load()
-    journal = _journals(project).open(identifier)
+    journal = _journals(project).open(id)
     service = workspace.load(Path(project), settings, names=tuple(one.name for one in journal.plan.targets))
     options = Options(contract=contract, skip=_skips(skip, reason))
     _show_end(_execution(service).resume(journal, options), as_json=json)
 
 
 @task(
-    positional=["identifier"],
-    optional=["identifier"],
     help={
-        "identifier": _ID,
+        "id": _ID,
         "rollback": "Return each target that serves the release to what it served before.",
         "reason": _REASON,
         "project": _PROJECT,
@@ -151,7 +148,7 @@ def resume(
 def abort(
     _: Context,
     *,
-    identifier: str = "",
+    id: str = "",
     rollback: bool = False,
     reason: str = "",
     project: str = ".",
@@ -159,7 +156,7 @@ def abort(
 ) -> None:
     """End a release that was stopped, and say what stays where."""
     settings = config.load()
-    journal = _journals(project).open(identifier)
+    journal = _journals(project).open(id)
     service = workspace.load(Path(project), settings, names=tuple(one.name for one in journal.plan.targets))
     with console.step(f"abort {journal.identifier}") as on_status:
         left = closing.abort(service, journal, reason=reason, rollback=rollback, on_status=on_status)
@@ -218,14 +215,12 @@ def history(_: Context, *, project: str = ".", json: bool = False) -> None:
 
 
 @task(
-    positional=["identifier"],
-    optional=["identifier"],
-    help={"identifier": _ID, "project": _PROJECT, "json": _JSON},
+    positional=["id"],
+    help={"id": "Name of the release, or the start of it.", "project": _PROJECT, "json": _JSON},
 )
-def show(_: Context, *, identifier: str = "", project: str = ".", json: bool = False) -> None:
+def show(_: Context, id: str, *, project: str = ".", json: bool = False) -> None:
     """Show the steps of a release."""
-    stored = _journals(project)
-    journal = stored.find(identifier) if identifier else stored.last() or stored.open()
+    journal = _journals(project).find(id)
     if json:
         console.json(journal.to_dict())
     else:
@@ -233,7 +228,8 @@ def show(_: Context, *, identifier: str = "", project: str = ".", json: bool = F
 
 
 def _execution(service: Workspace) -> Execution:
-    return Execution(workspace=service, progress=console.step)
+    book = logbook.load(service.folder, service.settings.logbook, service.config, service=service.project.name)
+    return Execution(workspace=service, progress=console.step, listener=Reporter(logbook=book))
 
 
 def _journals(project: str) -> Journals:
