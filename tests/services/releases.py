@@ -295,6 +295,7 @@ def workspace(
         config=configuration(state),
         settings=settings,
         targets={name: FolderTarget(folder=place, moment=moment) for name, place in places.items()},
+        contents=Contents.HOST,
         build=build,
     )
 

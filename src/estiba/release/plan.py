@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 MINUTE: Final = 60
 
-_INPUTS: Final = ("service", "version", "tag", "commit", "lock", "image", "host", "chart", "settings")
+_INPUTS: Final = ("service", "version", "tag", "commit", "lock", "image", "host", "settings")
 """Fields that must not move between plan and run."""
 
 _SHORT: Final = 12
@@ -30,6 +30,7 @@ class TargetPlan:
     Attributes:
         name: Name of the target.
         kind: Kind of the target.
+        settings: Digest of its settings.
         changes: What would change, the JSON form of `estiba.deploy.target.Changes`.
         problems: Reasons why the target could not take the release now.
         approvers: Who may approve; empty if no approval is needed.
@@ -40,6 +41,7 @@ class TargetPlan:
 
     name: str
     kind: str
+    settings: str
     changes: Mapping[str, Any]
     problems: tuple[str, ...] = ()
     approvers: tuple[str, ...] = ()
@@ -56,6 +58,11 @@ class TargetPlan:
     def state(self) -> dict[str, str]:
         """What the changes were computed from."""
         return dict(self.changes["state"])
+
+    @property
+    def chart(self) -> str:
+        """Digest of the Helm chart, or an empty string for a target without one."""
+        return self.state.get("chart", "")
 
     @property
     def served(self) -> str:
@@ -76,6 +83,7 @@ class TargetPlan:
             "changes": dict(self.changes),
             "kind": self.kind,
             "name": self.name,
+            "settings": self.settings,
         }
 
 
@@ -93,8 +101,7 @@ class Plan:
         lock: Digest of `estiba.lock`.
         image: Digest of the image index, or an empty string without an image.
         host: Store path of the host closure, or an empty string without one.
-        chart: Digest of the packaged Helm chart, or an empty string without one.
-        settings: Digest of the settings of releases and of targets.
+        settings: Digest of the settings of releases, without those of the targets.
         gates: Names of the gates that are asked once, about the commit.
         targets: Parts about the targets, in the order of the release.
         limits: Time limits of the steps in seconds, by name.
@@ -110,7 +117,6 @@ class Plan:
     lock: str
     image: str
     host: str
-    chart: str
     settings: str
     gates: tuple[str, ...] = ()
     targets: tuple[TargetPlan, ...] = ()
@@ -162,6 +168,8 @@ class Plan:
         if names != [one.name for one in fresh.targets]:
             return (*moved, _sentence("targets", ", ".join(names), ", ".join(one.name for one in fresh.targets)))
         for old, new in zip(self.targets, fresh.targets, strict=True):
+            if old.settings != new.settings:
+                moved += [_sentence(f"settings of {old.name}", old.settings, new.settings)]
             if new.is_pending and old.state != new.state:
                 moved += [
                     f"target {old.name}: {_sentence(name, old.state.get(name, ''), new.state.get(name, ''))}"
@@ -255,7 +263,8 @@ def _parse_target(data: Mapping[str, Any]) -> TargetPlan:
 
 def _pinned(target: TargetPlan) -> dict[str, Any]:
     migrations = [one["name"] for one in target.changes["migrations"]]
-    return {"kind": target.kind, "migrations": migrations, "name": target.name, "state": target.state}
+    pinned = {name: getattr(target, name) for name in ("kind", "name", "settings", "state")}
+    return {**pinned, "migrations": migrations}
 
 
 def _hash(inputs: Mapping[str, str], targets: list[dict[str, Any]]) -> Digest:

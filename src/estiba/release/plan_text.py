@@ -30,7 +30,6 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"lock    {plan.lock}"
     yield from [f"image   {plan.image}"] if plan.image else []
     yield from [f"host    {plan.host}"] if plan.host else []
-    yield from [f"chart   {plan.chart}"] if plan.chart else []
     yield f"gates   {', '.join(plan.gates) or 'none'}"
     over = f", more than the budget of {plan.budget // MINUTE}" if plan.seconds > plan.budget else ""
     yield f"time    at most {plan.seconds / MINUTE:.0f} minutes without approvals{over}"
@@ -46,6 +45,7 @@ def _target(target: TargetPlan, plan: Plan) -> Iterator[str]:
     served = f"serves {before['version']} (revision {before['number']})" if before else "serves nothing yet"
     wanted = "changes pending" if target.is_pending else "nothing to change"
     yield f"{target.name} ({target.kind}): {served}, {wanted}"
+    yield from [f"  chart {target.chart}"] if target.chart else []
     for one in target.changes["migrations"]:
         yield f"  migration {one['name']}: {_judge(one)}"
     if target.migrations("contracts"):

@@ -12,6 +12,8 @@ from tests.services import releases, sites
 from tests.services.harbour import invoke
 from tests.services.sites import MARK
 
+from estiba import config
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -56,9 +58,9 @@ def shop(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
     service = Shop(site=site)
     releases.git(site.folder, "init", "--quiet", "--initial-branch=main")
     service.commit("1.0.0", "feat: Open the harbour")
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(config.ENV_STATE, str(tmp_path_factory.mktemp("journals")))
         yield service
-    finally:
         invoke(site.folder, "down", check=False)
 
 

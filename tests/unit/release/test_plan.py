@@ -28,7 +28,9 @@ def target(name: str, **changes: Any) -> TargetPlan:  # noqa: ANN401 - as in JSO
         "pending": True,
         "state": {"revision": "3"},
     }
-    return TargetPlan(name=name, kind="kubernetes", changes={**plain, **changes}, gates=("capacity",))
+    return TargetPlan(
+        name=name, kind="kubernetes", settings="sha256:1", changes={**plain, **changes}, gates=("capacity",)
+    )
 
 
 PLAN = Plan(
@@ -41,7 +43,6 @@ PLAN = Plan(
     lock=f"sha256:{'b' * 64}",
     image=f"sha256:{'c' * 64}",
     host="",
-    chart="",
     settings=f"sha256:{'d' * 64}",
     gates=("tests",),
     targets=(

@@ -79,8 +79,7 @@ def make(workspace: Workspace, options: Options, on_status: Callable[[str], None
         lock=str(manifest.lock),
         image=str(manifest.image.digest) if manifest.image else "",
         host=str(manifest.host or ""),
-        chart="",
-        settings=str(_hash_settings(workspace)),
+        settings=_hash(workspace.project.release),
         gates=guard.names(workspace, ""),
         targets=tuple(_plan_target(workspace, name, manifest, on_status) for name in workspace.targets),
         limits=_limits(workspace),
@@ -98,6 +97,7 @@ def _plan_target(
     return TargetPlan(
         name=name,
         kind=workspace.kind(name),
+        settings=_hash(workspace.project.targets.get(name, {})),
         changes=target.plan(manifest).to_dict(),
         problems=target.check(manifest),
         approvers=approvers,
@@ -123,8 +123,5 @@ def _limits(workspace: Workspace) -> dict[str, int]:
     return {**once, **each}
 
 
-def _hash_settings(workspace: Workspace) -> Digest:
-    project = workspace.project
-    tables = {name: dict(project.targets.get(name, {})) for name in workspace.targets}
-    document = {"release": dict(project.release), "targets": tables}
-    return Digest.of_bytes(json.dumps(document, sort_keys=True, default=str).encode())
+def _hash(table: Mapping[str, Any]) -> str:
+    return str(Digest.of_bytes(json.dumps(dict(table), sort_keys=True, default=str).encode()))

@@ -16,7 +16,7 @@ from estiba.release_manifest import Contents
 from estiba.service import project as projects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from estiba.config import Config
@@ -48,6 +48,7 @@ class Workspace:
         config: Settings from the environment.
         settings: Settings of releases.
         targets: Targets by name, in the order in which a release reaches them.
+        contents: Contents that a release has: what all targets of the service need, so that each gets the same build.
         build: Builds the release.
         runner: Runs git and Nix.
     """
@@ -57,6 +58,7 @@ class Workspace:
     config: Config
     settings: Settings
     targets: Mapping[str, Target]
+    contents: Contents
     build: Build
     runner: Runner = run
 
@@ -70,12 +72,6 @@ class Workspace:
     def journals(self) -> Journals:
         """Journals of the service's releases."""
         return journals(self.project, self.config)
-
-    @property
-    def contents(self) -> Contents:
-        """Contents that a release needs for all targets."""
-        wanted = {target.contents for target in self.targets.values()}
-        return wanted.pop() if len(wanted) == 1 else Contents.ALL
 
     def kind(self, target: str) -> str:
         """Return the kind of a target."""
@@ -103,12 +99,14 @@ def load(folder: Path, config: Config, target: str = "", *, names: tuple[str, ..
         freshness.check(folder)
         return release.build(folder, contents, config, on_status=on_status)
 
+    targets = {name: deploy_targets.load(folder, name, config) for name in dict.fromkeys((*wanted, *settings.targets))}
     return Workspace(
         folder=folder,
         project=project,
         config=config,
         settings=settings,
-        targets={name: deploy_targets.load(folder, name, config) for name in wanted},
+        targets={name: targets[name] for name in wanted},
+        contents=_join(targets.values()),
         build=build,
     )
 
@@ -116,3 +114,9 @@ def load(folder: Path, config: Config, target: str = "", *, names: tuple[str, ..
 def journals(project: Project, config: Config) -> Journals:
     """Return the journals of a service's releases."""
     return Journals(folder=config.state_dir / project.name / FOLDER)
+
+
+def _join(targets: Iterable[Target]) -> Contents:
+    """Return the contents that a release needs for all of some targets."""
+    wanted = {target.contents for target in targets}
+    return wanted.pop() if len(wanted) == 1 else Contents.ALL
