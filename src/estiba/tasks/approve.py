@@ -48,7 +48,10 @@ def approve(
     project: str = ".",
     json: bool = False,
 ) -> None:
-    """Approve a plan for a target: sign it with an SSH key, keep the approval in git, and push it."""
+    """Approve the plan of a release for a target with an SSH key.
+
+    The approval is kept in git and pushed to `origin`; one that would not count is refused.
+    """
     folder = Path(project)
     known = settings.parse(projects.load(folder))
     name = _choose_target(known, target)
@@ -76,7 +79,10 @@ def approve(
     },
 )
 def list(_: Context, *, plan: str = "", target: str = "", project: str = ".", json: bool = False) -> None:
-    """List the approvals in git, oldest first, whether they count or not."""
+    """List the approvals in git, oldest first.
+
+    Whether they count is not looked at; a release does that.
+    """
     folder = Path(project)
     wanted = _read_plan(folder, plan, _choose_target(settings.parse(projects.load(folder)), target)) if plan else None
     found = approvals.load(folder, wanted, run)
@@ -93,7 +99,8 @@ def list(_: Context, *, plan: str = "", target: str = "", project: str = ".", js
 def _choose_target(known: Settings, target: str) -> str:
     """Return the target of the option, or the only one that has a rule."""
     if target:
-        return choose("target with approvals", target, sorted(known.approvals))
+        # Not only those with a rule: where this commit takes one away, that of the release before holds.
+        return choose("target", target, sorted({*known.targets, *known.approvals}))
     if len(known.approvals) == 1:
         return next(iter(known.approvals))
     msg = "--target is missing" if known.approvals else "no target needs an approval"

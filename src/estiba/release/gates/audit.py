@@ -6,27 +6,22 @@ import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from estiba.errors import GateError
 from estiba.lock import model
 from estiba.release.gates.commands import run_limited
-from estiba.release.gates.gate import Key, number, texts
+from estiba.release.gates.gate import number, texts, url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from estiba.lock.model import Distribution
-    from estiba.release.gates.gate import Context
+    from estiba.release.gates.gate import Context, Key
 
 KEYS: Final[Mapping[str, Key]] = {
     "ignore": texts(),
     "limit": number("seconds", 1),
-    "url": Key(
-        wanted="the URL of the query of an advisory source with OSV's API",
-        is_valid=lambda value: isinstance(value, str) and urlsplit(value).scheme in {"http", "https"},
-        is_required=True,
-    ),
+    "url": url("the query of an advisory source with OSV's API"),
 }
 
 _LIMIT: Final = 300

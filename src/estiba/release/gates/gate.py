@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from urllib.parse import urlsplit
 
 from estiba.release.settings import unknown
 
@@ -98,6 +99,11 @@ def number(unit: str, least: float, most: float = float("inf"), *, is_required: 
     return Key(wanted=f"a number of {unit} {limit}", is_valid=is_valid, is_required=is_required)
 
 
+def url(what: str) -> Key:
+    """Return a required key for an URL, which stands in evidence and messages, and so has no credentials."""
+    return Key(wanted=f"the URL of {what}, without credentials", is_valid=_is_url, is_required=True)
+
+
 def is_text(value: object) -> bool:
     """Return whether a value is a string that is not empty."""
     return isinstance(value, str) and value != ""
@@ -108,17 +114,22 @@ def is_texts(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(map(is_text, value))
 
 
+def _is_url(value: object) -> bool:
+    parts = urlsplit(value) if isinstance(value, str) else None
+    return parts is not None and parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+
+
 def check_table(gate: str, table: Mapping[str, Any], keys: Mapping[str, Key]) -> list[str]:
     """Return the problems of a gate's settings, one sentence each."""
     problems = [
-        f"{gate}: {unknown(key, keys) if keys else f'{key!r} is one key too many, it has none'}"
-        for key in table
-        if key not in keys
+        f"{gate}: {unknown(name, keys) if keys else f'unknown key {name!r}, it has none'}"
+        for name in table
+        if name not in keys
     ]
-    problems += [
-        f"{gate}: {name!r} must be {keys[name].wanted}, not {value!r}"
-        for name, value in table.items()
-        if name in keys and not keys[name].is_valid(value)
-    ]
+    for name, value in table.items():
+        if name in keys and not keys[name].is_valid(value):
+            # Credentials in an URL are not to be printed.
+            shown = "" if isinstance(value, str) and "@" in value else f", not {value!r}"
+            problems.append(f"{gate}: {name!r} must be {keys[name].wanted}{shown}")
     missing = [name for name, key in keys.items() if key.is_required and name not in table]
     return problems + [f"{gate}: {name!r} is missing: {keys[name].wanted}" for name in missing]

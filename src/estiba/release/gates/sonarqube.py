@@ -5,30 +5,23 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import requests
 
 from estiba.errors import GateError
-from estiba.release.gates.gate import Key, number, text
+from estiba.release.gates.gate import number, text, url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from estiba.release.gates.gate import Context
+    from estiba.release.gates.gate import Context, Key
 
 KEYS: Final[Mapping[str, Key]] = {
     "branch": text(),
     "limit": number("seconds", 0),
     "project": text(is_required=True),
     "token": text(),
-    "url": Key(
-        wanted="the URL of a server, without credentials",
-        is_valid=lambda value: (
-            isinstance(value, str) and urlsplit(value).scheme in {"http", "https"} and "@" not in urlsplit(value).netloc
-        ),
-        is_required=True,
-    ),
+    "url": url("a server"),
 }
 
 _GATE: Final = "sonarqube"
