@@ -17,11 +17,20 @@ WHERE: Final = "pyproject.toml [tool.estiba.release]"
 VERSION: Final = "{version}"
 """What stands for the version in the name of a tag."""
 
+BUDGET: Final = 30
+"""Minutes that a release and its way back should take at most."""
+
+LIMITS: Final[Mapping[str, int]] = {"build": 300, "gates": 120, "push": 120, "deploy": 300, "smoke": 60}
+"""Seconds that each step should take at most, by the step's name."""
+
 _NAMES: Final[tuple[type, str]] = (list, "a list of strings")
 _TABLE: Final[tuple[type, str]] = (dict, "a table")
 _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "approvals": _TABLE,
+    "budget": (int, "a number of minutes above 0"),
+    "cache": (str, "a folder or URL of a binary cache"),
     "gates": _TABLE,
+    "limits": (dict, "a table such as {deploy = 600}, in seconds"),
     "logbook": _TABLE,
     "notify": _TABLE,
     "required": _NAMES,
@@ -41,6 +50,9 @@ class Settings:
         tag: Name of a release's tag, with `{version}` for the version.
         required: Names of environment variables that each target has to give to the service.
         approvals: Table `approvals`: by target, who may approve; `estiba.release.approval` parses it.
+        budget: Minutes that a release should take at most.
+        cache: Folder or URL of the binary cache that the release is pushed to; empty for none.
+        limits: Seconds that each step should take at most, by the step's name.
         gates: Table `gates`: settings of the gates by name; `estiba.release.gates` parses it.
         logbook: Table `logbook`; `estiba.release.logbook` parses it.
         notify: Table `notify`; `estiba.release.notify` parses it.
@@ -51,6 +63,9 @@ class Settings:
     targets: tuple[str, ...]
     tag: str
     required: tuple[str, ...]
+    budget: int
+    cache: str
+    limits: Mapping[str, int]
     approvals: Mapping[str, Any]
     gates: Mapping[str, Any]
     logbook: Mapping[str, Any]
@@ -76,7 +91,10 @@ def parse(project: Project) -> Settings:
         targets=tuple(table.get("targets", project.targets)) or ("local",),
         tag=table.get("tag", f"v{VERSION}"),
         required=tuple(table.get("required", ("SECRET_KEY", "DATABASE_URL"))),
-        **{name: dict(table.get(name, {})) for name, (kind, _) in _KEYS.items() if kind is dict},
+        budget=table.get("budget", BUDGET),
+        cache=table.get("cache", ""),
+        limits={**LIMITS, **table.get("limits", {})},
+        **{name: dict(table.get(name, {})) for name, wanted in _KEYS.items() if wanted is _TABLE},
     )
 
 
@@ -86,14 +104,30 @@ def unknown(key: str, known: Mapping[str, Any]) -> str:
     return f"unknown key {key!r}" + (f", did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}")
 
 
-def _check(key: str, value: object) -> list[str]:
+def _check(key: str, value: Any) -> list[str]:  # noqa: ANN401 - what a file has
     kind, wanted = _KEYS[key]
     entries = value if isinstance(value, list) else []
     if type(value) is not kind or not all(isinstance(entry, str) for entry in entries):
         return [f"{key!r} must be {wanted}, not {value!r}"]
-    if key == "tag" and str(value).count(VERSION) != 1:
-        return [f"'tag' is {value!r}, and must contain {VERSION} once"]
-    return []
+    return _check_value(key, value)
+
+
+def _check_value(key: str, value: Any) -> list[str]:  # noqa: ANN401 - of the type that the key has
+    match key:
+        case "tag" if value.count(VERSION) != 1:
+            return [f"'tag' is {value!r}, and must contain {VERSION} once"]
+        case "budget" if value < 1:
+            return [f"'budget' must be {_KEYS[key][1]}, not {value!r}"]
+        case "limits":
+            return _check_limits(value)
+        case _:
+            return []
+
+
+def _check_limits(limits: Mapping[str, Any]) -> list[str]:
+    problems = [f"in 'limits': {unknown(name, LIMITS)}" for name in limits if name not in LIMITS]
+    wrong = [(name, value) for name, value in limits.items() if type(value) is not int or value < 1]
+    return problems + [f"'limits.{name}' must be a number of seconds above 0, not {value!r}" for name, value in wrong]
 
 
 def _check_targets(table: Mapping[str, Any], project: Project) -> list[str]:

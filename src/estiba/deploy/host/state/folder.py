@@ -196,5 +196,7 @@ class StateFolder:
 
     def space(self) -> int:
         """Return the free bytes of the folder's file system, or of the database's if that is another one with less."""
-        paths = (self.path, self.path / "data" / "postgresql")
-        return min(shutil.disk_usage(path).free for path in paths if path.exists())
+        # Before the first deployment there is no folder yet, and its nearest parent has the file system.
+        parent = next(path for path in (self.path, *self.path.parents) if path.exists())
+        database = self.path / "data" / "postgresql"
+        return min(shutil.disk_usage(path).free for path in (parent, database) if path.exists())

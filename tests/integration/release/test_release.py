@@ -1,0 +1,135 @@
+"""A release of the template's service to this machine: real git, gates, build and processes."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.services import releases, sites
+from tests.services.harbour import invoke
+from tests.services.sites import MARK
+
+from estiba import config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.services.sites import Site
+
+BROKEN = "def index(request): raise RuntimeError('no page')\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """Service with releases on this machine."""
+
+    site: Site
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the service."""
+        return self.site.folder
+
+    def run(self, *arguments: str) -> tuple[int, dict[str, Any], str]:
+        """Run a task and return its exit code, its JSON, and what it said."""
+        done = self.site.invoke(*arguments, "--json", check=False)
+        assert done.stdout or done.returncode, done.stderr
+        return done.returncode, json.loads(done.stdout or "{}"), done.stderr
+
+    def commit(self, version: str, subject: str) -> None:
+        """Commit and tag a version."""
+        pyproject = self.folder / "pyproject.toml"
+        lines = pyproject.read_text().splitlines(keepends=True)
+        changed = [f'version = "{version}"\n' if line.startswith("version = ") else line for line in lines]
+        pyproject.write_text("".join(changed))
+        releases.git(self.folder, "add", "--all")
+        releases.git(self.folder, "commit", "--quiet", "--message", subject)
+        releases.git(self.folder, "tag", f"v{version}")
+
+
+@pytest.fixture(scope="module")
+def shop(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """Return the service with one tagged commit, released nowhere yet; take it down in the end."""
+    site = sites.copy(harbour, tmp_path_factory.mktemp("release"))
+    service = Shop(site=site)
+    releases.git(site.folder, "init", "--quiet", "--initial-branch=main")
+    service.commit("1.0.0", "feat: Open the harbour")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(config.ENV_STATE, str(tmp_path_factory.mktemp("journals")))
+        yield service
+        invoke(site.folder, "down", check=False)
+
+
+def test_release_from_tag_to_history(shop: Shop) -> None:
+    """The plan says what would change, the release does it, and then nothing is left to do."""
+    code, planned, said = shop.run("release.plan", "--out", "plan.json")
+    assert (code, planned.get("version"), planned.get("pending")) == (2, "1.0.0", True), said
+    (target,) = planned["targets"]
+    assert target["changes"]["migrations"]
+
+    code, released, said = shop.run("release", "--plan", "plan.json")
+    assert (code, released.get("result"), released.get("id")) == (0, "done", planned["id"]), said
+    assert MARK in shop.site.text()
+    steps = {one["step"]: one for one in released["steps"]}
+    assert list(steps) == ["build", "gates", "push", "gates:local", "deploy:local", "smoke:local", "tag"]
+    assert steps["gates"]["output"]["gates"]["tests"]["failures"] == 0
+
+    began = time.monotonic()
+    code, planned, said = shop.run("release.plan")
+    took = time.monotonic() - began
+    assert (code, planned.get("pending")) == (0, False), said
+    assert took < 5, f"a plan of what is built took {took:.1f} s"
+    assert shop.run("release")[0] == 0
+    code, history, _ = shop.run("release.history")
+    assert [one["result"] for one in history["releases"]] == ["done", "done"]
+    code, shown, said = shop.run("release.show", history["releases"][-1]["id"])
+    assert code == 0, said
+    assert shown["plan"] == released["plan"]
+    logbook = releases.git(shop.folder, "show", "deployments:logbook.jsonl").splitlines()
+    assert [json.loads(line)["result"] for line in logbook] == ["deployed", "unchanged"]
+
+
+def test_broken_release_is_taken_back_and_aborted(shop: Shop) -> None:
+    """Exit code 5 with the evidence and the next command; resuming fails again, aborting says what is served."""
+    before = (shop.folder / "harbour" / "views.py").read_text()
+    with (shop.folder / "harbour" / "views.py").open("a") as file:
+        file.write(BROKEN)
+    shop.commit("1.1.0", "feat: Break the page")
+    # The service's own tests find the fault as well, which is what gates are for.
+    code, _, said = shop.run("release")
+    assert code == 4, said
+    assert "gate tests" in said
+
+    skipping = ("--skip", "tests", "--reason", "only a drill")
+    code, _, said = shop.run("release", *skipping)
+    assert code == 5, said
+    assert "evidence: " in said
+    assert MARK in shop.site.text()
+    code, state, _ = shop.run("release.status")
+    assert (code, state["release"]["result"], state["release"]["version"]) == (1, "failed", "1.1.0")
+
+    assert shop.run("release.resume")[0] == 5
+    code, aborted, said = shop.run("release.abort", "--reason", "only a drill")
+    assert code == 0, said
+    assert aborted["left"]["local"].startswith("serves 1.0.0")
+    assert shop.run("release.resume")[0] == 23
+    (shop.folder / "harbour" / "views.py").write_text(before)
+
+
+def test_mended_release_is_made(shop: Shop) -> None:
+    """The next version has the mended sources, and its changelog starts at the tag before."""
+    shop.commit("1.1.1", "fix: Mend the page")
+    shop.site.write("Better.")
+    code, _, said = shop.run("release.plan")
+    assert (code, "uncommitted changes would not be released" in said) == (23, True)
+    shop.commit("1.1.2", "fix: Say better")
+
+    code, planned, said = shop.run("release.plan")
+    assert (code, planned["previous"], planned["changelog"]) == (2, "v1.1.1", ["fix: Say better"]), said
+    code, _, said = shop.run("release")
+    assert code == 0, said
+    assert "Better." in shop.site.text()
