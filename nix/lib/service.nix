@@ -40,18 +40,18 @@ let
     "zstd"
   ];
 
-  # manage.py names the settings in one call. estiba.service.django reads the same; tests/nix/services.json holds both to it.
+  # manage.py names the settings in one call or assignment. estiba.service.django reads the same; tests/nix/services.json holds both to it.
   settingsOf =
     src: file:
     let
-      found = builtins.match ".*DJANGO_SETTINGS_MODULE[\"'],[[:space:]]*[\"']([A-Za-z0-9_.]+)[\"'].*" (
+      found = builtins.match ".*DJANGO_SETTINGS_MODULE[\"'](]?[[:space:]]*[,=])[[:space:]]*[\"']([A-Za-z0-9_.]+)[\"'].*" (
         builtins.readFile (src + "/${file}")
       );
     in
     if found == null then
       throw "${file} does not name a settings module; set [tool.estiba] settings in pyproject.toml"
     else
-      builtins.head found;
+      builtins.elemAt found 1;
 
   # django-configurations: the class of the settings. The service runs by its WSGI module, which names it for production.
   configurationOf =
@@ -75,10 +75,9 @@ let
   applicationOf =
     src: manage: settings:
     let
-      folder = if dirOf manage == "." then "" else "${dirOf manage}/";
       files = builtins.filter (file: builtins.pathExists (src + "/${file}")) [
-        "${folder}${dots settings}.py"
-        "${folder}${dots settings}/__init__.py"
+        "${beside manage}${dots settings}.py"
+        "${beside manage}${dots settings}/__init__.py"
       ];
       find =
         file:
@@ -92,6 +91,9 @@ let
     else
       "${builtins.elemAt (builtins.head found) 1}:${builtins.elemAt (builtins.head found) 2}";
 
+  # Modules are looked up beside manage.py.
+  beside = manage: if dirOf manage == "." then "" else "${dirOf manage}/";
+
   parentOf = module: builtins.head (builtins.match "(.*)\\.[^.]*" module);
 
   # config.settings and config.settings.production both belong to config.wsgi.
@@ -99,8 +101,8 @@ let
     src: manage: settings:
     let
       named = applicationOf src manage settings;
-      candidates = builtins.filter (package: builtins.pathExists (src + "/${dots package}/wsgi.py")) (
-        ancestors settings
+      candidates = builtins.filter (module: builtins.pathExists (src + "/${beside manage}${dots module}.py")) (
+        map (package: "${package}.wsgi") (ancestors settings) ++ [ "wsgi" ]
       );
     in
     if named != null then
@@ -108,7 +110,7 @@ let
     else if candidates == [ ] then
       throw "no wsgi.py beside the settings ${settings}; set [tool.estiba] wsgi in pyproject.toml"
     else
-      "${builtins.head candidates}.wsgi:application";
+      "${builtins.head candidates}:application";
 
   # PEP 503.
   normalised =

@@ -10,6 +10,10 @@
   - service: its settings, see `lib.service.load`
 */
 { service }:
+let
+  # As the image's entry point has it: manage.py puts its own folder first, and cannot do so for other programs.
+  folder = dirOf service.manage;
+in
 rec {
   /**
     Of every program.
@@ -31,6 +35,9 @@ rec {
     if service.configuration == null then { } else { DJANGO_CONFIGURATION = service.configuration; }
   );
 
+  # A folder below that of the service; its own is the working directory, which is on the path already.
+  path = if folder == "." then { } else { PYTHONPATH = "/app/${folder}"; };
+
   /**
     Where a build stands in for production: settings load, and nothing is reached or signed with these.
   */
@@ -44,6 +51,7 @@ rec {
       REDIS_URL = "redis://localhost/0";
     }
     // settings
+    // path
     // service.env;
 
   /**

@@ -107,12 +107,12 @@ def parse(path: Path, shown: str) -> ast.Module:
 
 
 def _find_wsgi(root: Path, settings: str) -> str:
-    """Look for `WSGI_APPLICATION` in the settings module, then for a `wsgi` module in its parent packages."""
+    """Look for `WSGI_APPLICATION` in the settings module, then for `wsgi` in its packages and beside manage.py."""
     parts = settings.split(".")
     for candidate in (root.joinpath(*parts).with_suffix(".py"), root.joinpath(*parts, "__init__.py")):
         if candidate.is_file() and (found := _find_constant(candidate, _WSGI)):
             return _normalise(found)
-    for length in range(len(parts) - 1, 0, -1):
+    for length in range(len(parts) - 1, -1, -1):
         if root.joinpath(*parts[:length], "wsgi.py").is_file():
             return ".".join([*parts[:length], "wsgi"]) + ":application"
     raise ConfigError(

@@ -18,16 +18,27 @@ if TYPE_CHECKING:
     help={
         "folder": "Folder of the Django project.",
         "estiba-url": "Flake reference of Estiba for flake.nix; by default the checkout around the current folder.",
+        "settings": "Settings module, where manage.py does not name the right one.",
+        "wsgi": "WSGI application as MODULE:ATTRIBUTE or MODULE, where it is not found.",
         "dry-run": "Show what would be written, and write nothing.",
         "json": "Print the result as one JSON object.",
     },
 )
-def adopt(_: Context, folder: str, estiba_url: str = "", dry_run: bool = False, json: bool = False) -> None:
+def adopt(  # noqa: PLR0917 - Invoke passes options by position
+    _: Context,
+    folder: str,
+    estiba_url: str = "",
+    settings: str = "",
+    wsgi: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
     """Make a service of an existing Django project.
 
     Files of the project are analysed, never executed or overwritten; a pyproject.toml is appended to.
     """
-    found = adoption.plan(Path(folder), flake=estiba_url or new.locate_flake(Path.cwd()))
+    flake = estiba_url or new.locate_flake(Path.cwd())
+    found = adoption.plan(Path(folder), flake=flake, settings=settings, wsgi=wsgi)
     if not dry_run:
         adoption.apply(found)
     if json:

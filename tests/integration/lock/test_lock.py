@@ -207,14 +207,14 @@ def test_changed_requirements_make_it_stale(tiny: Path) -> None:
 def test_two_at_once(tiny: Path) -> None:
     """The second one gives up at once."""
     with files.exclusive(tiny):
-        assert "another invoke lock works on tiny" in refuse(tiny, "lock", code=10)
+        assert "another invoke lock works on tiny" in refuse(tiny, "lock", code=75)
 
 
 def test_edited_lock_is_refused(tiny: Path) -> None:
     """A version that somebody changed by hand is named; the lock is not built on."""
     path = tiny / "estiba.lock"
     path.write_text(path.read_text().replace('"name":"django","platforms"', '"name":"djangoo","platforms"'))
-    said = refuse(tiny, "lock", code=4)
+    said = refuse(tiny, "lock", code=20)
 
     assert "edited by hand" in said
     assert "requirements-lock.txt lacks djangoo==" in said
@@ -244,21 +244,43 @@ def test_interruption_leaves_the_files_as_before(tiny: Path, running_index: Runn
     assert "Traceback" not in said
 
 
-def test_unresolvable_requirement_shows_pips_reason(tiny: Path) -> None:
-    """What contradicts what is said by pip itself."""
+def test_requirements_that_conflict_are_named(tiny: Path) -> None:
+    """The requirements come first, with who asks for them, then the versions near to those that they name."""
     require(tiny, "django~=5.2.0", "django-rq", "django<5")
-    said = refuse(tiny, "lock", code=5)
+    said = refuse(tiny, "lock", code=21)
 
-    assert "no versions that fit together" in said
-    assert "django<5" in said.replace(" ", "").lower()
+    assert "no versions fit together for x86_64-linux:\n  - dependencies of pyproject.toml requires django<5\n" in said
+    assert "\n  - dependencies of pyproject.toml requires django~=5.2.0\n  - django has 4." in said
     assert "/tmp/" not in said
+    assert "help" not in said
+
+
+def test_conflict_of_dependencies_names_the_chain(
+    tiny: Path, running_index: RunningIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A requirement is told with what brings it, and a version that is not there with those that are."""
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", running_index.url_with_credentials)
+    for name, needed in {"estiba_bow": "estiba-cargo<1", "estiba_hull": "estiba-bow"}.items():
+        wheelfile.write(running_index.folder, name, {}, metadata=f"Requires-Dist: {needed}\n")
+    require(tiny, "estiba-hull", "estiba-cargo>=1")
+    chain = refuse(tiny, "lock", code=21)
+    require(tiny, "estiba-cargo==1.2")
+    absent = refuse(tiny, "lock", code=21)
+
+    assert (
+        "  - estiba-bow 1.0 (from estiba-hull, from dependencies of pyproject.toml) requires estiba-cargo<1\n" in chain
+    )
+    assert "  - dependencies of pyproject.toml requires estiba-cargo>=1\n" in chain
+    assert "  - estiba-cargo has 1.0\n" in chain
+    assert "  - dependencies of pyproject.toml requires estiba-cargo==1.2\n  - estiba-cargo has 1.0\n" in absent
+    assert index.PASSWORD not in chain + absent
 
 
 def test_unknown_debian_package(tiny: Path) -> None:
     """Apt's own reason is shown, and the setting that holds the name."""
     path = tiny / "pyproject.toml"
     path.write_text(path.read_text().replace('python = "3.11"', 'python = "3.11"\ndebian = ["libnone9"]'))
-    said = refuse(tiny, "lock", code=5)
+    said = refuse(tiny, "lock", code=21)
 
     assert "Unable to locate package libnone9" in said
     assert "[tool.estiba] debian" in said
@@ -267,7 +289,7 @@ def test_unknown_debian_package(tiny: Path) -> None:
 def test_sdists_that_a_foreign_platform_would_compile(tiny: Path) -> None:
     """Without a wheel, an extension module is refused for the platform that this machine is not; all in one list."""
     require(tiny, "crcmod", "netifaces")
-    said = refuse(tiny, "lock", code=5)
+    said = refuse(tiny, "lock", code=21)
 
     assert said.count("no wheel for aarch64-linux, and its sdist has extension modules") == 2
     assert "platform_machine == 'x86_64'" in said
@@ -325,7 +347,7 @@ def test_private_index_with_netrc_and_fetch(
 
     forget(tiny)
     running_index.damage.add(wheel.name)
-    said = refuse(tiny, "fetch", code=6)
+    said = refuse(tiny, "fetch", code=22)
     assert f"{wheel.name}: wrong hash: expected sha256 {cargo.sha256.hex}, got " in said
 
     running_index.damage.clear()
@@ -351,7 +373,7 @@ def test_version_that_left_the_mirror(tiny: Path) -> None:
     old = path.read_text()
     gone = old.replace(netbase.version, "0.1").replace(netbase.sha256.hex, "f" * 64)
     path.write_text(gone)
-    said = refuse(tiny, "fetch", code=6)
+    said = refuse(tiny, "fetch", code=22)
 
     assert "no longer has what the lock names:\n  - netbase 0.1 (all)" in said
     assert "invoke lock --upgrade-debian" in said
@@ -369,7 +391,7 @@ def test_missing_library_is_named_with_its_package(
         with zipfile.ZipFile(built, "a") as archive:
             archive.writestr("estiba_crane/_crane.so", shared_library("libc.so.6", "libpq.so.5"))
     require(tiny, "estiba-crane")
-    said = refuse(tiny, "lock", code=5)
+    said = refuse(tiny, "lock", code=21)
 
     assert "(x86_64-linux) needs libpq.so.5, which is in Debian's libpq5" in said
     assert 'debian = ["libpq5"]' in said

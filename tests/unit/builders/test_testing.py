@@ -46,6 +46,13 @@ def test_command(tmp_path: Path, given: list[str], modules: list[str], expected:
     assert environment(tmp_path, *modules).command(given) == expected
 
 
+def test_tests_are_looked_for_beside_manage(tmp_path: Path) -> None:
+    """Django's runner does not look for tests below folders that are no packages, such as that of manage.py."""
+    suite = Suite(source=tmp_path, packages=tmp_path, manage="site/manage.py", reports="/reports")
+
+    assert suite.command(["pytest"]) == [PYTHON, "site/manage.py", "test", RUNNER, "site"]
+
+
 def test_command_leaves_the_choice_of_files_to_the_service(tmp_path: Path) -> None:
     """A service that says what to measure is not overruled, with either tracer."""
     (tmp_path / ".coveragerc").write_text("[run]\nsource = shop\n")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,8 @@ def test_syntax_error_is_placed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_finds_what_nix_finds(name: str) -> None:
     """Nix reads the same files where a service is built, and both are held to the same answers."""
-    found = django.find_layout(NIX / "services" / name, "manage.py")
+    folder = NIX / "services" / name
+    pyproject = tomllib.loads((folder / "pyproject.toml").read_text()) if (folder / "pyproject.toml").exists() else {}
+    found = django.find_layout(folder, pyproject.get("tool", {}).get("estiba", {}).get("manage", "manage.py"))
 
     assert {"settings": found.settings, "wsgi": found.wsgi} == SERVICES[name]

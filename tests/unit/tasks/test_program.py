@@ -106,8 +106,8 @@ def test_help_behind_a_task_is_its_help(estiba: Estiba, name: str, flag: str) ->
         (
             ["adopt", "--dry-rnu", "shop"],
             (
-                "no option of adopt named '--dry-rnu'; there is --help, --estiba-url, --dry-run, --json; "
-                "did you mean '--dry-run'?\n  hint: estiba adopt --help"
+                "no option of adopt named '--dry-rnu'; there is --help, --estiba-url, --settings, --wsgi, --dry-run, "
+                "--json; did you mean '--dry-run'?\n  hint: estiba adopt --help"
             ),
         ),
         (["logs", "--tail=-3"], "--tail takes a number that is not negative, not '-3'\n  hint: estiba logs --help"),

@@ -73,7 +73,7 @@ def run_all(given: dict[str, Any], root: Root, out: Path) -> list[Outcome]:
         **services.environment(*ports),
         "COVERAGE_FILE": f"/tmp/{DATA}",  # noqa: S108 - inside a root of our own
         REPORT: f"{_REPORTS}/{JUNIT}",
-        "PYTHONPATH": _DRIVERS,
+        "PYTHONPATH": ":".join(filter(None, [given["environment"].get("PYTHONPATH"), _DRIVERS])),
         **given["override"],
     }
     manage = given["manage"]

@@ -40,7 +40,7 @@ class Suite:
         """
         match given:
             case ["pytest", *rest] | ["python" | "python3", "-m", "pytest", *rest]:
-                return self._pytest(rest) if self._has("pytest") else self._python([self.manage, "test"])
+                return self._pytest(rest) if self._has("pytest") else self._python([self.manage, "test", *self._labels])
             case [program, *rest] if program.removeprefix("./") == self.manage:
                 return self._python([self.manage, *rest])
             case ["python" | "python3", *rest]:
@@ -75,6 +75,12 @@ class Suite:
         if not self._has("coverage"):
             return [PYTHON, *rest]
         return [PYTHON, "-m", "coverage", "run", *([] if chooses_files(self.source) else ["--source=."]), *rest]
+
+    @property
+    def _labels(self) -> list[str]:
+        """Where Django's runner looks for tests: it would not look below a folder that is no package."""
+        folder = str(Path(self.manage).parent)
+        return [] if folder == "." else [folder]
 
     def _has(self, module: str) -> bool:
         return (self.packages / module).is_dir()

@@ -15,7 +15,8 @@ from typing import Any
 
 def main(target: Path) -> None:
     """List them."""
-    sys.path[:0] = [str(Path.cwd()), "/runtime"]
+    # The folder of manage.py comes first, where it is not this one.
+    sys.path[:0] = [*filter(None, [os.environ.get("PYTHONPATH")]), str(Path.cwd()), "/runtime"]
     if os.environ.get("DJANGO_CONFIGURATION"):
         # Settings that are classes: django-configurations has to be there when their module is imported.
         importlib.import_module("configurations.importer").install()

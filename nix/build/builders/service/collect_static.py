@@ -16,7 +16,8 @@ DEFAULT_STATIC_ROOT = "/app/staticfiles"
 
 def main(target: Path) -> None:
     """Collect the files."""
-    sys.path.insert(0, str(Path.cwd()))
+    # The folder of manage.py comes first, where it is not this one.
+    sys.path[:0] = [*filter(None, [os.environ.get("PYTHONPATH")]), str(Path.cwd())]
     if os.environ.get("DJANGO_CONFIGURATION"):
         # Settings that are classes: django-configurations has to be there when their module is imported.
         importlib.import_module("configurations.importer").install()

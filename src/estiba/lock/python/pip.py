@@ -13,7 +13,7 @@ from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 
 from estiba.digest import Digest
 from estiba.errors import CommandError, ResolutionError
-from estiba.lock.python import graph, pins
+from estiba.lock.python import conflict, graph, pins
 from estiba.lock.python.interpreter import drive
 from estiba.process import run
 
@@ -132,8 +132,12 @@ def compile_pins(
         (folder / _PINNED).write_text(pins.render(kept, python=""), encoding="utf-8")
         arguments = [*_OPTIONS, "--output-file", _PINNED, *_upgrade_options(upgrade), *wanted]
         arguments += ["--constraint", _CONSTRAINTS] if constraints else []
-        unknown = _drive(resolver, platform, arguments, cwd=folder)
-        if unknown:
+        answer, said = _drive(resolver, platform, arguments, cwd=folder)
+        if "conflict" in answer:
+            raise conflict.explain(
+                answer["conflict"], platform=platform, python=resolver.interpreter.version, said=said
+            )
+        if unknown := answer.get("sdist"):
             return Choice(**{**unknown, "version": _version(unknown["file"]), "sha256": Digest(unknown["sha256"])})
         return pins.parse((folder / _PINNED).read_text(encoding="utf-8"))
 
@@ -183,7 +187,10 @@ def _version(file: str) -> str:
         return "0"
 
 
-def _drive(resolver: ResolverContext, platform: str, arguments: Sequence[str], *, cwd: Path) -> dict[str, Any] | None:
+def _drive(
+    resolver: ResolverContext, platform: str, arguments: Sequence[str], *, cwd: Path
+) -> tuple[dict[str, Any], list[str]]:
+    """Run pip-compile; return the driver's answer, and what pip said."""
     lines: list[str] = []
     request = {
         "action": "compile",
@@ -193,7 +200,7 @@ def _drive(resolver: ResolverContext, platform: str, arguments: Sequence[str], *
         "sdists": str(resolver.sdists),
     }
     try:
-        answer: dict[str, Any] | None = drive(
+        answer: dict[str, Any] = drive(
             resolver.interpreter.tools,
             request,
             config=resolver.config,
@@ -202,13 +209,7 @@ def _drive(resolver: ResolverContext, platform: str, arguments: Sequence[str], *
             runner=resolver.runner,
         )
     except CommandError as error:
-        msg = f"pip finds no versions that fit together for {platform}:\n{_reason(lines, cwd)}"
+        reason = "\n".join(conflict.cut_tracebacks(lines)).replace(f"{cwd}/", "")
+        msg = f"pip finds no versions that fit together for {platform}:\n{reason}"
         raise ResolutionError(msg, hint="change the requirements that pip names, then run invoke lock") from error
-    return answer
-
-
-def _reason(lines: Sequence[str], folder: Path) -> str:
-    """Return pip's explanation of a failed resolution, without tracebacks and paths of temporary files."""
-    first = next((number for number, line in enumerate(lines) if "ERROR" in line), max(0, len(lines) - 20))
-    reason = "\n".join(line for line in lines[first:] if not line.startswith("  File ") and "Traceback" not in line)
-    return reason.replace(f"{folder}/", "")
+    return answer, lines

@@ -45,23 +45,79 @@ def emulate(machine: str) -> None:
     sysconfig.get_platform = lambda: f"linux-{machine}"
 
 
-def compile_pins(request: Mapping[str, Any]) -> dict[str, Any] | None:
+def compile_pins(request: Mapping[str, Any]) -> dict[str, Any]:
     """Run pip-compile with `arguments`; it exits with a code of its own on failure.
 
     Returns:
-        None, or an sdist whose build backend failed, with `name`, `file`, `sha256` and `size`. It is in the cache then,
-        and the caller has to write its metadata to the file `<sha256>.json` in the folder `sdists`.
+        Empty if the pins are written. Else `sdist`, one whose build backend failed, with `name`, `file`, `sha256` and
+        `size`: it is in the cache then, and the caller has to write its metadata to the file `<sha256>.json` in the
+        folder `sdists`. Or `conflict`, the requirements that no versions satisfy, see `_describe`.
     """
-    from piptools.repositories.pypi import PyPIRepository  # noqa: PLC0415 - the emulation comes first
+    from pip._internal.exceptions import DistributionNotFound  # noqa: PLC0415 - the emulation comes first
+    from piptools.repositories.pypi import PyPIRepository  # noqa: PLC0415
     from piptools.scripts.compile import cli  # noqa: PLC0415
 
     _use_index_hashes(PyPIRepository)
     _reuse_sdist_metadata(Path(request["sdists"]), Path(request["cache"]))
+    _keep_conflicts()
     try:
         cli(list(request["arguments"]), prog_name="pip-compile", standalone_mode=False)
     except _UnknownSdistError as unknown:
-        return unknown.sdist
-    return None
+        return {"sdist": unknown.sdist}
+    except DistributionNotFound as error:
+        if not hasattr(error, "conflict"):
+            raise
+        return {"conflict": _describe(*error.conflict)}
+    return {}
+
+
+def _keep_conflicts() -> None:
+    """Patch pip to keep the causes of a failed resolution, which it only logs in part."""
+    from pip._internal.exceptions import DistributionNotFound  # noqa: PLC0415 - the emulation comes first
+    from pip._internal.resolution.resolvelib import factory  # noqa: PLC0415
+
+    def keep(_self: Any, impossible: Any, constraints: Any) -> Any:  # noqa: ANN401 - pip has no types for others
+        # pip-tools catches this class, and tries again without the old pins that are among the causes.
+        error: Any = DistributionNotFound("no versions fit together")
+        error.conflict = (impossible.causes, constraints)
+        return error
+
+    patched: Any = factory.Factory
+    patched.get_installation_error = keep
+
+
+def _describe(causes: Sequence[Any], constraints: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe a failed resolution.
+
+    Returns:
+        `causes`, each with a `requirement`, and as `chain` what asks for it, then what asks for that, to the file that
+        begins it; `constraints`, those on the same projects; `projects`, the `versions` of each project that this
+        Python can use, and as `unusable` those that it cannot.
+    """
+    names = {cause.requirement.name for cause in causes}
+    projects = {cause.requirement.project_name for cause in causes if cause.requirement.get_candidate_lookup()[1]}
+    return {
+        "causes": [_describe_cause(cause.requirement, cause.parent) for cause in causes],
+        "constraints": sorted(f"{name}{constraints[name].specifier}" for name in names & constraints.keys()),
+        "projects": {name: _Pip().list_versions(name) for name in sorted(projects)},
+    }
+
+
+def _describe_cause(requirement: Any, parent: Any) -> dict[str, Any]:  # noqa: ANN401 - pip has no types for others
+    asked = requirement.get_candidate_lookup()[1]
+    if asked and asked.req:
+        text = str(asked.req)
+    else:
+        # A file or address, which may hold credentials, or the version of Python itself.
+        specifier = getattr(requirement, "specifier", None)
+        text = f"Python {specifier}" if specifier is not None else requirement.format_for_error().split(" @ ")[0]
+    chain = [f"{parent.name} {parent.version}"] if parent else []
+    origin = parent.get_install_requirement() if parent else asked
+    while origin is not None and not isinstance(origin, str):
+        origin = origin.comes_from
+        if origin is not None:
+            chain.append(origin if isinstance(origin, str) else str(origin.name))
+    return {"requirement": text, "chain": chain}
 
 
 class _UnknownSdistError(Exception):
@@ -227,6 +283,14 @@ class _Pip:
             problem = "no wheel fits, and there is no sdist"
             raise _ProblemError(problem)
         return found.link
+
+    def list_versions(self, name: str) -> dict[str, list[str]]:
+        """Return the versions of a project that this Python can use, and those that need another, lowest first."""
+        found = {candidate.version for candidate in self._finder.find_all_candidates(name)}
+        return {
+            "versions": [str(version) for version in sorted(found)],
+            "unusable": sorted(self._finder.requires_python_skipped_reasons()),
+        }
 
     def find(self, name: str, file: str, sha256: str) -> Any:  # noqa: ANN401
         links = [found.link for found in self._finder.find_all_candidates(name) if found.link.filename == file]

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name, is_normalized_name
 from estiba.errors import ConfigError, ScaffoldError
 from estiba.lock.debian import known_packages
 from estiba.scaffold import new
-from estiba.scaffold.adopt import deployment, evidence, frontend, loading
+from estiba.scaffold.adopt import deployment, evidence, frontend, loading, modules
 from estiba.service import django, project, variables
 
 if TYPE_CHECKING:
@@ -84,18 +84,20 @@ class Adoption:
         }
 
 
-def plan(folder: Path, *, flake: str = "") -> Adoption:
+def plan(folder: Path, *, flake: str = "", settings: str = "", wsgi: str = "") -> Adoption:
     """Analyse a Django project without executing it or writing to it.
 
     Args:
         folder: Folder of the project.
         flake: Flake reference of Estiba for `flake.nix`; by default the template's own.
+        settings: Settings module to take, instead of the one that is found.
+        wsgi: WSGI application to take, instead of the one that is found.
 
     Raises:
-        ConfigError: The folder has no Django project, or a file cannot be parsed.
+        ConfigError: The folder has no Django project, a module is neither given nor found, or a file cannot be parsed.
     """
     study = evidence.Study(folder=folder, pyproject=_load(folder))
-    seen = evidence.find_modules(study)
+    seen = modules.find(study, settings=settings, wsgi=wsgi)
     wanted = evidence.find_requirements(study, seen, has_database=deployment.find_database(study, seen))
     python = evidence.choose_python(study, wanted)
     _choose_platform(study)

@@ -1,4 +1,4 @@
-"""Facts about a Django project, found in its files: settings and WSGI modules, requirements, Python version."""
+"""Facts about a Django project, found in its files: requirements, and the Python version."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from estiba.errors import ConfigError
-from estiba.scaffold.adopt.survey import locate, survey
-from estiba.service import django, requirements
+from estiba.service import requirements
 from estiba.service.project import SUITES
 
 if TYPE_CHECKING:
@@ -23,9 +21,6 @@ if TYPE_CHECKING:
 
     from estiba.scaffold.adopt.survey import Survey
 
-_PRODUCTION: Final = ("container", "docker", "deployment", "deploy", "live", "prod", "production")
-_DEVELOPMENT: Final = re.compile(r"(^|_)(dev|development|local|tests?|testing|ci|debug|example|base|common)(_|$)")
-_SETTINGS: Final = re.compile(r"INSTALLED_APPS|DATABASES|DEBUG\s*=|import \*")
 _RUNTIME: Final = ("production", "prod", "deploy", "requirements", "base", "common", "main")
 _DEV: Final = ("development", "dev", "local", "testing", "tests", "test")
 _DRIVER: Final = "psycopg[binary]"
@@ -56,29 +51,6 @@ class Study:
     files: dict[str, str] = field(default_factory=dict)
     decided: list[str] = field(default_factory=list)
     undecided: list[str] = field(default_factory=list)
-
-
-def find_modules(study: Study) -> Survey:
-    """Find manage.py, the settings module and the WSGI application, and return the survey of the settings.
-
-    Raises:
-        ConfigError: There is no manage.py, no settings module, or one with a syntax error.
-    """
-    manage = _find_manage(study)
-    root = (study.folder / manage).parent
-    servers = {str(file.relative_to(root)): file for file in (*root.glob("*/wsgi.py"), *root.glob("*/*/wsgi.py"))}
-    settings = _choose_settings(study, root, {manage: study.folder / manage} | servers)
-    seen = survey(root, settings, top=study.folder)
-    study.undecided += [f"the settings import {missing}, which is not there" for missing in seen.missing]
-    try:
-        wsgi = django.find_layout(study.folder, manage, settings=settings, wsgi=seen.constant("WSGI_APPLICATION")).wsgi
-    except ConfigError:
-        wsgi = ".".join(next(iter(servers), "").removesuffix(".py").split("/")) + ":application"
-    if wsgi == ":application":
-        study.undecided.append('no WSGI application found: set wsgi = "package.wsgi:application"')
-    else:
-        study.settings["wsgi"] = wsgi
-    return seen
 
 
 def find_requirements(study: Study, seen: Survey, *, has_database: bool) -> tuple[Requirement, ...]:
@@ -166,76 +138,6 @@ def choose_python(study: Study, wanted: tuple[Requirement, ...]) -> str:
     study.settings["python"] = chosen
     study.decided.append(f"python = {chosen}: {reason}")
     return chosen
-
-
-def _find_manage(study: Study) -> str:
-    patterns = ("manage.py", "*/manage.py", "*/*/manage.py")
-    files = [file for pattern in patterns for file in sorted(study.folder.glob(pattern))]
-    found = [
-        str(file.relative_to(study.folder)) for file in files if "django" in file.read_text(errors="replace").lower()
-    ]
-    if not found:
-        raise ConfigError(
-            study.folder.resolve().name,
-            ["there is no manage.py in it, nor in the folders two levels down"],
-            hint="name the folder of a Django project",
-        )
-    if found[0] != "manage.py":
-        study.settings["manage"] = found[0]
-        study.decided.append(f"manage = {found[0]}: there is none at the top")
-    if len(found) > 1:
-        study.undecided.append(f"{found[0]} is taken, and there is also {', '.join(found[1:])}")
-    return found[0]
-
-
-def _choose_settings(study: Study, root: Path, files: Mapping[str, Path]) -> str:
-    """Choose the settings module: one named for production, else that of manage.py, else that of a wsgi.py."""
-    candidates: dict[str, str] = {}
-    refused: list[str] = []
-    for shown, file in files.items():
-        try:
-            module = django.find_settings(file, shown)
-        except ConfigError as error:
-            refused += [f"{shown}: {problem}" for problem in error.problems]
-            continue
-        if locate(root, module):
-            candidates.setdefault(module, f"named by {shown}")
-    for module in list(candidates):
-        for sibling in _siblings(root, module):
-            candidates.setdefault(sibling, "")
-    if not candidates:
-        problem = f"{next(iter(files))} names no settings module that is there"
-        raise ConfigError(study.folder.resolve().name, [problem, *refused], hint="run `invoke new` for a new service")
-    chosen = max(candidates, key=lambda module: (_rank(module), bool(candidates[module])))
-    others = ", ".join(module for module in candidates if module != chosen)
-    reason = "named for production" if _rank(chosen) > 0 else candidates[chosen] or "not named for development"
-    study.settings["settings"] = chosen
-    study.decided.append(f"settings = {chosen}: {reason}" + (f" (not {others})" if others else ""))
-    if _rank(chosen) < 0:
-        study.undecided.append(f"{chosen} looks like settings for development only")
-    return chosen
-
-
-def _siblings(root: Path, module: str) -> list[str]:
-    """Return the settings modules beside or below one."""
-    file = locate(root, module)
-    assert file is not None
-    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    names = sorted(
-        other.stem for other in file.parent.glob("*.py") if other.stem.isidentifier() and _is_settings(other)
-    )
-    return [f"{package}.{name}".lstrip(".") for name in names]
-
-
-def _is_settings(file: Path) -> bool:
-    named = "settings" in f"{file.parent.name} {file.stem}" or _rank(file.stem) != 0
-    return named and file.stem != "__init__" and bool(_SETTINGS.search(file.read_text(errors="replace")))
-
-
-def _rank(module: str) -> int:
-    last = module.rpartition(".")[2]
-    found = [_PRODUCTION.index(word) + 1 for word in last.split("_") if word in _PRODUCTION]
-    return max(found, default=-1 if _DEVELOPMENT.search(last) else 0)
 
 
 def _find_source(study: Study) -> str:

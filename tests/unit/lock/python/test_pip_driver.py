@@ -34,6 +34,10 @@ PYPROJECT = Path(__file__).parents[4] / "pyproject.toml"
             {"self", "project_name", "specifier", "hashes"},
         ),
         ("pip._internal.index.package_finder", "LinkEvaluator.evaluate_link", {"self", "link"}),
+        ("pip._internal.index.package_finder", "PackageFinder.requires_python_skipped_reasons", {"self"}),
+        ("pip._internal.resolution.resolvelib.factory", "Factory.get_installation_error", {"self", "e", "constraints"}),
+        ("pip._internal.resolution.resolvelib.base", "Requirement.get_candidate_lookup", {"self"}),
+        ("pip._internal.resolution.resolvelib.base", "Candidate.get_install_requirement", {"self"}),
         ("pip._internal.utils.hashes", "Hashes", {"hashes"}),
         ("piptools.repositories.pypi", "PyPIRepository._get_file_hash", {"self", "link"}),
         ("piptools.repositories.pypi", "PyPIRepository._get_hashes_from_pypi", {"self", "ireq"}),
@@ -53,6 +57,7 @@ def test_insides_are_where_the_driver_looks(module: str, name: str, parameters: 
     [
         ("pip._internal.index.package_finder", "LinkType", {"candidate", "format_unsupported"}),
         ("pip._internal.exceptions", "InstallationSubprocessError", set()),
+        ("pip._internal.exceptions", "DistributionNotFound", set()),
         ("piptools.scripts.compile", "cli", {"main"}),
         (
             "pip._internal.models.link",

@@ -1,0 +1,116 @@
+"""Requirements that no versions satisfy: which they are, who asks for them, and which versions there are."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Any, Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from estiba.errors import ResolutionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_NEAR: Final = 6
+_SAID: Final = 20
+# pip names a file of requirements by its option and a line, which is that of a temporary file.
+_FILE: Final = re.compile(r"-[rc] (.+) \(line \d+\)")
+_NOT_REACHED: Final = re.compile(r"Could not fetch URL|Retrying|401 Error|403 Error|Connection|SSL", re.IGNORECASE)
+
+
+def explain(found: Mapping[str, Any], *, platform: str, python: str, said: Sequence[str]) -> ResolutionError:
+    """Return the error for a failed resolution.
+
+    Args:
+        found: The conflict as `pip_driver` describes it.
+        platform: Nix system name.
+        python: Version of the service's Python.
+        said: Lines of pip's standard error; those about an index are shown if it gave no version of a project.
+    """
+    lines = sorted({_ask(cause) for cause in found["causes"]})
+    lines += [f"the constraints say {constraint}" for constraint in found["constraints"]]
+    for name, listed in found["projects"].items():
+        lines.append(_list_versions(name, listed, list(_filter(name, found["causes"])), python))
+    if any(not listed["versions"] and not listed["unusable"] for listed in found["projects"].values()):
+        lines += list(dict.fromkeys(line.strip() for line in said if _NOT_REACHED.search(line)))[:3]
+    msg = f"no versions fit together for {platform}:" + "".join(f"\n  - {line}" for line in lines)
+    hint = "change one of these requirements, then run invoke lock"
+    return ResolutionError(msg, hint=hint)
+
+
+def cut_tracebacks(lines: Sequence[str]) -> list[str]:
+    """Return what a failed pip said without tracebacks: from its first error on, else the last lines."""
+    kept = list(_skip_tracebacks(lines))
+    first = next((number for number, line in enumerate(kept) if "ERROR" in line), max(0, len(kept) - _SAID))
+    return kept[first:]
+
+
+def _skip_tracebacks(lines: Sequence[str]) -> Iterator[str]:
+    inside = False
+    for line in lines:
+        if line.startswith("Traceback "):
+            inside = True
+        elif not (inside and (not line.strip() or line[0] in " +|")):
+            # The line after the frames is the exception itself.
+            inside = False
+            yield line
+
+
+def _ask(cause: Mapping[str, Any]) -> str:
+    """Return a sentence about who asks for a requirement, with those that ask for it in turn."""
+    first, *others = [_FILE.sub(r"\1", link) for link in cause["chain"]] or ["the service"]
+    via = f" (from {', from '.join(others)})" if others else ""
+    return f"{first}{via} requires {cause['requirement']}"
+
+
+def _list_versions(name: str, listed: Mapping[str, Sequence[str]], wanted: Sequence[Requirement], python: str) -> str:
+    """Return a sentence about the versions of a project near to those that its requirements name."""
+    versions, unusable = _near(listed["versions"], wanted), _near(listed["unusable"], wanted)
+    other = "; ".join(text.replace(" Requires-Python ", " needs Python ") for text in unusable)
+    if versions:
+        rest = len(listed["versions"]) - len(versions)
+        more = f" and {rest} other versions" if rest else ""
+        aside = f"; for another Python than {python}: {other}" if other else ""
+        return f"{name} has {', '.join(versions)}{more}{aside}"
+    if unusable:
+        return f"{name} has no version for Python {python}: {other}"
+    return f"no index of pip's configuration has a file of {name} for this platform"
+
+
+def _near(versions: Sequence[str], wanted: Sequence[Requirement]) -> list[str]:
+    """Return the versions nearest to those that requirements name, lowest first; pre-releases if there is nothing else.
+
+    Args:
+        versions: Versions, each at the beginning of its text.
+        wanted: Requirements of the project.
+    """
+    ordered = sorted(versions, key=_order)
+    ordered = [version for version in ordered if not _order(version).is_prerelease] or ordered
+    keys = [_order(version) for version in ordered]
+    places = [bisect_left(keys, _order(part.version)) for one in wanted for part in one.specifier] or [len(keys)]
+    each = max(2, _NEAR // len(places))
+    starts = (min(max(0, place - each // 2), max(0, len(keys) - each)) for place in places)
+    near = {index for start in starts for index in range(start, start + each)}
+    return [version for index, version in enumerate(ordered) if index in near]
+
+
+def _order(text: str) -> Version:
+    try:
+        return Version(text.split(maxsplit=1)[0].removesuffix(".*"))
+    except InvalidVersion:
+        return Version("0")
+
+
+def _filter(name: str, causes: Sequence[Mapping[str, Any]]) -> Iterator[Requirement]:
+    """Yield the requirements of a project; one for Python itself, such as `Python >=3.12`, is none."""
+    for cause in causes:
+        try:
+            requirement = Requirement(cause["requirement"])
+        except InvalidRequirement:
+            continue
+        if canonicalize_name(requirement.name) == name:
+            yield requirement

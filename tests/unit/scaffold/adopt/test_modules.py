@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.djangoproject import MANAGE, SETTINGS, lay
+
+from estiba.errors import ConfigError
+from estiba.scaffold.adopt import adoption, modules
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMPUTED = {
+    "manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', find())\n",
+    "a/settings/__init__.py": "",
+    "a/settings/local.py": SETTINGS,
+    "a/settings/live.py": SETTINGS,
+    "a/web/wsgi.py": "",
+    "b/wsgi.py": "",
+}
+
+
+def test_given_modules_are_taken(tmp_path: Path) -> None:
+    """What is given beats what is found, and an application without its attribute has the usual one."""
+    made = adoption.plan(lay(tmp_path, COMPUTED), settings="a.settings.live", wsgi="a.web.wsgi")
+
+    assert (made.settings["settings"], made.settings["wsgi"]) == ("a.settings.live", "a.web.wsgi:application")
+    assert made.decided[0] == "settings = a.settings.live: given by --settings"
+
+
+def test_candidates_are_listed_where_manage_names_none(tmp_path: Path) -> None:
+    """The likeliest settings module is in the command to run next."""
+    with pytest.raises(ConfigError) as caught:
+        adoption.plan(lay(tmp_path / "site", {**COMPUTED, "a/settings/apps.py": "", "a/models.py": SETTINGS}))
+
+    assert str(caught.value) == (
+        "site: \n"
+        "  - manage.py names no settings module that is there\n"
+        "  - manage.py: does not set DJANGO_SETTINGS_MODULE to a constant\n"
+        "  - b/wsgi.py: does not set DJANGO_SETTINGS_MODULE to a constant\n"
+        "  - a/web/wsgi.py: does not set DJANGO_SETTINGS_MODULE to a constant\n"
+        "  - there are a.settings.live, a.settings.local\n"
+        "  hint: estiba adopt --settings a.settings.live FOLDER"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"settings": "a.settings.prod"},
+            "--settings: there is no module a.settings.prod beside manage.py; there are ",
+        ),
+        ({"settings": "a.settings.live", "wsgi": "c.wsgi:app"}, "; there are b.wsgi, a.web.wsgi\n"),
+    ],
+    ids=["settings", "wsgi"],
+)
+def test_given_module_that_is_absent(tmp_path: Path, given: dict[str, str], message: str) -> None:
+    """A mistyped module is refused with those that are there."""
+    with pytest.raises(ConfigError) as caught:
+        adoption.plan(lay(tmp_path, COMPUTED), **given)
+
+    assert message in str(caught.value)
+
+
+def test_application_beside_manage_is_found(tmp_path: Path) -> None:
+    """A wsgi.py beside manage.py is a module at the top of the path."""
+    files = {"x/manage.py": MANAGE.format("x.settings"), "x/x/settings.py": SETTINGS, "x/wsgi.py": ""}
+    made = adoption.plan(lay(tmp_path, files))
+
+    assert (made.settings["manage"], made.settings["settings"]) == ("x/manage.py", "x.settings")
+    assert made.settings["wsgi"] == "wsgi:application"
+
+
+def test_tests_and_models_are_no_settings(tmp_path: Path) -> None:
+    """Only modules that are named for it, and have what settings have."""
+    lay(
+        tmp_path,
+        {"a/settings.py": SETTINGS, "a/models.py": SETTINGS, "a/live.py": "", "my-files/settings.py": SETTINGS},
+    )
+
+    assert modules.find_settings(tmp_path) == ["a.settings"]
