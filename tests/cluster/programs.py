@@ -116,7 +116,7 @@ def _compile(folder: Path, scratch: Path) -> None:
 
 
 def _find_go() -> tuple[str, Mapping[str, str]]:
-    """Return the command for Go and the variables that it needs: the machine's where it is new enough, else Debian's."""
+    """Return the command for Go and its variables: the machine's where it is new enough, else Debian's."""
     found = shutil.which("go")
     if found:
         said = subprocess.run([found, "env", "-json", "GOVERSION"], capture_output=True, text=True, check=False).stdout

@@ -97,9 +97,9 @@ def release(
     project: str = ".",
     json: bool = False,
 ) -> None:
-    """Release the commit that is checked out: build, gates, then each target with its approval and smoke tests.
+    """Release a tagged commit: build, gates, approvals, targets.
 
-    What was stopped goes on where it was. A target whose release fails returns to the one before.
+    Each target is asked for its approval before, and gets its smoke tests after. What was stopped goes on where it was. A target whose release fails returns to the one before.
     """
     expected = plans.load(Path(plan)) if plan else None
     service = workspace.load(Path(project), config.load(), target)
@@ -169,7 +169,7 @@ def abort(
 
 @task(help={"target": _TARGET, "project": _PROJECT, "json": _JSON})
 def unlock(_: Context, *, target: str = "", project: str = ".", json: bool = False) -> None:
-    """Free the locks of a release that was killed, after a check that its process is gone."""
+    """Free the locks of a release whose process was killed."""
     held = closing.unlock(workspace.load(Path(project), config.load(), target))
     if json:
         console.json(held)
@@ -181,7 +181,7 @@ def unlock(_: Context, *, target: str = "", project: str = ".", json: bool = Fal
 
 @task(help={"project": _PROJECT, "json": _JSON})
 def status(_: Context, *, project: str = ".", json: bool = False) -> None:
-    """Show the steps of the release that runs, or of the last one, and the command that goes on with it.
+    """Show the steps of the release that runs, or of the last one.
 
     Exits with 1 if the last release is unfinished and does not run.
     """

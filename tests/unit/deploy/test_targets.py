@@ -53,7 +53,7 @@ def test_unknown_kind_names_those_that_there_are(tmp_path: Path, kind: str) -> N
         load(tmp_path, "staging", f"[tool.estiba.targets.staging]\nkind = {kind}\n")
 
     assert str(caught.value) == (
-        f"pyproject.toml [tool.estiba.targets.staging]: 'kind' is {kind}, and must be one of host"
+        f"pyproject.toml [tool.estiba.targets.staging]: 'kind' is {kind}, and must be one of host, kubernetes"
     )
 
 

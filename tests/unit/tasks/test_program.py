@@ -115,7 +115,8 @@ def test_help_behind_a_task_is_its_help(estiba: Estiba, name: str, flag: str) ->
         (["build", "--platform"], "Flag --platform needed value and was not given one!\n  hint: estiba build --help"),
         (
             ["--list", "imag"],
-            "no namespace 'imag'; there is approve, build, cache, chart, ci, image, lock, logbook, release; did you mean 'image'?",
+            "no namespace 'imag'; there is approve, build, cache, chart, ci, image, lock, logbook, release; did you mean"
+            " 'image'?",
         ),
         (
             ["--list", "--list-format", "jsn"],
