@@ -16,7 +16,9 @@ TARGETS = "[tool.estiba.targets]\nstaging = {}\nproduction = {}\n"
 
 def parse(folder: Path, text: str) -> settings.Settings:
     """Parse the settings of a project with these lines."""
-    (folder / "pyproject.toml").write_text(f'[project]\nname = "shop"\ndependencies = []\n[tool.estiba]\nmanage = ""\n{text}')
+    (folder / "pyproject.toml").write_text(
+        f'[project]\nname = "shop"\ndependencies = []\n[tool.estiba]\nmanage = ""\n{text}'
+    )
     return settings.parse(projects.load(folder))
 
 
