@@ -17,6 +17,9 @@ REDACTED: Final = "***"
 _SHORTEST: Final = 4
 """Least length of a known value to look for; a shorter one is no secret, and would blot out ordinary words."""
 
+_VARIABLE: Final = 8
+"""Least length of the value of a secret variable to look for; `DEBUG_TOKENS=false` makes no secret of `false`."""
+
 _LINE: Final = 16
 """Least length of a line of a known value to look for on its own, as in a diff of a private key."""
 
@@ -47,6 +50,11 @@ _NAMED: Final = (
 def is_secret(name: str) -> bool:
     """Tell whether a variable, setting or option of this name holds a secret, and not the place of one."""
     return bool(_SECRET.search(name)) and not _REFERENCE.search(name)
+
+
+def find_secrets(variables: Mapping[str, str]) -> frozenset[str]:
+    """Return the values of those environment variables whose names are those of secrets."""
+    return frozenset(value for name, value in variables.items() if is_secret(name) and len(value) >= _VARIABLE)
 
 
 def redact_text(text: str, values: Collection[str] = ()) -> str:

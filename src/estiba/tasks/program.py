@@ -23,7 +23,7 @@ _FLOW: Final = (
     ("Images", ("image",)),
     ("Binary cache", ("cache",)),
     ("Deploy", ("deploy", "rollback", "status", "logs", "urls", "down")),
-    ("Release", ("approve",)),
+    ("Release", ("release", "approve", "logbook")),
     ("Develop", ("new", "adopt", "services", "demo")),
 )
 """Namespaces by title, in the order of the workflow; others are listed after them."""

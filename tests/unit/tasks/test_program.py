@@ -72,7 +72,8 @@ def test_list_for_programs_has_all_tasks(estiba: Estiba) -> None:
 
     assert code == 0
     assert {"adopt", "build"} <= {one["name"] for one in listed["tasks"]}
-    assert {"approve", "build", "cache", "image", "lock"} == {one["name"] for one in listed["collections"]}
+    named = {"approve", "build", "cache", "image", "lock", "logbook", "release"}
+    assert named == {one["name"] for one in listed["collections"]}
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
@@ -112,7 +113,13 @@ def test_help_behind_a_task_is_its_help(estiba: Estiba, name: str, flag: str) ->
         (["logs", "--tail=-3"], "--tail takes a number that is not negative, not '-3'\n  hint: estiba logs --help"),
         (["logs", "--tail", "few"], "--tail takes a number, not 'few'\n  hint: estiba logs --help"),
         (["build", "--platform"], "Flag --platform needed value and was not given one!\n  hint: estiba build --help"),
-        (["--list", "imag"], "no namespace 'imag'; there is approve, build, cache, image, lock; did you mean 'image'?"),
+        (
+            ["--list", "imag"],
+            (
+                "no namespace 'imag'; there is approve, build, cache, image, lock, logbook, release; "
+                "did you mean 'image'?"
+            ),
+        ),
         (
             ["--list", "--list-format", "jsn"],
             "no list format 'jsn'; there is flat, nested, json; did you mean 'json'?",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba.errors import CommandError, LogbookError
 from estiba.process import run
-from estiba.redaction import is_secret, redact_mapping, redact_text
+from estiba.redaction import find_secrets, redact_mapping, redact_text
 from estiba.release.logbook import actor, chain, settings
 from estiba.release.logbook.entry import FIELDS, Entry
 from estiba.release.logbook.git_branch import GitBranch
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 _ATTEMPTS: Final = 6
 _PAUSE: Final = 0.1
 """Seconds before the second attempt to push; doubled for each further one."""
-
-_SHORTEST: Final = 8
-"""Least length of the value of a secret variable that is searched for in entries."""
 
 _log = logging.getLogger(__name__)
 
@@ -226,7 +223,6 @@ def load(folder: Path, table: Mapping[str, Any], config: Config, *, service: str
         ConfigError: Settings are invalid.
     """
     chosen = settings.parse(table)
-    variables = config.variables.items()
     return Logbook(
         branch=GitBranch(
             folder=folder,
@@ -238,7 +234,7 @@ def load(folder: Path, table: Mapping[str, Any], config: Config, *, service: str
         service=service,
         actor=actor.find(folder, config, runner=runner),
         push=chosen.push,
-        secrets=frozenset(value for name, value in variables if is_secret(name) and len(value) >= _SHORTEST),
+        secrets=find_secrets(config.variables),
     )
 
 

@@ -1,0 +1,104 @@
+"""`invoke logbook.*`: who released what to where, and when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from estiba import config
+from estiba.errors import LogbookError
+from estiba.release import settings
+from estiba.release.logbook import export as exports
+from estiba.release.logbook import load
+from estiba.service import project as projects
+from estiba.tasks.console import console, task
+from estiba.tasks.options import choose
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+    from estiba.release.logbook import Entry, Logbook
+
+_PROJECT: Final = "Folder of the service."
+_JSON: Final = "Print the result as one JSON object."
+_TARGET: Final = "Only entries of this target."
+
+
+@task(
+    name="list",
+    help={
+        "target": _TARGET,
+        "last": "Number of entries, the last ones; 0 for all.",
+        "project": _PROJECT,
+        "json": _JSON,
+    },
+)
+def list_entries(_: Context, *, target: str = "", last: int = 20, project: str = ".", json: bool = False) -> None:
+    """List the entries of the logbook, oldest first."""
+    found = _read(_open(project), target)[-last:]
+    if json:
+        console.json({"entries": [entry.to_dict() for entry in found]})
+        return
+    rows = [(one.number, one.at[:19], one.command, one.target, one.version, one.result, one.actor) for one in found]
+    console.table(("number", "at", "command", "target", "version", "result", "actor"), rows)
+
+
+@task(
+    positional=["number"],
+    help={"number": "Number of the entry, from logbook.list.", "project": _PROJECT, "json": _JSON},
+)
+def show(_: Context, number: str, *, project: str = ".", json: bool = False) -> None:
+    """Show all fields of an entry."""
+    entries = {str(entry.number): entry for entry in _read(_open(project))}
+    data = entries[choose("entry", number, [*entries], hint="invoke logbook.list")].to_dict()
+    if json:
+        console.json(data)
+    else:
+        console.table(("field", "value"), [*data.items()])
+
+
+@task(help={"project": _PROJECT, "json": _JSON})
+def verify(_: Context, *, project: str = ".", json: bool = False) -> None:
+    """Verify the chain of the logbook, its history in git, and the remote's copy.
+
+    Exits with 24 where an entry was changed, removed, moved or forged.
+    """
+    book = _open(project)
+    problems = book.verify()
+    if json:
+        console.json({"problems": [*problems]})
+    if problems:
+        message = "the logbook does not stand:" + "".join(f"\n  - {problem}" for problem in problems)
+        raise LogbookError(message, hint="git log --patch on its branch shows when; another clone may have it whole")
+    if not json:
+        console.result(f"{len(book.entries())} entries, all in their place")
+
+
+@task(
+    help={
+        "format": "csv, json or markdown.",
+        "target": _TARGET,
+        "out": "File to write; by default standard output.",
+        "project": _PROJECT,
+    }
+)
+def export(_: Context, *, format: str = "csv", target: str = "", out: str = "", project: str = ".") -> None:
+    """Export the logbook as a table."""
+    choose("format", format, exports.FORMATS)
+    text = exports.render(_read(_open(project), target), format)
+    if out:
+        Path(out).write_text(text, encoding="utf-8", newline="")
+    else:
+        console.result(text.rstrip("\r\n"))
+
+
+def _open(project: str) -> Logbook:
+    service = projects.load(Path(project))
+    return load(service.folder, settings.parse(service).logbook, config.load(), service=service.name)
+
+
+def _read(book: Logbook, target: str = "") -> list[Entry]:
+    """Return the entries with those of others; without the remote those of this clone, and a warning."""
+    if problem := book.update():
+        console.warn(f"the entries of others are missing: {problem.splitlines()[-1]}")
+    return [entry for entry in book.entries() if target in {"", entry.target}]
