@@ -100,7 +100,8 @@ def release(
 ) -> None:
     """Release the commit that is checked out to each target in turn.
 
-    Builds, asks the gates, then for each target: gates, approval, deployment, smoke tests. What was stopped goes on where it was. A target whose release fails returns to the one before.
+    Builds, asks the gates, then for each target: gates, approval, deployment, smoke tests. What was stopped goes on
+    where it was. A target whose release fails returns to the one before.
     """
     expected = plans.load(Path(plan)) if plan else None
     names = tuple(one.name for one in expected.targets) if expected and not target else ()
@@ -255,7 +256,8 @@ def watch(
 ) -> None:
     """Watch a release for a while, and say whether it is healthy.
 
-    Looks at failed requests, exceptions and restarts; no data is not healthy. Exits with 1 if the release is unhealthy, and with 5 if it was rolled back for that.
+    Looks at failed requests, exceptions and restarts; no data is not healthy. Exits with 1 if the release is unhealthy,
+    and with 5 if it was rolled back for that.
     """
     service = workspace.load(Path(project), config.load(), target)
     name, reporter = list(service.targets)[-1], Reporter.load(service)
