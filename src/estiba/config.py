@@ -43,7 +43,7 @@ ENV_NIX: Final = "NIX_CONFIG"
 ENV_STORE: Final = "NIX_REMOTE"
 """Nix's variable with the store URL; a path is the root of a chroot store (Nix manual, "Local Store")."""
 
-ENV_ACTORS: Final = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "CIRCLE_USERNAME", "BUILD_USER_ID")
+CI_ACTORS: Final = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "CIRCLE_USERNAME", "BUILD_USER_ID")
 """Variables in which CI systems say whose change or click started a job; the last is that of Jenkins."""
 
 CONTAINER: Final = "container"
@@ -109,7 +109,7 @@ def load() -> Config:
         store=_store(os.environ.get(ENV_STORE, "")),
         color=not os.environ.get(ENV_NO_COLOR) and os.isatty(2),
         interactive=os.isatty(2),
-        actor=next((os.environ[name] for name in ENV_ACTORS if os.environ.get(name)), ""),
+        actor=next((os.environ[name] for name in CI_ACTORS if os.environ.get(name)), ""),
         sandbox=os.environ.get(ENV_SANDBOX, ""),
         variables=variables(),
     )
