@@ -93,7 +93,7 @@ def release(
     plan: str = "",
     tag: str = "",
     contract: bool = False,
-    skip: Sequence[str] = (),
+    skip: Sequence[str] | None = None,
     reason: str = "",
     project: str = ".",
     json: bool = False,
@@ -126,7 +126,7 @@ def resume(
     *,
     id: str = "",
     contract: bool = False,
-    skip: Sequence[str] = (),
+    skip: Sequence[str] | None = None,
     reason: str = "",
     project: str = ".",
     json: bool = False,
@@ -301,11 +301,12 @@ def _journals(project: str) -> Journals:
     return workspace.journals(projects.load(Path(project)), config.load())
 
 
-def _skips(skip: Sequence[str], reason: str) -> dict[str, str]:
+def _skips(skip: Sequence[str] | None, reason: str) -> dict[str, str]:
+    # Invoke takes a default other than None for the type of the option.
     if skip and not reason.strip():
         message = f"--skip {skip[0]} has no reason"
         raise UsageError(message, hint=f"--skip {skip[0]} --reason 'why', which goes into the logbook")
-    return dict.fromkeys(skip, reason)
+    return dict.fromkeys(skip or (), reason)
 
 
 def _show_end(journal: Journal, *, as_json: bool) -> None:
