@@ -222,7 +222,7 @@ class StrandedError(DeployError):
 
 
 class PlanError(EstibaError):
-    """A plan of a release cannot be run: its inputs have moved since, or its file is damaged."""
+    """A commit cannot be released, or a plan cannot be run: its inputs have moved since, or its file is damaged."""
 
     exit_code = 23
 
@@ -234,7 +234,7 @@ class LogbookError(EstibaError):
 
 
 class ReleaseError(EstibaError):
-    """A release manifest cannot be read: missing, another format version, or damaged."""
+    """A release manifest or the journal of a release cannot be read: missing, another format version, or damaged."""
 
     exit_code = 19
 

@@ -318,6 +318,11 @@ def release(service: Workspace, **options: Any) -> Journal:  # noqa: ANN401 - fi
     return Execution(workspace=service, progress=quiet).start(Options(**options))
 
 
+def resume(service: Workspace, journal: Journal, **options: Any) -> Journal:  # noqa: ANN401 - fields of Options
+    """Go on with a release in this process."""
+    return Execution(workspace=service, progress=quiet).resume(journal, Options(**options))
+
+
 def target(service: Workspace, name: str) -> FolderTarget:
     """Return a target of a service, which is a folder."""
     found = service.targets[name]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from estiba import config
 from estiba.errors import UsageError
-from estiba.release import logbook, plan_text
 from estiba.release import plan as plans
-from estiba.release.run import closing, owner, planning, workspace
+from estiba.release import plan_text
+from estiba.release.run import aftercare, closing, owner, planning, workspace
 from estiba.release.run.execution import Execution
 from estiba.release.run.planning import Options
 from estiba.release.run.reporting import Reporter
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from estiba.release.journal import Entry, Journal, Journals
     from estiba.release.run.workspace import Workspace
+    from estiba.release.verdict import Verdict
 
 PENDING = 2
 """Exit code of `release.plan` if a target does not serve the release yet."""
@@ -92,17 +93,19 @@ def release(
     plan: str = "",
     tag: str = "",
     contract: bool = False,
-    skip: Sequence[str] = (),
+    skip: Sequence[str] | None = None,
     reason: str = "",
     project: str = ".",
     json: bool = False,
 ) -> None:
-    """Release a tagged commit: build, gates, approvals, targets.
+    """Release the commit that is checked out to each target in turn.
 
-    Each target is asked for its approval before, and gets its smoke tests after. What was stopped goes on where it was. A target whose release fails returns to the one before.
+    Builds, asks the gates, then for each target: gates, approval, deployment, smoke tests. What was stopped goes on
+    where it was. A target whose release fails returns to the one before.
     """
     expected = plans.load(Path(plan)) if plan else None
-    service = workspace.load(Path(project), config.load(), target)
+    names = tuple(one.name for one in expected.targets) if expected and not target else ()
+    service = workspace.load(Path(project), config.load(), target, names=names)
     options = Options(tag=tag, contract=contract, skip=_skips(skip, reason))
     _show_end(_execution(service).start(options, expected), as_json=json)
 
@@ -123,12 +126,15 @@ def resume(
     *,
     id: str = "",
     contract: bool = False,
-    skip: Sequence[str] = (),
+    skip: Sequence[str] | None = None,
     reason: str = "",
     project: str = ".",
     json: bool = False,
 ) -> None:
-    """Go on with a release that was stopped; what is done is verified and not repeated."""
+    """Go on with a release that was stopped.
+
+    What is done is verified and not repeated.
+    """
     settings = config.load()
     journal = _journals(project).open(id)
     service = workspace.load(Path(project), settings, names=tuple(one.name for one in journal.plan.targets))
@@ -169,7 +175,10 @@ def abort(
 
 @task(help={"target": _TARGET, "project": _PROJECT, "json": _JSON})
 def unlock(_: Context, *, target: str = "", project: str = ".", json: bool = False) -> None:
-    """Free the locks of a release whose process was killed."""
+    """Free the locks of a release that was killed.
+
+    Fails if its process is alive.
+    """
     held = closing.unlock(workspace.load(Path(project), config.load(), target))
     if json:
         console.json(held)
@@ -181,7 +190,7 @@ def unlock(_: Context, *, target: str = "", project: str = ".", json: bool = Fal
 
 @task(help={"project": _PROJECT, "json": _JSON})
 def status(_: Context, *, project: str = ".", json: bool = False) -> None:
-    """Show the steps of the release that runs, or of the last one.
+    """Show the steps of the last release, and the command to go on with.
 
     Exits with 1 if the last release is unfinished and does not run.
     """
@@ -227,20 +236,77 @@ def show(_: Context, id: str, *, project: str = ".", json: bool = False) -> None
         _show(journal)
 
 
+@task(
+    help={
+        "target": "Target to watch; by default the last one of `targets` in [tool.estiba.release].",
+        "minutes": "Length of the watch.",
+        "rollback": "Return to the release before if this one is unhealthy.",
+        "project": _PROJECT,
+        "json": _JSON,
+    }
+)
+def watch(
+    _: Context,
+    *,
+    target: str = "",
+    minutes: int = 60,
+    rollback: bool = False,
+    project: str = ".",
+    json: bool = False,
+) -> None:
+    """Watch a release for a while, and say whether it is healthy.
+
+    Looks at failed requests, exceptions and restarts; no data is not healthy. Exits with 1 if the release is unhealthy,
+    and with 5 if it was rolled back for that.
+    """
+    service = workspace.load(Path(project), config.load(), target)
+    name, reporter = list(service.targets)[-1], Reporter.load(service)
+    with console.step(f"watch {name}") as on_status:
+        verdict = aftercare.watch(reporter, name, minutes=minutes, rollback=rollback, on_status=on_status)
+    _show_verdict(verdict, as_json=json)
+
+
+@task(
+    help={
+        "target": "Target to review; by default the last one of `targets` in [tool.estiba.release].",
+        "project": _PROJECT,
+        "json": _JSON,
+    }
+)
+def review(_: Context, *, target: str = "", project: str = ".", json: bool = False) -> None:
+    """Review a release a day later, by counts that the service names.
+
+    They are compared with those of the week before. Exits with 1 if they are beyond the tolerance.
+    """
+    service = workspace.load(Path(project), config.load(), target)
+    verdict = aftercare.review(Reporter.load(service), list(service.targets)[-1])
+    _show_verdict(verdict, as_json=json)
+
+
 def _execution(service: Workspace) -> Execution:
-    book = logbook.load(service.folder, service.settings.logbook, service.config, service=service.project.name)
-    return Execution(workspace=service, progress=console.step, listener=Reporter(logbook=book))
+    return Execution(workspace=service, progress=console.step, listener=Reporter.load(service))
+
+
+def _show_verdict(verdict: Verdict, *, as_json: bool) -> None:
+    if as_json:
+        console.json(verdict.to_dict())
+    else:
+        console.result(verdict.result)
+        for sentence in (*verdict.reasons, *verdict.notes):
+            console.result(f"- {sentence}")
+    leave(0 if verdict.is_healthy else 1)
 
 
 def _journals(project: str) -> Journals:
     return workspace.journals(projects.load(Path(project)), config.load())
 
 
-def _skips(skip: Sequence[str], reason: str) -> dict[str, str]:
+def _skips(skip: Sequence[str] | None, reason: str) -> dict[str, str]:
+    # Invoke takes a default other than None for the type of the option.
     if skip and not reason.strip():
         message = f"--skip {skip[0]} has no reason"
         raise UsageError(message, hint=f"--skip {skip[0]} --reason 'why', which goes into the logbook")
-    return dict.fromkeys(skip, reason)
+    return dict.fromkeys(skip or (), reason)
 
 
 def _show_end(journal: Journal, *, as_json: bool) -> None:

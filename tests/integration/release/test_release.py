@@ -76,7 +76,7 @@ def test_release_from_tag_to_history(shop: Shop) -> None:
     assert MARK in shop.site.text()
     steps = {one["step"]: one for one in released["steps"]}
     assert list(steps) == ["build", "gates", "push", "gates:local", "deploy:local", "smoke:local", "tag"]
-    assert steps["gates"]["output"]["gates"]["tests"]["failures"] == 0
+    assert steps["gates"]["output"]["gates"]["tests"]["totals"]["failures"] == 0
 
     began = time.monotonic()
     code, planned, said = shop.run("release.plan")

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,7 +25,6 @@ from estiba.release.run.planning import Options
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from estiba.release.journal import Journal
     from estiba.release.run.workspace import Workspace
 
 STEPS = [
@@ -58,12 +55,6 @@ def again(service: Workspace) -> Workspace:
 def versions(service: Workspace) -> list[str]:
     """Return what each target serves."""
     return [releases.target(service, name).version for name in service.targets]
-
-
-def resume(service: Workspace, journal: Journal, **options: object) -> Journal:
-    """Go on with a release."""
-    given = Options(**options)  # type: ignore[arg-type] # fields of Options
-    return Execution(workspace=service, progress=releases.quiet).resume(journal, given)
 
 
 def test_release_goes_through_all_steps(service: Workspace) -> None:
@@ -128,7 +119,7 @@ def test_gate_stops_the_release_before_the_target(service: Workspace) -> None:
     assert (versions(service), stopped.entries[-1].result, stopped.entries[-1].code) == (["1.0.0", ""], "failed", 4)
 
     releases.target(service, "production").mend("full")
-    ended = resume(service, stopped)
+    ended = releases.resume(service, stopped)
 
     assert (ended.identifier, ended.result, versions(service)) == (stopped.identifier, DONE, ["1.0.0", "1.0.0"])
     assert [entry.attempt for entry in ended.steps() if entry.step == "gates:production"] == [2]
@@ -154,7 +145,7 @@ def test_failed_target_ends_the_release_and_resumes(service: Workspace) -> None:
     assert caught.value.hint == "fix the cause, then invoke release.resume"
 
     releases.target(service, "production").mend("broken")
-    assert resume(service, service.journals.open()).result == DONE
+    assert releases.resume(service, service.journals.open()).result == DONE
 
 
 def test_newer_commit_replaces_a_failed_release(service: Workspace) -> None:
@@ -224,7 +215,7 @@ def test_tag_is_created_last(service: Workspace) -> None:
     assert releases.git(service.folder, "tag") == ""
 
     releases.target(service, "production").mend("broken")
-    resume(service, service.journals.open())
+    releases.resume(service, service.journals.open())
 
     assert releases.git(origin, "tag", "--list", "--format=%(contents)") == "v1.0.0\n\n## Features\n\n- Open the shop"
 
@@ -237,47 +228,6 @@ def test_second_release_names_the_owner(service: Workspace) -> None:
         (folder / "lock").write_text(json.dumps({"host": "ci7", "pid": 42, "url": "https://ci/7", "user": "ana"}))
         with pytest.raises(BusyError, match=r"ana@ci7 \(process 42, https://ci/7, since just now\) runs a release"):
             releases.release(service)
-
-
-MOMENTS = [
-    "write 1",
-    *(f"wrote {number}" for number in range(1, 2 * len(STEPS) + 2)),
-    *(f"{word} {name}" for name in ("staging", "production") for word in ("deploy", "switch", "served", "smoke")),
-]
-
-
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_release_ends_in_the_same_state(tmp_path: Path, moment: str) -> None:
-    """Wherever a release is killed, the same command goes on with it, and so it does on another machine."""
-    folder = releases.create(tmp_path / "shop")
-    killed = releases.doom(folder, tmp_path / "state", moment)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    elsewhere = shutil.copytree(tmp_path, tmp_path.with_name(f"{tmp_path.name}-elsewhere"))
-    shutil.rmtree(elsewhere / "state")
-
-    for place in (tmp_path, elsewhere):
-        service = releases.workspace(place / "shop", state=place / "state")
-        assert releases.release(service).result == DONE
-        assert versions(service) == ["1.0.0", "1.0.0"]
-        for name in service.targets:
-            deployed = [record.result for record in service.targets[name].records()].count("deployed")
-            assert deployed <= 1
-        assert service.journals.unfinished() is None
-    assert len(releases.workspace(tmp_path / "shop", state=tmp_path / "state").journals.list()) <= 2
-
-
-@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
-def test_interrupted_release_says_how_to_go_on(tmp_path: Path, number: str) -> None:
-    """Ctrl-C and the end of a CI job are remembered in the journal."""
-    folder = releases.create(tmp_path / "shop")
-    stopped = releases.doom(folder, tmp_path / "state", "switch production", number)
-    service = releases.workspace(folder, state=tmp_path / "state")
-
-    assert stopped.returncode == 130
-    assert stopped.stderr == "interrupted in deploy to production\n  hint: invoke release.resume\n"
-    journal = service.journals.open()
-    assert journal.result == "interrupted"
-    assert resume(service, journal).result == DONE
 
 
 def test_killed_release_of_another_commit_is_looked_at_first(tmp_path: Path) -> None:
