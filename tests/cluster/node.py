@@ -68,7 +68,7 @@ def mount_groups(hierarchies: list[str]) -> None:
 
 
 def connect(*, is_whole: bool) -> None:
-    """Make the network: the loopback interface, and a bridge for the node's address; not all kernels have dummies."""
+    """Make the network: the loopback interface, and a bridge for the node's address, as few kernels have dummies."""
     _do("ip link set lo up")
     if is_whole:
         _do("ip link add node0 type bridge")
