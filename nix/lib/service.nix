@@ -9,6 +9,7 @@ let
     debian = [ ];
     debian-build = [ ];
     manage = "manage.py";
+    missing-libraries = { };
     settings = null;
     wsgi = null;
     configuration = null;

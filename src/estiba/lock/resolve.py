@@ -58,12 +58,14 @@ class Outcome:
         changed: Whether the lock files differ from before.
         changes: Changed versions as `name old -> new`, with `none` for an added or removed package.
         gone: Locked Debian packages (`name version`) that changed because the mirror no longer has their version.
+        lacking: Sentences about shared libraries that wheels name and the image does not have.
     """
 
     lock: Lock
     changed: bool
     changes: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
 def lock(folder: Path, context: LockContext, options: Options = Options(), *, fetch: Callable[[Lock], None]) -> Outcome:
@@ -90,7 +92,7 @@ def lock(folder: Path, context: LockContext, options: Options = Options(), *, fe
         if previous and options.is_plain and previous.inputs == inputs:
             return Outcome(lock=previous, changed=False)
         seeds = [] if options.upgrade.everything else _load_seeds(before)
-        resolved, resolution, gone = _resolve(
+        resolved, resolution, gone, lacking = _resolve(
             project, context, options=options, previous=previous, seeds=seeds, fetch=fetch
         )
         after = {
@@ -106,6 +108,7 @@ def lock(folder: Path, context: LockContext, options: Options = Options(), *, fe
             changed=changed,
             changes=_compare(previous, resolved),
             gone=tuple(gone),
+            lacking=tuple(lacking),
         )
 
 
@@ -134,7 +137,7 @@ def _resolve(
     previous: Lock | None,
     seeds: Sequence[pins.Pin],
     fetch: Callable[[Lock], None],
-) -> tuple[Lock, Resolution, list[str]]:
+) -> tuple[Lock, Resolution, list[str], list[str]]:
     root = apt.prepare(context.config, project.suite, project.pockets, runner=context.runner)
     with apt.exclusive(root):
         context.tell(f"reading the package lists of Debian {project.suite}")
@@ -160,8 +163,8 @@ def _resolve(
             toolchain, gone_for_build = _resolve_debian(root, project, context, keep, groups=("build",))
             found, gone = closure.merge((*found, *toolchain)), sorted({*gone, *gone_for_build})
         context.tell("checking the shared libraries that the wheels need")
-        _check_libraries(root, project, context, found=found, resolution=resolution)
-    return _assemble(project, found, resolution, previous), resolution, gone
+        lacking = _check_libraries(root, project, context, found=found, resolution=resolution)
+    return _assemble(project, found, resolution, previous), resolution, gone, lacking
 
 
 def _assemble(project: Project, found: Sequence[Deb], resolution: Resolution, previous: Lock | None) -> Lock:
@@ -226,7 +229,7 @@ def _prepare_resolver(
 
 def _check_libraries(
     root: AptRoot, project: Project, context: LockContext, *, found: Sequence[Deb], resolution: Resolution
-) -> None:
+) -> list[str]:
     missing = {}
     for platform in project.platforms:
         wheels = [
@@ -238,8 +241,10 @@ def _check_libraries(
         libraries = debs.list_libraries(packages, context.artifacts, context.cache, runner=context.runner)
         paths = {wheel.file: context.artifacts.path(wheel.sha256) for wheel in wheels}
         missing[platform] = shared_libraries.find_missing(paths, libraries)
-    shared_libraries.refuse_missing(
-        missing, lambda platform, names: contents.find_library_packages(root, platform, names, runner=context.runner)
+    return shared_libraries.judge_missing(
+        missing,
+        lambda platform, names: contents.find_library_packages(root, platform, names, runner=context.runner),
+        choices=project.missing_libraries,
     )
 
 

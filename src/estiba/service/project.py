@@ -44,6 +44,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "groups": (dict, "a table such as {dev = ['dev', 'test']}"),
     "include": _NAMES,
     "manage": _TEXT,
+    "missing-libraries": (dict, "a table such as {torch = 'allow'}"),
     "platforms": _NAMES,
     "pockets": _NAMES,
     "prepare": (list, "a list of commands such as [['compilescss']], each a list of words"),
@@ -72,6 +73,8 @@ class Project:
         pockets: Debian pockets to take packages from: of `main`, `updates` and `security`.
         debian: Debian packages needed at run time.
         debian_build: Debian packages needed to build sdists and to run the `prepare` commands.
+        missing_libraries: `allow` or `refuse` by normalised name of a distribution: what a lock does if its wheels
+            name shared libraries that the image lacks.
         settings: Dotted path of Django's settings module.
         wsgi: WSGI application as `module:attribute`.
         manage: Path of manage.py relative to `folder`; empty to lock Python tools without a Django project.
@@ -98,6 +101,7 @@ class Project:
     pockets: tuple[str, ...]
     debian: tuple[str, ...]
     debian_build: tuple[str, ...]
+    missing_libraries: Mapping[str, str]
     settings: str
     wsgi: str
     manage: str
@@ -142,6 +146,7 @@ def load(folder: Path) -> Project:
         pockets=tuple(pocket for pocket in _POCKETS if pocket in table.get("pockets", _POCKETS)),
         debian=tuple(sorted(set(table.get("debian", ())))),
         debian_build=tuple(sorted(set(table.get("debian-build", ())))),
+        missing_libraries={canonicalize_name(name): say for name, say in table.get("missing-libraries", {}).items()},
         settings=layout.settings,
         wsgi=layout.wsgi,
         manage=manage,
@@ -200,7 +205,7 @@ def _check_type(key: str, value: object) -> list[str]:
         entries = _flatten(value)
     elif isinstance(value, list):
         entries = value
-    elif isinstance(value, dict) and key in {"env", "shell-env"}:
+    elif isinstance(value, dict) and key in {"env", "missing-libraries", "shell-env"}:
         entries = list(value.values())
     elif isinstance(value, dict) and key in {"chart", "ci", "release"}:
         return []
@@ -249,6 +254,11 @@ def _check_values(table: Mapping[str, Any], project: Mapping[str, Any]) -> list[
         values = [chosen] if isinstance(chosen, str) else chosen
         listed = " or ".join(map(repr, allowed))
         problems += [f"{key!r} cannot be {value!r}, only {listed}" for value in values if value not in allowed]
+    problems += [
+        f"'missing-libraries.{name}' cannot be {say!r}, only 'allow' or 'refuse'"
+        for name, say in table.get("missing-libraries", {}).items()
+        if say not in {"allow", "refuse"}
+    ]
     problems += [f"{key!r} must name at least one" for key in ("platforms", "pockets") if table.get(key) == []]
     if "main" not in table.get("pockets", ["main"]):
         problems.append("'pockets' must contain 'main'")

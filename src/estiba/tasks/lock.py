@@ -54,8 +54,11 @@ def lock(
         outcome = resolve.lock(Path(project), context, options, fetch=lambda lock: fetch(lock, context))
     for gone in outcome.gone:
         console.warn(f"{gone} is gone from the mirror; its current version is locked")
+    for lacking in outcome.lacking:
+        console.warn(lacking)
     if json:
-        console.json({"changed": outcome.changed, "changes": list(outcome.changes), "gone": list(outcome.gone)})
+        lists = {name: list(getattr(outcome, name)) for name in ("changes", "gone", "lacking")}
+        console.json({"changed": outcome.changed, **lists})
     else:
         _show(outcome, dry_run=dry_run)
 

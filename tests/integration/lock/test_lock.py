@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,39 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 from tests import wheelfile
 from tests.services import harbour, index
-from tests.unit.lock.python.test_elf import shared_library
+from tests.services.locking import LOCK_FILES, copy, load, prepare, refuse, require, snapshot
 
 from estiba import config
 from estiba.fetch.plan import artifact_path
-from estiba.lock import files, model
+from estiba.lock import files
 from estiba.lock.python import pins
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.services.index import RunningIndex
-
-    from estiba.lock.model import Lock
-
-SERVICES = Path(__file__).parents[2] / "fixtures" / "services"
-LOCK_FILES = ("estiba.lock", "requirements-lock.txt", "requirements-dev-lock.txt")
-
-
-def copy(name: str, folder: Path) -> Path:
-    """Copy a sample service."""
-    return shutil.copytree(SERVICES / name, folder, ignore=shutil.ignore_patterns("__pycache__"))
-
-
-def prepare(folder: Path) -> Path:
-    """Give a folder its tasks.py."""
-    (folder / "tasks.py").write_text("from estiba.tasks import ns\n")
-    return folder
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    """Copy the tiny service with its lock."""
-    return prepare(copy("tiny", tmp_path / "tiny"))
 
 
 @pytest.fixture(scope="module")
@@ -55,50 +30,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = prepare(copy("shop", tmp_path_factory.mktemp("lock") / "shop"))
     harbour.invoke(folder, "lock")
     return folder
-
-
-@pytest.fixture
-def running_index(tmp_path: Path) -> Iterator[RunningIndex]:
-    """Run an index with one pure wheel."""
-    folder = tmp_path / "wheels"
-    folder.mkdir()
-    wheelfile.write(folder, "estiba_cargo", {"estiba_cargo/__init__.py": ""})
-    with index.run(folder) as running:
-        yield running
-
-
-def load(folder: Path) -> Lock:
-    """Read a service's lock."""
-    return model.parse((folder / "estiba.lock").read_text())
-
-
-def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Return bytes and modification time of the lock files, and of anything left beside them."""
-    beside = {path.name for path in folder.iterdir() if path.name.startswith(".estiba")}
-    return {
-        name: ((folder / name).read_bytes(), (folder / name).stat().st_mtime_ns)
-        for name in (*LOCK_FILES, *sorted(beside))
-        if (folder / name).is_file()
-    }
-
-
-def require(folder: Path, *lines: str) -> None:
-    """Replace a service's requirements; the tests' own stay away, which saves time."""
-    path = folder / "pyproject.toml"
-    table = path.read_text().split("dependencies = ")
-    rest = table[1].partition("]")[2].partition("[dependency-groups]")
-    kept = rest[2].partition("[tool.estiba]")
-    path.write_text(f"{table[0]}dependencies = {json.dumps(lines)}\n\n[tool.estiba]{kept[2]}")
-
-
-def refuse(folder: Path, *arguments: str, code: int) -> str:
-    """Run a task that must fail with a code and leave the lock files as they were; return what it said."""
-    before = snapshot(folder)
-    done = harbour.invoke(folder, *arguments, check=False)
-    assert done.returncode == code, done.stdout + done.stderr
-    assert snapshot(folder) == before
-    assert "Traceback" not in done.stderr
-    return done.stderr
 
 
 def test_shop_is_locked_for_both_platforms(shop: Path) -> None:
@@ -377,21 +308,3 @@ def test_version_that_left_the_mirror(tiny: Path) -> None:
 
     assert "no longer has what the lock names:\n  - netbase 0.1 (all)" in said
     assert "invoke lock --upgrade-debian" in said
-
-
-def test_missing_library_is_named_with_its_package(
-    tiny: Path, running_index: RunningIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A wheel that needs a library which neither it nor the image has is refused, with the line to write."""
-    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", running_index.url_with_credentials)
-    for machine in ("x86_64", "aarch64"):
-        pure = wheelfile.write(running_index.folder, "estiba_crane", {"estiba_crane/__init__.py": ""})
-        built = pure.with_name(f"estiba_crane-1.0-cp311-cp311-manylinux_2_17_{machine}.whl")
-        pure.rename(built)
-        with zipfile.ZipFile(built, "a") as archive:
-            archive.writestr("estiba_crane/_crane.so", shared_library("libc.so.6", "libpq.so.5"))
-    require(tiny, "estiba-crane")
-    said = refuse(tiny, "lock", code=21)
-
-    assert "(x86_64-linux) needs libpq.so.5, which is in Debian's libpq5" in said
-    assert 'debian = ["libpq5"]' in said

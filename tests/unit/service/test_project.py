@@ -88,6 +88,10 @@ def test_all_problems_are_listed_at_once(folder: Path) -> None:
         ("platforms = []", "'platforms' must name at least one"),
         ('pockets = ["security"]', "'pockets' must contain 'main'"),
         ('compression = "xz"', "'compression' cannot be 'xz', only 'zstd' or 'gzip'"),
+        (
+            'missing-libraries = {torch = "perhaps"}',
+            "'missing-libraries.torch' cannot be 'perhaps', only 'allow' or 'refuse'",
+        ),
         ("groups = {docs = []}", "unknown group 'docs' in 'groups', only 'dev' and 'runtime' are locked"),
         ('prepare = "compilescss"', _COMMANDS.format("'compilescss'")),
         ('prepare = ["compilescss"]', _COMMANDS.format("['compilescss']")),

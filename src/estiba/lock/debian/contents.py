@@ -27,8 +27,8 @@ _TARGET: Final = {
 
 def find_library_packages(
     root: AptRoot, platform: str, libraries: Sequence[str], *, runner: Runner = run
-) -> dict[str, list[str]]:
-    """Return the packages that have each library in a default folder of the loader; empty if no index is reachable."""
+) -> dict[str, list[str]] | None:
+    """Return the packages that have each library in a default folder of the loader; None if no index is reachable."""
     arch = ARCHITECTURES[platform]
     lists = root.folder / "contents"
     (lists / "partial").mkdir(parents=True, exist_ok=True)
@@ -38,11 +38,13 @@ def find_library_packages(
     for key, value in target.items():
         options += ["-o", f"Acquire::IndexTargets::deb::Contents-deb::{key}={value}"]
     options += ["-o", "Acquire::IndexTargets::deb::Packages::DefaultEnabled=false"]
-    # The result is only a hint in an error message: use the indices that can be had, without failing for others.
+    # Use the indices that can be had, without failing for others.
     runner(["apt-get", *options, "-q", "update"], check=False)
     files = sorted(str(path) for path in lists.glob("*Contents*.gz"))
+    if not files:
+        return None
     names = [word for name in libraries for word in ("-e", f"/{name} ")]
-    matches = runner(["zgrep", "-hF", *names, *files], check=False).stdout if files else ""
+    matches = runner(["zgrep", "-hF", *names, *files], check=False).stdout
     found: dict[str, set[str]] = defaultdict(set)
     for line in matches.splitlines():
         # A line has a path, blanks, and comma-separated entries "section/package".

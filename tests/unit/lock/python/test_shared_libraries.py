@@ -37,20 +37,56 @@ def test_nothing_to_check() -> None:
     assert shared_libraries.find_missing({}, {"libc.so.6"}) == {}
 
 
-def test_the_error_names_library_wheel_and_package() -> None:
-    """Everything missing is in one error, with the line to write."""
-    missing = {"aarch64-linux": {}, "x86_64-linux": {"libGL.so.1": ["b.whl"], "libodd.so.7": ["a.whl", "b.whl"]}}
+def judge(
+    missing: dict[str, dict[str, list[str]]], choices: dict[str, str] | None = None, *, reached: bool = True
+) -> list[str]:
+    """Judge with an index that has two packages with libGL.so.1 and nothing else."""
+    packages = {"libGL.so.1": ["libgl1", "libgl1-fake"]} if reached else None
+    return shared_libraries.judge_missing(missing, lambda _platform, _names: packages, choices=choices or {})
+
+
+def test_library_that_debian_has_is_refused() -> None:
+    """The error has the line to write."""
     with pytest.raises(ResolutionError) as caught:
-        shared_libraries.refuse_missing(missing, lambda _platform, _names: {"libGL.so.1": ["libgl1", "libgl1-fake"]})
+        judge({"aarch64-linux": {}, "x86_64-linux": {"libGL.so.1": ["b.whl"], "libodd.so.7": ["a.whl", "b.whl"]}})
 
     assert str(caught.value) == (
         "some wheels need shared libraries that the image would not have:"
         "\n  - b.whl (x86_64-linux) needs libGL.so.1, which is in Debian's libgl1 or libgl1-fake"
-        "\n  - a.whl, b.whl (x86_64-linux) needs libodd.so.7, which is in no Debian package of this release"
         '\n  hint: add to [tool.estiba]: debian = ["libgl1"]'
     )
 
 
+def test_library_that_debian_lacks_is_a_warning() -> None:
+    """The wheel may do without, and nobody could add it."""
+    assert judge({"x86_64-linux": {"libcuda.so.1": ["torch-2.9-cp313.whl"]}}) == [
+        "torch-2.9-cp313.whl (x86_64-linux) needs libcuda.so.1, which is in no Debian package of this release"
+    ]
+
+
+def test_service_may_allow_a_wheel() -> None:
+    """Nothing is said about the libraries of that wheel, and those of others count still."""
+    both = {"x86_64-linux": {"libGL.so.1": ["Open_CV-1-x.whl"], "libodd.so.7": ["Open_CV-1-x.whl", "b-1-x.whl"]}}
+
+    assert judge(both, {"open-cv": "allow"}) == [
+        "b-1-x.whl (x86_64-linux) needs libodd.so.7, which is in no Debian package of this release"
+    ]
+
+
+def test_service_may_refuse_a_wheel() -> None:
+    """A missing library of that wheel is an error, wherever it is."""
+    with pytest.raises(ResolutionError, match=r"libodd.so.7, which is in no .*\n  hint: take a version of the wheel"):
+        judge({"x86_64-linux": {"libodd.so.7": ["b-1-x.whl"]}}, {"b": "refuse"})
+
+
+def test_without_an_index_everything_is_refused() -> None:
+    """What Debian has cannot be told, so nothing is taken for optional."""
+    with pytest.raises(ResolutionError, match="the image lacks; no index of Debian's files is reached"):
+        judge({"x86_64-linux": {"libodd.so.7": ["b-1-x.whl"]}}, reached=False)
+
+
 def test_nothing_missing_is_no_error() -> None:
     """Nothing is looked up where nothing is missing."""
-    shared_libraries.refuse_missing({"x86_64-linux": {}}, lambda _platform, _names: pytest.fail("looked something up"))
+    missing: dict[str, dict[str, list[str]]] = {"x86_64-linux": {}}
+
+    assert shared_libraries.judge_missing(missing, lambda *_: pytest.fail("looked something up"), choices={}) == []
