@@ -60,7 +60,7 @@ def test_entries_are_read(book: Logbook, monkeypatch: pytest.MonkeyPatch, capsys
 
 def test_unknown_entry(book: Logbook, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A number that there is not is one error."""
-    said = "error: no entry '7'; there is 1, 2\n  hint: invoke logbook.list\n"
+    said = "error: no entry '7'; there is 1, 2\n  hint: estiba logbook.list\n"
     assert run(monkeypatch, capsys, "logbook.show 7") == (UsageError.exit_code, "", said)
 
 

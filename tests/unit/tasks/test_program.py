@@ -11,6 +11,7 @@ from estiba.tasks.collection import load
 from estiba.tasks.program import Program
 
 WIDTH = 100
+NAMESPACES = "approve, build, cache, chart, ci, image, lock, logbook, release"
 
 
 @pytest.fixture
@@ -72,8 +73,7 @@ def test_list_for_programs_has_all_tasks(estiba: Estiba) -> None:
 
     assert code == 0
     assert {"adopt", "build"} <= {one["name"] for one in listed["tasks"]}
-    names = "approve, build, cache, chart, ci, image, lock, logbook, release"
-    assert names.split(", ") == sorted(one["name"] for one in listed["collections"])
+    assert NAMESPACES.split(", ") == sorted(one["name"] for one in listed["collections"])
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
@@ -115,8 +115,7 @@ def test_help_behind_a_task_is_its_help(estiba: Estiba, name: str, flag: str) ->
         (["build", "--platform"], "Flag --platform needed value and was not given one!\n  hint: estiba build --help"),
         (
             ["--list", "imag"],
-            "no namespace 'imag'; there is approve, build, cache, chart, ci, image, lock, logbook, release; did you mean"
-            " 'image'?",
+            f"no namespace 'imag'; there is {NAMESPACES}; did you mean 'image'?",
         ),
         (
             ["--list", "--list-format", "jsn"],

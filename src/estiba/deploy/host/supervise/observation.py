@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
-from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from estiba.deploy import log_lines
 from estiba.deploy.host.supervise import logs
 from estiba.deploy.host.supervise.runit import LOG_FILES
 from estiba.deploy.target import Observation
 from estiba.errors import TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from estiba.deploy.host.supervise.runit import Runit
 
-_FAILURE: Final = 500
 _PROXY: Final = "nginx"
 _ENDS: Final = "ends.json"
 """Ends of a service's process, written by `note_end` of nix/build/builders/release/start.py."""
-
-_BEGIN: Final = "Traceback (most recent call last):"
-_CHAINED: Final = re.compile(r"During handling of the above exception|The above exception was the direct cause")
 
 
 def observe(runit: Runit, services: Sequence[str], since: datetime) -> Observation:
@@ -43,37 +37,17 @@ def observe(runit: Runit, services: Sequence[str], since: datetime) -> Observati
     folder = runit.folder.path / "logs"
     stamp = since.astimezone(UTC).strftime("%Y-%m-%d_%H:%M:%S.%f")
     _check_period(runit, folder / _PROXY, since, stamp)
-    statuses = [status for line in logs.since(folder / _PROXY, stamp) if (status := _find_status(line))]
+    lines = logs.since(folder / _PROXY, stamp)
+    statuses = [status for line in lines if (status := log_lines.find_status(line))]
     found: Counter[str] = Counter()
     for service in services:
-        found.update(find_exceptions(logs.since(folder / service, stamp)))
+        found.update(log_lines.find_exceptions(logs.since(folder / service, stamp)))
     return Observation(
         requests=len(statuses),
-        failures=sum(status >= _FAILURE for status in statuses),
+        failures=sum(status >= log_lines.FAILURE for status in statuses),
         restarts=sum(_count_restarts(runit, service, since.timestamp()) for service in services),
         exceptions=dict(found.most_common()),
     )
-
-
-def find_exceptions(lines: Iterable[str]) -> list[str]:
-    """Return the last line of each traceback, in lines of text and in the `exception` of JSON objects.
-
-    Of chained exceptions only the last one counts, which is the one that nobody has handled.
-    """
-    found: list[str] = []
-    is_inside = False
-    for line in lines:
-        if (text := _parse(line).get("exception")) and isinstance(text, str):
-            # A formatter may cut a traceback short, so its last line is taken as it is.
-            found += find_exceptions(text.splitlines()) or text.splitlines()[-1:]
-        elif line == _BEGIN:
-            is_inside = True
-        elif is_inside and line and not line.startswith((" ", "\t")):
-            is_inside = False
-            found.append(line.strip())
-        elif found and _CHAINED.match(line):
-            found.pop()
-    return found
 
 
 def _check_period(runit: Runit, log: Path, since: datetime, stamp: str) -> None:
@@ -89,20 +63,6 @@ def _check_period(runit: Runit, log: Path, since: datetime, stamp: str) -> None:
     if not runit.is_up(_PROXY) or not (log / "current").exists():
         msg = f"nginx does not run, so there is no data since {since.isoformat()}"
         raise TargetError(msg, hint=hint)
-
-
-def _find_status(line: str) -> int:
-    """Return the status in a line of the access log (`log_format` in nix/build/host/nginx.conf), 0 for another line."""
-    status = _parse(line).get("status")
-    return status if isinstance(status, int) else 0
-
-
-def _parse(line: str) -> dict[str, Any]:
-    if line.startswith("{"):
-        with suppress(ValueError, RecursionError):
-            found = json.loads(line)
-            return found if isinstance(found, dict) else {}
-    return {}
 
 
 def _count_restarts(runit: Runit, service: str, since: float) -> int:

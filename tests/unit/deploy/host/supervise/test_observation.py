@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from estiba.deploy.host.state.folder import StateFolder
-from estiba.deploy.host.supervise.observation import find_exceptions, observe
+from estiba.deploy.host.supervise.observation import observe
 from estiba.deploy.host.supervise.runit import LOG_FILES, Runit
+from estiba.deploy.log_lines import find_exceptions
 from estiba.deploy.target import Observation
 from estiba.errors import TargetError
 
