@@ -93,36 +93,49 @@ def test_release_from_tag_to_history(shop: Shop) -> None:
     assert [json.loads(line)["result"] for line in logbook] == ["deployed", "unchanged"]
 
 
-def test_broken_release_is_taken_back_and_aborted(shop: Shop) -> None:
-    """Exit code 5 with the evidence and the next command; resuming fails again, aborting says what is served."""
-    before = (shop.folder / "harbour" / "views.py").read_text()
-    with (shop.folder / "harbour" / "views.py").open("a") as file:
-        file.write(BROKEN)
+def test_refused_release_changes_nothing(shop: Shop) -> None:
+    """The service's own tests find a broken page, which is what gates are for; without them the target refuses it."""
+    views = shop.folder / "harbour" / "views.py"
+    works = views.read_text()
+    views.write_text(works + BROKEN)
     shop.commit("1.1.0", "feat: Break the page")
-    # The service's own tests find the fault as well, which is what gates are for.
     code, _, said = shop.run("release")
     assert code == 4, said
-    assert "gate tests" in said
+    assert "gates: gate tests: " in said
 
-    skipping = ("--skip", "tests", "--reason", "only a drill")
-    code, _, said = shop.run("release", *skipping)
-    assert code == 5, said
+    code, _, said = shop.run("release", "--skip", "tests", "--reason", "only a drill")
+    assert code == 18, said
+    assert "deploy to local: the release does not work: / answers 500" in said
     assert "evidence: " in said
     assert MARK in shop.site.text()
     code, state, _ = shop.run("release.status")
     assert (code, state["release"]["result"], state["release"]["version"]) == (1, "failed", "1.1.0")
+    views.write_text(works)
+
+
+def test_broken_release_is_taken_back_and_aborted(shop: Shop) -> None:
+    """What fails once it is served has exit code 5; resuming fails again, aborting says what is served."""
+    jobs = shop.folder / "harbour" / "jobs.py"
+    works = jobs.read_text()
+    jobs.write_text(f"{works}\nEntry = None\n")
+    shop.commit("1.1.1", "feat: Break the jobs")
+    code, _, said = shop.run("release", "--skip", "tests", "--reason", "only a drill")
+    assert code == 5, said
+    assert MARK in shop.site.text()
 
     assert shop.run("release.resume")[0] == 5
     code, aborted, said = shop.run("release.abort", "--reason", "only a drill")
     assert code == 0, said
     assert aborted["left"]["local"].startswith("serves 1.0.0")
-    assert shop.run("release.resume")[0] == 23
-    (shop.folder / "harbour" / "views.py").write_text(before)
+    code, _, said = shop.run("release.resume")
+    assert (code, "no release is unfinished" in said) == (23, True)
+    code, history, _ = shop.run("release.history")
+    assert [one["result"] for one in history["releases"]] == ["aborted", "superseded", "done", "done"]
+    jobs.write_text(works)
 
 
 def test_mended_release_is_made(shop: Shop) -> None:
     """The next version has the mended sources, and its changelog starts at the tag before."""
-    shop.commit("1.1.1", "fix: Mend the page")
     shop.site.write("Better.")
     code, _, said = shop.run("release.plan")
     assert (code, "uncommitted changes would not be released" in said) == (23, True)
@@ -133,3 +146,5 @@ def test_mended_release_is_made(shop: Shop) -> None:
     code, _, said = shop.run("release")
     assert code == 0, said
     assert "Better." in shop.site.text()
+    code, verdict, said = shop.run("release.watch", "--minutes", "0")
+    assert verdict["observation"]["failures"] == 0, said
