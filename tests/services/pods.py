@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.services import shop
-from tests.services.harbour import invoke
+from tests.services.harbour import FLAKE, ROOT, invoke
+
+from estiba import config
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -69,6 +73,23 @@ class Pods:
         assert PASSWORD not in done.stdout + done.stderr
         assert SECRET_KEY not in done.stdout + done.stderr
         return done
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a task for the target in a process group of its own, to be killed."""
+        state = str(self.folder.parent / "state")
+        env = config.load().environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"), ESTIBA_STATE_DIR=state)
+        argv = [sys.executable, "-m", "invoke", *arguments, "--target=production"]
+        return subprocess.Popen(
+            argv, cwd=self.folder, env=env, start_new_session=True, text=True, stderr=subprocess.DEVNULL
+        )
+
+    def wait_for(self, *arguments: str) -> None:
+        """Wait until `kubectl get` finds something."""
+        for _ in range(240):
+            if self.kubectl("get", *arguments, "--output=name"):
+                return
+            time.sleep(0.25)
+        raise AssertionError(arguments)
 
     def run(self, *arguments: str) -> dict[str, Any]:
         """Run a task that must succeed and return what it says."""
