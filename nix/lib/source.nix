@@ -130,7 +130,7 @@ in
     ) "application" src;
 
   /**
-    The files of a service that its checks see: all but leftovers and secrets.
+    The files of a service that its checks see: all but leftovers, secrets, and its chart with the values.
 
     # Type
     ```

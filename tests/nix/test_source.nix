@@ -112,10 +112,7 @@ in
   checked = {
     keeps-a-package-with-the-name-of-our-folders = {
       expr = list (lib.source.checked ./services/reporting);
-      expected = [
-        "helm/Chart.yaml"
-        "reports/__init__.py"
-      ];
+      expected = [ "reports/__init__.py" ];
     };
     keeps-what-tests-may-read = {
       expr = list (lib.source.checked ./services/plain);

@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +20,6 @@ from estiba.process import run
 from estiba.publish import chart
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.services.registry import RunningRegistry
 
 PROGRAM = """
@@ -47,17 +47,17 @@ def package_as(folder: Path, copy: Path, *, time: int, umask: str, user: int, zo
     return subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_digest_is_the_same_for_everybody(tmp_path: Path) -> None:
+def test_digest_is_the_same_for_everybody() -> None:
     """Times, umask, user and time zone leave no trace in the archive."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(folder.stat().st_mode | 0o055)
     other = 65534 if os.geteuid() == 0 else os.geteuid()
+    # Not in pytest's own folder, which other users cannot enter.
+    with tempfile.TemporaryDirectory(prefix="estiba-test-") as work:
+        (folder := Path(work)).chmod(0o755)
+        one = package_as(chart.own(), folder / "one", time=0, umask="022", user=os.geteuid(), zone="UTC")
+        two = package_as(chart.own(), folder / "two", time=2_000_000_000, umask="077", user=other, zone="Asia/Tokyo")
+        here = chart.package(chart.own(), folder / "here", run).digest
 
-    one = package_as(chart.own(), tmp_path / "one", time=0, umask="022", user=os.geteuid(), zone="UTC")
-    two = package_as(chart.own(), tmp_path / "two", time=2_000_000_000, umask="077", user=other, zone="Asia/Tokyo")
-
-    assert one == two
-    assert one == str(chart.package(chart.own(), tmp_path / "here", run).digest)
+    assert one == two == str(here)
 
 
 def test_pushed_chart_has_a_digest_of_its_own(running_registry: RunningRegistry, tmp_path: Path) -> None:
