@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
 from tests.cluster import lifecycle
 from tests.cluster.cluster import Cluster
 
 from estiba import config
+from estiba.errors import EstibaError
 
 
 def _describe(folder: Path) -> dict[str, object]:
@@ -32,10 +35,13 @@ def _describe(folder: Path) -> dict[str, object]:
 def main(command: str, folder: Path) -> None:
     """Do what is asked, and print what there is then."""
     begin = time.monotonic()
-    if command == "up":
-        lifecycle.up(folder)
-    elif command == "down":
-        lifecycle.down(folder)
+    try:
+        if command == "up":
+            lifecycle.up(folder)
+        elif command == "down":
+            lifecycle.down(folder)
+    except (EstibaError, RuntimeError, pytest.skip.Exception, subprocess.CalledProcessError) as error:
+        sys.exit(str(error))
     sys.stdout.write(json.dumps(_describe(folder), indent=2) + "\n")
     sys.stderr.write(f"{command}: {time.monotonic() - begin:.1f} s\n")
 

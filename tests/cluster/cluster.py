@@ -147,10 +147,10 @@ class Cluster:
         return int((self.folder / "pid").read_text())
 
     def inside(self) -> list[str]:
-        """Return the words before a command that make it run on the node."""
+        """Return the words before a command that make it run in the cluster's namespaces."""
         maker = self.pid
         first = Path(f"/proc/{maker}/task/{maker}/children").read_text().split()[0]
-        spaces = ("--net", "--mount", "--pid", "--ipc", "--uts", "--cgroup")
+        spaces = ("--net", "--mount", "--pid", "--ipc", "--uts", *(("--cgroup",) if self.is_whole else ()))
         path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
         return ["nsenter", f"--target={first}", *spaces, "--", "env", "-i", path, "LANG=C.UTF-8"]
 

@@ -34,7 +34,11 @@ LIMIT: Final = 120.0
 """Seconds until a cluster has to be ready."""
 _PAUSE: Final = 0.05
 _HERE: Final = Path(__file__).parent
-_ENV: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+_ENV: Final = {
+    "LANG": "C.UTF-8",
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "PYTHONDONTWRITEBYTECODE": "1",  # the packages stay as they are
+}
 _SPACES: Final = ("--net", "--mount", "--pid", "--ipc", "--uts")
 _PROBE: Final = "ip link add probe type bridge && mount -t tmpfs tmpfs /run"
 
@@ -82,10 +86,14 @@ def _exclusive(folder: Path) -> Iterator[None]:
     """Lock a folder, which is made if there is none; who removes it has locked it too."""
     while True:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with contextlib.suppress(FileNotFoundError), files.lock(folder, wait=True) as number:
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX)
             if folder.exists() and os.path.samestat(os.fstat(number), folder.stat()):
                 yield
                 return
+        finally:
+            os.close(number)
 
 
 def _is_alive(folder: Path) -> bool:
@@ -128,13 +136,12 @@ def _start(folder: Path, found: Programs) -> None:
         }
         files.write(folder / "cluster.json", json.dumps(record))
         _write_files(folder, ports[1])
-        routes = {api.fileno(): f"127.0.0.1:{plan.PORT}"}
-        tasks = plan.core() if obstacle else plan.whole()
-        if not obstacle:
-            routes[registry.fileno()] = f"127.0.0.1:{ports[1]}"
-        tasks["relay"] = plan.relay(routes)
-        hierarchies = [group.controllers for group in wanted]
-        steps = {"binary": str(found.kubernetes), "hierarchies": hierarchies, "programs": tasks}
+        routes = {api.fileno(): f"127.0.0.1:{plan.PORT}", registry.fileno(): f"127.0.0.1:{ports[1]}"}
+        steps = {
+            "binary": str(found.kubernetes),
+            "hierarchies": [group.controllers for group in wanted],
+            "programs": {**(plan.core() if obstacle else plan.whole()), "relay": plan.relay(routes)},
+        }
         files.write(folder / "plan.json", json.dumps(steps))
         groups.make(wanted)
         _launch(folder, _words(folder, found, wanted), [*routes])

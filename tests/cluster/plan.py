@@ -39,7 +39,6 @@ def whole() -> dict[str, dict[str, Any]]:
         ),
         "coredns": _kubernetes("coredns", "-conf", f"{SETTINGS}/Corefile"),
         "containerd": {"argv": ["containerd", "--config", f"{SETTINGS}/containerd.toml"]},
-        "registry": {"argv": ["docker-registry", "serve", f"{SETTINGS}/registry.json"]},
         "postgresql": {"argv": ["sh", f"{SETTINGS}/postgresql.sh"], "nobody": True},
         "redis": {"argv": ["redis-server", "--bind", ADDRESS, "--protected-mode", "no", "--save", ""], "nobody": True},
     }
@@ -48,6 +47,7 @@ def whole() -> dict[str, dict[str, Any]]:
 def core() -> dict[str, dict[str, Any]]:
     """Return the programs of a cluster that has no node: what it is told is checked and kept, and nothing runs."""
     return {
+        "registry": {"argv": ["docker-registry", "serve", f"{SETTINGS}/registry.json"]},
         "etcd": {"argv": ["etcd", "--data-dir=/var/lib/etcd", "--unsafe-no-fsync"]},
         "kube-apiserver": _kubernetes(
             "kube-apiserver",

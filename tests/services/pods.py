@@ -114,7 +114,7 @@ class Pods:
         path.write_text("\n".join(f'version = "{version}"' if one.startswith("version =") else one for one in lines))
         page = self.folder / "catalog/templates/catalog/index.html"
         page.write_text(f"{page.read_text().partition('<!--')[0]}<!-- {version} -->\n")
-        (self.folder / "values.production.yaml").write_text(json.dumps({**VALUES, **values}))
+        (self.folder / "values.prod.yaml").write_text(json.dumps({**VALUES, **values}))
         shop.commit(self.folder, version)
 
     def migrate(self, name: str, operations: str) -> None:

@@ -225,12 +225,18 @@ def test_two_run_side_by_side_and_leave_nothing(cluster: Cluster, tmp_path: Path
     assert cluster.is_ready()
 
 
+def environment() -> dict[str, str]:
+    """Return the variables of a process that uses this code."""
+    return config.load().environment(PYTHONPATH=f"{ROOT / 'src'}:{ROOT}")
+
+
 def test_start_that_is_killed_is_made_good(tmp_path: Path) -> None:
     """After `kill -9` in the middle, the next start goes on, and the end leaves nothing."""
     folder = tmp_path / "killed"
     argv = [sys.executable, "-m", "tests.cluster", "up", str(folder)]
-    env = config.load().environment(PYTHONPATH=f"{ROOT / 'src'}:{ROOT}")
-    with subprocess.Popen(argv, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as starting:
+    with subprocess.Popen(
+        argv, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as starting:
         while not (folder / "pid").exists():
             assert starting.poll() is None
             time.sleep(0.02)
@@ -244,3 +250,21 @@ def test_start_that_is_killed_is_made_good(tmp_path: Path) -> None:
     lifecycle.down(folder)
 
     assert second.left() == []
+
+
+def test_without_a_superuser_there_is_the_api(tmp_path: Path) -> None:
+    """It says why it has no node, still checks and keeps what it is told, and leaves nothing."""
+    folder = tmp_path / "part"
+    argv = ["unshare", "--user", "--map-root-user", "--", sys.executable, "-m", "tests.cluster"]
+    subprocess.run([*argv, "up", str(folder)], cwd=ROOT, env=environment(), check=True)
+    part = Cluster(folder=folder)
+    obstacle, traces = part.obstacle, Traces(part)
+    create(part, "default", deployment("busybox", "true"))
+    options = ("--namespace", "default")
+    part.kubectl("wait", *options, "deployment/shell", "--for=jsonpath={.status.unavailableReplicas}=1")
+    refused = part.kubectl("create", *options, "service", "clusterip", "-x", "--tcp=80", check=False)
+    subprocess.run([*argv, "down", str(folder)], cwd=ROOT, env=environment(), check=True)
+
+    assert obstacle == "the kubelet needs a superuser: run the tests as root"
+    assert refused.returncode != 0
+    assert traces.left() == []

@@ -116,7 +116,8 @@ def parse(name: str, table: Mapping[str, Any], *, folder: Path, service: str) ->
 
 def _find_values(folder: Path, chart: Path, name: str) -> tuple[Path, ...]:
     """Return the files of values of a target that the service has, where its settings name none."""
-    places = (folder / f"values.{name}.yaml", chart / f"values.{name}.yaml")
+    file = charts.name_values(name)
+    places = (folder / file, chart / file)
     return tuple(place for place in places if place.is_file())
 
 

@@ -30,11 +30,11 @@ def test_image_is_all_that_is_needed(tmp_path: Path) -> None:
 def test_chart_and_values_of_the_service_are_found(tmp_path: Path) -> None:
     """A chart in `helm/NAME`, and values named after the target, need no settings."""
     (tmp_path / "helm" / "shop").mkdir(parents=True)
-    (tmp_path / "values.production.yaml").write_text("{}")
+    (tmp_path / "values.prod.yaml").write_text("{}")
 
     found = parse(tmp_path, **IMAGE)
 
-    assert (found.chart, found.values) == (tmp_path / "helm" / "shop", (tmp_path / "values.production.yaml",))
+    assert (found.chart, found.values) == (tmp_path / "helm" / "shop", (tmp_path / "values.prod.yaml",))
 
 
 @pytest.mark.parametrize(
