@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-_LISTS: Final = ("contracts", "migrations", "restarted")
+_LISTS: Final = ("contracts", "migrations", "restarted", "reversed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,7 @@ class Record:
         migrations: Migrations that were applied, as `app.name`.
         contracts: Those of them that remove what earlier releases need, as `app.name: reason; reason`. A rollback
             past them is refused.
+        reversed: Migrations that were taken back, as `app.name`.
         restarted: Servers that were restarted because the release brings another build of them, as `name version`.
         seconds: Duration in seconds.
     """
@@ -49,6 +50,7 @@ class Record:
     reason: str = ""
     migrations: tuple[str, ...] = field(default_factory=tuple)
     contracts: tuple[str, ...] = field(default_factory=tuple)
+    reversed: tuple[str, ...] = field(default_factory=tuple)
     restarted: tuple[str, ...] = field(default_factory=tuple)
     seconds: float = 0.0
 

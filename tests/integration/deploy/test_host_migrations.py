@@ -116,34 +116,81 @@ def test_migration_that_the_release_before_cannot_live_with_is_refused(site: Sit
 
 
 def test_way_back_past_what_was_taken_away_is_asked_for(site: Site) -> None:
-    """With the flag the migration is applied; the release before is served again only by the same flag."""
-    (site.folder / "harbour" / "migrations" / "0002_likes.py").write_text(DEMANDING.format(name="likes"))
+    """With the flag the migration is applied; by the same flag it is taken back, and the release before is served."""
+    file = site.folder / "harbour" / "migrations" / "0002_likes.py"
+    file.write_text(DEMANDING.format(name="likes"))
 
     lost = site.run("deploy", "--contract")["contracts"]
     refused = site.fail("rollback")[1]
+    back = site.run("rollback", "--contract")
+    site.write("Without a migration.")
+    pending = site.fail("deploy")
 
     assert len(lost) == 1
     assert lost[0].startswith("harbour.0002_likes: demands")
     assert re.search(r"has lost what it needs to these migrations:\n +harbour.0002_likes: demands", refused)
-    assert site.run("rollback", "--contract")["result"] == "rolled back"
-    site.write("Without a migration.")
+    assert (back["result"], back["reversed"]) == ("rolled back", ["harbour.0002_likes"])
+    assert pending[0] == 18
+    assert "harbour.0002_likes: demands" in pending[1]
+    file.unlink()
     assert site.run("deploy")["contracts"] == []
     assert site.run("rollback")["result"] == "rolled back"
     site.write(MARK)
 
 
-def test_release_that_took_away_stays_though_it_fails(site: Site) -> None:
-    """There is nothing to go back to that is known to work; what is served is told, and can be mended."""
+def test_release_that_fails_gives_back_what_it_took_away(site: Site) -> None:
+    """The schema of the release before is there again before that is served; it is the one that the page shows."""
     (site.folder / "harbour" / "migrations" / "0002_hearts.py").write_text(DEMANDING.format(name="hearts"))
+    jobs = site.folder / "harbour" / "jobs.py"
+    jobs.write_text(f"{jobs.read_text()}\nEntry = None\n")
+    site.write("Half broken.")
+
+    code, said = site.fail("deploy", "--contract")
+
+    assert code == 5
+    assert "manage.py try_worker failed" in said
+    assert "is served again\n  migrations that were taken back: harbour.0002_hearts\n" in said
+    assert MARK in site.text()
+    last = site.logbook()[-1]
+    assert (last["result"], last["reversed"]) == ("taken back", ["harbour.0002_hearts"])
+    assert last["contracts"] == last["migrations"] == []
+    assert site.status()["notes"] == []
+    site.write(MARK)
+
+
+def test_release_that_never_starts_gives_back_what_it_took_away(site: Site) -> None:
+    """A later migration fails: what the served release needs is back, though nothing was switched."""
+    folder = site.folder / "harbour" / "migrations"
+    (folder / "0002_coins.py").write_text(DEMANDING.format(name="coins"))
+    fails = MIGRATION.format(operations='migrations.RunSQL("SELECT 1 / 0")').replace("0001_initial", "0002_coins")
+    (folder / "0003_fails.py").write_text(fails)
+
+    code, said = site.fail("deploy", "--contract")
+
+    assert code == 18
+    assert "division by zero" in said
+    assert "nothing was switched\n  migrations that were taken back: harbour.0002_coins\n" in said
+    assert site.logbook()[-1]["contracts"] == []
+
+
+def test_release_stays_that_took_away_for_good(site: Site) -> None:
+    """There is nothing to go back to that is known to work; what is served is told, and can be mended."""
+    file = site.folder / "harbour" / "migrations" / "0002_stones.py"
+    file.write_text(
+        DEMANDING.format(name="stones").replace("default=0))", 'default=0)), migrations.RunSQL("SELECT 1")')
+    )
     jobs = site.folder / "harbour" / "jobs.py"
     works = jobs.read_text()
     jobs.write_text(f"{works}\nEntry = None\n")
     site.write("Half broken.")
 
-    said = site.fail("deploy", "--contract")[1]
+    code, said = site.fail("deploy", "--contract")
 
+    assert code == 6
     assert "manage.py try_worker failed" in said
     assert "stays, since its migrations took away what release" in said
+    assert "harbour.0002_stones: Raw SQL operation" in said
+    assert "restore a backup" in said
     assert "Half broken." in site.text()
     assert site.logbook()[-1]["result"] == "not taken back"
     assert site.status()["notes"] == []

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.services.stage import Stage
 
+IRREVERSIBLE: Final = ["Raw SQL operation"]
 LEDGER: Final = services.ROOT / "tests" / "fixtures" / "ledger"
 
 
@@ -68,3 +69,44 @@ def test_nothing_is_pending_where_all_is_applied(stage: Stage) -> None:
     with stage.database():
         assert stage.run("migrate", "ledger", "0002", DJANGO_SETTINGS_MODULE="settings")[0] == 0
         assert list(pending(stage)) == ["ledger.0003_contract"]
+
+
+def test_way_back_is_refused_before_it_would_end_half_way(stage: Stage) -> None:
+    """What cannot be taken back is the same as in a list of what is pending, and nothing that depends on it is."""
+    with stage.database():
+        code, said = stage.run("pending", DJANGO_SETTINGS_MODULE="settings")
+        listed = {one["name"]: one["irreversible"] for one in json.loads(said.splitlines()[-1])["pending"]}
+        # Its SQL is not meant to be run.
+        assert stage.run("migrate", "--fake", DJANGO_SETTINGS_MODULE="settings")[0] == 0
+        asked = stage.run("pending", "ledger", "0001", DJANGO_SETTINGS_MODULE="settings")
+        refused = stage.run("migrate", "ledger", "0001", DJANGO_SETTINGS_MODULE="settings")
+        unknown = stage.run("migrate", "ledger", "0009", DJANGO_SETTINGS_MODULE="settings")
+        half = stage.run("pending", "ledger", DJANGO_SETTINGS_MODULE="settings")
+        left = pending(stage)
+
+    assert code == 0
+    assert listed == {"ledger.0001_initial": [], "ledger.0002_expand": [], "ledger.0003_contract": IRREVERSIBLE}
+    assert json.loads(asked[1].splitlines()[-1]) == {
+        "pending": [],
+        "reversed": [
+            {"irreversible": IRREVERSIBLE, "name": "ledger.0003_contract"},
+            {"irreversible": [], "name": "ledger.0002_expand"},
+        ],
+    }
+    assert refused[0] == 65
+    assert f"ledger.0003_contract cannot be taken back ({IRREVERSIBLE[0]}), so nothing was" in refused[1]
+    assert (unknown[0], half[0]) == (64, 64)
+    assert "there is no migration '0009' of 'ledger'" in unknown[1]
+    assert left == {}
+
+
+def test_way_back_takes_migrations_back(stage: Stage) -> None:
+    """Forward and back under the same lock; afterwards they are pending again."""
+    with stage.database():
+        assert stage.run("migrate", "ledger", "0002", DJANGO_SETTINGS_MODULE="settings")[0] == 0
+        code, said = stage.run("migrate", "ledger", "zero", DJANGO_SETTINGS_MODULE="settings")
+        left = pending(stage)
+
+    assert code == 0
+    assert "Unapplying ledger.0002_expand... OK" in said
+    assert list(left) == ["ledger.0001_initial", "ledger.0002_expand", "ledger.0003_contract"]

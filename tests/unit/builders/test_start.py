@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import root
 import start
+from estiba.deploy.host.servers import lifecycle
+from estiba.deploy.host.supervise import observation
 from estiba.deploy.host.supervise.runit import until
 
 if TYPE_CHECKING:
@@ -142,3 +144,26 @@ def test_program_ends_with_the_process_that_started_it() -> None:
     ]
 
     assert [(one.returncode, one.stdout) for one in ended] == [(0, "runs\n"), (-signal.SIGTERM, "")]
+
+
+def test_ends_are_kept_for_who_counts_restarts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was asked for is marked, damaged notes are replaced, and the oldest ones go."""
+    monkeypatch.chdir(tmp_path)
+    Path(start.ENDS).write_text("[")
+    start.note_end(["111", "256"])
+    Path("down").touch()
+    for _ in range(start._ENDS):
+        start.note_end(["-1", "9"])
+
+    ends = json.loads(Path(start.ENDS).read_text())["ends"]
+    assert len(ends) == start._ENDS
+    assert {(end["code"], end["signal"], end["wanted"]) for end in ends} == {(-1, 9, False)}
+    Path("down").unlink()
+    start.note_end(["-1", "11"])
+    assert json.loads(Path(start.ENDS).read_text())["ends"][-1]["wanted"]
+
+
+def test_both_sides_agree_on_names() -> None:
+    """A starter and the library are run by two interpreters, and share the names of files alone."""
+    assert lifecycle._HANDOVER == start.HANDOVER
+    assert observation._ENDS == start.ENDS

@@ -274,3 +274,17 @@ def test_redact() -> None:
     text = "cannot parse postgres://shop:hunter2@db:x/shop; password letmein"
 
     assert redact(text, ["letmein", ""]) == "cannot parse postgres://***@db:x/shop; password ***"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        pytest.param(["shop", "0002"], ["shop", "0002"], id="way-back"),
+        pytest.param(["--database", "other", "shop", "zero", "-v", "2"], ["shop", "zero"], id="options"),
+        pytest.param(["--database=other", "shop"], ["shop"], id="joined"),
+        pytest.param([], [], id="none"),
+    ],
+)
+def test_target_of_migrate_is_told_from_its_options(arguments: list[str], expected: list[str]) -> None:
+    """As Django's argument parser does."""
+    assert commands._words(arguments) == expected

@@ -24,7 +24,7 @@ def main(target: Path) -> None:
     from django.db.migrations.loader import MigrationLoader  # noqa: PLC0415
 
     # The image's own judgement; that of a deployment is the same code, asked with the database in hand.
-    from estiba_runtime.migrations import _Judge  # noqa: PLC0415
+    from estiba_runtime.migrations import _Judge, list_irreversible  # noqa: PLC0415
 
     django.setup()
     # With no connection nothing counts as applied, and nothing is asked of a database.
@@ -41,7 +41,7 @@ def main(target: Path) -> None:
         judge._new.clear()  # noqa: SLF001
         if reasons := list(judge.reasons(loader.graph.nodes[key])):
             contracts[".".join(key)] = reasons
-        if reasons := [one.describe() for one in loader.graph.nodes[key].operations if not one.reversible]:
+        if reasons := list_irreversible(loader.graph.nodes[key]):
             irreversible[".".join(key)] = reasons
     names = [".".join(key) for key in order]
     listed = {"contracts": contracts, "heads": heads, "irreversible": irreversible, "names": names}

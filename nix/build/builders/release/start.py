@@ -21,12 +21,16 @@ PROGRAM = "program.json"
 EXIT = "exit.json"
 """How the last run ended, for whoever waits for it."""
 
+ENDS = "ends.json"
+"""How the last runs ended, for whoever counts restarts: `ends`, each with `code`, `signal`, `time` and `wanted`."""
+
 STARTED = "started.json"
 """What runs, for whoever wants to know whether `program.json` has changed since."""
 
 HANDOVER = "handover.sock"
 """Where a program that holds sockets gives them to those that are to listen on them, in its own folder."""
 
+_ENDS = 100
 _BACKLOG = 511
 """Connections that wait to be accepted, as many as nginx asks for."""
 
@@ -170,11 +174,25 @@ def find_orphans(group: int) -> list[int]:
 
 
 def note_end(arguments: list[str]) -> None:
-    """Write down exit code and signal, which the supervisor passes on; the code is -1 where a signal ended it."""
+    """Write down exit code and signal, which the supervisor passes on; the code is -1 where a signal ended it.
+
+    A service that has a file `down` was told to end, which is no crash.
+    """
     code, status = (int(word) for word in arguments[:2])
-    made = Path(f"{EXIT}.new")
-    made.write_text(json.dumps({"code": code, "signal": status & 0x7F, "time": time.time()}))
-    made.replace(EXIT)
+    end = {"code": code, "signal": status & 0x7F, "time": time.time()}
+    _replace(EXIT, end)
+    try:
+        known = json.loads(Path(ENDS).read_text())["ends"]
+    except (OSError, ValueError, KeyError, TypeError):
+        known = []
+    ends = [*known, {**end, "wanted": not Path("down").exists()}]
+    _replace(ENDS, {"ends": ends[-_ENDS:]})
+
+
+def _replace(name: str, content: dict[str, Any]) -> None:
+    made = Path(f"{name}.new")
+    made.write_text(json.dumps(content))
+    made.replace(name)
 
 
 if __name__ == "__main__":

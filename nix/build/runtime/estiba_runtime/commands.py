@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from estiba_runtime import databases, migrations
 from estiba_runtime.cpus import count_workers, cpu_limit
@@ -30,12 +30,21 @@ usage: COMMAND [ARGUMENT...]
   web        gunicorn for ESTIBA_WSGI; arguments go to gunicorn
   worker     RQ worker; arguments are those of rqworker, by default the queues in RQ_QUEUES
   scheduler  RQ scheduler: rqcron with RQ_CRON or an argument, else rqscheduler, else rqworker --with-scheduler
-  migrate    manage.py migrate, one at a time on PostgreSQL while the others wait
-  pending    the migrations that the database lacks, as JSON, and why the release before could not live with them
+  migrate    manage.py migrate, one at a time on PostgreSQL while the others wait; a way back, as `APP NAME`, is refused
+             if it meets a migration that cannot be taken back
+  pending    the migrations that the database lacks, as JSON, why the release before could not live with them, and why
+             they cannot be taken back; for each `APP NAME`, those that `migrate APP NAME` would take back
   manage     manage.py with the arguments
 
 seconds: DB_WAIT_TIMEOUT (60, 0 does not wait), MIGRATE_LOCK_TIMEOUT (600)
 web: PORT (8000), WEB_CONCURRENCY (from the CPUs), GUNICORN_THREADS (4), GUNICORN_CMD_ARGS"""
+
+_NO_CHANGE: Final = frozenset({"--check", "--fake", "--plan"})
+"""Options with which `manage.py migrate` leaves the schema as it is."""
+
+_TARGET_WORDS: Final = 2
+_WITH_VALUE: Final = frozenset({"--database", "--pythonpath", "--settings", "--verbosity", "-v"})
+"""Options of `manage.py migrate` that are followed by a value."""
 
 _DB_WAIT: Final = 60.0
 _LOCK_WAIT: Final = 600.0
@@ -139,19 +148,33 @@ def migrate(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     """Run `manage.py migrate` and return its exit code; on PostgreSQL one process at a time runs it.
 
     Raises:
-        StartError: Another process held the lock for longer than `MIGRATE_LOCK_TIMEOUT` seconds, or the database would
-            be lost with this process.
+        StartError: Another process held the lock for longer than `MIGRATE_LOCK_TIMEOUT` seconds, the database would be
+            lost with this process, or a migration that is to be taken back cannot be.
     """
     command = manage_command(env, "migrate", "--noinput", *arguments)
     alias = _database(arguments)
     databases.refuse_loss(alias)
     with databases.migration_lock(alias, parse_number(env, "MIGRATE_LOCK_TIMEOUT", _LOCK_WAIT)) as keep:
+        words = _words(arguments)
+        if len(words) == _TARGET_WORDS and not _NO_CHANGE.intersection(arguments):
+            migrations.refuse_irreversible(alias, *words)
         return _run_child(command, env, keep or (lambda: None))
 
 
 def list_pending(arguments: Sequence[str]) -> int:
-    """Print what `migrate` with the same arguments would apply, in one line of JSON, and return 0."""
-    sys.stdout.write(json.dumps({"pending": migrations.pending(_database(arguments))}, sort_keys=True) + "\n")
+    """Print what `migrate` would apply, or take back for each `APP NAME`, in one line of JSON, and return 0.
+
+    Raises:
+        StartError: An app has no name of a migration beside it, or there is none of that name.
+    """
+    alias, words = _database(arguments), _words(arguments)
+    if len(words) % 2:
+        message = f"{words[-1]} has no name of a migration beside it"
+        raise StartError(message, EX_USAGE)
+    found: dict[str, list[dict[str, Any]]] = {"pending": [] if words else migrations.pending(alias)}
+    if words:
+        found["reversed"] = migrations.reversed_by(alias, list(zip(words[::2], words[1::2], strict=True)))
+    sys.stdout.write(json.dumps(found, sort_keys=True) + "\n")
     return 0
 
 
@@ -228,6 +251,16 @@ def _database(arguments: Sequence[str]) -> str:
     """Return the alias that `migrate` is told to work on."""
     words = [part for word in arguments for part in word.split("=", 1)]
     return words[words.index("--database") + 1] if "--database" in words[:-1] else "default"
+
+
+def _words(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of `migrate` that are neither options nor their values."""
+    before = ["", *arguments]
+    return [
+        word
+        for last, word in zip(before, arguments, strict=False)
+        if not word.startswith("-") and last not in _WITH_VALUE
+    ]
 
 
 def _manage_file(env: Mapping[str, str]) -> Path:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 # The exit codes of sysexits.h, so that an orchestrator can tell a wrong setting from a database that is late.
 EX_USAGE: Final = 64
+EX_DATAERR: Final = 65
 EX_UNAVAILABLE: Final = 69
 EX_TEMPFAIL: Final = 75
 EX_CONFIG: Final = 78

@@ -12,9 +12,10 @@ import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from estiba_runtime import databases
+from estiba_runtime.failure import EX_DATAERR, EX_USAGE, StartError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 _SQL: Final = re.compile(
     r"\bDROP\s+(?:TABLE|COLUMN|VIEW|TYPE)\b|\bRENAME\b|\bSET\s+NOT\s+NULL\b|\bALTER\s+(?:COLUMN\s+)?\S+\s+(?:SET\s+DATA\s+)?TYPE\b",
@@ -28,7 +29,10 @@ _Django: TypeAlias = Any
 
 
 def pending(alias: str) -> list[dict[str, Any]]:
-    """Return the migrations that a database lacks, in their order: `name`, and `contracts`, which says why they do.
+    """Return the migrations that a database lacks, in their order, by `name`.
+
+    `contracts` says what of a migration the code before it cannot live with, `irreversible` what of it cannot be taken
+    back.
 
     Args:
         alias: The database's name in the settings.
@@ -42,9 +46,74 @@ def pending(alias: str) -> list[dict[str, Any]]:
     judge = _Judge(loader, connection)
     plan = executor.migration_plan(loader.graph.leaf_nodes())
     return [
-        {"contracts": list(judge.reasons(migration)), "name": f"{migration.app_label}.{migration.name}"}
+        {
+            "contracts": list(judge.reasons(migration)),
+            "irreversible": list_irreversible(migration),
+            "name": f"{migration.app_label}.{migration.name}",
+        }
         for migration, _ in plan
     ]
+
+
+def list_irreversible(migration: _Django) -> list[str]:
+    """Return the operations of a migration that Django cannot take back, as Django describes them."""
+    return list(_find_irreversible(migration.operations))
+
+
+def reversed_by(alias: str, targets: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Return the migrations that `manage.py migrate` to some targets takes back, in that order.
+
+    Args:
+        alias: The database's name in the settings.
+        targets: App label and name of a migration, or the start of its name, or `zero`.
+
+    Returns:
+        `name` and `irreversible` of each; see `pending`.
+
+    Raises:
+        StartError: The settings cannot be loaded, or there is no such migration.
+    """
+    connection = databases.open_django(alias)
+    executor = importlib.import_module("django.db.migrations.executor").MigrationExecutor(connection)
+    plan = executor.migration_plan([_find(executor.loader, app, name) for app, name in targets])
+    connection.close()
+    return [
+        {"irreversible": list_irreversible(migration), "name": f"{migration.app_label}.{migration.name}"}
+        for migration, is_backwards in plan
+        if is_backwards
+    ]
+
+
+def refuse_irreversible(alias: str, app: str, name: str) -> None:
+    """Refuse a way back that Django would leave half way, at the first migration that it cannot take back.
+
+    Raises:
+        StartError: There is one among those that would be taken back, or as for `reversed_by`.
+    """
+    for one in reversed_by(alias, [(app, name)]):
+        if one["irreversible"]:
+            message = f"{one['name']} cannot be taken back ({'; '.join(one['irreversible'])}), so nothing was"
+            raise StartError(message, EX_DATAERR)
+
+
+def _find(loader: _Django, app: str, name: str) -> tuple[str, str | None]:
+    if name == "zero":
+        return app, None
+    ambiguity = importlib.import_module("django.db.migrations.exceptions").AmbiguityError
+    try:
+        found = loader.get_migration_by_prefix(app, name)
+    except (KeyError, ambiguity) as error:
+        message = f"there is no migration {name!r} of {app!r}, or more than one starts like that"
+        raise StartError(message, EX_USAGE) from error
+    return found.app_label, found.name
+
+
+def _find_irreversible(operations: list[_Django]) -> Iterator[str]:
+    for operation in operations:
+        # Django takes SeparateDatabaseAndState for reversible, whatever is in it, and fails half way.
+        yield from _find_irreversible(getattr(operation, "database_operations", []))
+        if not operation.reversible:
+            yield operation.describe()
 
 
 class _Judge:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from estiba.deploy.host import migrations
+from estiba.errors import EstibaError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,8 +14,19 @@ if TYPE_CHECKING:
     from estiba.deploy.host.supervise.program import Programs
     from estiba.deploy.logbook import Record
 
+# Ctrl-C too: no half of a rollout is left behind.
+FAILURES: Final = (EstibaError, OSError, KeyboardInterrupt)
+"""Exceptions that end a rollout."""
+
 _LINES: Final = 500
 _KEEP: Final = 20
+
+
+def tell(error: BaseException) -> str:
+    """Return the reason of a failure in one message."""
+    if isinstance(error, EstibaError):
+        return error.message
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
 
 
 def keep(processes: Processes, programs: Programs, record: Record) -> Path:
@@ -33,7 +44,12 @@ def keep(processes: Processes, programs: Programs, record: Record) -> Path:
         if file.is_file():
             lines = file.read_text(errors="replace").splitlines()[-_LINES:]
             (directory / f"{log.name.removesuffix('.log')}.log").write_text("\n".join(lines) + "\n")
-    (directory / "migrations.txt").write_text(migrations.describe(processes, programs))
+    (directory / "migrations.txt").write_text(_list_migrations(processes, programs))
     for old in sorted(root.iterdir())[:-_KEEP]:
         shutil.rmtree(old, ignore_errors=True)
     return directory
+
+
+def _list_migrations(processes: Processes, programs: Programs) -> str:
+    limit = processes.settings.ready_limit
+    return processes.command(programs, ["manage", "showmigrations"], limit=limit).output

@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from estiba.deploy.host.evidence import FAILURES, tell
 from estiba.deploy.host.servers import postgresql
 from estiba.deploy.target import PlannedMigration
 from estiba.errors import DeployError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
 
     from estiba.deploy.host.closure import HostClosure
     from estiba.deploy.host.processes import Processes
     from estiba.deploy.host.supervise.program import Programs
     from estiba.deploy.target import Finished
+    from estiba.release_manifest import Migrations
 
 _APPLIED: Final = re.compile(r"^ *Applying ([\w.]+)\.\.\. OK", re.MULTILINE)
+_UNAPPLIED: Final = re.compile(r"^ *Unapplying ([\w.]+)\.\.\. OK", re.MULTILINE)
+_INDENT: Final = "\n    "
 _UNUSABLE: Final = 78
 """Exit code of the entry point for unusable settings (`EX_CONFIG` of sysexits.h)."""
 
@@ -51,11 +55,7 @@ def find_pending(processes: Processes, programs: Programs, *, name: str = "") ->
     Raises:
         DeployError: The entry point's `pending` command failed.
     """
-    ran = processes.command(programs, ["pending"], limit=processes.settings.ready_limit, name=name)
-    answer = next((line for line in ran.output.splitlines() if line.startswith(_PENDING)), "")
-    if not ran.has_passed or not answer:
-        raise _failure(processes, ran, "the list of pending migrations", processes.settings.ready_limit)
-    pending = json.loads(answer)["pending"]
+    pending = _ask(processes, programs, name=name)["pending"]
     return tuple(
         PlannedMigration(
             name=one["name"],
@@ -80,15 +80,119 @@ def apply(processes: Processes, programs: Programs, note: Callable[[tuple[str, .
         DeployError: A migration failed or exceeded its time limit; PostgreSQL has rolled that one back.
     """
     postgresql.create_extensions(processes.folder, programs, processes.settings.extensions)
+    ran = _migrate(processes, programs)
+    note(find_applied(ran.output))
+    if not ran.has_passed:
+        raise _failure(processes, ran, "the migrations", processes.settings.migrate_limit)
+
+
+def take_back(
+    processes: Processes,
+    programs: Programs,
+    targets: Sequence[tuple[str, str]],
+    note: Callable[[tuple[str, ...]], None],
+) -> None:
+    """Take migrations back with the release that brought them; none of them if one cannot be.
+
+    Args:
+        processes: Processes of the target.
+        programs: Programs of that release.
+        targets: App labels, each with the name of the migration to return to; see `plan_reversal`.
+        note: Callback; called once for each target with the migrations that were taken back, as `app.name`.
+
+    Raises:
+        DeployError: One of the migrations cannot be taken back, or failed to be; the message names it.
+    """
+    words = [word for target in targets for word in target]
+    answer = _ask(processes, programs, words)
+    if "reversed" not in answer:
+        msg = "the entry point of the release cannot tell what would be taken back"
+        raise DeployError(msg)
+    lost = [f"{one['name']}: {'; '.join(one['irreversible'])}" for one in answer["reversed"] if one["irreversible"]]
+    if lost:
+        msg = f"these migrations cannot be taken back:{''.join(f'{_INDENT}{one}' for one in lost)}"
+        raise DeployError(msg)
+    for target in targets:
+        ran = _migrate(processes, programs, *target)
+        note(tuple(_UNAPPLIED.findall(ran.output)))
+        if not ran.has_passed:
+            what = f"the way back to migration {'.'.join(target)}"
+            raise _failure(processes, ran, what, processes.settings.migrate_limit)
+
+
+def try_take_back(
+    processes: Processes, programs: Programs, contracts: Sequence[str], note: Callable[[tuple[str, ...]], None]
+) -> str:
+    """Take migrations back as `take_back` does, and return why that failed, or an empty string.
+
+    Args:
+        processes: Processes of the target.
+        programs: Programs of the release that brought them.
+        contracts: The migrations, as `app.name: reason; reason`.
+        note: Callback, as for `take_back`.
+    """
+    manifest = processes.revisions.releases.load(programs.closure.path).manifest
+    if manifest is None:
+        return f"there is no manifest of {programs.closure.version}, which would tell their order"
+    targets = plan_reversal(manifest.migrations, [one.partition(":")[0] for one in contracts])
+    try:
+        take_back(processes, programs, targets, note)
+    except FAILURES as error:
+        return tell(error)
+    return ""
+
+
+def try_apply(processes: Processes, programs: Programs, note: Callable[[tuple[str, ...]], None]) -> str:
+    """Apply the pending migrations as `apply` does, and return why that failed, or an empty string."""
+    try:
+        apply(processes, programs, note)
+    except FAILURES as error:
+        return tell(error)
+    return ""
+
+
+def plan_reversal(known: Migrations, names: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """Return what to pass to `migrate`, so that some migrations are taken back, and what depends on them.
+
+    Args:
+        known: Migrations of the release that brought them.
+        names: Migrations to take back, as `app.name`.
+
+    Returns:
+        App labels, each with the name of its last migration before those, or `zero`; last ones first.
+    """
+    last: dict[str, str] = {}
+    targets: dict[str, str] = {}
+    for one in known.names:
+        app, _, name = one.partition(".")
+        if one in names:
+            targets.setdefault(app, last.get(app, "zero"))
+        last[app] = name
+    return tuple(reversed(targets.items()))
+
+
+def _migrate(processes: Processes, programs: Programs, *target: str) -> Finished:
     limit = processes.settings.migrate_limit
     env = {
         "MIGRATE_LOCK_TIMEOUT": str(limit),
         "PGOPTIONS": f"-c lock_timeout={_LOCK_SECONDS}s -c statement_timeout={limit}s",
     }
-    ran = processes.command(programs, ["migrate"], limit=limit, env=env)
-    note(find_applied(ran.output))
-    if not ran.has_passed:
-        raise _failure(processes, ran, "the migrations", limit)
+    return processes.command(programs, ["migrate", *target], limit=limit, env=env)
+
+
+def _ask(processes: Processes, programs: Programs, words: Sequence[str] = (), name: str = "") -> dict[str, Any]:
+    """Return the answer of the entry point's `pending` command.
+
+    Raises:
+        DeployError: The command failed.
+    """
+    limit = processes.settings.ready_limit
+    ran = processes.command(programs, ["pending", *words], limit=limit, name=name)
+    line = next((line for line in ran.output.splitlines() if line.startswith(_PENDING)), "")
+    if not ran.has_passed or not line:
+        raise _failure(processes, ran, "the list of pending migrations", limit)
+    answer: dict[str, Any] = json.loads(line)
+    return answer
 
 
 def _failure(processes: Processes, ran: Finished, what: str, limit: float) -> DeployError:
@@ -101,11 +205,6 @@ def _failure(processes: Processes, ran: Finished, what: str, limit: float) -> De
     if ran.code == _UNUSABLE:
         hint = f"check the settings; variables that they read belong in env of {where}, secrets in its env-file"
     return DeployError(msg, hint=hint)
-
-
-def describe(processes: Processes, programs: Programs) -> str:
-    """Return the output of `manage.py showmigrations`."""
-    return processes.command(programs, ["manage", "showmigrations"], limit=processes.settings.ready_limit).output
 
 
 def find_applied(output: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from estiba.deploy.host import checks, evidence, migrations
 from estiba.deploy.host.servers.lifecycle import DATABASES, PROXY
-from estiba.errors import DeployError, EstibaError, TargetError
+from estiba.errors import DeployError, EstibaError, RolledBackError, StrandedError, TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from estiba.deploy.logbook import Logbook, Record
     from estiba.deploy.target import PlannedMigration
 
-# Ctrl-C too: no half of a rollout is left behind.
-_FAILURES: Final = (EstibaError, OSError, KeyboardInterrupt)
+_STRANDED: Final = (
+    "fix the cause and deploy again, or restore a backup of the database from before the migrations; "
+    "invoke rollback --contract goes back all the same"
+)
 
 
 class Step(Enum):
@@ -49,6 +51,8 @@ class Rollout:
         record: Record of the command, extended as the rollout proceeds.
         on_status: Callback for progress; called with one line of text per step.
         contract: Allow migrations that remove what the previous release needs.
+        lost: For a rollback, migrations that removed what the release needs, as `app.name: reason; reason`; they are
+            taken back where that is possible.
     """
 
     processes: Processes
@@ -58,6 +62,7 @@ class Rollout:
     record: Record
     on_status: Callable[[str], None]
     contract: bool = False
+    lost: tuple[str, ...] = ()
 
     def run(self, closure: HostClosure, *, generation: int = 0, is_new: bool = True) -> Record:
         """Replace the release that is served, and return the record of the command.
@@ -69,7 +74,9 @@ class Rollout:
                 the release has passed them before, and the schema is newer than the release.
 
         Raises:
-            DeployError: A step failed; the previous release is served again.
+            DeployError: A step failed before the switch, or there was no previous release.
+            RolledBackError: A step failed after the switch; the previous release is served again.
+            StrandedError: A step failed, and so did the way back, or there is none.
         """
         before = self.revisions.current()
         revision = self.revisions.add(closure, generation)
@@ -83,11 +90,11 @@ class Rollout:
         )
         try:
             self._prepare(revision, before, is_new=is_new)
-        except _FAILURES as error:
+        except evidence.FAILURES as error:
             self.abort(revision, error)
         try:
             self._replace(revision, before, is_new=is_new)
-        except _FAILURES as error:
+        except evidence.FAILURES as error:
             self.revert(revision, before, error)
         # No revert from here on: the release has passed its tests, and the previous one may have ended.
         try:
@@ -153,6 +160,16 @@ class Rollout:
         contracts = tuple(one for one in self.record.contracts if one.partition(":")[0] in applied)
         self.record = replace(self.record, migrations=applied, contracts=contracts)
 
+    def record_reversed(self, names: tuple[str, ...]) -> None:
+        """Record migrations that were taken back, as `app.name`, and drop them from those that were applied."""
+        self.record = replace(
+            self.record,
+            migrations=tuple(one for one in self.record.migrations if one not in names),
+            contracts=tuple(one for one in self.record.contracts if one.partition(":")[0] not in names),
+            reversed=(*self.record.reversed, *names),
+        )
+        self.logbook.open(self.record)
+
     def abort(self, revision: Revision, error: BaseException) -> NoReturn:
         """Abort a rollout before the switch: stop the new release, keep the evidence, and raise.
 
@@ -162,22 +179,28 @@ class Rollout:
 
         Raises:
             DeployError: Always, with the reason, the folder of the evidence, and the migrations that stay applied.
+            StrandedError: Instead, where migrations that the served release cannot live with could not be taken back.
             KeyboardInterrupt: `error` is one.
         """
         location = self._keep_evidence(revision)
         # SIGKILL at once: it has no requests that could be lost.
         self.processes.runit.down(f"web-{revision.slot}", also="k")
         current = self.revisions.current()
+        reason = self._restore_schema(revision, current)
         with self._restoring(error, location):
             if current and not self.processes.servers.are_configured_for(self.programs(current.closure)):
                 self.start_servers(current.closure)
             self.revisions.remove(revision)
+        if current and reason:
+            outcome = f"release {current.number} is served, but cannot work with the migrations: {reason}"
+            self._fail(error, "not taken back", outcome, location, kind=StrandedError)
         self._fail(error, "failed", "nothing was switched", location)
 
     def revert(self, revision: Revision, before: Revision | None, error: BaseException) -> NoReturn:
         """Revert a rollout after the switch: serve the previous release, whose web process still runs, and raise.
 
-        The new release stays if contracting migrations were applied, since the previous one cannot work any more.
+        Contracting migrations are taken back first. If that is not possible the new release stays, since the previous
+        one cannot work any more.
 
         Args:
             revision: Revision that is served and failed.
@@ -185,11 +208,13 @@ class Rollout:
             error: Reason of the revert.
 
         Raises:
-            DeployError: Always, with the reason, the folder of the evidence, and the release that is served now.
+            RolledBackError: With the reason, the folder of the evidence, and the release that is served now.
+            DeployError: Instead, where there was no previous release.
+            StrandedError: Instead, where the new release stays, or the previous one does not come up.
             KeyboardInterrupt: `error` is one.
         """
-        if before and self.record.contracts:
-            self._keep_serving(revision, before, error)
+        if before and (reason := self._restore_schema(revision, before)):
+            self._keep_serving(revision, before, error, reason)
         self.on_status("reverting to the previous release")
         if before is None:
             location = self._keep_evidence(revision)
@@ -204,7 +229,7 @@ class Rollout:
             # A generation that existed before the rollout can still be rolled back to later.
             if not revision.generation:
                 self.revisions.retract(revision)
-        self._fail(error, "taken back", f"release {before.number} is served again", location)
+        self._fail(error, "taken back", f"release {before.number} is served again", location, kind=RolledBackError)
 
     def _prepare(self, revision: Revision, before: Revision | None, *, is_new: bool) -> None:
         """Run the steps before the switch, which do not affect the release that is served."""
@@ -217,9 +242,53 @@ class Rollout:
             if before and migrations.may_differ(before.closure, revision.closure):
                 self.check_migrations(_contracts(migrations.find_pending(self.processes, programs)), before)
             migrations.apply(self.processes, programs, self.record_migrations)
+        elif before and self.lost:
+            self._begin(Step.MIGRATE)
+            self._undo(before)
         self._begin(Step.START)
         self.processes.start(revision, programs)
         checks.smoke(self.processes, self.processes.endpoint_of(revision))
+
+    def _undo(self, before: Revision) -> None:
+        """Take back for a rollback the migrations that removed what the release needs.
+
+        Raises:
+            DeployError: It failed half way. Where it is not possible at all, the rollback goes on without, as asked.
+        """
+        programs = self.programs(before.closure)
+        reason = migrations.try_take_back(self.processes, programs, self.lost, self.record_reversed)
+        if reason and self.record.reversed:
+            raise DeployError(reason)
+        if reason:
+            self.on_status(f"rolling back without the schema: {reason}")
+
+    def _restore_schema(self, revision: Revision, before: Revision | None) -> str:
+        """Make the schema one that the previous release can live with, and return why that is not possible, or "".
+
+        Args:
+            revision: Revision that failed.
+            before: Previous revision, or None.
+        """
+        if before is None:
+            return ""
+        if self.lost:
+            programs = self.programs(before.closure)
+            return migrations.try_apply(self.processes, programs, self._record_again) if self.record.reversed else ""
+        if not self.record.contracts:
+            return ""
+        self.on_status("taking back the migrations that the previous release cannot live with")
+        programs, lost = self.programs(revision.closure), self.record.contracts
+        reason = migrations.try_take_back(self.processes, programs, lost, self.record_reversed)
+        if reason and self.record.reversed:
+            # Half of the way is worse for both releases than none of it.
+            again = migrations.try_apply(self.processes, programs, self._record_again)
+            reason = "; ".join(filter(None, [reason, again]))
+        return reason
+
+    def _record_again(self, applied: tuple[str, ...]) -> None:
+        """Record migrations that were applied again after they had been taken back."""
+        left = tuple(one for one in self.record.reversed if one not in applied)
+        self.record = replace(self.record, reversed=left)
 
     def _replace(self, revision: Revision, before: Revision | None, *, is_new: bool) -> None:
         """Switch to the release, then test it as users see it."""
@@ -261,17 +330,17 @@ class Rollout:
         self.logbook.close(self.record)
         return self.record
 
-    def _keep_serving(self, revision: Revision, before: Revision, error: BaseException) -> NoReturn:
+    def _keep_serving(self, revision: Revision, before: Revision, error: BaseException, reason: str) -> NoReturn:
         """Keep serving a release that failed, because contracting migrations leave the previous one unusable."""
         self.revisions.switch(revision)
         location = self._keep_evidence(revision)
         with self._restoring(error, location):
             self.reconcile(revision, before)
         outcome = (
-            f"release {revision.number} stays, since its migrations took away what release {before.number} needs; "
-            "invoke rollback --contract goes back all the same"
+            f"release {revision.number} stays, since its migrations took away what release {before.number} needs, and "
+            f"are not taken back: {reason}"
         )
-        self._fail(error, "not taken back", outcome, location)
+        self._fail(error, "not taken back", outcome, location, kind=StrandedError)
 
     @contextlib.contextmanager
     def _restoring(self, error: BaseException, location: str) -> Iterator[None]:
@@ -279,9 +348,9 @@ class Rollout:
         try:
             yield
         except (EstibaError, OSError) as second:
-            state = f"what is to be served could not be brought up: {_reason(second)}"
-            msg = f"{_reason(error)}\n  {state}\n  evidence: {location}"
-            raise DeployError(msg, hint="fix the cause; the next deploy or rollback repairs what is left") from second
+            state = f"what is to be served could not be brought up: {evidence.tell(second)}"
+            msg = f"{evidence.tell(error)}\n  {state}\n  evidence: {location}"
+            raise StrandedError(msg, hint="fix the cause; the next deploy or rollback repairs what is left") from second
 
     def _keep_evidence(self, revision: Revision) -> str:
         try:
@@ -289,21 +358,31 @@ class Rollout:
         except (EstibaError, OSError) as error:
             return f"none, since {error}"
 
-    def _fail(self, error: BaseException, result: str, outcome: str, location: str) -> NoReturn:
-        applied = ", ".join(self.record.migrations)
-        stays = f"\n  applied migrations stay: {applied}" if applied else ""
+    def _fail(
+        self,
+        error: BaseException,
+        result: str,
+        outcome: str,
+        location: str,
+        *,
+        kind: type[DeployError] = DeployError,
+    ) -> NoReturn:
+        applied, taken = (", ".join(names) for names in (self.record.migrations, self.record.reversed))
+        stays = f"\n  migrations that were taken back: {taken}" if taken else ""
+        stays += f"\n  applied migrations stay: {applied}" if applied else ""
         self.record = self.record.end(result, reason=str(error) or type(error).__name__)
         # On a full disk the journal stays, and the next command repairs what there is.
         with contextlib.suppress(OSError):
             self.logbook.close(self.record)
         # The target is at fault and not the release, which the exit code has to tell.
-        if isinstance(error, TargetError):
+        if isinstance(error, TargetError) and kind is DeployError:
             raise error
-        msg = f"{_reason(error)}\n  {outcome}{stays}\n  evidence: {location}"
+        msg = f"{evidence.tell(error)}\n  {outcome}{stays}\n  evidence: {location}"
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(msg) from error
         hint = error.hint if isinstance(error, EstibaError) else ""
-        raise DeployError(msg, hint=hint or "invoke logs, fix the cause, and deploy again") from error
+        hint = _STRANDED if kind is StrandedError else hint or "invoke logs, fix the cause, and deploy again"
+        raise kind(msg, hint=hint) from error
 
     def _begin(self, step: Step) -> None:
         # The journal first: if this process is killed in the step, the next command knows which one it was.
@@ -314,9 +393,3 @@ class Rollout:
 
 def _contracts(pending: Sequence[PlannedMigration]) -> tuple[str, ...]:
     return tuple(f"{one.name}: {'; '.join(one.contracts)}" for one in pending if one.contracts)
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, EstibaError):
-        return error.message
-    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__

@@ -142,8 +142,12 @@ class HostTarget:
         with self._locked("rollback", on_status) as rollout:
             generation, closure = self._find_earlier(to)
             checks.check_data_and_ports(self._processes, closure)
-            if not contract:
-                self._refuse_loss(closure)
+            rollout.lost = self._find_lost(closure)
+            if rollout.lost and not contract:
+                listed = "".join(f"\n  {one}" for one in rollout.lost)
+                msg = f"{closure.version} ({closure.digest}) has lost what it needs to these migrations:{listed}"
+                hint = "invoke rollback --contract takes them back where it can, and rolls back in any case"
+                raise DeployError(msg, hint=hint)
             return rollout.run(closure, generation=generation, is_new=False)
 
     def down(self, *, on_status: Callable[[str], None]) -> Record:
@@ -197,7 +201,8 @@ class HostTarget:
         if not services:
             if known := [service for service in SERVICES if (folder / service).is_dir()]:
                 what = "process with logs named"
-                raise ChoiceError(what, process, known)
+                hint = f"invoke logs --process {known[0]}, for example; without --process, the logs of all"
+                raise ChoiceError(what, process, known, hint=hint)
             msg = "there are no logs yet"
             raise TargetError(msg, hint="invoke deploy")
         yield from logs.tail(folder, services, tail)
@@ -325,19 +330,22 @@ class HostTarget:
             self._revisions.remove(left)
         self._logbook.close(record.end("interrupted", reason=report.explain(record, self._revisions)))
 
-    def _refuse_loss(self, closure: HostClosure) -> None:
-        """Refuse a rollback past migrations that removed what the release needs.
+    def _find_lost(self, closure: HostClosure) -> tuple[str, ...]:
+        """Return the migrations since a release was last served that removed what it needs, unless taken back since.
 
-        Raises:
-            DeployError: The logbook has such migrations since the release was last served.
+        Args:
+            closure: Host closure of the release.
+
+        Returns:
+            The migrations as `app.name: reason; reason`.
         """
         records = self._logbook.records()
         served = [number for number, record in enumerate(records) if record.digest == str(closure.digest)]
-        since = records[max(served, default=-1) + 1 :]
-        if lost := [one for record in since for one in record.contracts]:
-            listed = "".join(f"\n  {one}" for one in lost)
-            msg = f"{closure.version} ({closure.digest}) has lost what it needs to these migrations:{listed}"
-            raise DeployError(msg, hint="fix it and deploy again; invoke rollback --contract rolls back all the same")
+        lost: dict[str, str] = {}
+        for record in records[max(served, default=-1) + 1 :]:
+            lost |= {one.partition(":")[0]: one for one in record.contracts}
+            lost = {name: one for name, one in lost.items() if name not in record.reversed}
+        return tuple(lost.values())
 
     def _is_as_wanted(self, revision: Revision) -> bool:
         """Return whether the web process is configured as a deployment would configure it now."""

@@ -15,7 +15,7 @@ from estiba.deploy.host.state.logbook import FileLogbook
 from estiba.deploy.host.state.revisions import RevisionStore
 from estiba.deploy.host.supervise.program import Programs
 from estiba.deploy.logbook import Record
-from estiba.errors import DeployError
+from estiba.errors import DeployError, StrandedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def test_way_back_that_fails_does_not_hide_why_it_was_needed(rollout: Rollout, t
     revision = rollout.revisions.add(make(tmp_path / "two"))
     rollout.logbook.open(rollout.record)
 
-    with pytest.raises(DeployError) as caught:
+    with pytest.raises(StrandedError) as caught:
         rollout.revert(revision, before, DeployError("/ answers 500"))
 
     assert caught.value.message.startswith(
@@ -113,8 +113,20 @@ def test_release_stays_where_the_one_before_has_lost_what_it_needs(rollout: Roll
     rollout.revisions.switch(revision)
     rollout.record = replace(rollout.record, contracts=("shop.0002_price: drops shop.item.price",))
 
-    with pytest.raises(DeployError) as caught:
+    with pytest.raises(StrandedError) as caught:
         rollout.revert(revision, before, DeployError("/ answers 500"))
 
     assert caught.value.message.startswith("/ answers 500\n  ")
     assert rollout.revisions.current() == revision
+
+
+def test_migrations_that_were_taken_back_are_no_loss(rollout: Rollout) -> None:
+    """They are in the journal at once, and neither applied nor contracting any more."""
+    lost = ("shop.0002_price: drops shop.item.price", "shop.0003_cost: drops shop.item.cost")
+    rollout.record = replace(rollout.record, contracts=lost, migrations=("shop.0002_price", "shop.0003_cost"))
+
+    rollout.record_reversed(("shop.0003_cost",))
+
+    left = rollout.logbook.interrupted()
+    assert left == rollout.record
+    assert (left.contracts, left.migrations, left.reversed) == (lost[:1], ("shop.0002_price",), ("shop.0003_cost",))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +11,9 @@ from tests.unit.deploy.host.state import test_revisions
 from estiba import config
 from estiba.deploy.host import checks, settings
 from estiba.deploy.host.target import HostTarget
-from estiba.errors import ChoiceError, DeployError
+from estiba.deploy.logbook import Record
+from estiba.errors import BusyError, ChoiceError, DeployError, TargetError
+from estiba.files import lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,4 +70,53 @@ def test_unknown_logs_are_answered_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(ChoiceError) as caught:
         list(host.logs(tail=1, process="rdis", follow=False))
 
-    assert str(caught.value) == "no process with logs named 'rdis'; there is redis; did you mean 'redis'?"
+    assert str(caught.value) == (
+        "no process with logs named 'rdis'; there is redis; did you mean 'redis'?\n"
+        "  hint: invoke logs --process redis, for example; without --process, the logs of all"
+    )
+
+
+def test_lock_of_a_command_that_runs_is_not_taken(tmp_path: Path) -> None:
+    """The kernel has freed that of a killed one, whose journal tells who it was."""
+    host = make(tmp_path / "shop")
+    assert host.unlock() == ""
+    host._folder.claim(host.project)
+    assert host.unlock() == ""
+    host._logbook.open(replace(Record.begin("deploy"), user="ana", pid=7, since="2026-01-02T03:04:05.000+00:00"))
+    assert host.unlock() == "ana ran deploy since 2026-01-02T03:04:05.000+00:00 (process 7)"
+
+    (host.settings.folder / "lock").write_text('{"user": "ana", "command": "deploy", "pid": 7, "since": "noon"}')
+    with lock(host.settings.folder / "lock"), pytest.raises(BusyError) as caught:
+        host.unlock()
+
+    assert caught.value.message == "ana runs deploy here since noon (process 7)"
+
+
+def test_questions_create_nothing(tmp_path: Path) -> None:
+    """Before the first deployment there is no folder, and there is none after them."""
+    host = make(tmp_path / "shop", env={"TIDE": "high"}, port=65000)
+
+    assert "TIDE" in host.variables()
+    assert host.records() == []
+    with pytest.raises(TargetError, match="nothing is served, so there is nothing to observe"):
+        host.observe(datetime.now(tz=UTC))
+    with pytest.raises(DeployError, match="nothing is served"):
+        host.smoke(on_status=lambda _: None)
+
+    assert not host.settings.folder.exists()
+
+
+def test_what_was_taken_back_is_not_lost(tmp_path: Path) -> None:
+    """Of migrations that removed something, those count that nobody has taken back since."""
+    host = make(tmp_path / "shop")
+    host._folder.claim(host.project)
+    closure = test_revisions.make(tmp_path / "one")
+    served = replace(Record.begin("deploy"), digest=str(closure.digest))
+    lost = ("shop.0002_price: drops shop.item.price", "shop.0003_cost: drops shop.item.cost")
+    for record in (served, replace(Record.begin("deploy"), contracts=lost)):
+        host._logbook.close(record.end("deployed"))
+    assert host._find_lost(closure) == lost
+
+    host._logbook.close(replace(Record.begin("rollback"), reversed=("shop.0003_cost",)).end("rolled back"))
+
+    assert host._find_lost(closure) == lost[:1]

@@ -101,7 +101,7 @@ class Runit:
         if not (directory / "supervise").exists():
             # First of all, since runsvdir starts whatever it finds without this file.
             self.folder.own(directory)
-            (directory / "down").touch()
+            _touch(directory / "down")
         for path in (directory, directory / "tmp", directory / "log", log):
             self.folder.own(path)
         self.folder.write_text(log / "config", f"s{LOG_BYTES}\nn{LOG_FILES}\n")
@@ -205,7 +205,7 @@ class Runit:
         """
         if (self.services / service).exists():
             # The file first: a supervisor that is restarted in between does not start the service again.
-            (self.services / service / "down").touch()
+            _touch(self.services / service / "down")
             self._send(service, f"d{also}")
 
     def signal(self, service: str, letter: str) -> None:
@@ -347,6 +347,13 @@ def until(limit: float) -> Iterator[float]:
     while (left := began + limit - time.monotonic()) > 0:
         yield left
         time.sleep(min(max((limit - left) * _BACKOFF, _PAUSE), _MAX_PAUSE))
+
+
+def _touch(path: Path) -> None:
+    """Create a file in a folder that the processes' user writes to, where a link could lead to a file of root's."""
+    if path.is_symlink():
+        path.unlink()
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
 
 
 def _wait(is_done: Any, limit: float) -> bool:  # noqa: ANN401 - a function without arguments

@@ -255,3 +255,17 @@ def test_folder_in_what_nix_copies_is_refused(tmp_path: Path) -> None:
     """A database beside the sources would be copied into the store, for everybody to read."""
     with pytest.raises(TargetError, match="which Nix copies as a whole"):
         StateFolder.at(tmp_path / "state").claim(tmp_path)
+
+
+def test_way_back_skips_what_has_not_passed_its_tests(revisions: RevisionStore, tmp_path: Path) -> None:
+    """A release that stayed though it failed is kept, and named by its version alone."""
+    revisions = replace(revisions, runner=Profile())
+    known = {name: make(tmp_path / name) for name in "abc"}
+    for name in "abc":
+        serve(revisions, known[name])
+    revisions.releases._write(known["b"].path, None, is_verified=False)
+    current = revisions.current()
+
+    assert current
+    assert [closure.path.name for _, closure in revisions.kept(current)] == ["b", "a"]
+    assert go_back(revisions) == "a"
