@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from estiba.endpoint import Endpoint
 from tests.services import debian, ports
+
+from estiba.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
