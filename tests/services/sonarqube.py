@@ -27,7 +27,9 @@ _SCANNER: Final = "org.sonarsource.scanner.cli:sonar-scanner-cli:5.0.1.3006:jar"
 _COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 _USER: Final = 65534
 """Elasticsearch, which SonarQube brings, refuses to run as root."""
-_LIMIT: Final = 240
+_LIMIT: Final = 600
+_QUIET: Final = "JDK_JAVA_OPTIONS=-XX:-UsePerfData"
+"""Java writes figures about itself to /tmp otherwise, wherever TMPDIR is."""
 _CREDENTIALS: Final = ("admin", "admin")
 _MEMORY: Final = {"ce": "-Xmx512m -Xms128m", "search": "-Xmx512m -Xms512m", "web": "-Xmx512m -Xms128m"}
 
@@ -131,7 +133,16 @@ def _wait(server: SonarQube, process: subprocess.Popen[bytes]) -> None:
 
 def _java(arguments: Sequence[str]) -> list[str]:
     """Return the command of Debian's Java as a user without rights, who may read what the tests give him."""
-    user = ["setpriv", f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups", "env", "-i", "PATH=/usr/bin:/bin"]
+    user = [
+        "setpriv",
+        f"--reuid={_USER}",
+        f"--regid={_USER}",
+        "--clear-groups",
+        "env",
+        "-i",
+        "PATH=/usr/bin:/bin",
+        _QUIET,
+    ]
     (home,) = debian.unpack(_JAVA).glob("usr/lib/jvm/java-17-openjdk-*")
     return [*debian.inside(_JAVA), *user, f"/usr/lib/jvm/{home.name}/bin/java", *arguments]
 
@@ -160,7 +171,7 @@ def _fetch(artifact: str) -> Path:
         if not kept.exists():
             scratch = folder / "part"
             shutil.rmtree(scratch, ignore_errors=True)
-            argv = [*_maven(), "--batch-mode", "--quiet", _COPY, f"-Dartifact={artifact}"]
+            argv = ["env", _QUIET, *_maven(), "--batch-mode", "--quiet", _COPY, f"-Dartifact={artifact}"]
             argv += [f"-DoutputDirectory={scratch}", f"-Dmaven.repo.local={scratch / 'repository'}"]
             done = subprocess.run(argv, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
