@@ -111,7 +111,8 @@ class FolderTarget:
             raise DeployError("it contracts")
         self.moment(f"deploy {self.folder.name}")
         if self._has("broken"):
-            raise RolledBackError("pages answer 500\n  evidence: here", hint="")
+            said = (self.folder / "broken").read_text() or "pages answer 500"
+            raise RolledBackError(f"{said}\n  evidence: here", hint="")
         # A new number alone: the revision is there, and nothing serves it yet.
         state = self._state()
         self._save({**state, "number": state["number"] + 1})
@@ -158,9 +159,9 @@ class FolderTarget:
             raise DeployError("/ answers 500")
 
     def observe(self, since: datetime) -> Observation:
-        """Return that all is well."""
+        """Return that all is well, or nothing."""
         del since
-        return Observation(requests=1, failures=0, restarts=0)
+        return Observation(requests=10, failures=10 if self._has("failing") else 0, restarts=0)
 
     def unlock(self) -> str:
         """Return that nobody holds it."""

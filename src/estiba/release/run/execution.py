@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from estiba.errors import ApprovalError, DeployError, EstibaError, PlanError
+from estiba.redaction import find_secrets, redact_text
 from estiba.release import journal as journals
 from estiba.release.journal import BEGUN, DONE, FAILED, INTERRUPTED, SUPERSEDED, WAITING, Entry, now
 from estiba.release.run import owner, planning
@@ -171,7 +172,8 @@ class Execution:
             with self.progress(step.label) as on_status:
                 output = actions.perform(step, on_status)
         except BaseException as error:
-            ended = _end(begun, _result(error), reason=_reason(error), code=getattr(error, "exit_code", 1))
+            reason = redact_text(_reason(error), find_secrets(self.workspace.config.variables))
+            ended = _end(begun, _result(error), reason=reason, code=getattr(error, "exit_code", 1))
             journal.add(ended)
             self._tell("step", journal, step, ended, actions)
             if isinstance(error, KeyboardInterrupt):
