@@ -119,7 +119,6 @@ class Helm:
             "--install",
             self.release,
             str(chart),
-            "--create-namespace",
             "--reset-values",
             *_files(values),
             "--server-side=auto",
