@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
@@ -88,7 +89,7 @@ def acquire(kubectl: Kubectl, name: str, record: Record) -> Iterator[None]:
     finally:
         ended.set()
         renewal.join()
-        _free(kubectl, name)
+        _free(kubectl, name, str(Holder.of(record)))
 
 
 def take(kubectl: Kubectl, name: str, holder: str) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def release(kubectl: Kubectl, name: str) -> str:
         msg = f"{holder} still renews its lock of namespace {kubectl.namespace}"
         raise BusyError(msg, hint=f"end it, or wait {_SECONDS} seconds after it was killed")
     if holder:
-        _free(kubectl, name)
+        _free(kubectl, name, holder)
     return holder
 
 
@@ -151,10 +152,14 @@ def _renew(kubectl: Kubectl, lease: dict[str, Any], ended: threading.Event) -> N
             continue
 
 
-def _free(kubectl: Kubectl, name: str) -> None:
-    # Not deleted: an account may be allowed to change this Lease alone.
-    changed = '{"spec": {"holderIdentity": ""}}'
-    kubectl.ask("patch", _KIND, name, "--type=merge", f"--patch={changed}")
+def _free(kubectl: Kubectl, name: str, holder: str) -> None:
+    # Not deleted: an account may be allowed to change this Lease alone. Tested: where it had expired, as on a machine
+    # that slept, it may be somebody else's by now.
+    changes = [
+        {"op": "test", "path": "/spec/holderIdentity", "value": holder},
+        {"op": "replace", "path": "/spec/holderIdentity", "value": ""},
+    ]
+    kubectl.ask("patch", _KIND, name, "--type=json", f"--patch={json.dumps(changes)}")
 
 
 def _renewed(lease: dict[str, Any]) -> datetime:
