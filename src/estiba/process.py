@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import shlex
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
@@ -26,6 +28,9 @@ _GRACE: Final = 5.0
 
 _PATIENCE: Final = 20.0
 """Seconds that a watched program has to write down that it was ended, as Helm does in the cluster."""
+
+_PR_SET_PDEATHSIG: Final = 1
+"""Option of prctl(2)."""
 
 _log = logging.getLogger(__name__)
 
@@ -119,6 +124,8 @@ def run_watched(
 ) -> Completed:
     """Run a command as `run` does, and call a function while it runs.
 
+    The command does not outlive this process, which Linux sees to even where this process is killed.
+
     Args:
         argv: Command and arguments; no shell is involved.
         poll: Called every `interval` seconds; an exception that it raises ends the command with SIGTERM, and with
@@ -141,6 +148,7 @@ def run_watched(
             text=True,
             errors="replace",
             start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the child in order
+            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - one call of the C library's, which takes no lock
         )
     except FileNotFoundError as error:
         msg = f"program not found: {argv[0]}"
@@ -307,6 +315,40 @@ def _communicate(
     if problems:
         raise problems[0]
     return stdout, "\n".join(tail)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Take SIGTERM and SIGHUP for Ctrl-C while the block runs: they raise KeyboardInterrupt in the main thread.
+
+    Those that follow another signal are ignored: a CI system sends SIGINT, and SIGTERM some seconds later, while the
+    block puts back what it has changed. A second Ctrl-C is a second KeyboardInterrupt.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    seen: list[int] = []
+
+    def interrupt(number: int, _frame: object) -> None:
+        is_first = not seen
+        seen.append(number)
+        if is_first or number == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _die_with_parent() -> Callable[[], object] | None:
+    """Return what a child calls to get SIGTERM when this thread ends; None where the kernel is not Linux."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
 
 
 def _poll(child: subprocess.Popen[str], poll: Callable[[], None], interval: float) -> tuple[str, str]:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from estiba.errors import CommandError, MissingProgramError
-from estiba.process import run, run_interactive
+from estiba.process import interruptible, run, run_interactive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,3 +111,14 @@ def test_missing_folder_is_not_a_missing_program(tmp_path: Path) -> None:
 def test_replace_returns_the_exit_code() -> None:
     """An interactive command gives its exit code back."""
     assert run_interactive(python("raise SystemExit(5)")) == 5
+
+
+def test_first_signal_of_a_ci_system_interrupts_and_no_later_one() -> None:
+    """SIGTERM is Ctrl-C once; while things are put back, it is ignored, and a second Ctrl-C is not."""
+    with interruptible():
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
