@@ -41,11 +41,19 @@ def plan(manifest: ReleaseManifest, before: ReleaseManifest | None) -> tuple[Pla
     )
 
 
-def find_applied(helm: Helm, number: int, labels: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the migrations that the Job of a revision has applied, as `app.name`, from its logs."""
+def find_applied(helm: Helm, number: int, labels: Mapping[str, str], *, since: int) -> tuple[str, ...]:
+    """Return the migrations that the Jobs of some revisions have applied, as `app.name`, from their logs.
+
+    Args:
+        helm: Helm for the release.
+        number: Last revision.
+        labels: Labels of the Jobs.
+        since: Revision before the first one: between it and the last one lie those of killed commands.
+    """
     found: list[str] = []
-    for job in _find_jobs(helm, number, labels):
-        found += _APPLIED.findall(_read_logs(helm, job, "--tail=-1"))
+    for one in range(since + 1, number + 1):
+        for job in _find_jobs(helm, one, labels):
+            found += _APPLIED.findall(_read_logs(helm, job, "--tail=-1"))
     return tuple(dict.fromkeys(found))
 
 

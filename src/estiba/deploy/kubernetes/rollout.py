@@ -54,6 +54,7 @@ class Rollout:
         record: Record of the command.
         on_status: Callback for progress.
         contract: Whether contracting migrations are allowed.
+        is_certain: Whether the schema is that of the verified release; a killed rollback leaves that open.
     """
 
     helm: Helm
@@ -63,6 +64,7 @@ class Rollout:
     record: Record
     on_status: Callable[[str], None]
     contract: bool = False
+    is_certain: bool = True
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -98,7 +100,7 @@ class Rollout:
             self.smoke(inputs.image)
         except (EstibaError, OSError, KeyboardInterrupt) as error:
             self._take_back(new, before, error)
-        applied = migrations.find_applied(self.helm, new.number, self.labels)
+        applied = self._find_applied(new, before)
         contracts = tuple(
             f"{one.name}: {'; '.join(one.contracts)}" for one in planned if one.contracts and one.name in applied
         )
@@ -132,6 +134,29 @@ class Rollout:
             outcome = f"helm history {self.settings.release} shows what is served"
             self._fail(StrandedError, error, outcome, location)
         return self._finish(made, "rolled back")
+
+    def repair(self, killed: Record, wanted: ReleaseManifest | None, *, is_kept: bool) -> None:
+        """Take back what a killed command has left, and move its record from the journal to the logbook.
+
+        Where it has applied migrations that the served release cannot live with, that release fails until they are
+        taken back; whatever else there is, the next upgrade replaces.
+
+        Args:
+            killed: Record of the killed command.
+            wanted: Release that is deployed next, or None.
+            is_kept: Whether the served release goes on being served.
+
+        Raises:
+            StrandedError: They cannot be taken back, and the release that is deployed next does not have them.
+        """
+        self.on_status(f"repairing what `{killed.command}` of {killed.since} has left")
+        pending.mark_failed(self.helm)
+        new, before = self.store.releases.get(killed.number), self.store.last_verified()
+        if new and not new.is_verified:
+            if before and is_kept:
+                self._take_back_killed(new, before, wanted)
+            self._forget(new)
+        self.store.close(killed.end("interrupted", reason=f"killed in step {killed.step or 'none'}"))
 
     def smoke(self, image: ImageRef) -> None:
         """Run the chart's tests, then ask for the pages below the public address.
@@ -188,10 +213,26 @@ class Rollout:
             self._fail(DeployError, error, "there was no release before it, so nothing is served", location)
         self._fail(RolledBackError, error, f"{before.manifest.version} is served again", location)
 
+    def _take_back_killed(self, new: Deployed, before: Deployed, wanted: ReleaseManifest | None) -> None:
+        applied = self._find_applied(new, before)
+        served = f"{before.manifest.version} is served, without what they removed"
+        try:
+            steps = migrations.find_way_back(
+                applied, new.manifest.migrations, before.manifest.migrations, served=served
+            )
+        except StrandedError:
+            # The way forward alone is left: to a release that has them too.
+            if wanted is None or not set(applied) <= set(wanted.migrations.names):
+                raise
+            return
+        if steps:
+            self._keep_evidence(new, KeyboardInterrupt())
+            self.store.add(self._return(before, new, steps), self.settings.keep)
+
     def _go_back(self, new: Deployed, before: Deployed | None) -> Deployed | None:
         """Return to the release before a failed one; without one, remove what was installed."""
         pending.mark_failed(self.helm)
-        applied = migrations.find_applied(self.helm, new.number, self.labels)
+        applied = self._find_applied(new, before)
         self.record = replace(self.record, migrations=applied)
         self._step("return")
         if before is None:
@@ -232,6 +273,9 @@ class Rollout:
             revision=release.commit,
             before=before.number if before else 0,
         )
+
+    def _find_applied(self, new: Deployed, before: Deployed | None) -> tuple[str, ...]:
+        return migrations.find_applied(self.helm, new.number, self.labels, since=before.number if before else 0)
 
     def _forget(self, failed: Deployed) -> None:
         self.store.releases.pop(failed.number, None)

@@ -15,7 +15,7 @@ from estiba.deploy.kubernetes.client import objects
 from estiba.deploy.kubernetes.client.helm import Helm
 from estiba.deploy.kubernetes.client.kubectl import Kubectl
 from estiba.deploy.kubernetes.rollout import Rollout
-from estiba.deploy.kubernetes.state import lease, pending
+from estiba.deploy.kubernetes.state import lease
 from estiba.deploy.kubernetes.state.store import Store
 from estiba.deploy.logbook import Record
 from estiba.deploy.target import Changes, Finished, Report, Workload
@@ -78,11 +78,12 @@ class KubernetesTarget:
 
     def deploy(self, manifest: ReleaseManifest, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
         """See `Target.deploy`."""
-        with inputs.prepare(self.settings, manifest) as given, self._locked("deploy", on_status) as rollout:
+        with inputs.prepare(self.settings, manifest) as given, self._locked("deploy", on_status, manifest) as rollout:
             rollout.contract = contract
             served = rollout.store.last_verified()
-            if served and served.fingerprint == str(given.fingerprint) and self._is_served(served):
-                return self._confirm(rollout, served)
+            same = served if served and served.fingerprint == str(given.fingerprint) else None
+            if same and rollout.is_certain and self._is_served(same):
+                return self._confirm(rollout, same)
             self._helm.check_version()
             assert manifest.image is not None  # which `prepare` has refused
             images.ensure(self.settings, manifest.image, self.config, on_status)
@@ -278,20 +279,19 @@ class KubernetesTarget:
         return self.config.state_dir / self.service / self.settings.name
 
     @contextmanager
-    def _locked(self, command: str, on_status: Callable[[str], None]) -> Iterator[Rollout]:
-        """Lock the target, and repair first what a killed command has left."""
+    def _locked(
+        self, command: str, on_status: Callable[[str], None], manifest: ReleaseManifest | None = None
+    ) -> Iterator[Rollout]:
+        """Lock the target, and repair first what a killed command has left; SIGTERM is a KeyboardInterrupt then."""
         record = Record.begin(command)
-        with lease.acquire(self._kubectl, self._name, record):
-            store = self._store()
-            if killed := store.interrupted():
-                on_status(f"repairing what `{killed.command}` of {killed.since} has left")
-                pending.mark_failed(self._helm)
-                store.releases = {
-                    number: one for number, one in store.releases.items() if one.is_verified or number != killed.number
-                }
-                reason = f"killed in step {killed.step or 'none'}"
-                store.close(killed.end("interrupted", reason=reason))
-            yield self._rollout(store, record, on_status)
+        with process.interruptible(), lease.acquire(self._kubectl, self._name, record):
+            rollout = self._rollout(self._store(), record, on_status)
+            killed = rollout.store.interrupted()
+            if killed:
+                rollout.repair(killed, manifest, is_kept=command != "down")
+                # A killed rollback may have taken migrations back under the release that is served.
+                rollout.is_certain = killed.command != "rollback"
+            yield rollout
 
     def _is_served(self, release: Deployed) -> bool:
         revisions = self._helm.history()

@@ -1,0 +1,91 @@
+"""The sample service on a real cluster while commands end in the middle: by a signal, by nobody's leave."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.services import pods
+from tests.services.harbour import FLAKE, ROOT
+
+from estiba import config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.cluster.cluster import Cluster
+    from tests.services.pods import Pods
+
+ABSENT = {"startup": "/absent/", "liveness": "/health/", "readiness": "/absent/"}
+INTERRUPTED = 130
+
+
+@pytest.fixture(scope="module")
+def served(shop: Path, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]:
+    """Deploy the sample service by an account that may change this namespace alone."""
+    with pods.made(shop, cluster, tmp_path_factory.mktemp("pods")) as site:
+        site.kubectl("create", "serviceaccount", "deployer")
+        account = f"--serviceaccount={site.namespace}:deployer"
+        site.kubectl("create", "rolebinding", "deployer", "--clusterrole=admin", account)
+        known = json.loads(cluster.kubeconfig.read_text())
+        known["users"][0]["user"] = {"token": site.kubectl("create", "token", "deployer").strip()}
+        (site.folder.parent / "kubeconfig").write_text(json.dumps(known))
+        path = site.folder / "pyproject.toml"
+        path.write_text(path.read_text().replace(str(cluster.kubeconfig), str(site.folder.parent / "kubeconfig")))
+        site.write("1.0.0")
+        site.run("deploy")
+        yield site
+
+
+def end(site: Pods, number: int) -> tuple[int, str]:
+    """Deploy pods that never get ready, whose migration drops a column; send a signal once that is gone."""
+    env = config.load().environment(
+        ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"), ESTIBA_STATE_DIR=str(site.folder.parent / "state")
+    )
+    argv = [sys.executable, "-m", "invoke", "deploy", "--contract", "--target=production"]
+    with subprocess.Popen(argv, cwd=site.folder, env=env, stderr=subprocess.PIPE, text=True) as child:
+        while "price" in site.columns() and child.poll() is None:
+            time.sleep(0.2)
+        child.send_signal(number)
+        _, said = child.communicate()
+        return child.returncode, said
+
+
+def helms(site: Pods) -> str:
+    """Return the processes of Helm that work on the release."""
+    argv = ["pgrep", "--full", f"^helm .*--namespace={site.namespace}"]
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+
+
+def test_schema_comes_back_after_a_signal(served: Pods) -> None:
+    """SIGTERM goes the way back; SIGKILL ends Helm too, and the next command goes that way, whatever it deploys."""
+    before = {
+        path: path.read_text() for path in (served.folder / "pyproject.toml", served.folder / "catalog/models.py")
+    }
+    model = served.folder / "catalog/models.py"
+    model.write_text("".join(one for one in model.read_text().splitlines(keepends=True) if "price" not in one))
+    served.migrate("0002_no_price", "migrations.RemoveField('product', 'price')")
+    served.write("1.1.0", processDefaults={**pods.VALUES["processDefaults"], "probes": ABSENT})  # type: ignore[dict-item]
+
+    code, said = end(served, signal.SIGTERM)
+    assert (code, "1.0.0 is served again" in said) == (INTERRUPTED, True), said
+    assert "price" in served.columns()
+
+    assert end(served, signal.SIGKILL)[0] == -signal.SIGKILL
+    assert "price" not in served.columns()
+    time.sleep(2)
+    assert helms(served) == ""
+
+    (served.folder / "catalog/migrations/0002_no_price.py").unlink()
+    for path, text in before.items():
+        path.write_text(text)
+    served.write("1.0.1")
+    assert served.run("deploy")["result"] == "deployed"
+    assert "price" in served.columns()
+    assert "interrupted" in served.kubectl("get", "configmap", "estiba-shop", "--output=yaml")
