@@ -96,7 +96,10 @@ def test_service_runs(cluster: Cluster, shop_image: Built, tmp_path: Path) -> No
             connection.request("GET", "/", headers={"Host": "shop.example"})
             page = connection.getresponse().read().decode()
             connection.close()
+        pods = cluster.get("pods", *options)["items"]
 
+    started = {one["name"]: one["restartCount"] for pod in pods for one in pod["status"]["containerStatuses"]}
+    assert started == {"migrate": 0, "scheduler": 0, "smoke": 0, "web": 0, "worker": 0}
     assert "/health/ 200" in tested.stdout
     assert "<html" in page
     assert seconds < 120
