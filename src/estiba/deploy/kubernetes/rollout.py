@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import requests
 
@@ -17,7 +17,7 @@ from estiba.deploy.kubernetes.state.store import Deployed
 from estiba.errors import DeployError, EstibaError, RolledBackError, StrandedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from estiba.deploy.kubernetes.client.helm import Helm
@@ -85,11 +85,13 @@ class Rollout:
             served = f"{before.manifest.version} (revision {before.number})" if before else ""
             migrations.refuse_contracts(planned, served)
         revisions = self.helm.history()
+        number = revisions[-1].number + 1 if revisions else 1
         new = Deployed(
-            number=revisions[-1].number + 1 if revisions else 1,
+            number=number,
             manifest=manifest,
             fingerprint=str(inputs.fingerprint),
             is_verified=False,
+            origin=number,
         )
         self._describe(new, before)
         self.store.add(new, self.settings.keep)
@@ -176,15 +178,7 @@ class Rollout:
 
     def _apply(self, new: Deployed, inputs: Inputs) -> None:
         rendered = objects.parse(self.helm.template(inputs.chart, inputs.values, is_upgrade=new.number > 1))
-        commit = new.manifest.commit[:12] or "none"
-        labels = {"estiba-version": _label(new.manifest.version), "git-sha": _label(commit)}
-        argv = self.helm.upgrade_argv(
-            inputs.chart,
-            inputs.values,
-            strategy=helms.choose_strategy(rendered),
-            labels=labels,
-            description=f"{new.manifest.version} by {self.record.user}",
-        )
+        argv = write_upgrade(self.helm, inputs, new.manifest, rendered, user=self.record.user)
         try:
             self.helm.change(argv, self._progress(inputs.image).poll)
         except DeployError as error:
@@ -322,6 +316,27 @@ class Rollout:
             raise KeyboardInterrupt(msg) from error
         found = error.hint if isinstance(error, EstibaError) else ""
         raise kind(msg, hint=hint or found or "fix the cause, and deploy again") from error
+
+
+def write_upgrade(
+    helm: Helm, inputs: Inputs, manifest: ReleaseManifest, rendered: Sequence[Mapping[str, Any]], *, user: str
+) -> list[str]:
+    """Return the command that upgrades to a release.
+
+    Args:
+        helm: Helm for the release.
+        inputs: Chart and values.
+        manifest: Release manifest.
+        rendered: Objects that the chart makes of the values.
+        user: Login name for the description of the revision.
+    """
+    return helm.upgrade_argv(
+        inputs.chart,
+        inputs.values,
+        strategy=helms.choose_strategy(rendered),
+        labels={"estiba-version": _label(manifest.version), "git-sha": _label(manifest.commit[:12] or "none")},
+        description=f"{manifest.version} by {user}",
+    )
 
 
 def _reason(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from estiba.deploy.kubernetes import checks, images, inputs, migrations, observa
 from estiba.deploy.kubernetes.client import objects
 from estiba.deploy.kubernetes.client.helm import Helm
 from estiba.deploy.kubernetes.client.kubectl import Kubectl
-from estiba.deploy.kubernetes.rollout import Rollout
+from estiba.deploy.kubernetes.rollout import Rollout, write_upgrade
 from estiba.deploy.kubernetes.state import lease
 from estiba.deploy.kubernetes.state.store import Store
 from estiba.deploy.logbook import Record
@@ -95,12 +95,10 @@ class KubernetesTarget:
         store = self._store()
         served = store.last_verified()
         with inputs.prepare(self.settings, manifest) as given:
-            rendered = self._helm.template(given.chart, given.values, is_upgrade=served is not None)
-            after = [one for one in objects.parse(rendered) if not objects.is_hook(one)]
+            rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=served is not None))
+            after = [one for one in rendered if not objects.is_hook(one)]
             before = objects.parse(self._helm.manifest(served.number)) if served else []
-            argv = self._helm.upgrade_argv(
-                given.chart, given.values, strategy="watcher", labels={}, description=manifest.version
-            )
+            argv = write_upgrade(self._helm, given, manifest, rendered, user=Record.begin("plan").user)
             return Changes(
                 is_pending=served is None or served.fingerprint != str(given.fingerprint),
                 before=served.to_release() if served else None,
@@ -318,7 +316,8 @@ class KubernetesTarget:
             raise ChoiceError(what, to, sorted(known))
         digest = current.manifest.image if current else None
         others = [one for one in store.releases.values() if one.is_verified and one.manifest.image != digest]
-        older = [one for one in others if current and one.number < current.number]
+        # A rollback's own number is above that of the release that it has left.
+        older = [one for one in others if current and one.number < current.origin]
         found = known.get(to) if to else max(older, key=lambda one: one.number, default=None)
         if found is None:
             msg = "there is no earlier release to roll back to"

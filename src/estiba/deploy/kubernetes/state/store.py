@@ -35,12 +35,14 @@ class Deployed:
         manifest: Release manifest.
         fingerprint: Digest of chart, values and image.
         is_verified: Whether it has passed the smoke tests.
+        origin: Number of the revision that a rollback has returned to; that of itself for any other.
     """
 
     number: int
     manifest: ReleaseManifest
     fingerprint: str
     is_verified: bool
+    origin: int
 
     def image(self, repository: ImageRef) -> ImageRef:
         """Return the reference of its image in a repository.
@@ -165,6 +167,7 @@ def _parse(number: int, data: Mapping[str, Any]) -> Deployed:
         manifest=release_manifest.parse(json.dumps(data["manifest"])),
         fingerprint=str(data["fingerprint"]),
         is_verified=bool(data["verified"]),
+        origin=int(data["origin"]),
     )
 
 
@@ -172,5 +175,6 @@ def _render(release: Deployed) -> dict[str, Any]:
     return {
         "fingerprint": release.fingerprint,
         "manifest": release.manifest.to_dict(),
+        "origin": release.origin,
         "verified": release.is_verified,
     }
