@@ -6,6 +6,8 @@ let
       "aarch64-linux"
       "x86_64-linux"
     ];
+    chart = { };
+    ci = { };
     debian = [ ];
     debian-build = [ ];
     manage = "manage.py";

@@ -27,7 +27,7 @@ PASSWORD: Final = "kept-from-all-output-8271"
 SECRET_KEY: Final = "of-the-tests-0123456789-abcdefghijklmnopqrstuvwxyz"
 VALUES: Final = {
     "hosts": ["shop.example"],
-    "env": {"SHOP_HOSTS": "shop.example"},
+    "env": {"SHOP_HOSTS": "shop.example,localhost"},
     "secrets": {"existing": ["shop-env"]},
     "processDefaults": {
         "probes": {"startup": "/health/", "liveness": "/health/", "readiness": "/health/"},

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.services import pods
 
+from estiba.demo import traffic
 from estiba.errors import BusyError, ChoiceError, DeployError, RolledBackError, StrandedError, TargetError
 
 if TYPE_CHECKING:
@@ -63,16 +64,20 @@ def append(site: Pods, name: str, text: str) -> None:
 
 
 def test_release_is_served_and_served_again(site: Pods) -> None:
-    """A second deployment changes nothing; a changed line is a revision, and a rollback another one."""
+    """A second deployment changes nothing; a changed line and a rollback are revisions, and lose no request."""
     assert site.run("deploy")["result"] == "unchanged"
 
     site.write("1.1.0")
-    changed = site.run("deploy")
-    assert (changed["result"], changed["migrations"], version(site)) == ("deployed", [], "1.1.0")
+    with site.cluster.forward(site.namespace, "shop-web") as port, traffic.running(port) as seen:
+        changed = site.run("deploy")
+        back = site.run("rollback")
 
-    back = site.run("rollback")
+    assert (changed["result"], changed["migrations"]) == ("deployed", [])
     assert (back["result"], version(site)) == ("rolled back", "1.0.0")
+    assert (seen.failed, seen.count > 500) == ({}, True)
     assert [one["name"].rsplit("-", 2)[0] for one in site.status()["workloads"]] == ["shop-web", "shop-web"]
+    code, said = site.fail("rollback")
+    assert (code, "no earlier release" in said) == (DeployError.exit_code, True)
 
 
 def test_pods_that_crash_are_taken_back(site: Pods) -> None:

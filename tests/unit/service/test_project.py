@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,12 @@ def test_sample_service() -> None:
     assert (found.name, found.version, found.debian) == ("shop", "1.4.0", ("libpq5",))
     assert found.requirements.dev == ("pytest", "pytest-cov", "pytest-django")
     assert found.env == {"SHOP_SECRET_KEY": "only-for-building-and-testing-0123456789-abcdefghijklmnop"}
+
+
+def test_nix_knows_the_same_settings() -> None:
+    """A key that Python takes and Nix does not would pass every command but the build."""
+    text = (Path(__file__).parents[3] / "nix/lib/service.nix").read_text()
+    block = re.search(r"defaults = \{\n(.*?)\n  \};", text, re.DOTALL)
+
+    assert block
+    assert sorted(re.findall(r"^    ([a-z-]+) =", block[1], re.MULTILINE)) == sorted(project._KEYS)
