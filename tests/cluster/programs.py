@@ -50,7 +50,7 @@ class Programs:
 
 def bring() -> Programs:
     """Return the programs, from the cache folder where they are in it already."""
-    notice = f"building Kubernetes {version()}, once, about 9 CPU minutes and 5 GB of space meanwhile"
+    notice = f"building Kubernetes {version()}, once, about 10 CPU minutes and 5 GB of space meanwhile"
     folder = golang.cached(_SOURCES, _compile, notice=notice)
     tree = debian.unpack(*PACKAGES, essential=True, suite=SUITE)
     return Programs(kubernetes=folder / "kubernetes", pause=folder / "pause", tree=tree)
