@@ -137,22 +137,25 @@ def test_what_has_not_changed_is_not_deployed_twice(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "reason"),
+    ("file", "text", "reason", "expected"),
     [
-        pytest.param("config/wsgi.py", "raise RuntimeError('listing to port')", "listing to port", id="start"),
-        pytest.param("harbour/views.py", "def index(request): raise RuntimeError", "/ answers 500", id="page"),
-        pytest.param("harbour/jobs.py", "Entry = None", "manage.py try_worker failed", id="job"),
+        pytest.param("config/wsgi.py", "raise RuntimeError('listing to port')", "listing to port", 18, id="start"),
+        pytest.param("harbour/views.py", "def index(request): raise RuntimeError", "/ answers 500", 18, id="page"),
+        pytest.param("harbour/jobs.py", "Entry = None", "manage.py try_worker failed", 5, id="job"),
     ],
 )
-def test_broken_release_is_taken_back(site: Site, file: str, text: str, reason: str) -> None:
-    """A release that does not start, whose page fails, or whose jobs do: nobody sees it, and the evidence is kept."""
+def test_broken_release_is_taken_back(site: Site, file: str, text: str, reason: str, *, expected: int) -> None:
+    """A release that does not start, whose page fails, or whose jobs do: nobody sees it, and the evidence is kept.
+
+    The exit code tells whether it was served for a moment.
+    """
     site.run("deploy")
     with (site.folder / file).open("a") as source:
         source.write(f"\n{text}\n")
     with traffic.running(site.port) as seen:
         code, said = site.fail("deploy")
 
-    assert code == 18
+    assert code == expected
     assert reason in said
     assert seen.failed == {}
     assert site.status()["ready"]
@@ -218,7 +221,7 @@ def test_second_command_is_told_who_is_at_work(site: Site) -> None:
         thread.join()
 
     refused, done = sorted(answers, key=lambda answer: answer.returncode, reverse=True)
-    assert (done.returncode, refused.returncode) == (0, 10)
+    assert (done.returncode, refused.returncode) == (0, 75)
     assert re.search(r"error: \S+ runs deploy here since \S+ \(process \d+\)", refused.stderr)
 
 
@@ -228,7 +231,7 @@ def test_dead_database_comes_back(site: Site) -> None:
     os.kill(site.pids["postgresql"], signal.SIGKILL)
     done = invoke(site.folder, "deploy", "--json", check=False)
 
-    assert done.returncode in {0, 18}, done.stderr
+    assert done.returncode in {0, 5, 6, 18}, done.stderr
     assert site.run("deploy")["result"] in {"deployed", "unchanged"}
     assert site.status()["ready"]
 

@@ -85,12 +85,16 @@ def test_way_back_is_refused_before_it_would_end_half_way(stage: Stage) -> None:
         left = pending(stage)
 
     assert code == 0
-    assert listed == {"ledger.0001_initial": [], "ledger.0002_expand": [], "ledger.0003_contract": IRREVERSIBLE}
+    assert listed == {
+        "ledger.0001_initial": [],
+        "ledger.0002_expand": ["Raw Python operation"],
+        "ledger.0003_contract": IRREVERSIBLE,
+    }
     assert json.loads(asked[1].splitlines()[-1]) == {
         "pending": [],
         "reversed": [
             {"irreversible": IRREVERSIBLE, "name": "ledger.0003_contract"},
-            {"irreversible": [], "name": "ledger.0002_expand"},
+            {"irreversible": ["Raw Python operation"], "name": "ledger.0002_expand"},
         ],
     }
     assert refused[0] == 65
@@ -103,10 +107,10 @@ def test_way_back_is_refused_before_it_would_end_half_way(stage: Stage) -> None:
 def test_way_back_takes_migrations_back(stage: Stage) -> None:
     """Forward and back under the same lock; afterwards they are pending again."""
     with stage.database():
-        assert stage.run("migrate", "ledger", "0002", DJANGO_SETTINGS_MODULE="settings")[0] == 0
+        assert stage.run("migrate", "ledger", "0001", DJANGO_SETTINGS_MODULE="settings")[0] == 0
         code, said = stage.run("migrate", "ledger", "zero", DJANGO_SETTINGS_MODULE="settings")
         left = pending(stage)
 
     assert code == 0
-    assert "Unapplying ledger.0002_expand... OK" in said
+    assert "Unapplying ledger.0001_initial... OK" in said
     assert list(left) == ["ledger.0001_initial", "ledger.0002_expand", "ledger.0003_contract"]
