@@ -36,7 +36,11 @@ _HARMLESS: Final = frozenset({"", "[]", "{}", "false", "no", "none", "null", "tr
 _PRIVATE_KEY: Final = re.compile(r"(?P<before>-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?P<after>-----END|\Z)", re.DOTALL)
 _WITHOUT_NAME: Final = (
     _PRIVATE_KEY,
-    re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"']*:)[^\s/@\"']+(?P<after>@)", re.IGNORECASE),
+    # Headers of HTTP, whose values have blanks.
+    re.compile(
+        r"(?P<before>\b(?:Authorization|(?:Set-)?Cookie)[\"']?\s*[:=]\s*[\"']?)[^\r\n\"']+(?P<after>)", re.IGNORECASE
+    ),
+    re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"']*:)[^\s\"']+(?P<after>@)", re.IGNORECASE),
     re.compile(r"(?P<before>\b(?:Bearer|Basic)\s+)[\w+/=.~-]{8,}(?P<after>)"),
     re.compile(r"(?P<before>)\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*(?P<after>)"),  # a JSON Web Token (RFC 7519, 3.1)
 )

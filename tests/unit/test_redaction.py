@@ -90,3 +90,16 @@ def test_long_texts_are_quick() -> None:
     text = "x" * 200_000 + "-secret" * 2_000
 
     assert redact_text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Authorization: Token 9944b09199c62bcf", "Authorization: ***"),
+        ("Cookie: csrftoken=aaaa; sessionid=s3ss10n", "Cookie: ***"),
+        ("postgres://user:p@ss@host/db", "postgres://user:***@host/db"),
+    ],
+)
+def test_value_with_blanks_or_signs_is_hidden_whole(text: str, left: str) -> None:
+    """Nothing of it is left behind a blank or an @."""
+    assert redact_text(text) == left

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tests.services import pods
+from tests.services.harbour import invoke
 from tests.services.shop import git
 
 from estiba.errors import RolledBackError
@@ -60,6 +61,6 @@ def tag(site: pods.Pods, version: str) -> None:
 
 def logbook(site: pods.Pods) -> list[dict[str, str]]:
     """Return the entries of the logbook."""
-    done = pods.invoke(site.folder, "logbook.list", "--json")
+    done = invoke(site.folder, "logbook.list", "--json")
     found: list[dict[str, str]] = json.loads(done.stdout)["entries"]
     return found

@@ -75,7 +75,16 @@ def test_release_from_tag_to_history(shop: Shop) -> None:
     assert (code, released.get("result"), released.get("id")) == (0, "done", planned["id"]), said
     assert MARK in shop.site.text()
     steps = {one["step"]: one for one in released["steps"]}
-    assert list(steps) == ["build", "gates", "push", "gates:local", "deploy:local", "smoke:local", "tag"]
+    assert list(steps) == [
+        "build",
+        "gates",
+        "push",
+        "gates:local",
+        "approval:local",
+        "deploy:local",
+        "smoke:local",
+        "tag",
+    ]
     assert steps["gates"]["output"]["gates"]["tests"]["totals"]["failures"] == 0
 
     began = time.monotonic()

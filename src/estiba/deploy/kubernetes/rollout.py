@@ -35,6 +35,9 @@ _RESULTS: Final[Mapping[type[DeployError], str]] = {
 }
 """Outcome of a failed command in the logbook, by its error."""
 
+_GOOD: Final = frozenset({"deployed", "superseded"})
+"""Helm's statuses of revisions that were deployed without a failure."""
+
 _INSTANCE: Final = "app.kubernetes.io/instance"
 _REFUSAL: Final = 400
 _REDIRECTION: Final = 300
@@ -130,6 +133,7 @@ class Rollout:
                 )
                 raise DeployError(msg, hint="what they removed comes back empty; invoke rollback --contract does it")
         try:
+            self._step("return")
             made = self._return(target, current, steps)
         except (EstibaError, OSError, KeyboardInterrupt) as error:
             location = self._keep_evidence(current or target, error)
@@ -229,6 +233,8 @@ class Rollout:
         applied = self._find_applied(new, before)
         self.record = replace(self.record, migrations=applied)
         self._step("return")
+        if before is None and new.number > 1:
+            self._return_unknown(new)
         if before is None:
             self.helm.uninstall()
             self._forget(new)
@@ -240,8 +246,27 @@ class Rollout:
         self.store.add(made, self.settings.keep)
         return made
 
+    def _return_unknown(self, new: Deployed) -> NoReturn:
+        """Return to what Helm has deployed before Estiba knew the release, and say that nobody has tested it.
+
+        Raises:
+            StrandedError: Always; with what is served.
+        """
+        known = [one.number for one in self.helm.history() if one.number < new.number and one.status in _GOOD]
+        if not known:
+            msg = f"revision {new.number} stays as it is: Helm has no revision before it that worked"
+            raise StrandedError(msg, hint=f"helm history {self.settings.release}")
+        self.helm.change(self.helm.rollback_argv(known[-1], strategy="watcher"), lambda: None)
+        self._forget(new)
+        msg = f"Helm's revision {known[-1]} is served again, which was not deployed by Estiba and is not tested"
+        raise StrandedError(msg, hint="invoke status, and look at the service")
+
     def _return(self, target: Deployed, current: Deployed | None, steps: tuple[tuple[str, str], ...]) -> Deployed:
         """Take migrations back, roll the Helm release back, and test it; return the revision that is served then."""
+        if target.number not in {one.number for one in self.helm.history()}:
+            # Before the schema is changed for it.
+            msg = f"Helm no longer has revision {target.number} ({target.manifest.version})"
+            raise DeployError(msg, hint=f"check out {target.manifest.version} and deploy it")
         if steps and current:
             migrations.reverse(self.helm, current.number, steps, limit=self.settings.timeout, on_status=self.on_status)
         rendered = objects.parse(self.helm.manifest(target.number))
@@ -282,7 +307,8 @@ class Rollout:
                 "manifest.yaml": objects.diff([], objects.parse(self.helm.manifest(new.number))),
             }
             return str(evidence.keep(self.evidence, self.helm.kubectl, self.labels, texts))
-        except (EstibaError, OSError) as second:
+        except (EstibaError, OSError, KeyboardInterrupt) as second:
+            # Also after another Ctrl-C: the way back is what matters.
             return f"none, since {_reason(second)}"
 
     def _progress(self, image: ImageRef) -> Progress:

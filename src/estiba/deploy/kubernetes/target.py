@@ -293,7 +293,9 @@ class KubernetesTarget:
 
     def _is_served(self, release: Deployed) -> bool:
         revisions = self._helm.history()
-        return bool(revisions) and revisions[-1].number == release.number and all(map(_is_ready, self._pods()))
+        pods = self._pods()
+        is_last = bool(revisions) and revisions[-1].number == release.number
+        return is_last and bool(pods) and all(map(_is_ready, pods))
 
     def _confirm(self, rollout: Rollout, served: Deployed) -> Record:
         release = served.to_release()

@@ -189,8 +189,15 @@ def _has(folder: Path, revision: str, runner: Runner) -> bool:
 
 
 def _show(folder: Path, revision: str, name: str, runner: Runner) -> str:
+    listed = runner(["git", "-C", str(folder), "ls-tree", "--name-only", revision, "--", f"./{name}"], check=False)
+    if listed.code == 0 and not listed.stdout.strip():
+        return ""
     done = runner(["git", "-C", str(folder), "show", f"{revision}:./{name}"], check=False)
-    return done.stdout if done.code == 0 else ""
+    if done.code:
+        # A file that is there and cannot be read must not count as one that is not there: HEAD would decide.
+        msg = f"{name} of {revision} cannot be read: {done.tail}"
+        raise ApprovalError(msg, hint="git fetch --refetch --tags")
+    return done.stdout
 
 
 def _ask(folder: Path, arguments: list[str], runner: Runner) -> str:

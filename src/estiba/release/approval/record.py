@@ -72,8 +72,11 @@ class Approval:
             if at.tzinfo is None or not all(isinstance(text, str) for text in texts.values()):
                 msg = "has a time without a time zone, or a field that is no text"
                 raise ValueError(msg)
+            if not texts["signature"].isascii():
+                msg = "has a signature that is none of ssh-keygen's"
+                raise ValueError(msg)
             return cls(plan=Digest.parse(data["plan"]), at=at, **texts)
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             msg = f"has no usable field {error}"
             raise ValueError(msg) from error
 

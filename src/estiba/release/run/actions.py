@@ -77,6 +77,10 @@ class Actions:
                 self.manifest = release_manifest.parse(json.dumps(output["manifest"]))
                 return True
             case Kind.GATES if not step.target:
+                skipped = {name for name, evidence in output.get("gates", {}).items() if "skipped" in evidence}
+                # What an earlier run has passed over is asked, unless this one passes over it as well.
+                if not skipped <= set(self.options.skip):
+                    return False
                 self._take_over(output)
                 return True
             case Kind.GATES | Kind.APPROVAL | Kind.SMOKE:

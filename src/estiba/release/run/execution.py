@@ -93,7 +93,8 @@ class Execution:
             planned = self._plan(options)
             if expected:
                 _refuse_moved(expected, planned.plan)
-            journal = self._open(expected or planned.plan, planned, options, who)
+            # Never the plan of the file, in which anybody may have changed what its hash does not cover.
+            journal = self._open(planned, options, who)
             return self._run(journal, planned, options)
 
     def resume(self, journal: Journal, options: Options | None = None) -> Journal:
@@ -124,7 +125,7 @@ class Execution:
         with self.progress("plan") as on_status:
             return planning.make(self.workspace, options, on_status)
 
-    def _open(self, plan: Plan, planned: Planned, options: Options, who: dict[str, Any]) -> Journal:
+    def _open(self, planned: Planned, options: Options, who: dict[str, Any]) -> Journal:
         """Return the journal to write to: that of the stopped release of the same commit, or a new one."""
         stored = self.workspace.journals
         stopped = stored.unfinished()
@@ -132,7 +133,7 @@ class Execution:
             return stopped
         if stopped:
             _supersede(stopped, planned.plan)
-        return stored.create(plan, options.to_dict(), who, write=self.write)
+        return stored.create(planned.plan, options.to_dict(), who, write=self.write)
 
     def _run(self, journal: Journal, planned: Planned, options: Options) -> Journal:
         journal.write = self.write

@@ -60,6 +60,7 @@ def order(plan: Plan) -> tuple[Step, ...]:
     """Return the steps of a plan: nothing is changed before the gates, no target before the one ahead of it works."""
     steps = [Step(kind=Kind.BUILD), Step(kind=Kind.GATES), Step(kind=Kind.PUSH)]
     for target in plan.targets:
-        kinds = [Kind.GATES, *([Kind.APPROVAL] if target.approvals else []), Kind.DEPLOY, Kind.SMOKE]
+        # Approvals are always looked for: the release before decides whether there have to be any, not this one's plan.
+        kinds = (Kind.GATES, Kind.APPROVAL, Kind.DEPLOY, Kind.SMOKE)
         steps += [Step(kind=kind, target=target.name) for kind in kinds]
     return (*steps, Step(kind=Kind.TAG))

@@ -50,3 +50,10 @@ def test_plain_values_are_shown() -> None:
 def test_empty_documents_are_left_out() -> None:
     """A template that renders to nothing leaves a document without content."""
     assert objects.parse("---\n# nothing\n---\nkind: Service\n") == [{"kind": "Service"}]
+
+
+def test_password_in_a_url_is_hidden_whatever_its_name() -> None:
+    """A ConfigMap and an argument may have one as well."""
+    made = {"kind": "ConfigMap", "metadata": {"name": "env"}, "data": {"DATABASE_URL": f"postgres://u:{PASSWORD}@h/d"}}
+
+    assert PASSWORD not in objects.diff([], [made, deployment("OPTIONS", f"--password={PASSWORD}")])

@@ -25,7 +25,9 @@ _BROKEN: Final = {(4, 2, 1): "it hangs in hooks (helm#32214)"}
 _CUSTOM: Final = frozenset({"Rollout", "ExternalSecret", "HTTPRoute", "Certificate"})
 """Kinds whose status says for a long time, or for ever, that they are not ready, though the pods are (helm#32615)."""
 
-_HISTORY: Final = 20
+_HISTORY: Final = 100
+"""Revisions that Helm keeps; a release that fails and is taken back makes two."""
+
 PENDING: Final = "pending-"
 """Start of the status of a revision whose command was killed, or still runs."""
 

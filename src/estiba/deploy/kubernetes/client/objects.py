@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from estiba.redaction import is_secret
+from estiba.redaction import is_secret, redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,6 +76,8 @@ def _hide(value: object, salt: bytes) -> object:
     """Hide the values of variables, settings and options whose names are those of secrets."""
     if isinstance(value, list):
         return [_hide(one, salt) for one in value]
+    if isinstance(value, str):
+        return redact_text(value)
     if not isinstance(value, dict):
         return value
     if isinstance(value.get("value"), str) and is_secret(str(value.get("name", ""))):

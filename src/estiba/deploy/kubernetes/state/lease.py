@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -110,8 +110,13 @@ def take(kubectl: Kubectl, name: str, holder: str) -> dict[str, Any]:
 def find_holder(lease: dict[str, Any]) -> str:
     """Return who holds a Lease now; empty if nobody does."""
     holder = lease["spec"].get("holderIdentity") or ""
+    if not lease["spec"].get("renewTime"):
+        # The API takes one that says nothing of time; who holds a lock renews it.
+        return ""
     known = Holder.parse(holder)
-    is_over = datetime.now(tz=UTC) - _renewed(lease) > timedelta(seconds=lease["spec"]["leaseDurationSeconds"])
+    is_over = datetime.now(tz=UTC) - _renewed(lease) > timedelta(
+        seconds=lease["spec"].get("leaseDurationSeconds") or _SECONDS
+    )
     return "" if is_over or (known and known.is_gone()) else holder
 
 
@@ -144,12 +149,18 @@ def _lease(name: str, holder: str) -> dict[str, Any]:
 
 def _renew(kubectl: Kubectl, lease: dict[str, Any], ended: threading.Event) -> None:
     while not ended.wait(_RENEWAL):
+        holder = lease["spec"]["holderIdentity"]
         lease["spec"]["renewTime"] = _text(datetime.now(tz=UTC))
         try:
             lease = kubectl.replace(lease)
         except EstibaError:
-            # A cluster that is away for some seconds is asked again; after a minute the lock is anybody's.
-            continue
+            # A cluster that is away for some seconds is asked again; after a minute the lock is anybody's. An answer
+            # that was lost has changed the object all the same, so that it is read anew.
+            with suppress(EstibaError):
+                known = kubectl.get(_KIND, lease["metadata"]["name"])
+                if known is None or known["spec"].get("holderIdentity") != holder:
+                    return
+                lease = known
 
 
 def _free(kubectl: Kubectl, name: str, holder: str) -> None:

@@ -98,7 +98,7 @@ class Store:
             store.logbook = [Record.from_dict(json.loads(line)) for line in data.get(_LOGBOOK, "").splitlines()]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ReleaseError) as error:
             msg = f"ConfigMap {name} in namespace {kubectl.namespace} is damaged: {error}"
-            hint = f"kubectl --namespace={kubectl.namespace} edit configmap {name}, or delete it and deploy again"
+            hint = f"kubectl --namespace={kubectl.namespace} edit configmap {name}"
             raise TargetError(msg, hint=hint) from error
         return store
 
