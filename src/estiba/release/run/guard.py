@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from estiba.release_manifest import ReleaseManifest
 
 _BACKUP: Final = "backup"
+_COMMIT: Final = re.compile(r"[0-9a-f]{40,64}")
+"""A commit that was built without changes."""
 
 
 def names(workspace: Workspace, target: str) -> tuple[str, ...]:
@@ -91,7 +94,12 @@ def approve(workspace: Workspace, target: str, plan: Digest) -> tuple[str, ...]:
     folder, runner = workspace.folder, workspace.runner
     found = approval.load(folder, plan, runner)
     now = datetime.now(tz=UTC)
-    given = approval.verify(folder, workspace.settings, target, plan, approvals=found, now=now, runner=runner)
+    # What is served decides who may approve. A tag could be made, or passed by, by who wants to be the approver.
+    served = workspace.targets[target].status().release
+    base = served.commit if served and _COMMIT.fullmatch(served.commit) else ""
+    given = approval.verify(
+        folder, workspace.settings, target, plan, approvals=found, now=now, runner=runner, base=base
+    )
     return tuple(one.principal for one in given)
 
 
