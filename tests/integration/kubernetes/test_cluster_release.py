@@ -49,7 +49,7 @@ def test_tagged_commit_is_planned_released_and_recorded(shop: Path, cluster: Clu
         records = [line for line in logbook(site) if line["command"] == "deploy"]
         assert [(line["version"], line["result"]) for line in records] == [
             ("1.0.0", "deployed"),
-            ("1.1.0", "rolled-back"),
+            ("1.1.0", "rolled back"),
         ]
 
 

@@ -52,7 +52,13 @@ def prepare(settings: Settings, manifest: ReleaseManifest) -> Iterator[Inputs]:
     if manifest.image is None:
         msg = f"the release {manifest.version} of {manifest.service} was built without an image"
         raise TargetError(msg, hint="invoke deploy builds it")
-    image = settings.image.at(manifest.image.digest)
+    with prepare_image(settings, settings.image.at(manifest.image.digest)) as given:
+        yield given
+
+
+@contextmanager
+def prepare_image(settings: Settings, image: ImageRef) -> Iterator[Inputs]:
+    """Yield the inputs for an image, whether or not there is one; see `prepare`."""
     values = {"image": {"digest": str(image.digest), "repository": f"{image.host}/{image.repository}"}}
     text = json.dumps(charts.nest(settings.chart, values), sort_keys=True)
     chart_digest = digest(settings.chart)

@@ -19,6 +19,7 @@ from estiba.deploy.kubernetes.state import lease
 from estiba.deploy.kubernetes.state.store import Store
 from estiba.deploy.logbook import Record
 from estiba.deploy.target import Changes, Finished, Report, Workload
+from estiba.digest import Digest
 from estiba.errors import ChoiceError, DeployError, TargetError
 from estiba.release_manifest import Contents
 
@@ -131,7 +132,9 @@ class KubernetesTarget:
         """See `Target.variables`."""
         rendered = objects.parse(self._helm.manifest())
         if not rendered:
-            rendered = objects.parse(self._helm.template(self.settings.chart, self.settings.values, is_upgrade=False))
+            # Before the first release: the names depend on no image, but the chart wants one.
+            with inputs.prepare_image(self.settings, self.settings.image.at(Digest.of_bytes(b""))) as given:
+                rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=False))
         return checks.find_variables(self._kubectl, rendered)
 
     def smoke(self, *, on_status: Callable[[str], None]) -> None:
