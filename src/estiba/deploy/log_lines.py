@@ -15,6 +15,8 @@ FAILURE: Final = 500
 
 _BEGIN: Final = "Traceback (most recent call last):"
 _CHAINED: Final = re.compile(r"During handling of the above exception|The above exception was the direct cause")
+_APPLYING: Final = re.compile(r"^ *Applying ([\w.]+)\.\.\.", re.MULTILINE)
+_APPLIED: Final = re.compile(r"(?:^| )OK$", re.MULTILINE)
 _ACCESS: Final = re.compile(r'"[A-Z]+ \S+ HTTP/[\d.]+" (\d{3}) ')
 """Request and status in a line of the Common Log Format, which gunicorn writes too."""
 
@@ -47,6 +49,15 @@ def find_exceptions(lines: Iterable[str]) -> list[str]:
         elif found and _CHAINED.match(line):
             found.pop()
     return found
+
+
+def find_applied(output: str) -> tuple[str, ...]:
+    """Return the migrations that `manage.py migrate` reports as applied, as `app.name`.
+
+    One that prints something has it between its name and its `OK`.
+    """
+    parts = _APPLYING.split(output)
+    return tuple(name for name, said in zip(parts[1::2], parts[2::2], strict=True) if _APPLIED.search(said))
 
 
 def parse(line: str) -> dict[str, Any]:

@@ -293,10 +293,11 @@ def _parse(path: Path, lines: list[Any]) -> Journal:
     entries = [Entry(**{name: line[name] for name in Entry.__slots__}) for line in lines[1:]]
     plan = plans.parse(header["plan"])
     started = str(header["started"])
-    datetime.fromisoformat(started)
-    return Journal(
-        path=path, plan=plan, options=header["options"], owner=header["owner"], started=started, entries=entries
-    )
+    for time in (started, *(entry.started for entry in entries)):
+        datetime.fromisoformat(time)
+    options, who = dict(header["options"]), dict(header["owner"])
+    dict(options.get("skip", {}))
+    return Journal(path=path, plan=plan, options=options, owner=who, started=started, entries=entries)
 
 
 def _sync_folder(folder: Path) -> None:

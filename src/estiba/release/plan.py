@@ -207,7 +207,7 @@ def save(plan: Plan, path: Path) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    files.write(path, json.dumps(plan.to_dict(), sort_keys=True, indent=1) + "\n", mode=0o644)
+    files.write(path, json.dumps(plan.to_dict(), sort_keys=True, indent=1) + "\n", mode=0o600)
 
 
 def load(path: Path) -> Plan:
@@ -245,6 +245,8 @@ def parse(data: Any) -> Plan:  # noqa: ANN401 - what a file has
         lists = {name: tuple(data[name]) for name in ("changelog", "gates")}
         plan = Plan(**{**known, **lists, "targets": tuple(map(_parse_target, data["targets"]))})
         moved = str(plan.hash) != data["hash"]
+        # Whatever is used of it later, so that a damaged file is found here.
+        json.dumps([plan.to_dict(), plan.seconds])
     # A field of the wrong type raises one of these, depending on where it is.
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         msg = f"is damaged: {type(error).__name__}: {error}"

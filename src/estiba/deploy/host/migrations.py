@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from estiba.deploy import log_lines
 from estiba.deploy.host.evidence import FAILURES, tell
 from estiba.deploy.host.servers import postgresql
 from estiba.deploy.target import PlannedMigration
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from estiba.deploy.target import Finished
     from estiba.release_manifest import Migrations
 
-_APPLIED: Final = re.compile(r"^ *Applying ([\w.]+)\.\.\. OK", re.MULTILINE)
 _UNAPPLIED: Final = re.compile(r"^ *Unapplying ([\w.]+)\.\.\. OK", re.MULTILINE)
 _INDENT: Final = "\n    "
 _UNUSABLE: Final = 78
@@ -81,7 +81,7 @@ def apply(processes: Processes, programs: Programs, note: Callable[[tuple[str, .
     """
     postgresql.create_extensions(processes.folder, programs, processes.settings.extensions)
     ran = _migrate(processes, programs)
-    note(find_applied(ran.output))
+    note(log_lines.find_applied(ran.output))
     if not ran.has_passed:
         raise _failure(processes, ran, "the migrations", processes.settings.migrate_limit)
 
@@ -205,11 +205,6 @@ def _failure(processes: Processes, ran: Finished, what: str, limit: float) -> De
     if ran.code == _UNUSABLE:
         hint = f"check the settings; variables that they read belong in env of {where}, secrets in its env-file"
     return DeployError(msg, hint=hint)
-
-
-def find_applied(output: str) -> tuple[str, ...]:
-    """Return the migrations that the output of `manage.py migrate` reports as applied, as `app.name`."""
-    return tuple(_APPLIED.findall(output))
 
 
 def _sources(closure: HostClosure) -> dict[str, bytes]:

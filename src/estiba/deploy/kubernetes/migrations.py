@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from estiba.deploy import log_lines
 from estiba.deploy.kubernetes.client import objects
 from estiba.deploy.target import PlannedMigration
 from estiba.errors import DeployError, StrandedError
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from estiba.release_manifest import Migrations, ReleaseManifest
 
 COMPONENT: Final = "app.kubernetes.io/component"
-_APPLIED: Final = re.compile(r"^ *Applying ([\w.]+)\.\.\. OK", re.MULTILINE)
 _JOB: Final = "batch.kubernetes.io/job-name"
 _PAUSE: Final = 1.0
 _NOTHING: Final = "zero"
@@ -53,7 +52,7 @@ def find_applied(helm: Helm, number: int, labels: Mapping[str, str], *, since: i
     found: list[str] = []
     for one in range(since + 1, number + 1):
         for job in _find_jobs(helm, one, labels):
-            found += _APPLIED.findall(_read_logs(helm, job, "--tail=-1"))
+            found += log_lines.find_applied(_read_logs(helm, job, "--tail=-1"))
     return tuple(dict.fromkeys(found))
 
 

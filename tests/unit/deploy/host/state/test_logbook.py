@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from estiba.deploy.host import migrations
+from estiba.deploy import log_lines
 from estiba.deploy.host.state import target_lock
 from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.state.logbook import FileLogbook
@@ -101,4 +101,4 @@ def test_what_blocks_inside_is_no_other_command(folder: StateFolder) -> None:
 
 def test_applied_migrations_are_those_that_were_finished() -> None:
     """The one that failed is not among them."""
-    assert migrations.find_applied(OUTPUT) == ("shop.0001_initial", "shop.0002_price")
+    assert log_lines.find_applied(OUTPUT) == ("shop.0001_initial", "shop.0002_price")

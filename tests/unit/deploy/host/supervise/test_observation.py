@@ -9,7 +9,7 @@ import pytest
 from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.supervise.observation import observe
 from estiba.deploy.host.supervise.runit import LOG_FILES, Runit
-from estiba.deploy.log_lines import find_exceptions
+from estiba.deploy.log_lines import find_applied, find_exceptions
 from estiba.deploy.target import Observation
 from estiba.errors import TargetError
 
@@ -104,3 +104,12 @@ def test_period_that_has_not_begun_is_refused(runit: Runit) -> None:
 def test_exception_is_the_last_line_of_its_traceback(text: str, expected: list[str]) -> None:
     """Of a chain the last exception counts."""
     assert find_exceptions(text.splitlines()) == expected
+
+
+def test_migration_that_prints_is_applied() -> None:
+    """What it says stands between its name and its OK; one that failed has none."""
+    output = (
+        "  Applying shop.0001_a... OK\n  Applying shop.0002_b...copied 5 rows\n OK\n  Applying shop.0003_c...boom\n"
+    )
+
+    assert find_applied(output) == ("shop.0001_a", "shop.0002_b")
