@@ -50,7 +50,7 @@ def refuse(folder: Path, task: str, *, code: int) -> str:
 def test_sdist_that_asks_for_headers_before_it_tells_its_metadata(service: Path) -> None:
     """What it misses is named with the setting that brings it: first headers, then the library it is linked with."""
     configure(service)
-    said = refuse(service, "lock", code=5)
+    said = refuse(service, "lock", code=21)
     assert "the build backend of mysqlclient-2.2.7.tar.gz fails:" in said
     assert "Can not find valid pkg-config name." in said
     assert 'hint: add to [tool.estiba]: debian-build = ["libmariadb-dev"]' in said

@@ -56,6 +56,8 @@ def shop(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
     """Return the service with one tagged commit, released nowhere yet; take it down in the end."""
     site = sites.copy(harbour, tmp_path_factory.mktemp("release"))
     service = Shop(site=site)
+    with (site.folder / "pyproject.toml").open("a") as file:
+        file.write('\n[tool.estiba.release]\ntargets = ["local"]\n')
     releases.git(site.folder, "init", "--quiet", "--initial-branch=main")
     service.commit("1.0.0", "feat: Open the harbour")
     with pytest.MonkeyPatch.context() as patch:
