@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _LISTED: Final = 12
 """Maximum number of valid choices to list; more would bury the message."""
@@ -260,3 +260,10 @@ class ChoiceError(UsageError):
         super().__init__(f"no {what} {given!r}{listed}{meant}", hint=hint)
         self.given = given
         self.known = tuple(known)
+
+
+def describe_unknown(key: str, known: Iterable[str]) -> str:
+    """Return the sentence about an unknown key of settings, with the known one that is most like it, or with all."""
+    names = list(known)
+    close = difflib.get_close_matches(key, names, n=1)
+    return f"unknown key {key!r}" + (f", did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}")

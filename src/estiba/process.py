@@ -109,8 +109,7 @@ def run(
         # The same exception means a missing working directory, which the caller has to explain.
         if error.filename != argv[0]:
             raise
-        msg = f"program not found: {argv[0]}"
-        raise MissingProgramError(msg, hint="enter the development shell first: ./nixw develop") from error
+        raise _missing(argv) from error
     with child:
         stdout, tail = _communicate(child, stdin, on_line)
     completed = Completed(argv=tuple(argv), code=child.returncode, stdout=stdout, tail=tail)
@@ -151,8 +150,7 @@ def run_watched(
             preexec_fn=_die_with_parent(),  # noqa: PLW1509 - one call of the C library's, which takes no lock
         )
     except FileNotFoundError as error:
-        msg = f"program not found: {argv[0]}"
-        raise MissingProgramError(msg, hint="enter the development shell first: ./nixw develop") from error
+        raise _missing(argv) from error
     stdout, stderr = _poll(child, poll, interval)
     tail = "\n".join(stderr.splitlines()[-_TAIL_LINES:])
     if child.returncode:
@@ -173,8 +171,7 @@ def stream(argv: Sequence[str]) -> Iterator[str]:
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace", env=config.variables()
         )
     except FileNotFoundError as error:
-        msg = f"program not found: {argv[0]}"
-        raise MissingProgramError(msg, hint="enter the development shell first: ./nixw develop") from error
+        raise _missing(argv) from error
     assert child.stdout is not None
     try:
         for line in child.stdout:
@@ -196,8 +193,7 @@ def run_interactive(argv: Sequence[str], *, env: Mapping[str, str] | None = None
     try:
         return subprocess.run(argv, env=env, cwd=cwd, check=False).returncode
     except FileNotFoundError as error:
-        msg = f"program not found: {argv[0]}"
-        raise MissingProgramError(msg, hint="enter the development shell first: ./nixw develop") from error
+        raise _missing(argv) from error
 
 
 def exec_program(argv: Sequence[str]) -> NoReturn:
@@ -256,6 +252,11 @@ def spawn(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, output: Pat
     # Without wait(2) the process would stay a zombie, and count as alive, for as long as this one runs.
     threading.Thread(target=child.wait, daemon=True).start()
     return child.pid
+
+
+def _missing(argv: Sequence[str]) -> MissingProgramError:
+    msg = f"program not found: {argv[0]}"
+    return MissingProgramError(msg, hint="enter the development shell first: ./nixw develop")
 
 
 def _append(path: Path) -> IO[bytes]:

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
-from estiba.errors import ConfigError, DeployError
-from estiba.release.settings import unknown
+from estiba.errors import ConfigError, DeployError, describe_unknown
 from estiba.release.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def parse(table: Mapping[str, Any]) -> tuple[tuple[str, ...], float]:
     Raises:
         ConfigError: Settings are invalid; the message lists all of them.
     """
-    problems = [unknown(key, _DEFAULTS) for key in table if key not in _DEFAULTS]
+    problems = [describe_unknown(key, _DEFAULTS) for key in table if key not in _DEFAULTS]
     command, tolerance = table.get("command", []), table.get("tolerance", _DEFAULTS["tolerance"])
     if not isinstance(command, list) or not all(isinstance(word, str) and word for word in command):
         problems.append(f"'command' must be a list of strings, not {command!r}")

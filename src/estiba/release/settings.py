@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from estiba.errors import ConfigError
+from estiba.errors import ConfigError, describe_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +80,7 @@ def parse(project: Project) -> Settings:
         ConfigError: Settings are invalid; the message lists all of them.
     """
     table = project.release
-    problems = [unknown(key, _KEYS) for key in table if key not in _KEYS]
+    problems = [describe_unknown(key, _KEYS) for key in table if key not in _KEYS]
     problems += [problem for key, value in table.items() if key in _KEYS for problem in _check(key, value)]
     if not problems:
         problems = _check_targets(table, project)
@@ -96,12 +95,6 @@ def parse(project: Project) -> Settings:
         limits={**LIMITS, **table.get("limits", {})},
         **{name: dict(table.get(name, {})) for name, wanted in _KEYS.items() if wanted is _TABLE},
     )
-
-
-def unknown(key: str, known: Mapping[str, Any]) -> str:
-    """Return the sentence about an unknown key, with the known one that is most like it."""
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"unknown key {key!r}" + (f", did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}")
 
 
 def _check(key: str, value: Any) -> list[str]:  # noqa: ANN401 - what a file has
@@ -125,7 +118,7 @@ def _check_value(key: str, value: Any) -> list[str]:  # noqa: ANN401 - of the ty
 
 
 def _check_limits(limits: Mapping[str, Any]) -> list[str]:
-    problems = [f"in 'limits': {unknown(name, LIMITS)}" for name in limits if name not in LIMITS]
+    problems = [f"in 'limits': {describe_unknown(name, LIMITS)}" for name in limits if name not in LIMITS]
     wrong = [(name, value) for name, value in limits.items() if type(value) is not int or value < 1]
     return problems + [f"'limits.{name}' must be a number of seconds above 0, not {value!r}" for name, value in wrong]
 

@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.target import Observation
-from estiba.errors import ConfigError, TargetError
+from estiba.errors import ConfigError, TargetError, describe_unknown
 from estiba.release.prometheus import Prometheus
-from estiba.release.settings import unknown
 from estiba.release.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def parse(table: Mapping[str, Any]) -> dict[str, Any]:
         ConfigError: Settings are invalid; the message lists all of them.
     """
     values = {**_DEFAULTS, **table}
-    problems = [unknown(key, _DEFAULTS) for key in table if key not in _DEFAULTS]
+    problems = [describe_unknown(key, _DEFAULTS) for key in table if key not in _DEFAULTS]
     for key, default in _DEFAULTS.items():
         value = values[key]
         if isinstance(default, str) != isinstance(value, str) or isinstance(value, bool | list | dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from estiba.errors import ConfigError
+from estiba.errors import ConfigError, describe_unknown
 from estiba.service import django, requirements
 
 if TYPE_CHECKING:
@@ -184,18 +183,13 @@ def _load_requirements(folder: Path, pyproject: Mapping[str, Any], groups: Mappi
 
 def _check(table: Mapping[str, Any], project: Mapping[str, Any]) -> None:
     """Raise one error that lists all invalid settings in `[tool.estiba]`."""
-    problems = [_unknown(key) for key in table if key not in _KEYS]
+    problems = [describe_unknown(key, _KEYS) for key in table if key not in _KEYS]
     problems += [problem for key, value in table.items() if key in _KEYS for problem in _check_type(key, value)]
     if not problems:
         problems = _check_values(table, project)
     if problems:
         where = "pyproject.toml [tool.estiba]"
         raise ConfigError(where, problems)
-
-
-def _unknown(key: str) -> str:
-    close = difflib.get_close_matches(key, _KEYS, n=1)
-    return f"unknown key {key!r}" + (f", did you mean {close[0]!r}?" if close else f"; known: {', '.join(_KEYS)}")
 
 
 def _check_type(key: str, value: object) -> list[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.servers import ports
-from estiba.errors import ConfigError
+from estiba.errors import ConfigError, describe_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,7 +88,7 @@ def parse(name: str, table: Mapping[str, Any], *, folder: Path, state: Path) -> 
     Raises:
         ConfigError: The settings are invalid; the error lists all problems.
     """
-    problems = [_unknown(key) for key in table if key not in _KEYS]
+    problems = [describe_unknown(key, _KEYS) for key in table if key not in _KEYS]
     problems += [problem for key, value in table.items() if key in _KEYS for problem in _check(key, value)]
     if "port" in table and table["port"] == table.get("redis-port"):
         problems.append(f"'port' and 'redis-port' are both {table['port']}")
@@ -113,11 +112,6 @@ def parse(name: str, table: Mapping[str, Any], *, folder: Path, state: Path) -> 
         redis_port=table.get("redis-port", 0),
         smoke=tuple(table.get("smoke", ("/",))),
     )
-
-
-def _unknown(key: str) -> str:
-    close = difflib.get_close_matches(key, _KEYS, n=1)
-    return f"unknown key {key!r}" + (f", did you mean {close[0]!r}?" if close else f"; known: {', '.join(_KEYS)}")
 
 
 def _check(key: str, value: object) -> list[str]:

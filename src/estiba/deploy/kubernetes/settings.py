@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from estiba.errors import ConfigError, ImageRefError
+from estiba.errors import ConfigError, ImageRefError, describe_unknown
 from estiba.imageref import ImageRef
 from estiba.publish import chart as charts
 
@@ -86,7 +85,7 @@ def parse(name: str, table: Mapping[str, Any], *, folder: Path, service: str) ->
     Raises:
         ConfigError: The settings are invalid; the error lists all problems.
     """
-    problems = [_unknown(key) for key in table if key not in _KEYS]
+    problems = [describe_unknown(key, _KEYS) for key in table if key not in _KEYS]
     problems += [problem for key, value in table.items() if key in _KEYS for problem in _check(key, value)]
     problems += [] if "image" in table else ["'image' is missing: the repository that the nodes pull from"]
     chart = folder / table.get("chart", f"helm/{service}")
@@ -119,11 +118,6 @@ def _find_values(folder: Path, chart: Path, name: str) -> tuple[Path, ...]:
     file = charts.name_values(name)
     places = (folder / file, chart / file)
     return tuple(place for place in places if place.is_file())
-
-
-def _unknown(key: str) -> str:
-    close = difflib.get_close_matches(key, _KEYS, n=1)
-    return f"unknown key {key!r}" + (f", did you mean {close[0]!r}?" if close else f"; known: {', '.join(_KEYS)}")
 
 
 def _check(key: str, value: object) -> list[str]:

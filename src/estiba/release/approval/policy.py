@@ -7,8 +7,8 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from estiba.errors import ApprovalError, ConfigError
-from estiba.release.settings import VERSION, unknown
+from estiba.errors import ApprovalError, ConfigError, describe_unknown
+from estiba.release.settings import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -168,7 +168,7 @@ def _read_approvals(text: str, revision: str) -> Mapping[str, Any]:
 def _check(rule: object) -> list[str]:
     if not isinstance(rule, dict):
         return [f"must be a table such as {{from = ['ana@example.com']}}, not {rule!r}"]
-    problems = [unknown(key, dict.fromkeys(_KEYS)) for key in rule if key not in _KEYS]
+    problems = [describe_unknown(key, dict.fromkeys(_KEYS)) for key in rule if key not in _KEYS]
     principals = rule.get("from")
     if not isinstance(principals, list) or not principals:
         return [*problems, f"'from' must be a list of mail addresses, not {principals!r}"]

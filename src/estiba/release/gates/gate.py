@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from estiba.release.settings import unknown
+from estiba.errors import describe_unknown
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -122,7 +122,7 @@ def _is_url(value: object) -> bool:
 def check_table(gate: str, table: Mapping[str, Any], keys: Mapping[str, Key]) -> list[str]:
     """Return the problems of a gate's settings, one sentence each."""
     problems = [
-        f"{gate}: {unknown(name, keys) if keys else f'unknown key {name!r}, it has none'}"
+        f"{gate}: {describe_unknown(name, keys) if keys else f'unknown key {name!r}, it has none'}"
         for name in table
         if name not in keys
     ]

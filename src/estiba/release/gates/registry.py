@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from estiba.errors import ChoiceError, ConfigError, EstibaError, GateError, UsageError
+from estiba.errors import ChoiceError, ConfigError, EstibaError, GateError, UsageError, describe_unknown
 from estiba.release.gates import audit, backup, checks, commands, sonarqube, target
 from estiba.release.gates.gate import WHERE, check_table
-from estiba.release.settings import unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,7 +69,7 @@ def enabled(settings: Settings, scope: Scope | None = None) -> tuple[str, ...]:
     Raises:
         ConfigError: The settings of the gates are invalid; the message lists all problems.
     """
-    problems = [unknown(name, _ENTRIES) for name in settings.gates if name not in _ENTRIES]
+    problems = [describe_unknown(name, _ENTRIES) for name in settings.gates if name not in _ENTRIES]
     for name, entry in _ENTRIES.items():
         problems += _check(name, entry, settings.gates.get(name, entry.is_default))
     if problems:

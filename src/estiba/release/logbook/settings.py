@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from estiba.errors import ConfigError
-from estiba.release.settings import unknown
+from estiba.errors import ConfigError, describe_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +37,7 @@ def parse(table: Mapping[str, Any]) -> LogbookSettings:
     Raises:
         ConfigError: Settings are invalid; the message lists all of them.
     """
-    problems = [unknown(key, _DEFAULTS) for key in table if key not in _DEFAULTS]
+    problems = [describe_unknown(key, _DEFAULTS) for key in table if key not in _DEFAULTS]
     values = {**_DEFAULTS, **table}
     if not isinstance(values["push"], bool):
         problems.append(f"'push' must be true or false, not {values['push']!r}")

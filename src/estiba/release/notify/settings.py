@@ -6,9 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from estiba.errors import ConfigError
+from estiba.errors import ConfigError, describe_unknown
 from estiba.release.notify.event import EVENTS
-from estiba.release.settings import unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +77,7 @@ def parse(table: Mapping[str, Any]) -> NotifySettings:
         ConfigError: Settings are invalid; the message lists all of them.
     """
     values = {**_DEFAULTS, **table}
-    problems = [unknown(key, _DEFAULTS) for key in table if key not in _DEFAULTS]
+    problems = [describe_unknown(key, _DEFAULTS) for key in table if key not in _DEFAULTS]
     if not _are_texts(values["webhooks"]) or not all(map(_VARIABLE.fullmatch, values["webhooks"])):
         # Not quoted: whoever has the URL can post.
         problems.append("'webhooks' must be a list of 'env:NAME', variables with the URLs, which are secrets")
@@ -107,7 +106,7 @@ def _are_texts(value: object) -> bool:
 def _check_mail(table: Mapping[str, Any]) -> list[str]:
     values = {**_MAIL, **table}
     wrong = [key for key in _MAIL if type(values[key]) is not type(_MAIL[key])]
-    problems = [f"mail: {unknown(key, _MAIL)}" for key in table if key not in _MAIL]
+    problems = [f"mail: {describe_unknown(key, _MAIL)}" for key in table if key not in _MAIL]
     problems += [f"mail: {key!r} must be of another type than {values[key]!r}" for key in wrong]
     if wrong:
         return problems
