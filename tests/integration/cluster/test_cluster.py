@@ -185,15 +185,17 @@ class Traces:
 
     def __init__(self, cluster: Cluster) -> None:
         self.folder = cluster.folder
-        self.network = Path(f"/proc/{cluster.pid}/ns/net").readlink()
+        # Kept open, or its number is free for the next cluster; unlike a network, a host name keeps nothing alive.
+        self.space = os.open(f"/proc/{cluster.pid}/ns/uts", os.O_RDONLY)
         self.groups = [Path(one["path"]) for one in json.loads((self.folder / "cluster.json").read_text())["groups"]]
 
     def processes(self) -> list[str]:
-        """Return the command lines of those in its network namespace."""
+        """Return the command lines of those in its UTS namespace."""
+        space = os.fstat(self.space)
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if (process / "ns" / "net").readlink() == self.network:
+                if os.path.samestat((process / "ns" / "uts").stat(), space):
                     found.append((process / "cmdline").read_text())
         return found
 

@@ -72,6 +72,7 @@ def test_who_connects_while_nobody_accepts_is_served_later(tmp_path: Path, monke
             number = start.receive_sockets(Path(start.HANDOVER))
             with socket.socket(fileno=int(number.removesuffix(";"))) as received:
                 assert received.get_inheritable()
+                assert not os.get_blocking(received.fileno())
                 with received.accept()[0] as accepted:
                     accepted.sendall(b"here")
             assert visitor.recv(9) == b"here"

@@ -131,6 +131,9 @@ def receive_sockets(path: Path) -> str:
             time.sleep(_HANDOVER_PAUSE)
     for file in files:
         os.set_inheritable(file, True)  # noqa: FBT003 - its only argument
+        # nginx takes for granted that an inherited socket does not block. A worker that is woken for a connection which
+        # another one accepts first would wait in accept(), and all of its own connections with it.
+        os.set_blocking(file, False)
     return "".join(f"{file};" for file in files)
 
 
