@@ -90,3 +90,20 @@ def test_sdist_whose_build_runs_a_perl_script(service: Path) -> None:
     held = [line for layer in built["layers"] for line in layer["contents"]]
     assert "psycopg2 2.9.10" in held
     assert not any(line.startswith(("perl", "dash ", "dpkg ")) for line in held)
+
+
+def test_build_requirements_of_an_old_sdist_are_held_back(service: Path) -> None:
+    """A backend that newer build requirements break is told with its distribution, and constraints mend it."""
+    configure(service, sdist="pyyaml==5.4")
+    said = refuse(service, "lock", code=21)
+    assert "pyyaml 5.4 has no wheel for Python 3.11 on x86_64-linux" in said.lower().replace("python", "Python")
+    assert "AttributeError: " in said
+    assert 'File "' not in said
+    assert 'build-constraints = ["setuptools<81", "cython<3"]' in said
+
+    use(service, "yaml")
+    configure(service, sdist="pyyaml==5.4", build_constraints=["cython<3", "setuptools<70"])
+    for task in ("lock", "fetch", "build"):
+        harbour.invoke(service, task)
+    lock = model.parse((service / "estiba.lock").read_text())
+    assert {one.name: one.version.split(".")[0] for one in lock.build_distributions}["cython"] == "0"

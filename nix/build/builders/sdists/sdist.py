@@ -69,7 +69,8 @@ def main() -> None:
     command = ["/opt/venv/bin/python", "-B", "/build_wheel.py", "/build/wheels"]
     if root.run(command, cwd="/build/source") != 0:
         sys.exit(
-            f"{given['file']} could not be built; a missing header or library goes into [tool.estiba] debian-build"
+            f"{given['file']}, which has no wheel to take instead, could not be built: a missing header or library "
+            "goes into [tool.estiba] debian-build, a build requirement that is too new into build-constraints"
         )
     (wheel,) = (work / "wheels").iterdir()
     refuse_missing(wheel, toolchain=Path(given["tree"]), runtime=Path(given["runtime"]), name=given["file"])
