@@ -6,6 +6,7 @@ let
       "aarch64-linux"
       "x86_64-linux"
     ];
+    build-constraints = [ ];
     chart = { };
     ci = { };
     debian = [ ];

@@ -57,6 +57,7 @@ def hash_inputs(project: Project) -> Digest:
         "runtime": project.requirements.runtime,
         "dev": project.requirements.dev,
         "constraints": project.requirements.constraints,
+        **({"build-constraints": project.build_constraints} if project.build_constraints else {}),
     }
     return Digest.of_bytes(json.dumps(inputs, sort_keys=True).encode())
 

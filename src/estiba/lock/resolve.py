@@ -216,13 +216,15 @@ def _prepare_resolver(
         fetch=fetch,
     )
     # The answers of a build backend may depend on the Python and the packages that it finds.
-    key = Digest.of_bytes(repr([python.version, request.names("build")]).encode()).hex[:16]
+    asked = [python.version, request.names("build"), project.build_constraints]
+    key = Digest.of_bytes(repr(asked).encode()).hex[:16]
     return ResolverContext(
         config=context.config,
         interpreter=python,
         sdists=context.cache / "sdists" / key,
         artifacts=context.artifacts,
         call_hook_in_sandbox=toolchain.call_hook,
+        build_constraints=project.build_constraints,
         runner=context.runner,
     )
 

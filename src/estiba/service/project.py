@@ -31,6 +31,7 @@ _DEFAULT_PYTHON: Final = "3.13"
 _NAMES: Final[tuple[type, str]] = (list, "a list of strings")
 _TEXT: Final[tuple[type, str]] = (str, "a string")
 _KEYS: Final[Mapping[str, tuple[type, str]]] = {
+    "build-constraints": _NAMES,
     "chart": (dict, "a table such as {hosts = ['shop.example']}"),
     "check-level": _TEXT,
     "ci": (dict, "a table such as {branch = 'main'}"),
@@ -72,6 +73,7 @@ class Project:
         pockets: Debian pockets to take packages from: of `main`, `updates` and `security`.
         debian: Debian packages needed at run time.
         debian_build: Debian packages needed to build sdists and to run the `prepare` commands.
+        build_constraints: Version constraints of the build requirements of sdists, such as `setuptools<81`.
         missing_libraries: `allow` or `refuse` by normalised name of a distribution: what a lock does if its wheels
             name shared libraries that the image lacks.
         settings: Dotted path of Django's settings module.
@@ -100,6 +102,7 @@ class Project:
     pockets: tuple[str, ...]
     debian: tuple[str, ...]
     debian_build: tuple[str, ...]
+    build_constraints: tuple[str, ...]
     missing_libraries: Mapping[str, str]
     settings: str
     wsgi: str
@@ -145,6 +148,7 @@ def load(folder: Path) -> Project:
         pockets=tuple(pocket for pocket in _POCKETS if pocket in table.get("pockets", _POCKETS)),
         debian=tuple(sorted(set(table.get("debian", ())))),
         debian_build=tuple(sorted(set(table.get("debian-build", ())))),
+        build_constraints=tuple(sorted(set(table.get("build-constraints", ())))),
         missing_libraries={canonicalize_name(name): say for name, say in table.get("missing-libraries", {}).items()},
         settings=layout.settings,
         wsgi=layout.wsgi,
@@ -253,6 +257,8 @@ def _check_values(table: Mapping[str, Any], project: Mapping[str, Any]) -> list[
         for name, say in table.get("missing-libraries", {}).items()
         if say not in {"allow", "refuse"}
     ]
+    for line in table.get("build-constraints", ()):
+        requirements.check([line], "'build-constraints'", problems)
     problems += [f"{key!r} must name at least one" for key in ("platforms", "pockets") if table.get(key) == []]
     if "main" not in table.get("pockets", ["main"]):
         problems.append("'pockets' must contain 'main'")

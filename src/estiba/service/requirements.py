@@ -113,9 +113,25 @@ def read(
     return tuple(sorted(set(lines))), tuple(problems)
 
 
+def check(lines: Sequence[object], where: str, problems: list[str]) -> list[str]:
+    """Return normalised requirements, and add to `problems` a sentence for each that cannot be locked."""
+    checked = []
+    for line in lines:
+        text = str(line)
+        # Before parsing, since pip accepts paths and URLs that are no PEP 508 requirements.
+        if _DIRECT.search(text.partition(";")[0].rpartition(" @ ")[2].strip()):
+            problems.append(_refuse(where, text))
+            continue
+        try:
+            checked.append(str(Requirement(text)))
+        except InvalidRequirement as error:
+            problems.append(f"{where}: {text!r} is not a requirement ({str(error).splitlines()[0]})")
+    return checked
+
+
 def _load_declared(pyproject: Mapping[str, Any], groups: Sequence[str], problems: list[str]) -> list[str]:
     """Read `[project] dependencies` and the dependency groups that belong to the runtime requirements."""
-    lines = _check_all(pyproject.get("project", {}).get("dependencies", []), "[project] dependencies", problems)
+    lines = check(pyproject.get("project", {}).get("dependencies", []), "[project] dependencies", problems)
     return lines + (_load_groups(pyproject.get("dependency-groups", {}), groups, problems) if groups else [])
 
 
@@ -129,7 +145,7 @@ def _load_groups(table: Mapping[str, Any], groups: Sequence[str] | None, problem
     except ExceptionGroup as error:
         problems.extend(f"[dependency-groups]: {cause}" for cause in error.exceptions)
         return []
-    return _check_all(lines, "[dependency-groups]", problems)
+    return check(lines, "[dependency-groups]", problems)
 
 
 def _load_first(
@@ -166,7 +182,7 @@ def _load_file(
             )
         else:
             # Hashes are dropped here: the lock gets those of the index.
-            found.extend(_check_all([line.split(" --hash")[0].strip()], where, problems))
+            found.extend(check([line.split(" --hash")[0].strip()], where, problems))
     return found
 
 
@@ -197,22 +213,6 @@ def _join_lines(text: str) -> list[tuple[int, str]]:
             lines.append((start, whole))
         pending = ""
     return [*lines, (start, pending.strip())] if pending.strip() else lines
-
-
-def _check_all(lines: Sequence[object], where: str, problems: list[str]) -> list[str]:
-    """Return normalised requirements, and add a problem for each that is malformed or cannot be locked."""
-    checked = []
-    for line in lines:
-        text = str(line)
-        # Before parsing, since pip accepts paths and URLs that are no PEP 508 requirements.
-        if _DIRECT.search(text.partition(";")[0].rpartition(" @ ")[2].strip()):
-            problems.append(_refuse(where, text))
-            continue
-        try:
-            checked.append(str(Requirement(text)))
-        except InvalidRequirement as error:
-            problems.append(f"{where}: {text!r} is not a requirement ({str(error).splitlines()[0]})")
-    return checked
 
 
 def _refuse(where: str, line: str) -> str:

@@ -150,3 +150,21 @@ def test_content_is_read_when_it_is_written(tmp_path: Path) -> None:
 
     assert file(tmp_path / "big").read() == b"content"
     assert Entry(mode=0o755).read() == b""
+
+
+def test_links_are_followed_inside_the_root() -> None:
+    """Absolute ones start at its top, folders may be links, and a circle leads to nothing."""
+    root = Entries(
+        {
+            "bin": link("usr/bin"),
+            "etc/alternatives/cc": link("/bin/../bin/gcc"),
+            "loop": link("loop"),
+            "usr/bin/cc": link("/etc/alternatives/cc"),
+            "usr/bin/gcc": file(b""),
+        }
+    )
+
+    assert root.resolve("/bin/cc") == "usr/bin/gcc"
+    assert root.resolve("usr/./bin//gcc") == "usr/bin/gcc"
+    assert root.resolve("usr/bin/c++") is None
+    assert root.resolve("loop/x") is None

@@ -52,6 +52,18 @@ def test_settings_are_taken_over(folder: Path) -> None:
     assert (found.debian, found.env) == (("gettext", "libpq5"), {"A": "b"})
 
 
+def test_build_constraints_are_requirements(folder: Path) -> None:
+    """They are names with versions, as in pip's files of constraints."""
+    write(folder, 'build-constraints = ["setuptools<81", "cython<3"]')
+    assert project.load(folder).build_constraints == ("cython<3", "setuptools<81")
+
+    write(folder, 'build-constraints = ["setuptools <", "git+https://host.example/cython"]')
+    with pytest.raises(ConfigError) as caught:
+        project.load(folder)
+    assert len(caught.value.problems) == 2
+    assert caught.value.problems[0].startswith("'build-constraints': 'setuptools <' is not a requirement")
+
+
 def test_commands_keep_their_order(folder: Path) -> None:
     """What prepares the service runs in the order in which it is written."""
     write(folder, 'prepare = [["compilescss", "--force"], ["compilemessages"]]')
@@ -74,7 +86,9 @@ def test_all_problems_are_listed_at_once(folder: Path) -> None:
         project.load(folder)
 
     assert caught.value.problems[0] == "unknown key 'platform', did you mean 'platforms'?"
-    assert caught.value.problems[1].startswith("unknown key 'zzz'; known: chart, check-level, ci, compression, ")
+    assert caught.value.problems[1].startswith(
+        "unknown key 'zzz'; known: build-constraints, chart, check-level, ci, compression, "
+    )
     assert caught.value.problems[2] == "'static' must be true or false, not 'yes'"
 
 

@@ -10,6 +10,9 @@ from typing import BinaryIO, NamedTuple
 MTIME = 1
 """Modification time of everything, in seconds since 1970; Nix gives its store paths the same."""
 
+_MOST_LINKS = 40
+"""Links that the kernel follows on the way to one file."""
+
 
 class Entry(NamedTuple):
     """A folder, file or symbolic link; `content` is bytes, a file to read, or None for folders and links."""
@@ -63,6 +66,31 @@ class Entries:
                 self.items[path] = from_path(item)
                 if item.is_dir(follow_symlinks=False):
                     self._add_folder(item.path, f"{path}/")
+
+    def resolve(self, path: str) -> str | None:
+        """Follow the links on the way to a path; None where they lead to nothing.
+
+        Args:
+            path: Relative to the root, or absolute in it.
+        """
+        todo, followed = path.split("/"), 0
+        done: list[str] = []
+        while todo:
+            part = todo.pop(0)
+            if part == "..":
+                del done[-1:]
+            elif part not in ("", "."):
+                entry = self.items.get("/".join([*done, part]))
+                if entry is None or entry.target is None:
+                    done.append(part)
+                    continue
+                followed += 1
+                if followed > _MOST_LINKS:
+                    return None
+                done = [] if entry.target.startswith("/") else done
+                todo[:0] = entry.target.split("/")
+        found = "/".join(done)
+        return found if found in self.items else None
 
     def ordered(self) -> Iterator[tuple[str, Entry]]:
         """Yield every path and its parents, sorted, so that a folder comes before what is in it."""

@@ -48,3 +48,10 @@ def control(tarball: tarfile.TarFile) -> dict[str, bytes]:
         if member.isfile() and (content := tarball.extractfile(member)):
             files[member.name.removeprefix("./")] = content.read()
     return files
+
+
+def read_control(path: Path) -> dict[str, bytes]:
+    """Return the control files of a package by name; see `control`."""
+    tarball, data = tarballs(path)
+    with tarball, data:
+        return control(tarball)

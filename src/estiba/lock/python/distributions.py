@@ -219,7 +219,7 @@ def _lock_build(context: _Context, choice: Choice, found: Sdist, builds: _Builds
     key = choice.sha256.hex
     if key in builds.environments:
         return
-    kept = _keep_build(choice, context.previous)
+    kept = _keep_build(choice, context.previous, context.resolver.build_constraints)
     if kept is not None:
         builds.environments[key] = tuple(f"{distribution.name}=={distribution.version}" for distribution in kept)
         builds.files += kept
@@ -238,14 +238,20 @@ def _lock_build(context: _Context, choice: Choice, found: Sdist, builds: _Builds
             builds.files.append(_to_record(selected, platform, groups=("build",), requires=(), build=requires))
 
 
-def _keep_build(choice: Choice, previous: Lock | None) -> list[Distribution] | None:
-    """Return the locked build environment of an unchanged sdist, or None if it is unknown or incomplete."""
+def _keep_build(choice: Choice, previous: Lock | None, constraints: Iterable[str]) -> list[Distribution] | None:
+    """Return the locked build environment of an unchanged sdist, or None if it is unknown, incomplete or excluded."""
     known = [record for record in previous.distributions if record.sha256 == choice.sha256] if previous else []
     if not known or previous is None or any(record.build for record in previous.build_distributions):
         return None
     wanted = set(known[0].build)
     kept = [record for record in previous.build_distributions if f"{record.name}=={record.version}" in wanted]
-    return kept if {f"{distribution.name}=={distribution.version}" for distribution in kept} == wanted else None
+    is_complete = {f"{distribution.name}=={distribution.version}" for distribution in kept} == wanted
+    return kept if is_complete and all(_fits(distribution, constraints) for distribution in kept) else None
+
+
+def _fits(distribution: Distribution, constraints: Iterable[str]) -> bool:
+    named = [one for line in constraints if canonicalize_name((one := Requirement(line)).name) == distribution.name]
+    return all(one.specifier.contains(distribution.version, prereleases=True) for one in named)
 
 
 def _list_distributions(states: Iterable[_Resolved], builds: _Builds) -> Iterable[Distribution]:

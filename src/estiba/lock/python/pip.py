@@ -53,6 +53,7 @@ class ResolverContext:
         sdists: Cache folder of sdist metadata, a file `<sha256>.json` of each; see `inspection.inspect`.
         artifacts: Download cache.
         call_hook_in_sandbox: Calls a hook of an sdist's build backend in Nix's sandbox, with the locked toolchain.
+        build_constraints: Version constraints of build requirements.
         runner: Runs commands.
     """
 
@@ -61,6 +62,7 @@ class ResolverContext:
     sdists: Path
     artifacts: Artifacts
     call_hook_in_sandbox: Callable[[Choice, HookCall], Mapping[str, Any]]
+    build_constraints: tuple[str, ...] = ()
     runner: Runner = run
 
     def environment(self, platform: str) -> dict[str, str]:
