@@ -161,9 +161,9 @@ class Changes:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        before = self.before
+        names = ("commit", "digest", "number", "version")
         return {
-            "before": {"digest": before.digest, "number": before.number, "version": before.version} if before else {},
+            "before": {name: getattr(self.before, name) for name in names} if self.before else {},
             "commands": [list(argv) for argv in self.commands],
             "diff": self.diff,
             "migrations": [one.to_dict() for one in self.migrations],
