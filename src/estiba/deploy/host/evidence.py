@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from estiba.deploy.host.supervise.program import Programs
     from estiba.deploy.logbook import Record
 
-# Ctrl-C too: no half of a rollout is left behind.
-FAILURES: Final = (EstibaError, OSError, KeyboardInterrupt)
+# Ctrl-C too, and what nobody has thought of: no half of a rollout is left behind.
+FAILURES: Final = (Exception, KeyboardInterrupt)
 """Exceptions that end a rollout."""
 
 _LINES: Final = 500

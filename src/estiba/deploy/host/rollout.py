@@ -347,7 +347,7 @@ class Rollout:
         """Raise an error with both causes if the block fails; the journal stays open, so the next command repairs."""
         try:
             yield
-        except (EstibaError, OSError) as second:
+        except Exception as second:
             state = f"what is to be served could not be brought up: {evidence.tell(second)}"
             msg = f"{evidence.tell(error)}\n  {state}\n  evidence: {location}"
             raise StrandedError(msg, hint="fix the cause; the next deploy or rollback repairs what is left") from second
@@ -355,7 +355,7 @@ class Rollout:
     def _keep_evidence(self, revision: Revision) -> str:
         try:
             return str(evidence.keep(self.processes, self.programs(revision.closure), self.record))
-        except (EstibaError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - the way back is what matters
             return f"none, since {error}"
 
     def _fail(

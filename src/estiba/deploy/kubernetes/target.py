@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba import process
-from estiba.deploy.kubernetes import checks, images, inputs, migrations, observation, settings
+from estiba.deploy.kubernetes import checks, images, inputs, migrations, observation, pods, settings
 from estiba.deploy.kubernetes.client import objects
 from estiba.deploy.kubernetes.client.helm import Helm
 from estiba.deploy.kubernetes.client.kubectl import Kubectl
-from estiba.deploy.kubernetes.rollout import Rollout, write_upgrade
+from estiba.deploy.kubernetes.rollout import Rollout
 from estiba.deploy.kubernetes.state import lease
 from estiba.deploy.kubernetes.state.store import Store
 from estiba.deploy.logbook import Record
-from estiba.deploy.target import Changes, Finished, Report, Workload
+from estiba.deploy.target import Changes, Finished, Report
 from estiba.digest import Digest
 from estiba.errors import ChoiceError, DeployError, TargetError
 from estiba.release_manifest import Contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from estiba.config import Config
@@ -99,7 +98,7 @@ class KubernetesTarget:
             rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=served is not None))
             after = [one for one in rendered if not objects.is_hook(one)]
             before = objects.parse(self._helm.manifest(served.number)) if served else []
-            argv = write_upgrade(self._helm, given, manifest, rendered, user=Record.begin("plan").user)
+            argv = inputs.write_upgrade(self._helm, given, manifest, rendered, user=Record.begin("plan").user)
             return Changes(
                 is_pending=served is None or served.fingerprint != str(given.fingerprint),
                 before=served.to_release() if served else None,
@@ -163,7 +162,10 @@ class KubernetesTarget:
         """See `Target.rollback`."""
         with self._locked("rollback", on_status) as rollout:
             rollout.contract = contract
-            current = rollout.store.last_verified()
+            left = rollout.store.unverified()
+            if left and not to:
+                return rollout.leave(left)
+            current = left or rollout.store.last_verified()
             return rollout.return_to(self._choose(rollout.store, current, to), current)
 
     def down(self, *, on_status: Callable[[str], None]) -> Record:
@@ -186,15 +188,16 @@ class KubernetesTarget:
         """See `Target.status`."""
         store = self._store()
         served = store.last_verified()
-        pods = self._pods()
-        is_ready = bool(served) and bool(pods) and all(_is_ready(pod) for pod in pods)
+        running = self._pods()
+        is_ready = bool(served) and bool(running) and all(map(pods.is_ready, running))
         return Report(
             target=self.settings.name,
             kind="kubernetes",
             service=self.service if served else "",
             is_ready=is_ready,
             release=served.to_release() if served else None,
-            workloads=tuple(_workload(pod) for pod in pods),
+            left=left.to_release() if (left := store.unverified()) else None,
+            workloads=tuple(map(pods.workload, running)),
             addresses=self._addresses() if served else {},
             last=store.logbook[-1] if store.logbook else None,
             notes=tuple(self._notes(store)),
@@ -203,8 +206,7 @@ class KubernetesTarget:
 
     def logs(self, *, tail: int, process: str, follow: bool) -> Iterator[str]:
         """See `Target.logs`."""
-        pods = self._pods()
-        components = sorted({_component(pod) for pod in pods})
+        components = sorted({pods.component(pod) for pod in self._pods()})
         chosen = [name for name in components if name.startswith(process)]
         if not chosen:
             if components:
@@ -289,16 +291,17 @@ class KubernetesTarget:
             rollout = self._rollout(self._store(), record, on_status)
             killed = rollout.store.interrupted()
             if killed:
-                rollout.repair(killed, manifest, is_kept=command != "down")
+                # A rollback goes the way back itself, to where the killed command has started.
+                rollout.repair(killed, manifest, is_kept=command == "deploy")
                 # A killed rollback may have taken migrations back under the release that is served.
                 rollout.is_certain = killed.command != "rollback"
             yield rollout
 
     def _is_served(self, release: Deployed) -> bool:
         revisions = self._helm.history()
-        pods = self._pods()
+        running = self._pods()
         is_last = bool(revisions) and revisions[-1].number == release.number
-        return is_last and bool(pods) and all(map(_is_ready, pods))
+        return is_last and bool(running) and all(map(pods.is_ready, running))
 
     def _confirm(self, rollout: Rollout, served: Deployed) -> Record:
         release = served.to_release()
@@ -330,22 +333,15 @@ class KubernetesTarget:
         return found
 
     def _pods(self) -> list[dict[str, Any]]:
-        """Return the pods of the processes, without those that end or have ended, and those of Jobs and tests."""
-        pods = self._kubectl.list("pods", {INSTANCE: self.settings.release})
-        return [
-            pod
-            for pod in pods
-            if "deletionTimestamp" not in pod["metadata"]
-            and any(owner["kind"] == "ReplicaSet" for owner in pod["metadata"].get("ownerReferences", ()))
-        ]
+        return pods.find_processes(self._kubectl, {INSTANCE: self.settings.release})
 
     def _web_pod(self) -> str:
-        ready = [pod for pod in self._pods() if _is_ready(pod)]
+        ready = [pod for pod in self._pods() if pods.is_ready(pod)]
         if not ready:
             msg = "no pod of the service is ready"
             raise DeployError(msg, hint=f"invoke status --target {self.settings.name}")
         # The web process has settings and rights like all others, and there is always one.
-        first = min(ready, key=lambda pod: (_component(pod) != "web", pod["metadata"]["name"]))
+        first = min(ready, key=lambda pod: (pods.component(pod) != "web", pod["metadata"]["name"]))
         return str(first["metadata"]["name"])
 
     def _addresses(self) -> dict[str, str]:
@@ -363,23 +359,6 @@ class KubernetesTarget:
             last = revisions[-1]
             argv = shlex.join(self._helm.argv("history", self.settings.release))
             yield f"revision {last.number} ({last.status}) was not made by Estiba, or has failed: {argv}"
-
-
-def _component(pod: Mapping[str, Any]) -> str:
-    return str(pod["metadata"].get("labels", {}).get("app.kubernetes.io/component", ""))
-
-
-def _is_ready(pod: Mapping[str, Any]) -> bool:
-    conditions = pod.get("status", {}).get("conditions", ())
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-
-
-def _workload(pod: Mapping[str, Any]) -> Workload:
-    started = pod.get("status", {}).get("startTime")
-    since = datetime.fromisoformat(started) if started else datetime.now(tz=UTC)
-    seconds = int((datetime.now(tz=UTC) - since).total_seconds())
-    phase = re.sub(r"^Running$", "up" if _is_ready(pod) else "not ready", pod.get("status", {}).get("phase", "Unknown"))
-    return Workload(name=pod["metadata"]["name"], state=phase.lower(), seconds=seconds)
 
 
 def _hosts(one: Mapping[str, Any]) -> list[str]:

@@ -46,7 +46,8 @@ def abort(
         workspace: Service of the release, with its targets.
         journal: Journal of the release.
         reason: Why it is aborted.
-        rollback: Return each target that serves the release to what it served before, the last one first.
+        rollback: Return each target that serves the release, or has it half way, to what it served before, the last one
+            first.
         on_status: Called with one progress message at a time.
 
     Raises:
@@ -80,13 +81,17 @@ def _describe(workspace: Workspace, journal: Journal, name: str) -> Left:
     if not journal.last(Step(kind=Kind.DEPLOY, target=name).name):
         return Left(target=name, sentence="was not reached")
     try:
-        served = workspace.targets[name].status().release
+        report = workspace.targets[name].status()
     except EstibaError as error:
         return Left(target=name, sentence=f"cannot be asked: {error.message}")
+    served, version = report.release, journal.plan.version
+    serves = f"serves {served.version} ({served.digest})" if served else "serves nothing"
+    if report.left and report.left.version == version:
+        return Left(target=name, sentence=f"{serves}, and {version} is deployed half way", is_ours=True)
     if served is None:
-        return Left(target=name, sentence="serves nothing")
-    was_changed = served.version == journal.plan.version and journal.plan.target(name).is_pending
-    return Left(target=name, sentence=f"serves {served.version} ({served.digest})", is_ours=was_changed)
+        return Left(target=name, sentence=serves)
+    was_changed = served.version == version and journal.plan.target(name).is_pending
+    return Left(target=name, sentence=serves, is_ours=was_changed)
 
 
 def _return(workspace: Workspace, left: Left, on_status: Callable[[str], None]) -> Left:
@@ -94,4 +99,4 @@ def _return(workspace: Workspace, left: Left, on_status: Callable[[str], None]) 
         return left
     on_status(f"rolling {left.target} back")
     record = workspace.targets[left.target].rollback(on_status=on_status)
-    return Left(target=left.target, sentence=f"serves {record.version} again")
+    return Left(target=left.target, sentence=f"serves {record.version} again" if record.version else "serves nothing")

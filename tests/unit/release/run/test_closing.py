@@ -68,6 +68,24 @@ def test_target_that_was_not_reached_is_left_alone(tmp_path: Path) -> None:
     assert [one.sentence for one in abort(service, rollback=True)] == ["serves nothing", "was not reached"]
 
 
+@pytest.mark.parametrize("is_first", [True, False], ids=["first release", "second release"])
+def test_release_that_was_killed_half_way_is_taken_back(tmp_path: Path, *, is_first: bool) -> None:
+    """The target is said to have it half way; to be taken back is not to go back by one release more."""
+    folder = releases.create(tmp_path / "shop")
+    if not is_first:
+        releases.release(releases.workspace(folder, state=tmp_path / "state"))
+        releases.commit(folder, "1.1.0", "feat: Sell hats")
+    releases.doom(folder, tmp_path / "state", "switch staging")
+    service = releases.workspace(folder, state=tmp_path / "state")
+    place = releases.target(service, "staging")
+    before = place.version
+
+    (left, _) = abort(service, rollback=True)
+
+    assert left.sentence == ("serves nothing" if is_first else "serves 1.0.0 again")
+    assert (place.version, place.status().left) == (before, None)
+
+
 def test_unlock_frees_what_a_killed_release_held(tmp_path: Path) -> None:
     """The kernel has freed the lock; its owner is named."""
     folder = releases.create(tmp_path / "shop")
