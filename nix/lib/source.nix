@@ -130,6 +130,25 @@ in
     ) "application" src;
 
   /**
+    The files of a package that a folder of the service holds, as a store path that depends on their content alone.
+
+    # Type
+    ```
+    package :: { src :: Path, path :: String } -> Path
+    ```
+
+    # Arguments
+    - src: the service's folder
+    - path: of the package, relative to it
+  */
+  package =
+    { src, path }:
+    let
+      leftovers = [ "build|dist|(src/)?[^/]*\\.egg-info" ];
+    in
+    filtered (matchesAny (never ++ leftovers)) "package" (src + "/${path}");
+
+  /**
     The files of a service that its checks see: all but leftovers, secrets, and its chart with the values.
 
     # Type

@@ -60,14 +60,16 @@ class Distribution:
     Attributes:
         name: Normalised project name (PEP 503).
         version: Version (PEP 440).
-        file: File name in the package index.
-        kind: `wheel` or `sdist`.
-        sha256: Digest of the file.
+        file: File name in the package index; of a `local` one the folder, relative to that of the service.
+        kind: `wheel`, `sdist`, or `local` for a package that is built from a folder of the service.
+        sha256: Digest of the file; of a `local` one that of its metadata.
         size: Size of the file in bytes.
         groups: Groups that need it: of `runtime` and `dev`, or `build` alone; sorted.
         platforms: Nix system names that it is locked for; sorted.
         requires: Names of locked distributions that it requires on these platforms.
         build: Pins (`name==version`) of the build environment of an sdist.
+        source: Address of a commit of a git repository that an sdist is the archive of, in the form of PEP 508; empty
+            for a file of an index.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Distribution:
     platforms: tuple[str, ...]
     requires: tuple[str, ...]
     build: tuple[str, ...] = ()
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +121,9 @@ class Lock:
 
     @property
     def artifacts(self) -> tuple[Deb | Distribution, ...]:
-        """All locked artifacts."""
-        return (*self.debs, *self.distributions, *self.build_distributions)
+        """All locked artifacts: what is fetched, which packages from folders of the service are not."""
+        distributions = (*self.distributions, *self.build_distributions)
+        return (*self.debs, *(one for one in distributions if one.kind != "local"))
 
 
 def render(lock: Lock) -> str:
@@ -186,6 +190,8 @@ def _to_dict(record: Deb | Distribution | Layer) -> dict[str, object]:
     values: dict[str, object] = {}
     for name in sorted(field.name for field in fields(record)):
         value = getattr(record, name)
+        if name == "source" and not value and isinstance(record, Distribution):
+            continue
         match value:
             case Digest():
                 values[name] = value.hex
@@ -232,8 +238,8 @@ class _Reader:
 
     def _distribution(self, data: Mapping[str, Any], path: str) -> Distribution:
         kind = self._text(data, "kind", path)
-        if kind not in ("wheel", "sdist"):
-            self.problems.append(f"{path}kind must be wheel or sdist, not {kind!r}")
+        if kind not in ("wheel", "sdist", "local"):
+            self.problems.append(f"{path}kind must be wheel, sdist or local, not {kind!r}")
         return Distribution(
             **{key: self._text(data, key, path) for key in ("name", "version", "file")},
             kind=kind,
@@ -243,6 +249,7 @@ class _Reader:
             platforms=self._platforms(data, path),
             requires=self._texts(data, "requires", path),
             build=self._texts(data, "build", path),
+            source=self._text(data, "source", path) if "source" in data else "",
         )
 
     def _layer(self, data: Mapping[str, Any], path: str) -> Layer:

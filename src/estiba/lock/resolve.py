@@ -158,7 +158,7 @@ def _resolve(
             upgrade=options.upgrade,
         )
         # The toolchain is large, and most services have wheels only.
-        if any(distribution.kind == "sdist" for distribution in resolution.distributions):
+        if any(distribution.kind != "wheel" for distribution in resolution.distributions):
             context.tell("resolving the Debian packages that build the sdists")
             toolchain, gone_for_build = _resolve_debian(root, project, context, keep, groups=("build",))
             found, gone = closure.merge((*found, *toolchain)), sorted({*gone, *gone_for_build})
@@ -169,6 +169,7 @@ def _resolve(
 
 def _assemble(project: Project, found: Sequence[Deb], resolution: Resolution, previous: Lock | None) -> Lock:
     sizes, native = layers.measure(resolution.distributions), layers.native(resolution.distributions)
+    own = {one.name for one in resolution.distributions if one.kind == "local"}
     return Lock(
         # `lock` fills in the digest, after it has compared the inputs.
         inputs=Digest("0" * 64),
@@ -179,7 +180,7 @@ def _assemble(project: Project, found: Sequence[Deb], resolution: Resolution, pr
         debs=tuple(found),
         distributions=resolution.distributions,
         build_distributions=resolution.build_distributions,
-        layers=layers.plan(sizes, previous.layers if previous else (), native=native),
+        layers=layers.plan(sizes, previous.layers if previous else (), native=native, own=own),
     )
 
 
@@ -262,7 +263,8 @@ def _compare(previous: Lock | None, current: Lock) -> tuple[str, ...]:
 
 
 def _versions(lock: Lock) -> dict[str, str]:
-    pairs = sorted({(artifact.name, artifact.version) for artifact in lock.artifacts})
+    distributions = (*lock.distributions, *lock.build_distributions)
+    pairs = sorted({(record.name, record.version) for group in (lock.debs, distributions) for record in group})
     versions: dict[str, str] = {}
     for name, version in pairs:
         versions[name] = f"{versions[name]}, {version}" if name in versions else version

@@ -257,8 +257,7 @@ def _check_values(table: Mapping[str, Any], project: Mapping[str, Any]) -> list[
         for name, say in table.get("missing-libraries", {}).items()
         if say not in {"allow", "refuse"}
     ]
-    for line in table.get("build-constraints", ()):
-        requirements.check([line], "'build-constraints'", problems)
+    problems += requirements.check_constraints(table.get("build-constraints", ()), "'build-constraints'")
     problems += [f"{key!r} must name at least one" for key in ("platforms", "pockets") if table.get(key) == []]
     if "main" not in table.get("pockets", ["main"]):
         problems.append("'pockets' must contain 'main'")

@@ -112,7 +112,7 @@ def test_problems_have_paths_and_come_together() -> None:
         "\n  - debs[0].sha256: not a SHA-256 digest: 'abc'"
         "\n  - debs[0].platforms: unknown 'mips-linux'"
         "\n  - distributions[0].size must be a number of bytes"
-        "\n  - distributions[1].kind must be wheel or sdist, not 'egg'"
+        "\n  - distributions[1].kind must be wheel, sdist or local, not 'egg'"
         "\n  - layers[0] must be an object"
     )
 

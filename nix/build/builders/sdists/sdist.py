@@ -18,13 +18,15 @@ def unpack(sdist: Path, target: Path, *, name: str) -> Path:
     """Unpack an sdist and return its one top-level folder, renamed so that paths are the same everywhere.
 
     Args:
-        sdist: A `.tar.gz` or `.zip`.
+        sdist: A `.zip` or tar file, or a folder of sources.
         target: Where to unpack.
         name: The file's name, which tells its kind.
 
     Raises:
         ValueError: A member would be written outside the folder.
     """
+    if sdist.is_dir():
+        return _copy(sdist, target / "source")
     if name.endswith(".zip"):
         with zipfile.ZipFile(sdist) as archive:
             archive.extractall(target / "unpacked")  # noqa: S202 - leaves no file outside its target
@@ -33,6 +35,15 @@ def unpack(sdist: Path, target: Path, *, name: str) -> Path:
             archive.extractall(target / "unpacked", _checked(archive))  # noqa: S202 - see there
     (top,) = (target / "unpacked").iterdir()
     return top.rename(target / "source")
+
+
+def _copy(folder: Path, target: Path) -> Path:
+    """Copy sources from the store, which is read-only, to where backends may write beside them."""
+    shutil.copytree(folder, target, symlinks=True)
+    for path in (target, *target.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | 0o200)
+    return target
 
 
 def _checked(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:

@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import platform
+import runpy
 import shutil
 import sys
 import sysconfig
@@ -57,6 +58,8 @@ def compile_pins(request: Mapping[str, Any]) -> dict[str, Any]:
     from piptools.repositories.pypi import PyPIRepository  # noqa: PLC0415
     from piptools.scripts.compile import cli  # noqa: PLC0415
 
+    if lacking := _restrict(request):
+        return {"lacking": lacking}
     _use_index_hashes(PyPIRepository)
     _reuse_sdist_metadata(Path(request["sdists"]), Path(request["cache"]))
     _keep_conflicts()
@@ -69,6 +72,14 @@ def compile_pins(request: Mapping[str, Any]) -> dict[str, Any]:
             raise
         return {"conflict": _describe(*error.conflict)}
     return {}
+
+
+def _restrict(request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - see there
+    """Ask indexes for no project that comes from elsewhere, by the module beside this program."""
+    file = Path(__file__).with_name("pip_indexes.py")
+    # This folder is not on the import path: its `pip` would take the place of pip.
+    restrict = runpy.run_path(str(file))["restrict"]
+    return restrict(request["indexes"], request["withheld"]) if request["indexes"] or request["withheld"] else []
 
 
 def _keep_conflicts() -> None:
@@ -173,6 +184,7 @@ def select(request: Mapping[str, Any]) -> list[dict[str, Any]]:
     Returns:
         For each pin `name`, `version`, `file`, `sha256` and `size`, or `name`, `version` and `error`.
     """
+    _restrict(request)
     pip = _Pip()
     cache = Path(request["cache"])
 

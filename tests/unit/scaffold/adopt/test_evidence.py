@@ -133,7 +133,7 @@ def test_no_requirements_are_told(tmp_path: Path) -> None:
 
 def test_what_cannot_be_locked_is_told(tmp_path: Path) -> None:
     """Repositories and options in requirements are listed before anybody locks."""
-    lines = "--index-url x\ndjango>=5.2\ngunicorn\nfork @ git+https://example.org/fork.git\n"
+    lines = "--trusted-host x\ndjango>=5.2\ngunicorn\nfork @ git+https://example.org/fork.git\n"
     found = adoption.plan(site(tmp_path, **{"requirements.txt": lines})).undecided
 
     assert [sentence.partition(": ")[0] for sentence in found] == ["requirements.txt:1", "requirements.txt:4"]
