@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from packaging.dependency_groups import resolve_dependency_groups
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from estiba.errors import ConfigError
 
@@ -54,6 +55,7 @@ def load(
     *,
     groups: Sequence[str] | None = None,
     runtime_groups: Sequence[str] = (),
+    extras: Sequence[str] = (),
 ) -> Requirements:
     """Read the requirements of a service from pyproject.toml, or from requirements files if that declares none.
 
@@ -62,6 +64,7 @@ def load(
         pyproject: Parsed pyproject.toml, empty if there is none.
         groups: Dependency groups of `dev`; by default those of `dev` and `test` that exist.
         runtime_groups: Dependency groups to add to the runtime requirements.
+        extras: Names of `[project.optional-dependencies]` to add to the runtime requirements.
 
     Raises:
         ConfigError: Requirements are malformed or cannot be locked; the message lists all of them.
@@ -69,8 +72,9 @@ def load(
     problems: list[str] = []
     declared = pyproject.get("project", {}).get("dependencies")
     constraints: list[str] = []
-    if declared is not None or runtime_groups:
+    if declared is not None or runtime_groups or extras:
         source, runtime = _PYPROJECT, _load_declared(pyproject, runtime_groups, problems)
+        runtime += _load_extras(pyproject.get("project", {}), extras, problems)
     else:
         source, runtime = _load_first(folder, SOURCES, constraints, problems)
     if "dependency-groups" in pyproject:
@@ -117,6 +121,16 @@ def _load_declared(pyproject: Mapping[str, Any], groups: Sequence[str], problems
     """Read `[project] dependencies` and the dependency groups that belong to the runtime requirements."""
     lines = _check_all(pyproject.get("project", {}).get("dependencies", []), "[project] dependencies", problems)
     return lines + (_load_groups(pyproject.get("dependency-groups", {}), groups, problems) if groups else [])
+
+
+def _load_extras(project: Mapping[str, Any], extras: Sequence[str], problems: list[str]) -> list[str]:
+    """Read the requirements of extras, whose names count as those of distributions do (PEP 685)."""
+    table = {canonicalize_name(name): lines for name, lines in project.get("optional-dependencies", {}).items()}
+    unknown = [name for name in extras if canonicalize_name(name) not in table]
+    has = f"[project.optional-dependencies] has {', '.join(sorted(table)) or 'none'}"
+    problems += [f"[tool.estiba] extras: there is no {name!r}, {has}" for name in unknown]
+    wanted = [line for name in extras for line in table.get(canonicalize_name(name), ())]
+    return _check_all(wanted, "[project.optional-dependencies]", problems)
 
 
 def _load_groups(table: Mapping[str, Any], groups: Sequence[str] | None, problems: list[str]) -> list[str]:
