@@ -22,6 +22,7 @@ let
     test-command = [ "pytest" ];
     check-level = "WARNING";
     exclude = [ ];
+    extras = [ ];
     include = [ ];
     groups = { };
     env = { };

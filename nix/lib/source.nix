@@ -21,7 +21,7 @@ let
     "requirements-(dev-)?lock\\.txt"
     "values\\.(dev|staging|prod)\\.yaml"
     "(Dockerfile|docker-compose[^/]*|Makefile|Tiltfile)"
-    "(README|CHANGELOG|CONTRIBUTING)[^/]*"
+    "(README|RUNBOOK|CHANGELOG|CONTRIBUTING)[^/]*"
   ];
 
   # Folders that tasks write, unless the service has a Python package of that name.

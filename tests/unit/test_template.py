@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ANSWERS = {
     "defaults": {},
     "other": {"python": "3.11", "time_zone": "Europe/Madrid", "description": "Counts the ships in «Puerto Viejo»"},
+    "plain": {"sample": "no"},
 }
 
 
@@ -52,6 +53,15 @@ def test_no_placeholder_is_left(baked: Path) -> None:
     files = [file for file in baked.rglob("*") if file.is_file() and file.suffix != ".html"]
 
     assert [file.name for file in files if "cookiecutter" in file.read_text() or "{%" in file.read_text()] == []
+
+
+def test_sample_is_there_or_not(baked: Path, request: pytest.FixtureRequest) -> None:
+    """The sample app is a folder; without it nothing names it, and its extra is not in the image."""
+    is_wanted = "plain" not in request.node.name
+    named = [file.name for file in baked.rglob("*") if file.is_file() and "lending" in file.read_text()]
+
+    assert (baked / "lending").is_dir() is bool(named) is is_wanted
+    assert tomllib.loads((baked / "pyproject.toml").read_text())["tool"]["estiba"]["extras"] == (["excel"] * is_wanted)
 
 
 def test_estiba_accepts_it(baked: Path) -> None:

@@ -41,6 +41,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "debian-build": _NAMES,
     "env": (dict, "a table of strings"),
     "exclude": _NAMES,
+    "extras": _NAMES,
     "groups": (dict, "a table such as {dev = ['dev', 'test']}"),
     "include": _NAMES,
     "manage": _TEXT,
@@ -164,7 +165,7 @@ def load(folder: Path) -> Project:
         release=dict(table.get("release", {})),
         chart=dict(table.get("chart", {})),
         ci=dict(table.get("ci", {})),
-        requirements=_load_requirements(folder, pyproject, table.get("groups", {})),
+        requirements=_load_requirements(folder, pyproject, table),
     )
 
 
@@ -181,8 +182,15 @@ def _load_pyproject(folder: Path) -> dict[str, Any]:
         raise ConfigError(where, [str(error)]) from error
 
 
-def _load_requirements(folder: Path, pyproject: Mapping[str, Any], groups: Mapping[str, Any]) -> Requirements:
-    return requirements.load(folder, pyproject, groups=groups.get("dev"), runtime_groups=groups.get("runtime", ()))
+def _load_requirements(folder: Path, pyproject: Mapping[str, Any], table: Mapping[str, Any]) -> Requirements:
+    groups = table.get("groups", {})
+    return requirements.load(
+        folder,
+        pyproject,
+        groups=groups.get("dev"),
+        runtime_groups=groups.get("runtime", ()),
+        extras=table.get("extras", ()),
+    )
 
 
 def _check(table: Mapping[str, Any], project: Mapping[str, Any]) -> None:

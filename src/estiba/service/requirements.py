@@ -60,6 +60,7 @@ def load(
     *,
     groups: Sequence[str] | None = None,
     runtime_groups: Sequence[str] = (),
+    extras: Sequence[str] = (),
 ) -> Requirements:
     """Read the requirements of a service from pyproject.toml, or from requirements files if that declares none.
 
@@ -68,14 +69,15 @@ def load(
         pyproject: Parsed pyproject.toml, empty if there is none.
         groups: Dependency groups of `dev`; by default those of `dev` and `test` that exist.
         runtime_groups: Dependency groups to add to the runtime requirements.
+        extras: Names of `[project.optional-dependencies]` to add to the runtime requirements.
 
     Raises:
         ConfigError: Requirements are malformed or cannot be locked; the message lists all of them.
     """
     found = _collect(folder, pyproject)
     declared = pyproject.get("project", {}).get("dependencies")
-    if declared is not None or runtime_groups:
-        source, runtime = _PYPROJECT, _load_declared(found, pyproject, runtime_groups)
+    if declared is not None or runtime_groups or extras:
+        source, runtime = _PYPROJECT, _load_declared(found, pyproject, runtime_groups) + _load_extras(found, extras)
     else:
         source, runtime = _load_first(found, SOURCES)
     if "dependency-groups" in pyproject:
@@ -154,6 +156,16 @@ def _load_declared(found: Collection, pyproject: Mapping[str, Any], groups: Sequ
     """Read `[project] dependencies` and the dependency groups that belong to the runtime requirements."""
     lines = found.add(pyproject.get("project", {}).get("dependencies", []), "[project] dependencies")
     return lines + (_load_groups(found, pyproject.get("dependency-groups", {}), groups) if groups else [])
+
+
+def _load_extras(found: Collection, extras: Sequence[str]) -> list[str]:
+    """Read the requirements of extras, whose names count as those of distributions do (PEP 685)."""
+    table = {canonicalize_name(name): lines for name, lines in found.extras.items()}
+    has = f"[project.optional-dependencies] has {', '.join(sorted(table)) or 'none'}"
+    unknown = [name for name in extras if canonicalize_name(name) not in table]
+    found.problems += [f"[tool.estiba] extras: there is no {name!r}, {has}" for name in unknown]
+    wanted = [line for name in extras for line in table.get(canonicalize_name(name), ())]
+    return found.add(wanted, "[project.optional-dependencies]")
 
 
 def _load_groups(found: Collection, table: Mapping[str, Any], groups: Sequence[str] | None) -> list[str]:

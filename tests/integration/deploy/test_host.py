@@ -34,7 +34,8 @@ def test_service_answers_with_everything_that_it_needs(running: Site) -> None:
     assert {one["name"][:-2] for one in status["workloads"] if one["name"][-2] == "-"} == {"web", "worker", "scheduler"}
     assert {one["state"] for one in status["workloads"]} == {"up"}
     assert MARK in running.text()
-    with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/static/site/site.css", timeout=10) as answer:
+    (sheet,) = re.findall(r'href="(/static/site/site\.[0-9a-f]{12}\.css)"', running.text())
+    with urllib.request.urlopen(f"http://127.0.0.1:{running.port}{sheet}", timeout=10) as answer:
         assert answer.headers["Content-Type"] == "text/css"
     assert "0 entries" in (running.state / "logs" / "manage.log").read_text()
 

@@ -3,16 +3,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from estiba_runtime import commands, databases
 from estiba_runtime.cpus import count_workers, cpu_limit
 from estiba_runtime.failure import EX_CONFIG, EX_USAGE, StartError, parse_number, redact
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MANAGE = [sys.executable, "manage.py"]
 
@@ -130,6 +127,19 @@ def test_web_leaves_a_configuration_file_alone(tmp_path: Path, where: str) -> No
     commands.web_command(arguments, env)
 
     assert env["GUNICORN_CMD_ARGS"] == before
+
+
+@pytest.mark.parametrize("given", ["", "/srv/metrics"], ids=["own", "given"])
+def test_workers_count_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str) -> None:
+    """Where a service has Prometheus' client, its workers write into one folder, so that a scrape sees all of them."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "prometheus_client")
+    chosen = {"PROMETHEUS_MULTIPROC_DIR": given} if given else {}
+    env = {"ESTIBA_WSGI": "config.wsgi:application", "TMPDIR": str(tmp_path), **chosen}
+
+    commands.web_command([], env)
+
+    made = Path(env["PROMETHEUS_MULTIPROC_DIR"])
+    assert str(made) == given or (made.is_dir() and made.parent == tmp_path)
 
 
 def test_web_needs_an_application() -> None:

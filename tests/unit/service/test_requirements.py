@@ -176,6 +176,23 @@ def test_runtime_groups_join_the_dependencies() -> None:
     assert requirements.load(folder, table, runtime_groups=["prod"]).runtime == ("gunicorn",)
 
 
+def test_extras_that_are_named_join_the_dependencies() -> None:
+    """Optional dependencies are in the image if they are named, in any spelling of the name, and else are not."""
+    optional = {"S3_store": ["boto3"], "sentry": ["sentry-sdk"]}
+    declared = {"project": {"dependencies": ["django"], "optional-dependencies": optional}}
+    folder = Path("harbour")
+
+    assert requirements.load(folder, declared).runtime == ("django",)
+    assert requirements.load(folder, declared, extras=["s3-store"]).runtime == ("boto3", "django")
+
+
+def test_unknown_extra_is_an_error() -> None:
+    """An extra that is not there is named, with those that are."""
+    declared = {"project": {"dependencies": [], "optional-dependencies": {"sentry": ["sentry-sdk"]}}}
+    with pytest.raises(ConfigError, match=r"there is no 'sentri', \[project.optional-dependencies\] has sentry"):
+        requirements.load(Path("harbour"), declared, extras=["sentri"])
+
+
 def test_unknown_runtime_group_is_an_error() -> None:
     """A group that is not there is named."""
     with pytest.raises(ConfigError, match="prod"):

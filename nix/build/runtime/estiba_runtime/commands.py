@@ -13,6 +13,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -100,6 +101,7 @@ def web_command(arguments: Sequence[str], env: MutableMapping[str, str]) -> list
     given = env.get("GUNICORN_CMD_ARGS", "")
     if not _has_config([*arguments, *shlex.split(given)]):
         env["GUNICORN_CMD_ARGS"] = shlex.join(_gunicorn_defaults(env)) + f" {given}".rstrip()
+    _share_metrics(env)
     return [sys.executable, "-m", "gunicorn", env["ESTIBA_WSGI"], *arguments]
 
 
@@ -236,6 +238,13 @@ def _gunicorn_defaults(env: Mapping[str, str]) -> list[str]:
     # The heartbeat file must not be on a disk: where its write blocks, the arbiter kills a healthy worker.
     heartbeat = [f"--worker-tmp-dir={_SHM}"] if _is_writable(_SHM) else []
     return ["--worker-class=gthread", f"--threads={threads}", f"--graceful-timeout={_GRACEFUL}", *heartbeat]
+
+
+def _share_metrics(env: MutableMapping[str, str]) -> None:
+    """Let the workers count in a common folder; else each counts for itself, and a scrape gets the numbers of one."""
+    folder = env.get("TMPDIR") or _TMP
+    if "PROMETHEUS_MULTIPROC_DIR" not in env and importlib.util.find_spec("prometheus_client") and _is_writable(folder):
+        env["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="prometheus-", dir=folder)
 
 
 def _has_config(words: Sequence[str]) -> bool:

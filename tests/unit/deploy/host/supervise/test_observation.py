@@ -99,6 +99,9 @@ def test_period_that_has_not_begun_is_refused(runit: Runit) -> None:
         pytest.param("ValueError: in a message", [], id="no-traceback"),
         pytest.param('{"exception": "boats.Error"}', ["boats.Error"], id="other-formatter"),
         pytest.param('{"exception": ""}', [], id="empty"),
+        pytest.param('{"error": {"type": "ValueError", "message": "no boat"}}', ["ValueError: no boat"], id="ecs"),
+        pytest.param('{"error": {"type": "KeyError", "message": null}}', ["KeyError"], id="ecs-without-message"),
+        pytest.param('{"error": "refused"}', [], id="other-error"),
     ],
 )
 def test_exception_is_the_last_line_of_its_traceback(text: str, expected: list[str]) -> None:
