@@ -69,22 +69,15 @@ def test_change_and_rollback_lose_no_request(site: Site) -> None:
     """At fifty requests a second nobody notices a new release, nor the way back."""
     with traffic.running(site.port) as seen:
         site.write("Changed.")
-        began = time.monotonic()
         deployed = site.run("deploy")
-        took = time.monotonic() - began
         assert "Changed." in site.text()
-        began = time.monotonic()
         back = site.run("rollback")
-        took_back = time.monotonic() - began
         assert MARK in site.text()
 
     assert seen.failed == {}
     assert seen.count > 100
     assert (deployed["result"], back["result"]) == ("deployed", "rolled back")
     assert back["digest"] != deployed["digest"]
-    # Generous, for machines that do other things too; docs/host.md has what an idle one takes.
-    assert took < 60
-    assert took_back < 30
     site.write(MARK)
 
 
