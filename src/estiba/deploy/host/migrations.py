@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from estiba.deploy.target import Finished
     from estiba.release_manifest import Migrations
 
-_UNAPPLIED: Final = re.compile(r"^ *Unapplying ([\w.]+)\.\.\. OK", re.MULTILINE)
 _INDENT: Final = "\n    "
 _UNUSABLE: Final = 78
 """Exit code of the entry point for unusable settings (`EX_CONFIG` of sysexits.h)."""
@@ -114,7 +113,7 @@ def take_back(
         raise DeployError(msg)
     for target in targets:
         ran = _migrate(processes, programs, *target)
-        note(tuple(_UNAPPLIED.findall(ran.output)))
+        note(log_lines.find_unapplied(ran.output))
         if not ran.has_passed:
             what = f"the way back to migration {'.'.join(target)}"
             raise _failure(processes, ran, what, processes.settings.migrate_limit)

@@ -293,7 +293,17 @@ class Rollout:
             msg = f"Helm no longer has revision {target.number} ({target.manifest.version})"
             raise DeployError(msg, hint=f"check out {target.manifest.version} and deploy it")
         if steps and current:
-            migrations.reverse(self.helm, current.number, steps, limit=self.settings.timeout, on_status=self.on_status)
+            known = current.manifest.migrations
+            apps = {app for app, _ in steps}
+            since = known.since(target.manifest.migrations)
+            migrations.reverse(
+                self.helm,
+                current.number,
+                steps,
+                contracts=[one for one in since if one in known.contracts and one.partition(".")[0] in apps],
+                limit=self.settings.timeout,
+                on_status=self.on_status,
+            )
         rendered = objects.parse(self.helm.manifest(target.number))
         argv = self.helm.rollback_argv(target.number, strategy=helms.choose_strategy(rendered))
         image = target.image(self.settings.image)
@@ -319,7 +329,15 @@ class Rollout:
         )
 
     def _find_applied(self, new: Deployed, before: Deployed | None) -> tuple[str, ...]:
-        return migrations.find_applied(self.helm, new.number, self.labels, since=before.number if before else 0)
+        known = new.manifest.migrations
+        return migrations.find_applied(
+            self.helm,
+            new.number,
+            self.labels,
+            since=before.number if before else 0,
+            pending=known.since(before.manifest.migrations) if before else known.names,
+            limit=self.settings.timeout,
+        )
 
     def _forget(self, failed: Deployed) -> None:
         self.store.releases.pop(failed.number, None)
