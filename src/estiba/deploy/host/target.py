@@ -74,6 +74,11 @@ class HostTarget:
         """See `Target.contents`."""
         return Contents.HOST
 
+    @property
+    def chart(self) -> Path | None:
+        """See `Target.chart`."""
+        return None
+
     def deploy(self, manifest: ReleaseManifest, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
         """See `Target.deploy`."""
         with self._locked("deploy", on_status, manifest) as rollout:

@@ -76,6 +76,11 @@ class KubernetesTarget:
         """See `Target.contents`."""
         return Contents.IMAGE
 
+    @property
+    def chart(self) -> Path | None:
+        """See `Target.chart`."""
+        return self.settings.chart
+
     def deploy(self, manifest: ReleaseManifest, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
         """See `Target.deploy`."""
         with inputs.prepare(self.settings, manifest) as given, self._locked("deploy", on_status, manifest) as rollout:
