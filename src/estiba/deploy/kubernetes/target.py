@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba import process
-from estiba.deploy.kubernetes import checks, images, inputs, migrations, observation, settings
+from estiba.deploy.kubernetes import checks, images, inputs, migrations, observation, quotas, settings
 from estiba.deploy.kubernetes.client import objects, pods
 from estiba.deploy.kubernetes.client.helm import Helm
 from estiba.deploy.kubernetes.client.kubectl import Kubectl
@@ -121,13 +121,14 @@ class KubernetesTarget:
     def check(self, manifest: ReleaseManifest) -> tuple[str, ...]:
         """See `Target.check`."""
         with inputs.prepare(self.settings, manifest) as given:
-            found = list(checks.find_missing_rights(self._kubectl))
+            is_installed = bool(self._helm.history())
+            rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_installed))
+            found = list(checks.find_missing_rights(self._kubectl, rendered))
             assert manifest.image is not None  # which `prepare` has refused
             if problem := images.problem(self.settings, manifest.image, self.config):
                 found.append(problem)
-            is_installed = bool(self._helm.history())
-            rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_installed))
             found += checks.find_missing_room(self._kubectl, rendered)
+            found += quotas.find_excess(self._kubectl, rendered, is_upgrade=is_installed)
             if is_installed:
                 found += checks.find_conflicts(self._helm, rendered)
             return tuple(found)
@@ -273,11 +274,12 @@ class KubernetesTarget:
         """Refuse before any change what the cluster would refuse, or never run.
 
         Raises:
-            TargetError: A field has another manager, or no node has room.
+            TargetError: A field has another manager, no node has room, or a quota has none.
         """
         rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_upgrade))
         conflicts = checks.find_conflicts(self._helm, rendered) if is_upgrade else []
-        if problems := [*conflicts, *checks.find_missing_room(self._kubectl, rendered)]:
+        excess = quotas.find_excess(self._kubectl, rendered, is_upgrade=is_upgrade)
+        if problems := [*conflicts, *checks.find_missing_room(self._kubectl, rendered), *excess]:
             listed = "".join(f"\n  {one}" for one in problems)
             msg = f"namespace {self.settings.namespace} cannot take the release:{listed}"
             raise TargetError(msg, hint="mend that, or take it into the values, and deploy again")
