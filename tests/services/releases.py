@@ -99,6 +99,7 @@ class FolderTarget:
     folder: Path
     moment: Callable[[str], None] = field(default=lambda _: None)
     contents: Contents = Contents.HOST
+    chart: Path | None = None
 
     def deploy(self, manifest: ReleaseManifest, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
         """Serve a release, in two moves."""

@@ -20,6 +20,7 @@ _BEGIN: Final = "Traceback (most recent call last):"
 _CHAINED: Final = re.compile(r"During handling of the above exception|The above exception was the direct cause")
 _APPLYING: Final = re.compile(r"^ *Applying ([\w.]+)\.\.\.", re.MULTILINE)
 _APPLIED: Final = re.compile(r"(?:^| )OK$", re.MULTILINE)
+_UNAPPLIED: Final = re.compile(r"^ *Unapplying ([\w.]+)\.\.\. OK", re.MULTILINE)
 _ACCESS: Final = re.compile(r'"[A-Z]+ \S+ HTTP/[\d.]+" (\d{3}) ')
 """Request and status in a line of the Common Log Format, which gunicorn writes too."""
 
@@ -73,6 +74,11 @@ def _find(fields: Mapping[str, Any], *names: str) -> Any:  # noqa: ANN401 - what
     for name in names:
         found = found.get(name) if isinstance(found, dict) else None
     return found
+
+
+def find_unapplied(output: str) -> tuple[str, ...]:
+    """Return the migrations that `manage.py migrate APP NAME` reports as taken back, as `app.name`."""
+    return tuple(_UNAPPLIED.findall(output))
 
 
 def parse(line: str) -> dict[str, Any]:

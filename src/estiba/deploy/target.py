@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from estiba.deploy.logbook import Record
     from estiba.release_manifest import Contents, ReleaseManifest
@@ -202,6 +203,11 @@ class Target(Protocol):
     @property
     def contents(self) -> Contents:
         """Contents that a release manifest must have for this target."""
+        ...
+
+    @property
+    def chart(self) -> Path | None:
+        """Folder of the Helm chart that it deploys; None for a target without one."""
         ...
 
     def deploy(self, manifest: ReleaseManifest, *, on_status: Callable[[str], None], contract: bool = False) -> Record:

@@ -28,6 +28,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "approvals": _TABLE,
     "budget": (int, "a number of minutes above 0"),
     "cache": (str, "a folder or URL of a binary cache"),
+    "charts": (str, "a registry and repository, such as registry.example/charts"),
     "gates": _TABLE,
     "limits": (dict, "a table such as {deploy = 600}, in seconds"),
     "logbook": _TABLE,
@@ -51,6 +52,7 @@ class Settings:
         approvals: Table `approvals`: by target, who may approve; `estiba.release.approval` parses it.
         budget: Minutes that a release should take at most.
         cache: Folder or URL of the binary cache that the release is pushed to; empty for none.
+        charts: Registry and repository that the charts of the targets are pushed to; empty for none.
         limits: Seconds that each step should take at most, by the step's name.
         gates: Table `gates`: settings of the gates by name; `estiba.release.gates` parses it.
         logbook: Table `logbook`; `estiba.release.logbook` parses it.
@@ -64,6 +66,7 @@ class Settings:
     required: tuple[str, ...]
     budget: int
     cache: str
+    charts: str
     limits: Mapping[str, int]
     approvals: Mapping[str, Any]
     gates: Mapping[str, Any]
@@ -92,6 +95,7 @@ def parse(project: Project) -> Settings:
         required=tuple(table.get("required", ("SECRET_KEY", "DATABASE_URL"))),
         budget=table.get("budget", BUDGET),
         cache=table.get("cache", ""),
+        charts=table.get("charts", ""),
         limits={**LIMITS, **table.get("limits", {})},
         **{name: dict(table.get(name, {})) for name, wanted in _KEYS.items() if wanted is _TABLE},
     )

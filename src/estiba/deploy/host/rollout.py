@@ -13,22 +13,22 @@ from estiba.errors import DeployError, EstibaError, RolledBackError, StrandedErr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from estiba.deploy.host.closure import HostClosure
     from estiba.deploy.host.processes import Processes
     from estiba.deploy.host.state.revisions import Revision, RevisionStore
     from estiba.deploy.host.supervise.program import Programs
     from estiba.deploy.logbook import Logbook, Record
-    from estiba.deploy.target import PlannedMigration
 
-_STRANDED: Final = (
+STRANDED: Final = (
     "fix the cause and deploy again, or restore a backup of the database from before the migrations; "
     "invoke rollback --contract goes back all the same"
 )
 
 
 class Step(Enum):
-    """Steps of a rollout, in order; the journal holds the last one that a killed command had begun."""
+    """Steps of a rollout, in order, and its way back; the journal holds the last one that a killed command began."""
 
     SERVERS = "starting the servers"
     MIGRATE = "migrating"
@@ -37,6 +37,7 @@ class Step(Enum):
     WORKERS = "replacing the workers"
     SMOKE = "running the smoke tests"
     FINISH = "stopping the previous release"
+    RETURN = "returning to the previous release"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +54,7 @@ class Rollout:
         contract: Allow migrations that remove what the previous release needs.
         lost: For a rollback, migrations that removed what the release needs, as `app.name: reason; reason`; they are
             taken back where that is possible.
+        is_returned: Whether a killed deployment was repaired, so that what it was to replace is served.
     """
 
     processes: Processes
@@ -63,6 +65,7 @@ class Rollout:
     on_status: Callable[[str], None]
     contract: bool = False
     lost: tuple[str, ...] = ()
+    is_returned: bool = False
 
     def run(self, closure: HostClosure, *, generation: int = 0, is_new: bool = True) -> Record:
         """Replace the release that is served, and return the record of the command.
@@ -240,23 +243,23 @@ class Rollout:
         if is_new:
             self._begin(Step.MIGRATE)
             if before and migrations.may_differ(before.closure, revision.closure):
-                self.check_migrations(_contracts(migrations.find_pending(self.processes, programs)), before)
+                self.check_migrations(migrations.list_contracts(self.processes, programs), before)
             migrations.apply(self.processes, programs, self.record_migrations)
         elif before and self.lost:
             self._begin(Step.MIGRATE)
-            self._undo(before)
+            self._undo(before, revision.closure.path)
         self._begin(Step.START)
         self.processes.start(revision, programs)
         checks.smoke(self.processes, self.processes.endpoint_of(revision))
 
-    def _undo(self, before: Revision) -> None:
+    def _undo(self, before: Revision, kept: Path) -> None:
         """Take back for a rollback the migrations that removed what the release needs.
 
         Raises:
             DeployError: It failed half way. Where it is not possible at all, the rollback goes on without, as asked.
         """
         programs = self.programs(before.closure)
-        reason = migrations.try_take_back(self.processes, programs, self.lost, self.record_reversed)
+        reason = migrations.try_take_back(self.processes, programs, self.lost, self.record_reversed, served=kept)
         if reason and self.record.reversed:
             raise DeployError(reason)
         if reason:
@@ -271,6 +274,10 @@ class Rollout:
         """
         if before is None:
             return ""
+        # If this process is killed meanwhile, the next command finishes it. On a full disk the way back goes on.
+        self.record = replace(self.record, step=Step.RETURN.name.lower())
+        with contextlib.suppress(OSError):
+            self.logbook.open(self.record)
         if self.lost:
             programs = self.programs(before.closure)
             return migrations.try_apply(self.processes, programs, self._record_again) if self.record.reversed else ""
@@ -278,7 +285,8 @@ class Rollout:
             return ""
         self.on_status("taking back the migrations that the previous release cannot live with")
         programs, lost = self.programs(revision.closure), self.record.contracts
-        reason = migrations.try_take_back(self.processes, programs, lost, self.record_reversed)
+        served = before.closure.path
+        reason = migrations.try_take_back(self.processes, programs, lost, self.record_reversed, served=served)
         if reason and self.record.reversed:
             # Half of the way is worse for both releases than none of it.
             again = migrations.try_apply(self.processes, programs, self._record_again)
@@ -381,7 +389,7 @@ class Rollout:
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(msg) from error
         hint = error.hint if isinstance(error, EstibaError) else ""
-        hint = _STRANDED if kind is StrandedError else hint or "invoke logs, fix the cause, and deploy again"
+        hint = STRANDED if kind is StrandedError else hint or "invoke logs, fix the cause, and deploy again"
         raise kind(msg, hint=hint) from error
 
     def _begin(self, step: Step) -> None:
@@ -389,7 +397,3 @@ class Rollout:
         self.record = replace(self.record, step=step.name.lower())
         self.logbook.open(self.record)
         self.on_status(step.value)
-
-
-def _contracts(pending: Sequence[PlannedMigration]) -> tuple[str, ...]:
-    return tuple(f"{one.name}: {'; '.join(one.contracts)}" for one in pending if one.contracts)

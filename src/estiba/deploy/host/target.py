@@ -12,6 +12,7 @@ from estiba.deploy.host import changes, checks, environment, report, settings
 from estiba.deploy.host.processes import PAIRED, SERVICES, Processes
 from estiba.deploy.host.rollout import Rollout, Step
 from estiba.deploy.host.servers import postgresql_tuning
+from estiba.deploy.host.state import repair as repairs
 from estiba.deploy.host.state import target_lock
 from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.state.logbook import FileLogbook
@@ -19,7 +20,7 @@ from estiba.deploy.host.state.revisions import RevisionStore
 from estiba.deploy.host.supervise import logs, observation
 from estiba.deploy.host.supervise.program import Programs
 from estiba.deploy.logbook import Record
-from estiba.deploy.target import Report
+from estiba.deploy.target import Release, Report
 from estiba.errors import ChoiceError, DeployError, EstibaError, TargetError
 from estiba.process import run
 from estiba.release_manifest import Contents
@@ -73,9 +74,14 @@ class HostTarget:
         """See `Target.contents`."""
         return Contents.HOST
 
+    @property
+    def chart(self) -> Path | None:
+        """See `Target.chart`."""
+        return None
+
     def deploy(self, manifest: ReleaseManifest, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
         """See `Target.deploy`."""
-        with self._locked("deploy", on_status) as rollout:
+        with self._locked("deploy", on_status, manifest) as rollout:
             rollout.contract = contract
             checks.check_space(self._folder)
             closure = checks.load_closure(manifest, self.config.store)
@@ -140,6 +146,8 @@ class HostTarget:
     def rollback(self, *, on_status: Callable[[str], None], contract: bool = False, to: str = "") -> Record:
         """See `Target.rollback`."""
         with self._locked("rollback", on_status) as rollout:
+            if rollout.is_returned and not to:
+                return self._confirm(rollout, self._revisions.current(), "rolled back")
             generation, closure = self._find_earlier(to)
             checks.check_data_and_ports(self._processes, closure)
             rollout.lost = self._find_lost(closure)
@@ -153,7 +161,7 @@ class HostTarget:
     def down(self, *, on_status: Callable[[str], None]) -> Record:
         """See `Target.down`."""
         # A repair would start the servers that are stopped next.
-        with self._locked("down", on_status, repair=False) as rollout:
+        with self._locked("down", on_status) as rollout:
             on_status("stopping all processes")
             self._processes.stop()
             record = rollout.record.end("down")
@@ -179,6 +187,7 @@ class HostTarget:
             service=closure.service if closure else "",
             is_ready=bool(current) and self._processes.endpoint().is_ready(self.settings.ready),
             release=current.to_release() if current else None,
+            left=self._find_left(current),
             workloads=tuple(report.workloads(self._processes, current)),
             addresses=self.addresses() if current else {},
             last=records[-1] if records else None,
@@ -245,6 +254,13 @@ class HostTarget:
             raise DeployError(msg, hint="invoke status shows what is served")
         return found
 
+    def _find_left(self, current: Revision | None) -> Release | None:
+        """Return the release that a killed deployment has left beside the one that is served."""
+        left = self._logbook.interrupted()
+        if left is None or left.command != "deploy" or left.number in {0, current.number if current else 0}:
+            return None
+        return Release(number=left.number, digest=left.digest, version=left.version, commit=left.revision)
+
     def _current(self) -> Revision | None:
         """Return the revision that is served; unlike commands that change the target, creates no state folder."""
         return self._revisions.current() if self._folder.path.exists() else None
@@ -294,7 +310,9 @@ class HostTarget:
         )
 
     @contextmanager
-    def _locked(self, command: str, on_status: Callable[[str], None], *, repair: bool = True) -> Iterator[Rollout]:
+    def _locked(
+        self, command: str, on_status: Callable[[str], None], manifest: ReleaseManifest | None = None
+    ) -> Iterator[Rollout]:
         """Lock the target, and repair first what a killed command has left."""
         # First, since the lock is a file in the folder.
         self._folder.claim(self.project)
@@ -309,26 +327,8 @@ class HostTarget:
                 on_status=on_status,
             )
             if interrupted := self._logbook.interrupted():
-                self._repair(interrupted, rollout, repair=repair)
+                repairs.repair(rollout, interrupted, manifest, is_kept=command != "down")
             yield rollout
-
-    def _repair(self, record: Record, rollout: Rollout, *, repair: bool) -> None:
-        """Remove what a killed command has left, and bring the target in line with the release that is served."""
-        _log.warning(report.explain(record, self._revisions))
-        rollout.on_status("repairing what is left of it")
-        current = self._revisions.current()
-        left = self._revisions.load(record.number)
-        if repair and current:
-            rollout.start_servers(current.closure)
-            other = self._revisions.load(record.before) if current.number == record.number else left
-            rollout.reconcile(current, other)
-        elif left and not current:
-            self._processes.end(left)
-        if left and (not current or left.number != current.number):
-            if record.command == "deploy":
-                self._revisions.retract(left)
-            self._revisions.remove(left)
-        self._logbook.close(record.end("interrupted", reason=report.explain(record, self._revisions)))
 
     def _find_lost(self, closure: HostClosure) -> tuple[str, ...]:
         """Return the migrations since a release was last served that removed what it needs, unless taken back since.
@@ -355,21 +355,18 @@ class HostTarget:
         wanted = self._programs(revision.closure).web(directory, self._revisions.run(revision.number))
         return self._processes.runit.installed(service) == wanted
 
-    def _confirm(self, rollout: Rollout, current: Revision) -> Record:
+    def _confirm(self, rollout: Rollout, current: Revision | None, result: str = "unchanged") -> Record:
         """Start the processes of the served release that do not run, and add a record to the logbook."""
-        closure = current.closure
-        known: dict[str, Any] = {
-            "number": current.number,
-            "digest": str(closure.digest),
-            "version": closure.version,
-        }
+        release = current.to_release() if current else None
+        known = {name: getattr(release, name) for name in ("number", "digest", "version")} if release else {}
         try:
-            self._bring_up(rollout, current)
+            if current:
+                self._bring_up(rollout, current)
         except (EstibaError, OSError) as error:
             with suppress(OSError):
                 rollout.logbook.close(rollout.record.end("failed", reason=str(error), **known))
             raise
-        record = rollout.record.end("unchanged", **known)
+        record = rollout.record.end(result, **known)
         rollout.logbook.close(record)
         return record
 

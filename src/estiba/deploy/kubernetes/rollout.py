@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from estiba.deploy.kubernetes import evidence, migrations, pages
+from estiba.deploy.kubernetes import evidence, migrations
 from estiba.deploy.kubernetes.client import helm as helms
-from estiba.deploy.kubernetes.client import objects
+from estiba.deploy.kubernetes.client import objects, pages
 from estiba.deploy.kubernetes.inputs import write_upgrade
 from estiba.deploy.kubernetes.progress import Progress
 from estiba.deploy.kubernetes.state import pending
 from estiba.deploy.kubernetes.state.store import Deployed
-from estiba.errors import DeployError, EstibaError, RolledBackError, StrandedError
+from estiba.errors import DeployError, EstibaError, LostLockError, RolledBackError, StrandedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -97,6 +97,8 @@ class Rollout:
             self._apply(new, inputs)
             self._step("smoke")
             self.smoke(inputs.image)
+        except LostLockError:
+            raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, the release before has to be served again
             self._take_back(new, before, error)
         applied = self._find_applied(new, before)
@@ -129,6 +131,8 @@ class Rollout:
         try:
             self._step("return")
             made = self._return(target, current, steps)
+        except LostLockError:
+            raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, somebody has to look
             location = self._keep_evidence(current or target, error)
             outcome = f"helm history {self.settings.release} shows what is served"
@@ -147,6 +151,8 @@ class Rollout:
         self._describe(before or failed, failed)
         try:
             made = self._go_back(failed, before)
+        except LostLockError:
+            raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, somebody has to look
             location = self._keep_evidence(failed, error)
             outcome = f"helm history {self.settings.release} shows what is served"
@@ -287,7 +293,17 @@ class Rollout:
             msg = f"Helm no longer has revision {target.number} ({target.manifest.version})"
             raise DeployError(msg, hint=f"check out {target.manifest.version} and deploy it")
         if steps and current:
-            migrations.reverse(self.helm, current.number, steps, limit=self.settings.timeout, on_status=self.on_status)
+            known = current.manifest.migrations
+            apps = {app for app, _ in steps}
+            since = known.since(target.manifest.migrations)
+            migrations.reverse(
+                self.helm,
+                current.number,
+                steps,
+                contracts=[one for one in since if one in known.contracts and one.partition(".")[0] in apps],
+                limit=self.settings.timeout,
+                on_status=self.on_status,
+            )
         rendered = objects.parse(self.helm.manifest(target.number))
         argv = self.helm.rollback_argv(target.number, strategy=helms.choose_strategy(rendered))
         image = target.image(self.settings.image)
@@ -313,7 +329,15 @@ class Rollout:
         )
 
     def _find_applied(self, new: Deployed, before: Deployed | None) -> tuple[str, ...]:
-        return migrations.find_applied(self.helm, new.number, self.labels, since=before.number if before else 0)
+        known = new.manifest.migrations
+        return migrations.find_applied(
+            self.helm,
+            new.number,
+            self.labels,
+            since=before.number if before else 0,
+            pending=known.since(before.manifest.migrations) if before else known.names,
+            limit=self.settings.timeout,
+        )
 
     def _forget(self, failed: Deployed) -> None:
         self.store.releases.pop(failed.number, None)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba import process
-from estiba.deploy.kubernetes import checks, images, inputs, migrations, observation, pods, settings
-from estiba.deploy.kubernetes.client import objects
+from estiba.deploy.kubernetes import checks, images, inputs, migrations, observation, quotas, settings
+from estiba.deploy.kubernetes.client import objects, pods
 from estiba.deploy.kubernetes.client.helm import Helm
 from estiba.deploy.kubernetes.client.kubectl import Kubectl
 from estiba.deploy.kubernetes.rollout import Rollout
@@ -76,6 +76,11 @@ class KubernetesTarget:
         """See `Target.contents`."""
         return Contents.IMAGE
 
+    @property
+    def chart(self) -> Path | None:
+        """See `Target.chart`."""
+        return self.settings.chart
+
     def deploy(self, manifest: ReleaseManifest, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
         """See `Target.deploy`."""
         with inputs.prepare(self.settings, manifest) as given, self._locked("deploy", on_status, manifest) as rollout:
@@ -116,13 +121,14 @@ class KubernetesTarget:
     def check(self, manifest: ReleaseManifest) -> tuple[str, ...]:
         """See `Target.check`."""
         with inputs.prepare(self.settings, manifest) as given:
-            found = list(checks.find_missing_rights(self._kubectl))
+            is_installed = bool(self._helm.history())
+            rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_installed))
+            found = list(checks.find_missing_rights(self._kubectl, rendered))
             assert manifest.image is not None  # which `prepare` has refused
             if problem := images.problem(self.settings, manifest.image, self.config):
                 found.append(problem)
-            is_installed = bool(self._helm.history())
-            rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_installed))
             found += checks.find_missing_room(self._kubectl, rendered)
+            found += quotas.find_excess(self._kubectl, rendered, is_upgrade=is_installed)
             if is_installed:
                 found += checks.find_conflicts(self._helm, rendered)
             return tuple(found)
@@ -143,7 +149,7 @@ class KubernetesTarget:
         if served is None:
             msg = "nothing is served"
             raise DeployError(msg, hint=f"invoke deploy --target {self.settings.name}")
-        rollout = self._rollout(store, Record.begin("smoke"), on_status)
+        rollout = self._rollout(self._helm, store, Record.begin("smoke"), on_status)
         rollout.smoke(served.image(self.settings.image))
 
     def observe(self, since: datetime) -> Observation:
@@ -172,7 +178,7 @@ class KubernetesTarget:
         """See `Target.down`."""
         with self._locked("down", on_status) as rollout:
             on_status("uninstalling the Helm release")
-            self._helm.uninstall()
+            rollout.helm.uninstall()
             rollout.store.releases.clear()
             record = rollout.record.end("down")
             rollout.store.close(record)
@@ -254,9 +260,9 @@ class KubernetesTarget:
     def _store(self) -> Store:
         return Store.load(self._kubectl, self._name)
 
-    def _rollout(self, store: Store, record: Record, on_status: Callable[[str], None]) -> Rollout:
+    def _rollout(self, helm: Helm, store: Store, record: Record, on_status: Callable[[str], None]) -> Rollout:
         return Rollout(
-            helm=self._helm,
+            helm=helm,
             store=store,
             settings=self.settings,
             evidence=self._folder / "evidence",
@@ -268,11 +274,12 @@ class KubernetesTarget:
         """Refuse before any change what the cluster would refuse, or never run.
 
         Raises:
-            TargetError: A field has another manager, or no node has room.
+            TargetError: A field has another manager, no node has room, or a quota has none.
         """
         rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_upgrade))
         conflicts = checks.find_conflicts(self._helm, rendered) if is_upgrade else []
-        if problems := [*conflicts, *checks.find_missing_room(self._kubectl, rendered)]:
+        excess = quotas.find_excess(self._kubectl, rendered, is_upgrade=is_upgrade)
+        if problems := [*conflicts, *checks.find_missing_room(self._kubectl, rendered), *excess]:
             listed = "".join(f"\n  {one}" for one in problems)
             msg = f"namespace {self.settings.namespace} cannot take the release:{listed}"
             raise TargetError(msg, hint="mend that, or take it into the values, and deploy again")
@@ -287,8 +294,12 @@ class KubernetesTarget:
     ) -> Iterator[Rollout]:
         """Lock the target, and repair first what a killed command has left; SIGTERM is a KeyboardInterrupt then."""
         record = Record.begin(command)
-        with process.interruptible(), lease.acquire(self._kubectl, self._name, record):
-            rollout = self._rollout(self._store(), record, on_status)
+        with process.interruptible(), lease.acquire(self._kubectl, self._name, record) as hold:
+            # Whoever loses the lock runs no further command, and goes no way back: the next holder does.
+            kubectl = replace(self._kubectl, runner=hold.guard(self.runner))
+            watched = hold.guard_watched(self.watched)
+            helm = replace(self._helm, kubectl=kubectl, runner=kubectl.runner, watched=watched)
+            rollout = self._rollout(helm, Store.load(kubectl, self._name), record, on_status)
             killed = rollout.store.interrupted()
             if killed:
                 # A rollback goes the way back itself, to where the killed command has started.
