@@ -8,7 +8,7 @@ from invoke import Context
 from tests.djangoproject import FIXED, SETTINGS, adopt, lay, site
 
 from estiba.errors import ConfigError, ScaffoldError
-from estiba.scaffold.adopt import adoption
+from estiba.scaffold.adopt import adoption, document
 from estiba.service import project
 from estiba.tasks import adopt as task
 
@@ -236,4 +236,4 @@ def test_written_settings_are_toml(tmp_path: Path) -> None:
     """Values with quotes, backslashes and letters of any language survive."""
     table = {"a": 'x "y" \\ ñ', "b": ["ü", "\t"], "SITE.KEY": "a key of two", "c": "\x7f"}
 
-    assert tomllib.loads("\n".join(adoption._assign(table))) == table
+    assert tomllib.loads("\n".join(document.assign(table))) == table
