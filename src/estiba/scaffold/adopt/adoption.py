@@ -38,9 +38,11 @@ _TOOL: Final = "estiba"
 _CLASS: Final = "DJANGO_CONFIGURATION"
 # Values of variables during a build, by patterns of `type:NAME`; the first match wins.
 _VALUES: Final = (
-    (r"\bbool:", "false"),
-    (r"\b(int|float):|_PORT$", "1"),
-    (r"\b(dict|json):", "{}"),
+    (r"\b(bool|strtobool):", "false"),
+    (r"\b(int|float|Decimal|timedelta):|_PORT$", "1"),
+    (r"\b(dict|json|literal_eval|loads):", "{}"),
+    (r"\b(list|tuple|set|Csv\(\)):", ""),
+    (r"\bUUID:", "00000000-0000-0000-0000-000000000000"),
     (r"\bdb(_url)?:|DATABASE_UR[LI]$", "sqlite://:memory:"),
     (r"\bcache(_url)?:|REDIS|BROKER", "redis://localhost/0"),
     (r"\bemail(_url)?:", "consolemail://"),
