@@ -145,7 +145,8 @@ def _take_over(found: Collection, others: Foreign, wanted: Iterable[str]) -> Non
     """Add what tables of other tools say to a collection; a source that is refused matters where its project is."""
     names = {canonicalize_name(Requirement(line).name) for line in wanted}
     found.problems += others.problems
-    found.problems += [problem for name in sorted(names & others.refused.keys()) for problem in others.refused[name]]
+    refused = sorted((names & others.refused.keys()) - found.sources.keys())
+    found.problems += [problem for name in refused for problem in others.refused[name]]
     # A requirement that has an address of its own keeps it.
     found.sources |= {name: one for name, one in others.sources.items() if name not in found.sources | {found.own: 0}}
     found.constraints += found.add(others.constraints, "constraint-dependencies")

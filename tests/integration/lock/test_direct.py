@@ -10,7 +10,7 @@ import pytest
 from tests import wheelfile
 from tests.djangoproject import lay
 from tests.services import harbour, repositories
-from tests.services.locking import load, refuse, require
+from tests.services.locking import LOCK_FILES, load, refuse, require
 
 from estiba import config
 from estiba.lock.artifacts import Artifacts
@@ -128,3 +128,25 @@ def test_index_of_another_tool_is_the_only_one(
     (tiny / "pyproject.toml").write_text(text + table)
     harbour.invoke(tiny, "lock", "--upgrade")
     assert {one.name: one.version for one in load(tiny).distributions}["flask"] == "0.1"
+
+
+def test_first_lock_starts_from_that_of_another_tool(
+    tiny: Path, running_index: RunningIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its versions are kept where the requirements allow; a withdrawn one is named with its reason."""
+    for version in ("1.1", "1.2"):
+        wheelfile.write(running_index.folder, "estiba_cargo", {}, version=version)
+    running_index.yanked["estiba_cargo-1.1-py3-none-any.whl"] = "sinks"
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", running_index.url_with_credentials)
+    require(tiny, "asgiref", "sqlparse>=0.5.1", "estiba-cargo")
+    for name in LOCK_FILES:
+        (tiny / name).unlink(missing_ok=True)
+    versions = {"asgiref": "3.8.0", "sqlparse": "0.5.0", "estiba-cargo": "1.1"}
+    text = "".join(f'[[package]]\nname = "{name}"\nversion = "{version}"\n' for name, version in versions.items())
+    (tiny / "poetry.lock").write_text(text)
+    done = harbour.invoke(tiny, "lock", "--json")
+    locked = {one.name: one.version for one in load(tiny).distributions}
+
+    assert (locked["asgiref"], locked["estiba-cargo"]) == ("3.8.0", "1.1")
+    assert json.loads(done.stdout)["changes"] == [f"sqlparse 0.5.0 (poetry.lock) -> {locked['sqlparse']}"]
+    assert "warning: estiba-cargo 1.1 is yanked: sinks" in done.stderr

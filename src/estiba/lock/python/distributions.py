@@ -44,12 +44,14 @@ class Resolution:
         dev: Pins that only tests and development need.
         distributions: Wheels and sdists of both.
         build_distributions: Wheels and sdists that are only needed to build sdists.
+        yanked: Sentences about withdrawn releases among them.
     """
 
     runtime: tuple[Pin, ...]
     dev: tuple[Pin, ...]
     distributions: tuple[Distribution, ...]
     build_distributions: tuple[Distribution, ...]
+    yanked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,7 @@ def resolve(
         dev=tuple(_list_pins(project, states, dev=True)),
         distributions=_merge(_list_distributions(context, states, builds)),
         build_distributions=_merge(builds.files),
+        yanked=tuple(sorted({line for state in states for line in _find_yanked(state)})),
     )
 
 
@@ -203,6 +206,12 @@ def _examine(context: _Context, platform: str, compiled: Sequence[Pin]) -> _Reso
         runtime=runtime,
         everything=everything,
     )
+
+
+def _find_yanked(state: _Resolved) -> Iterable[str]:
+    for name in state.everything.edges:
+        if reason := state.choices[name].yanked:
+            yield f"{name} {state.choices[name].version} is yanked: {' '.join(reason.split())}"
 
 
 def _refuse_incomplete(states: Iterable[_Resolved]) -> None:

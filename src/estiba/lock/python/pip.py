@@ -89,13 +89,18 @@ class Upgrade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """File of a release that pip selects for a platform; the download cache has it."""
+    """File of a release that pip selects for a platform; the download cache has it.
+
+    Attributes:
+        yanked: Why the project has withdrawn the file (PEP 592), empty if it has not.
+    """
 
     name: str
     version: str
     file: str
     sha256: Digest
     size: int
+    yanked: str = ""
 
     @property
     def kind(self) -> str:
