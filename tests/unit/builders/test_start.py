@@ -69,8 +69,8 @@ def test_who_connects_while_nobody_accepts_is_served_later(tmp_path: Path, monke
     with holding(tmp_path, ("127.0.0.1", port)):
         assert any(start.receive_sockets(Path(start.HANDOVER)) for _ in until(10))
         with socket.create_connection(("127.0.0.1", port)) as visitor:
-            number = start.receive_sockets(Path(start.HANDOVER))
-            with socket.socket(fileno=int(number.removesuffix(";"))) as received:
+            (number,) = start.receive_sockets(Path(start.HANDOVER))
+            with socket.socket(fileno=number) as received:
                 assert received.get_inheritable()
                 assert not os.get_blocking(received.fileno())
                 with received.accept()[0] as accepted:
@@ -104,7 +104,7 @@ def test_holder_that_comes_up_is_waited_for(tmp_path: Path, monkeypatch: pytest.
         killed.bind(start.HANDOVER)
 
     with holding(tmp_path, ("127.0.0.1", free_port())):
-        assert start.receive_sockets(Path(start.HANDOVER)) != ""
+        assert start.receive_sockets(Path(start.HANDOVER)) != []
 
 
 def test_workers_that_a_killed_program_has_left_are_found(tmp_path: Path) -> None:
@@ -127,12 +127,12 @@ def test_sockets_that_nobody_holds_any_more_are_not_waited_for_long(
     """A holder that was killed leaves its file behind, and the program listens by itself."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(start, "_HANDOVER_LIMIT", 0.2)
-    assert start.receive_sockets(Path(start.HANDOVER)) == ""
+    assert start.receive_sockets(Path(start.HANDOVER)) == []
 
     with socket.socket(socket.AF_UNIX) as holder:
         holder.bind(start.HANDOVER)
 
-    assert start.receive_sockets(Path(start.HANDOVER)) == ""
+    assert start.receive_sockets(Path(start.HANDOVER)) == []
 
 
 def test_program_ends_with_the_process_that_started_it() -> None:

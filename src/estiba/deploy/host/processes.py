@@ -9,7 +9,7 @@ from estiba.deploy.host.environment import REDIS_ADDRESS
 from estiba.deploy.host.servers import lifecycle, ports
 from estiba.deploy.host.servers.lifecycle import PROXY, SERVERS, Servers
 from estiba.deploy.host.state.folder import damage
-from estiba.deploy.host.supervise import oneshot
+from estiba.deploy.host.supervise import oneshot, starter
 from estiba.deploy.host.supervise.program import LISTENER
 from estiba.deploy.host.supervise.runit import Runit, until
 from estiba.deploy.host.supervise.systemd import Unit
@@ -68,7 +68,7 @@ class Processes:
     @property
     def systemd(self) -> Unit:
         """Systemd unit that runs the supervisor, where systemd is PID 1."""
-        return Unit(folder=self.folder, is_system=self.folder.user is not None, runner=self.runner)
+        return Unit(folder=self.folder, is_system=self.folder.is_root, runner=self.runner)
 
     @property
     def servers(self) -> Servers:
@@ -204,6 +204,14 @@ class Processes:
                     self.runit.signal(service, "k")
         self.runit.stop(_END_LIMIT)
 
+    def end_shared(self) -> None:
+        """End all processes of a state folder whose service directories belong to them, and write nothing there.
+
+        Raises:
+            DeployError: A process does not end.
+        """
+        self.runit.dismiss(_END_LIMIT)
+
     def command(
         self,
         programs: Programs,
@@ -277,7 +285,7 @@ class Processes:
             ports.check(self.settings.address, self.port())
         except TargetError:
             if had_sockets and "listen" in known:
-                self.folder.write_text(self.revisions.serve / "listen.conf", known["listen"])
+                self._write_listen(known["listen"])
                 self.runit.up(LISTENER)
                 self.runit.up("nginx")
             raise
@@ -287,9 +295,12 @@ class Processes:
         number, settings = self.port(), programs.closure.proxy_settings
         address = f"[{self.settings.address}]" if ":" in self.settings.address else self.settings.address
         text = f"listen {address}:{number};\n"
-        self.folder.write_text(self.revisions.serve / "listen.conf", text)
+        self._write_listen(text)
         self.folder.link(self.revisions.serve / "nginx.conf", settings)
         return {"listen": text, "port": number, "settings": str(Digest.of_file(settings))}
+
+    def _write_listen(self, text: str) -> None:
+        self.folder.write_text(self.revisions.serve / "listen.conf", text, mode=0o644)
 
     def _has_proxy(self) -> bool:
         # The listener accepts nothing: while no nginx runs, a request times out instead of being refused.
@@ -297,4 +308,4 @@ class Processes:
 
     def _install(self, service: str, closure: HostClosure, describe: Callable[[Path], Mapping[str, Any]]) -> None:
         directory = self.runit.services / service
-        self.runit.install(service, describe(directory), starter=closure.starter)
+        self.runit.install(service, describe(directory), starter=starter.find(self.folder, closure))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.servers import postgresql, redis
+from estiba.deploy.host.supervise import starter
 from estiba.deploy.host.supervise.program import LISTENER, is_same
 from estiba.endpoint import dial
 from estiba.nix import commands as nix
@@ -91,9 +92,10 @@ class Servers:
         # A running supervisor keeps its root: it still starts svlogd and runsv from that store path.
         if not self.runit.is_supervised(DATABASES[0]):
             self._add_root("supervisor", closure.runit)
-        self.runit.install_all(starter=closure.starter)
+        self.runit.install_all(starter=starter.find(self.folder, closure))
         self.runit.start(closure.runit)
         changed = self.changed(programs, DATABASES)
+        postgresql.secure(self.folder, programs, is_up=self.runit.is_up(DATABASES[0]))
         for service in DATABASES:
             self.install(service, programs)
         if changed:
@@ -115,7 +117,7 @@ class Servers:
             self._add_root_of_running(service)
         # A second root, since the running process needs its own until it ends.
         self._add_root(f"{service}{_NEXT}", closure.path)
-        self.runit.install(service, self._describe(service, programs), starter=closure.starter)
+        self.runit.install(service, self._describe(service, programs), starter=starter.find(self.folder, closure))
 
     def up(self, service: str, programs: Programs) -> None:
         """Start a server that does not run."""
