@@ -312,6 +312,41 @@ def test_service_gets_to_nothing_of_others(running: Site) -> None:
     assert re.search("postgres refused: .*no password supplied", said)
 
 
+def test_killed_supervisor_is_noticed_and_replaced(site: Site) -> None:
+    """Nothing would restart what ends; the next deployment of the same release starts all anew."""
+    site.run("deploy")
+    status = site.status()
+    assert status["ready"]
+    runsv = int(Path(f"/proc/{status['details']['pids']['nginx']}/stat").read_text().rpartition(")")[2].split()[1])
+    runsvdir = int(Path(f"/proc/{runsv}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(runsvdir, signal.SIGKILL)
+
+    status = site.status()
+    assert not status["ready"]
+    assert any("the supervisor was killed" in note for note in status["notes"])
+    assert site.run("deploy")["result"] == "unchanged"
+    status = site.status()
+    assert status["ready"]
+    assert status["notes"] == []
+
+
+def test_release_that_was_killed_before_its_trial_is_tried(site: Site) -> None:
+    """The next deployment of the same release runs its tests, and takes it back where they fail."""
+    site.write("Before.")
+    before = site.run("deploy")
+    with (site.folder / "harbour" / "jobs.py").open("a") as source:
+        source.write("\nEntry = None\n")
+    site.kill("deploy", Step.SMOKE.value)
+    assert site.status()["release"]["digest"] != before["digest"]
+
+    code, said = site.fail("deploy")
+
+    assert code == 5
+    assert "manage.py try_worker failed" in said
+    assert site.status()["release"]["digest"] == before["digest"]
+    assert site.status()["ready"]
+
+
 def test_killed_program_leaves_none_behind(site: Site) -> None:
     """The kernel ends the workers of a killed nginx, and the next one serves on the same port."""
     pids = site.pids

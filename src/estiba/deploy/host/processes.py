@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,6 +41,9 @@ _PROXY_FILE: Final = "proxy.json"
 """File with the configuration that nginx has loaded: `listen`, `port`, and the digest of `nginx.conf`."""
 
 _END_LIMIT: Final = 40.0
+_PROBE: Final = "PROBE"
+"""Name, among the secrets, of what nginx of this target answers at `/.estiba`."""
+
 _PROXY_LIMIT: Final = 1.0
 _DRAIN: Final = 0.2
 """Seconds for requests that nginx had passed to the previous release when the switch came."""
@@ -86,6 +91,10 @@ class Processes:
             TargetError: The port is taken.
         """
         wanted = self._write_proxy_settings(programs)
+
+        def has_proxy() -> bool:
+            return self._has_proxy(programs)
+
         # Written after the reload: if this process is killed in between, the next command reloads once more.
         file = self.folder.path / _PROXY_FILE
         known = self.folder.read_state(file)
@@ -101,10 +110,10 @@ class Processes:
         if not self.runit.is_up("nginx"):
             self.servers.up("nginx", programs)
         elif changed:
-            self.servers.replace_proxy(programs, self._has_proxy)
+            self.servers.replace_proxy(programs, has_proxy)
         elif known != wanted:
             self.runit.signal("nginx", "h")
-        self.runit.wait_ready("nginx", self._has_proxy, lifecycle.LIMIT)
+        self.runit.wait_ready("nginx", has_proxy, lifecycle.LIMIT)
         self.folder.write(file, wanted)
         return bool(changed)
 
@@ -114,6 +123,9 @@ class Processes:
         Raises:
             TargetError: A port is taken, or not allowed for this user.
         """
+        if not self.settings.port and not (self.folder.path / _PROXY_FILE).exists():
+            # Nobody knows the port before it was served once, and another target may have chosen the same meanwhile.
+            self.folder.write(self.folder.path / _PORT_FILE, {"port": ports.choose(self.settings.address)})
         # A port that this target's own server listens on is no conflict.
         if self.port() not in self._find_ports():
             ports.check(self.settings.address, self.port())
@@ -294,7 +306,8 @@ class Processes:
         """Write the configuration of nginx, and return the content of `_PROXY_FILE` for it."""
         number, settings = self.port(), programs.closure.proxy_settings
         address = f"[{self.settings.address}]" if ":" in self.settings.address else self.settings.address
-        text = f"listen {address}:{number};\n"
+        # Another server may have the same port, as on another address, and would answer that nginx is there.
+        text = f'listen {address}:{number};\nset $estiba_target "{self.folder.secret(_PROBE)}";\n'
         self._write_listen(text)
         self.folder.link(self.revisions.serve / "nginx.conf", settings)
         return {"listen": text, "port": number, "settings": str(Digest.of_file(settings))}
@@ -302,9 +315,13 @@ class Processes:
     def _write_listen(self, text: str) -> None:
         self.folder.write_text(self.revisions.serve / "listen.conf", text, mode=0o644)
 
-    def _has_proxy(self) -> bool:
+    def _has_proxy(self, programs: Programs) -> bool:
         # The listener accepts nothing: while no nginx runs, a request times out instead of being refused.
-        return replace(self.endpoint(), timeout=_PROXY_LIMIT).get("/.estiba") != 0
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            answer = replace(self.endpoint(), timeout=_PROXY_LIMIT).ask("/.estiba")
+            # nginx of earlier versions does not say whose it is.
+            return answer.body.decode(errors="replace") == self.folder.secret(_PROBE) or not programs.closure.has_users
+        return False
 
     def _install(self, service: str, closure: HostClosure, describe: Callable[[Path], Mapping[str, Any]]) -> None:
         directory = self.runit.services / service

@@ -183,7 +183,9 @@ class HostTarget:
             target=self.settings.name,
             kind="host",
             service=closure.service if closure else "",
-            is_ready=bool(current) and self._processes.endpoint().is_ready(self.settings.ready),
+            is_ready=current is not None
+            and self._processes.endpoint().is_ready(self.settings.ready)
+            and report.is_complete(self._processes, current),
             release=current.to_release() if current else None,
             workloads=tuple(report.workloads(self._processes, current)),
             addresses=self.addresses() if current else {},

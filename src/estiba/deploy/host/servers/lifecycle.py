@@ -7,7 +7,7 @@ So the server comes back even if the deploying process is killed meanwhile.
 from __future__ import annotations
 
 import functools
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +15,7 @@ from estiba.deploy.host.servers import postgresql, redis
 from estiba.deploy.host.supervise import starter
 from estiba.deploy.host.supervise.program import LISTENER, is_same
 from estiba.endpoint import dial
+from estiba.files import lock
 from estiba.nix import commands as nix
 from estiba.process import run
 
@@ -48,7 +49,9 @@ _HANDOVER: Final = "handover.sock"
 
 _NEXT: Final = "-next"
 _JOBS: Final = ("worker-", "scheduler-")
-_JOB_LIMIT: Final = 40.0
+_JOB_ENDING: Final = (("t", 40.0), ("k", 10.0))
+_HOLD: Final = "hold"
+"""Lock file of a service; see `nix/build/builders/release/start.py`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,19 +204,18 @@ class Servers:
 
     @contextmanager
     def _without_jobs(self) -> Iterator[None]:
-        """Stop the workers for the block: a job in progress would fail when its database or queue restarts."""
+        """Stop the workers for the block: a job in progress would fail when its database or queue restarts.
+
+        They stay wanted up, and their starter waits for a lock of this process's: if it is killed, they go on.
+        """
         services = [
             service for service in self.runit.names if service.startswith(_JOBS) and self.runit.is_wanted(service)
         ]
-        for service in services:
-            self.runit.down(service)
-        for service in services:
-            self.runit.terminate(service, _JOB_LIMIT)
-        try:
-            yield
-        finally:
+        with ExitStack() as locks:
             for service in services:
-                self.runit.up(service)
+                locks.enter_context(lock(self.runit.services / service / _HOLD, wait=True))
+            self.runit.restart(dict.fromkeys(services, _JOB_ENDING))
+            yield
 
 
 def _is_answered(path: Path) -> bool:

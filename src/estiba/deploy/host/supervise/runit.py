@@ -178,9 +178,14 @@ class Runit:
         self._await_ends(limit)
 
     @property
+    def is_running(self) -> bool:
+        """Whether the supervisor runs."""
+        return bool(self._find())
+
+    @property
     def is_alone(self) -> bool:
         """Whether processes are left of a supervisor that was killed: nobody restarts what restarts them."""
-        return not self._find() and any(self.is_supervised(service) for service in self.names)
+        return not self.is_running and any(self.is_supervised(service) for service in self.names)
 
     def _end_supervisor(self, limit: float) -> None:
         # The unit first: systemd would restart a supervisor that ends by itself.

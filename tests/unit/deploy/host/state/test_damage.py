@@ -106,12 +106,20 @@ def test_damaged_lines_do_not_cost_the_logbook(folder: StateFolder) -> None:
     assert logbook.records() == [record, record]
 
 
-def test_damaged_journal_is_named(folder: StateFolder) -> None:
-    """It would say what a killed command has left, which nobody can tell without it."""
-    (folder.path / "journal.json").write_text('{"command": "deploy"}')
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"command": "deploy"}', '{"command": "deploy", "number": "7"}'])
+def test_damaged_journal_is_repaired_as_that_of_a_killed_command(folder: StateFolder, text: str) -> None:
+    """It stops nobody, nothing in it is believed, and it is put aside."""
+    (folder.path / "journal.json").write_text(text)
+    logbook = FileLogbook(folder=folder)
 
-    with pytest.raises(TargetError, match=r"journal\.json is damaged: "):
-        FileLogbook(folder=folder).interrupted()
+    found = logbook.interrupted()
+
+    assert found is not None
+    assert (found.user, found.command, found.number) == ("somebody", "a command", 0)
+    logbook.close(found.end("interrupted"))
+    assert logbook.interrupted() is None
+    assert (folder.path / "journal.json.damaged").read_text() == text
+    assert [one.result for one in logbook.records()] == ["interrupted"]
 
 
 @pytest.mark.parametrize(
