@@ -18,7 +18,7 @@ VERSION: Final = 1
 ARCHITECTURES: Final = {"aarch64-linux": "arm64", "x86_64-linux": "amd64"}
 """Debian architecture of each platform (Nix system name)."""
 
-_HINT: Final = "estiba.lock is written by `invoke lock`; take it from version control or run that again"
+_HINT: Final = "take estiba.lock from version control, or delete it and run `invoke lock`"
 _T = TypeVar("_T")
 
 
@@ -154,6 +154,9 @@ def parse(text: str) -> Lock:
     """
     try:
         data = json.loads(text)
+    except RecursionError as error:
+        msg = "estiba.lock is nested too deeply"
+        raise LockFormatError(msg, hint=_HINT) from error
     except json.JSONDecodeError as error:
         conflict = " (an unresolved merge: keep either side and run `invoke lock`)" if "<<<<<<<" in text else ""
         msg = f"estiba.lock is not JSON: line {error.lineno}: {error.msg}{conflict}"
@@ -161,7 +164,7 @@ def parse(text: str) -> Lock:
     if not isinstance(data, dict) or data.get("version") != VERSION:
         found = data.get("version") if isinstance(data, dict) else None
         msg = f"estiba.lock has format version {found!r}, this Estiba reads version {VERSION}"
-        raise LockFormatError(msg, hint="use the Estiba that wrote it, or run invoke lock")
+        raise LockFormatError(msg, hint="use the Estiba that wrote it, or delete estiba.lock and run invoke lock")
     reader = _Reader()
     lock = reader.read_lock(data)
     if reader.problems:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from estiba.errors import ConfigError, describe_unknown
 from estiba.service import django, requirements
@@ -177,7 +178,7 @@ def _load_pyproject(folder: Path) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         where = "pyproject.toml"
         raise ConfigError(where, [str(error)]) from error
 
@@ -269,7 +270,26 @@ def _check_values(table: Mapping[str, Any], project: Mapping[str, Any]) -> list[
     problems += [f"{key!r} must name at least one" for key in ("platforms", "pockets") if table.get(key) == []]
     if "main" not in table.get("pockets", ["main"]):
         problems.append("'pockets' must contain 'main'")
-    return problems + _check_python(table.get("python", _DEFAULT_PYTHON), project.get("requires-python", ""))
+    return (
+        problems
+        + _check_identity(project)
+        + _check_python(table.get("python", _DEFAULT_PYTHON), project.get("requires-python", ""))
+    )
+
+
+def _check_identity(project: Mapping[str, Any]) -> list[str]:
+    """Return problems of name and version, which become parts of paths and of other tools' arguments."""
+    problems = []
+    name, version = project.get("name", "x"), project.get("version", "0")
+    try:
+        canonicalize_name(name, validate=True)
+    except (InvalidName, TypeError):
+        problems.append(f"[project] name {name!r} is not a name of letters, digits, '-', '_' and '.' (PEP 508)")
+    try:
+        Version(version)
+    except (InvalidVersion, TypeError):
+        problems.append(f"[project] version {version!r} is not a version such as '1.2.3' (PEP 440)")
+    return problems
 
 
 def _check_python(python: str, requires: str) -> list[str]:

@@ -16,9 +16,13 @@ import pytest
 from tests.services.harbour import invoke
 from tests.services.sites import MARK
 
+from estiba import config
 from estiba.demo import traffic
+from estiba.deploy import targets
 from estiba.deploy.host.rollout import Step
+from estiba.deploy.host.state import users
 from estiba.deploy.host.state.folder import StateFolder
+from estiba.deploy.host.supervise.runit import until
 
 if TYPE_CHECKING:
     import subprocess
@@ -50,12 +54,14 @@ def find_ports(pid: int) -> set[int]:
 
 def test_machine_sees_unprivileged_processes_and_one_port(running: Site) -> None:
     """No process has privileges, only nginx and who holds its socket listen, and secrets are not for everybody."""
-    expected = 10001 if os.geteuid() == 0 else os.geteuid()
+    folder = StateFolder.at(running.state)
+    expected = {"nginx": users.NGINX, "listener": users.NGINX, "postgresql": users.POSTGRESQL, "redis": users.REDIS}
 
     # Of /proc alone: a fresh Debian has neither ps nor ss.
-    for pid in running.pids.values():
+    for name, pid in running.pids.items():
         status = Path(f"/proc/{pid}/status").read_text()
-        assert re.search(rf"^Uid:\t{expected}\t{expected}\t", status, re.MULTILINE)
+        user = folder.user(expected.get(name, users.SERVICE)) or os.geteuid()
+        assert re.search(rf"^Uid:\t{user}\t{user}\t{user}\t{user}$", status, re.MULTILINE), name
         assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
     assert {name: ports for name, pid in running.pids.items() if (ports := find_ports(pid))} == {
         "listener": {running.port},
@@ -268,8 +274,79 @@ def test_logs_of_all_processes_are_in_the_order_of_time(site: Site) -> None:
 
 def test_folders_belong_to_the_processes_only_where_they_must(running: Site) -> None:
     """What the processes have no need to write stays the deploying user's."""
-    owner = StateFolder.at(running.state)
+    folder = StateFolder.at(running.state)
 
-    assert (running.state / "data" / "media").stat().st_uid == owner.uid
-    assert (running.state / "profile").stat().st_uid == os.geteuid()
-    assert (running.state / "serve").stat().st_uid == os.geteuid()
+    assert (running.state / "data" / "media").stat().st_uid == (folder.user(users.SERVICE) or os.geteuid())
+    for name in ("logs", "profile", "run", "serve", "services", "services/web-a", "settings", "tasks"):
+        assert (running.state / name).stat().st_uid == os.geteuid(), name
+
+
+ATTACK = """
+import glob
+from psycopg import connect
+
+print("processes", sorted(int(path.rpartition("/")[2]) for path in glob.glob("/proc/[0-9]*")))
+for user in ("app", "postgres"):
+    try:
+        with connect(host="/run/postgresql", user=user, dbname="app") as connection:
+            connection.execute("COPY (SELECT 1) TO PROGRAM 'true'")
+        print(user, "ran a program")
+    except Exception as error:
+        print(user, "refused:", str(error).splitlines()[0])
+"""
+
+
+def test_service_gets_to_nothing_of_others(running: Site) -> None:
+    """It sees its own processes alone, and cannot have PostgreSQL run programs, as a superuser could."""
+    target = targets.load(running.folder, "local", config.load())
+    said = target.manage(["shell", "-c", ATTACK]).output
+
+    assert "processes [1, 2]\n" in said
+    assert "app refused: permission denied to COPY to or from an external program" in said
+    assert re.search("postgres refused: .*no password supplied", said)
+
+
+def test_killed_supervisor_is_noticed_and_replaced(site: Site) -> None:
+    """Nothing would restart what ends; the next deployment of the same release starts all anew."""
+    site.run("deploy")
+    status = site.status()
+    assert status["ready"]
+    runsv = int(Path(f"/proc/{status['details']['pids']['nginx']}/stat").read_text().rpartition(")")[2].split()[1])
+    runsvdir = int(Path(f"/proc/{runsv}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(runsvdir, signal.SIGKILL)
+
+    status = site.status()
+    assert not status["ready"]
+    assert any("the supervisor was killed" in note for note in status["notes"])
+    assert site.run("deploy")["result"] == "unchanged"
+    status = site.status()
+    assert status["ready"]
+    assert status["notes"] == []
+
+
+def test_release_that_was_killed_before_its_trial_is_tried(site: Site) -> None:
+    """The next deployment of the same release runs its tests, and takes it back where they fail."""
+    site.write("Before.")
+    before = site.run("deploy")
+    with (site.folder / "harbour" / "jobs.py").open("a") as source:
+        source.write("\nEntry = None\n")
+    site.kill("deploy", Step.SMOKE.value)
+    assert site.status()["release"]["digest"] != before["digest"]
+
+    code, said = site.fail("deploy")
+
+    assert code == 5
+    assert "manage.py try_worker failed" in said
+    assert site.status()["release"]["digest"] == before["digest"]
+    assert site.status()["ready"]
+
+
+def test_killed_program_leaves_none_behind(site: Site) -> None:
+    """The kernel ends the workers of a killed nginx, and the next one serves on the same port."""
+    pids = site.pids
+    workers = Path(f"/proc/{pids['nginx']}/task/{pids['nginx']}/children").read_text().split()
+    os.kill(pids["nginx"], signal.SIGKILL)
+
+    assert any(not any(Path("/proc", pid).exists() for pid in workers) for _ in until(5))
+    assert any(site.status()["ready"] and site.pids.get("nginx", 0) != pids["nginx"] for _ in until(20))
+    assert site.text()

@@ -135,3 +135,11 @@ def test_no_object_at_all(value: object) -> None:
     """Any other JSON is refused without a traceback."""
     with pytest.raises(LockFormatError):
         model.parse(json.dumps(value))
+
+
+def test_lock_that_is_nested_without_end_is_refused() -> None:
+    """A hint that would fail the same way helps nobody."""
+    with pytest.raises(LockFormatError, match="nested too deeply") as caught:
+        model.parse("[" * 200_000)
+
+    assert "delete it" in caught.value.hint

@@ -173,3 +173,32 @@ def test_nix_knows_the_same_settings() -> None:
 
     assert block
     assert sorted(re.findall(r"^    ([a-z-]+) =", block[1], re.MULTILINE)) == sorted(project._KEYS)
+
+
+@pytest.mark.parametrize("name", ["/x", "a/b", "..", "", "a\\nb", "ü", "-a"])
+def test_name_is_a_name(folder: Path, name: str) -> None:
+    """It becomes a part of paths, of store paths and of names in a cluster."""
+    write(folder, "", f'name = "{name}"')
+
+    with pytest.raises(ConfigError, match=r"\[project\] name .* is not a name"):
+        project.load(folder)
+
+
+@pytest.mark.parametrize("version", ["/x", "..", "1\\n2", "1.0 final", "one"])
+def test_version_is_a_version(folder: Path, version: str) -> None:
+    """It becomes a tag, and the name of a release."""
+    write(folder, "", f'version = "{version}"')
+
+    with pytest.raises(ConfigError, match=r"\[project\] version .* is not a version"):
+        project.load(folder)
+
+
+@pytest.mark.parametrize(
+    "content", [pytest.param(b"\xff\xfe[project]", id="encoding"), pytest.param(b"a = " + b"[" * 9999, id="depth")]
+)
+def test_unreadable_settings_are_one_clear_error(folder: Path, content: bytes) -> None:
+    """Whatever the file holds, its name is told."""
+    (folder / "pyproject.toml").write_bytes(content)
+
+    with pytest.raises(ConfigError, match=r"^pyproject\.toml: "):
+        project.load(folder)

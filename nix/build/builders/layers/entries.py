@@ -52,7 +52,14 @@ class Entries:
         self.items = items or {}
 
     def add(self, path: str, entry: Entry) -> None:
-        """Add one path; its parents come by themselves."""
+        """Add one path; its parents come by themselves.
+
+        Raises:
+            ValueError: It leads out of the root.
+        """
+        if path.startswith("/") or ".." in path.split("/") or "\0" in path:
+            msg = f"{path!r} leads out of the root"
+            raise ValueError(msg)
         self.items[path] = entry
 
     def add_tree(self, top: Path, prefix: str = "") -> None:
@@ -117,8 +124,16 @@ class Entries:
         stream.write(end + _padding(size + len(end), tarfile.RECORDSIZE))
 
     def write_tree(self, top: Path) -> None:
-        """Write a folder for programs to run from; owners and special modes are left to the archive."""
+        """Write a folder for programs to run from; owners and special modes are left to the archive.
+
+        Raises:
+            ValueError: A file would be written through a link.
+        """
+        links = {path for path, entry in self.items.items() if entry.target is not None}
         for path, entry in self.ordered():
+            if path.rpartition("/")[0] in links:
+                msg = f"{path} lies behind a link"
+                raise ValueError(msg)
             where = top / path
             if entry.target is not None:
                 where.symlink_to(entry.target)

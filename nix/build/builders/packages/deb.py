@@ -21,6 +21,9 @@ def members(archive: bytes) -> Iterator[tuple[str, bytes]]:
     position = len(_MAGIC)
     while position + _HEADER <= len(archive):
         header = archive[position : position + _HEADER]
+        if not header[48:58].strip().isdigit():
+            msg = "not a Debian package: a member without a size"
+            raise ValueError(msg)
         size = int(header[48:58])
         start = position + _HEADER
         yield header[:16].decode().strip().rstrip("/"), archive[start : start + size]

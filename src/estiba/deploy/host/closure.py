@@ -57,6 +57,7 @@ class HostClosure:
         postgresql: Major version of PostgreSQL.
         runit: Store path of the supervisor.
         has_listener: Whether its starter can hold sockets for nginx; without it nginx binds them itself.
+        has_users: Whether its starter switches users; root runs programs by no other one.
     """
 
     path: Path
@@ -79,6 +80,7 @@ class HostClosure:
     postgresql: str
     runit: Path
     has_listener: bool = True
+    has_users: bool = True
 
     @property
     def starter(self) -> Path:
@@ -126,5 +128,6 @@ def _parse(path: Path, content: bytes, data: dict[str, Any]) -> HostClosure:
         postgresql=servers["postgresql"],
         runit=Path(data["supervisor"]),
         has_listener=data.get("listener", False),
+        has_users=data.get("users", False),
         **{key: data[key] for key in ("service", "version", "revision", "lock", "media")},
     )

@@ -50,6 +50,14 @@ def keep(processes: Processes, programs: Programs, record: Record) -> Path:
     return directory
 
 
+def try_to_keep(processes: Processes, programs: Programs, record: Record) -> str:
+    """Write the evidence as `keep` does, and return its folder, or why there is none."""
+    try:
+        return str(keep(processes, programs, record))
+    except Exception as error:  # noqa: BLE001 - the way back is what matters
+        return f"none, since {error}"
+
+
 def _list_migrations(processes: Processes, programs: Programs) -> str:
     limit = processes.settings.ready_limit
     return processes.command(programs, ["manage", "showmigrations"], limit=limit).output

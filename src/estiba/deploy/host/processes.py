@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,7 +11,7 @@ from estiba.deploy.host.environment import REDIS_ADDRESS
 from estiba.deploy.host.servers import lifecycle, ports
 from estiba.deploy.host.servers.lifecycle import PROXY, SERVERS, Servers
 from estiba.deploy.host.state.folder import damage
-from estiba.deploy.host.supervise import oneshot
+from estiba.deploy.host.supervise import oneshot, starter
 from estiba.deploy.host.supervise.program import LISTENER
 from estiba.deploy.host.supervise.runit import Runit, until
 from estiba.deploy.host.supervise.systemd import Unit
@@ -39,6 +41,9 @@ _PROXY_FILE: Final = "proxy.json"
 """File with the configuration that nginx has loaded: `listen`, `port`, and the digest of `nginx.conf`."""
 
 _END_LIMIT: Final = 40.0
+_PROBE: Final = "PROBE"
+"""Name, among the secrets, of what nginx of this target answers at `/.estiba`."""
+
 _PROXY_LIMIT: Final = 1.0
 _DRAIN: Final = 0.2
 """Seconds for requests that nginx had passed to the previous release when the switch came."""
@@ -68,7 +73,7 @@ class Processes:
     @property
     def systemd(self) -> Unit:
         """Systemd unit that runs the supervisor, where systemd is PID 1."""
-        return Unit(folder=self.folder, is_system=self.folder.user is not None, runner=self.runner)
+        return Unit(folder=self.folder, is_system=self.folder.is_root, runner=self.runner)
 
     @property
     def servers(self) -> Servers:
@@ -86,6 +91,10 @@ class Processes:
             TargetError: The port is taken.
         """
         wanted = self._write_proxy_settings(programs)
+
+        def has_proxy() -> bool:
+            return self._has_proxy(programs)
+
         # Written after the reload: if this process is killed in between, the next command reloads once more.
         file = self.folder.path / _PROXY_FILE
         known = self.folder.read_state(file)
@@ -101,10 +110,10 @@ class Processes:
         if not self.runit.is_up("nginx"):
             self.servers.up("nginx", programs)
         elif changed:
-            self.servers.replace_proxy(programs, self._has_proxy)
+            self.servers.replace_proxy(programs, has_proxy)
         elif known != wanted:
             self.runit.signal("nginx", "h")
-        self.runit.wait_ready("nginx", self._has_proxy, lifecycle.LIMIT)
+        self.runit.wait_ready("nginx", has_proxy, lifecycle.LIMIT)
         self.folder.write(file, wanted)
         return bool(changed)
 
@@ -114,6 +123,9 @@ class Processes:
         Raises:
             TargetError: A port is taken, or not allowed for this user.
         """
+        if not self.settings.port and not (self.folder.path / _PROXY_FILE).exists():
+            # Nobody knows the port before it was served once, and another target may have chosen the same meanwhile.
+            self.folder.write(self.folder.path / _PORT_FILE, {"port": ports.choose(self.settings.address)})
         # A port that this target's own server listens on is no conflict.
         if self.port() not in self._find_ports():
             ports.check(self.settings.address, self.port())
@@ -204,6 +216,14 @@ class Processes:
                     self.runit.signal(service, "k")
         self.runit.stop(_END_LIMIT)
 
+    def end_shared(self) -> None:
+        """End all processes of a state folder whose service directories belong to them, and write nothing there.
+
+        Raises:
+            DeployError: A process does not end.
+        """
+        self.runit.dismiss(_END_LIMIT)
+
     def command(
         self,
         programs: Programs,
@@ -277,7 +297,7 @@ class Processes:
             ports.check(self.settings.address, self.port())
         except TargetError:
             if had_sockets and "listen" in known:
-                self.folder.write_text(self.revisions.serve / "listen.conf", known["listen"])
+                self._write_listen(known["listen"])
                 self.runit.up(LISTENER)
                 self.runit.up("nginx")
             raise
@@ -286,15 +306,23 @@ class Processes:
         """Write the configuration of nginx, and return the content of `_PROXY_FILE` for it."""
         number, settings = self.port(), programs.closure.proxy_settings
         address = f"[{self.settings.address}]" if ":" in self.settings.address else self.settings.address
-        text = f"listen {address}:{number};\n"
-        self.folder.write_text(self.revisions.serve / "listen.conf", text)
+        # Another server may have the same port, as on another address, and would answer that nginx is there.
+        text = f'listen {address}:{number};\nset $estiba_target "{self.folder.secret(_PROBE)}";\n'
+        self._write_listen(text)
         self.folder.link(self.revisions.serve / "nginx.conf", settings)
         return {"listen": text, "port": number, "settings": str(Digest.of_file(settings))}
 
-    def _has_proxy(self) -> bool:
+    def _write_listen(self, text: str) -> None:
+        self.folder.write_text(self.revisions.serve / "listen.conf", text, mode=0o644)
+
+    def _has_proxy(self, programs: Programs) -> bool:
         # The listener accepts nothing: while no nginx runs, a request times out instead of being refused.
-        return replace(self.endpoint(), timeout=_PROXY_LIMIT).get("/.estiba") != 0
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            answer = replace(self.endpoint(), timeout=_PROXY_LIMIT).ask("/.estiba")
+            # nginx of earlier versions does not say whose it is.
+            return answer.body.decode(errors="replace") == self.folder.secret(_PROBE) or not programs.closure.has_users
+        return False
 
     def _install(self, service: str, closure: HostClosure, describe: Callable[[Path], Mapping[str, Any]]) -> None:
         directory = self.runit.services / service
-        self.runit.install(service, describe(directory), starter=closure.starter)
+        self.runit.install(service, describe(directory), starter=starter.find(self.folder, closure))

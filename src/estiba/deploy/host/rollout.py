@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from estiba.deploy.host import checks, evidence, migrations
 from estiba.deploy.host.servers.lifecycle import DATABASES, PROXY
@@ -83,14 +83,7 @@ class Rollout:
         """
         before = self.revisions.current()
         revision = self.revisions.add(closure, generation)
-        self.record = replace(
-            self.record,
-            number=revision.number,
-            digest=str(closure.digest),
-            version=closure.version,
-            revision=closure.revision,
-            before=before.number if before else 0,
-        )
+        self.begin(revision, before)
         try:
             self._prepare(revision, before, is_new=is_new)
         except evidence.FAILURES as error:
@@ -101,12 +94,19 @@ class Rollout:
             self.revert(revision, before, error)
         # No revert from here on: the release has passed its tests, and the previous one may have ended.
         try:
-            return self._finish(before)
+            return self.finish(before)
         except (EstibaError, OSError) as error:
             msg = (
                 f"release {revision.number} is served, but what is left of the one before could not be cleared: {error}"
             )
             raise DeployError(msg, hint="fix the cause; the next deploy or rollback clears it") from error
+
+    def begin(self, revision: Revision, before: Revision | None) -> None:
+        """Record which release the command is about, and which one was served before it."""
+        closure = revision.closure
+        names = {"digest": str(closure.digest), "version": closure.version, "revision": closure.revision}
+        known: dict[str, Any] = {**names, "number": revision.number, "before": before.number if before else 0}
+        self.record = replace(self.record, **known)
 
     def start_servers(self, closure: HostClosure) -> None:
         """Start PostgreSQL and Redis of a release; nginx is replaced later, with the switch.
@@ -185,7 +185,7 @@ class Rollout:
             StrandedError: Instead, where migrations that the served release cannot live with could not be taken back.
             KeyboardInterrupt: `error` is one.
         """
-        location = self._keep_evidence(revision)
+        location = evidence.try_to_keep(self.processes, self.programs(revision.closure), self.record)
         # SIGKILL at once: it has no requests that could be lost.
         self.processes.runit.down(f"web-{revision.slot}", also="k")
         current = self.revisions.current()
@@ -220,13 +220,13 @@ class Rollout:
             self._keep_serving(revision, before, error, reason)
         self.on_status("reverting to the previous release")
         if before is None:
-            location = self._keep_evidence(revision)
+            location = evidence.try_to_keep(self.processes, self.programs(revision.closure), self.record)
             self.revisions.unserve()
             self.processes.end(revision)
             self._fail(error, "failed", "there was no release before it, so nothing is served", location)
         # Users first: evidence and servers take seconds in which a broken release would be served.
         self.revisions.switch(before)
-        location = self._keep_evidence(revision)
+        location = evidence.try_to_keep(self.processes, self.programs(revision.closure), self.record)
         with self._restoring(error, location):
             self.reconcile(before, revision)
             # A generation that existed before the rollout can still be rolled back to later.
@@ -308,10 +308,18 @@ class Rollout:
         self._start_proxy(programs)
         self._begin(Step.WORKERS)
         self.processes.start_workers(revision, programs, before)
+        self.try_out(revision, is_new=is_new)
+
+    def try_out(self, revision: Revision, *, is_new: bool) -> None:
+        """Run the smoke tests of the release that is served.
+
+        Raises:
+            DeployError: One fails.
+        """
         self._begin(Step.SMOKE)
         checks.smoke(self.processes, self.processes.endpoint())
         if is_new:
-            checks.probe(self.processes, programs)
+            checks.probe(self.processes, self.programs(revision.closure))
         self.revisions.releases.verify(revision.closure.path)
 
     def _start_proxy(self, programs: Programs) -> None:
@@ -328,7 +336,8 @@ class Rollout:
         names = tuple(f"{name} {closure.versions[name]}" for name in servers)
         self.record = replace(self.record, restarted=(*self.record.restarted, *names))
 
-    def _finish(self, before: Revision | None) -> Record:
+    def finish(self, before: Revision | None) -> Record:
+        """Stop the previous release, and return the record of the command, which is in the logbook then."""
         self._begin(Step.FINISH)
         self.processes.drain()
         if before:
@@ -341,7 +350,7 @@ class Rollout:
     def _keep_serving(self, revision: Revision, before: Revision, error: BaseException, reason: str) -> NoReturn:
         """Keep serving a release that failed, because contracting migrations leave the previous one unusable."""
         self.revisions.switch(revision)
-        location = self._keep_evidence(revision)
+        location = evidence.try_to_keep(self.processes, self.programs(revision.closure), self.record)
         with self._restoring(error, location):
             self.reconcile(revision, before)
         outcome = (
@@ -359,12 +368,6 @@ class Rollout:
             state = f"what is to be served could not be brought up: {evidence.tell(second)}"
             msg = f"{evidence.tell(error)}\n  {state}\n  evidence: {location}"
             raise StrandedError(msg, hint="fix the cause; the next deploy or rollback repairs what is left") from second
-
-    def _keep_evidence(self, revision: Revision) -> str:
-        try:
-            return str(evidence.keep(self.processes, self.programs(revision.closure), self.record))
-        except Exception as error:  # noqa: BLE001 - the way back is what matters
-            return f"none, since {error}"
 
     def _fail(
         self,

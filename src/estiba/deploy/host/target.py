@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any, Final
 from estiba.deploy.host import changes, checks, environment, report, settings
 from estiba.deploy.host.processes import PAIRED, SERVICES, Processes
 from estiba.deploy.host.rollout import Rollout, Step
+from estiba.deploy.host.served import confirmation, conversion
 from estiba.deploy.host.servers import postgresql_tuning
 from estiba.deploy.host.state import repair as repairs
 from estiba.deploy.host.state import target_lock
 from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.state.logbook import FileLogbook
 from estiba.deploy.host.state.revisions import RevisionStore
-from estiba.deploy.host.supervise import logs, observation
+from estiba.deploy.host.supervise import logs, observation, starter
 from estiba.deploy.host.supervise.program import Programs
 from estiba.deploy.logbook import Record
 from estiba.deploy.target import Release, Report
-from estiba.errors import ChoiceError, DeployError, EstibaError, TargetError
+from estiba.errors import ChoiceError, DeployError, TargetError
 from estiba.process import run
 from estiba.release_manifest import Contents
 
@@ -81,15 +82,16 @@ class HostTarget:
 
     def deploy(self, manifest: ReleaseManifest, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
         """See `Target.deploy`."""
-        with self._locked("deploy", on_status, manifest) as rollout:
+        with self._locked("deploy", on_status, manifest=manifest) as rollout:
             rollout.contract = contract
             checks.check_space(self._folder)
             closure = checks.load_closure(manifest, self.config.store)
+            starter.keep(self._folder, closure, self.runner)
             checks.check_data_and_ports(self._processes, closure)
             current = self._revisions.current()
             # The same release with another environment is rolled out like any other: it may fail as well.
-            if current and current.closure.path == closure.path and self._is_as_wanted(current):
-                record = self._confirm(rollout, current)
+            if current and current.closure.path == closure.path and confirmation.is_as_wanted(rollout, current):
+                record = confirmation.confirm(rollout, current)
             else:
                 self._revisions.releases.add(closure.path, manifest)
                 record = rollout.run(closure)
@@ -147,7 +149,7 @@ class HostTarget:
         """See `Target.rollback`."""
         with self._locked("rollback", on_status) as rollout:
             if rollout.is_returned and not to:
-                return self._confirm(rollout, self._revisions.current(), "rolled back")
+                return confirmation.confirm(rollout, self._revisions.current(), "rolled back")
             generation, closure = self._find_earlier(to)
             checks.check_data_and_ports(self._processes, closure)
             rollout.lost = self._find_lost(closure)
@@ -163,7 +165,10 @@ class HostTarget:
         # A repair would start the servers that are stopped next.
         with self._locked("down", on_status) as rollout:
             on_status("stopping all processes")
-            self._processes.stop()
+            if self._folder.is_shared:
+                self._processes.end_shared()
+            else:
+                self._processes.stop()
             record = rollout.record.end("down")
             rollout.logbook.close(record)
             return record
@@ -172,6 +177,7 @@ class HostTarget:
         """See `Target.manage`."""
         self._folder.claim(self.project)
         with target_lock.acquire(self._folder, Record.begin("manage").to_dict()):
+            conversion.refuse(self._folder)
             programs = self._programs(self._served().closure)
             return self._processes.command(programs, ["manage", *args], limit=_COMMAND_LIMIT)
 
@@ -185,7 +191,9 @@ class HostTarget:
             target=self.settings.name,
             kind="host",
             service=closure.service if closure else "",
-            is_ready=bool(current) and self._processes.endpoint().is_ready(self.settings.ready),
+            is_ready=current is not None
+            and self._processes.endpoint().is_ready(self.settings.ready)
+            and report.is_complete(self._processes, current),
             release=current.to_release() if current else None,
             left=self._find_left(current),
             workloads=tuple(report.workloads(self._processes, current)),
@@ -311,9 +319,18 @@ class HostTarget:
 
     @contextmanager
     def _locked(
-        self, command: str, on_status: Callable[[str], None], manifest: ReleaseManifest | None = None
+        self, command: str, on_status: Callable[[str], None], *, manifest: ReleaseManifest | None = None
     ) -> Iterator[Rollout]:
-        """Lock the target, and repair first what a killed command has left."""
+        """Lock the target, and repair first what a killed command has left.
+
+        Args:
+            command: Name of the command; `down` leaves a folder of an earlier version as it is.
+            on_status: Callback for progress.
+            manifest: Release that is deployed, whose starter can run a folder of an earlier version after conversion.
+
+        Raises:
+            TargetError: The folder is one of an earlier version, and there is no manifest.
+        """
         # First, since the lock is a file in the folder.
         self._folder.claim(self.project)
         record = Record.begin(command)
@@ -326,8 +343,17 @@ class HostTarget:
                 record=record,
                 on_status=on_status,
             )
+            is_shared, is_kept = self._folder.is_shared, command != "down"
+            if is_shared and is_kept:
+                on_status("giving each program a user of its own")
+                conversion.convert(
+                    self._processes, checks.load_closure(manifest, self.config.store) if manifest else None
+                )
             if interrupted := self._logbook.interrupted():
-                repairs.repair(rollout, interrupted, manifest, is_kept=command != "down")
+                repairs.repair(rollout, interrupted, manifest, is_kept=is_kept)
+            if is_shared and is_kept and (current := self._revisions.current()):
+                # Before anything is tried: what is served until then must come up by itself.
+                confirmation.bring_up(rollout, current)
             yield rollout
 
     def _find_lost(self, closure: HostClosure) -> tuple[str, ...]:
@@ -346,35 +372,3 @@ class HostTarget:
             lost |= {one.partition(":")[0]: one for one in record.contracts}
             lost = {name: one for name, one in lost.items() if name not in record.reversed}
         return tuple(lost.values())
-
-    def _is_as_wanted(self, revision: Revision) -> bool:
-        """Return whether the web process is configured as a deployment would configure it now."""
-        # The web process stands for all: the workers have the same environment.
-        service = f"web-{revision.slot}"
-        directory = self._processes.runit.services / service
-        wanted = self._programs(revision.closure).web(directory, self._revisions.run(revision.number))
-        return self._processes.runit.installed(service) == wanted
-
-    def _confirm(self, rollout: Rollout, current: Revision | None, result: str = "unchanged") -> Record:
-        """Start the processes of the served release that do not run, and add a record to the logbook."""
-        release = current.to_release() if current else None
-        known = {name: getattr(release, name) for name in ("number", "digest", "version")} if release else {}
-        try:
-            if current:
-                self._bring_up(rollout, current)
-        except (EstibaError, OSError) as error:
-            with suppress(OSError):
-                rollout.logbook.close(rollout.record.end("failed", reason=str(error), **known))
-            raise
-        record = rollout.record.end(result, **known)
-        rollout.logbook.close(record)
-        return record
-
-    def _bring_up(self, rollout: Rollout, current: Revision) -> None:
-        """Start the processes that do not run, as after a reboot."""
-        programs = self._programs(current.closure)
-        rollout.on_status(Step.SERVERS.value)
-        rollout.start_servers(current.closure)
-        if not self._processes.runit.is_up(f"web-{current.slot}"):
-            self._processes.start(current, programs)
-        rollout.reconcile(current, None)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from estiba.deploy.host.supervise import starter
 from estiba.deploy.target import Finished
 from estiba.process import run_limited
 
@@ -46,10 +47,11 @@ def run(
     before = output.stat().st_size if output.exists() else 0
     with _scratch(folder, name) as directory:
         # `bound` ends the program with this process: a migration must not go on after the lock is gone.
-        folder.write(directory / "program.json", {**describe(directory), "bound": os.getpid()})
-        code = run_limited(
-            [str(closure.starter)], env={}, cwd=directory, output=output, limit=limit, user=folder.user, stdin=stdin
-        )
+        program = describe(directory)
+        folder.own(directory / "tmp", program.get("user"))
+        folder.write(directory / "program.json", {**program, "bound": os.getpid()})
+        argv = [str(starter.find(folder, closure))]
+        code = run_limited(argv, env={}, cwd=directory, output=output, limit=limit, stdin=stdin)
     with output.open("rb") as file:
         file.seek(before)
         return Finished(code=code, output=file.read().decode(errors="replace"))
@@ -63,8 +65,7 @@ def _scratch(folder: StateFolder, name: str) -> Iterator[Path]:
         number = left.name.removeprefix(f"{name}-")
         if number == str(os.getpid()) or (number.isdecimal() and not Path("/proc", number).exists()):
             shutil.rmtree(left, ignore_errors=True)
-    folder.own(directory)
-    folder.own(directory / "tmp")
+    folder.open_up(directory)
     try:
         yield directory
     finally:
