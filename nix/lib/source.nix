@@ -16,7 +16,7 @@ let
   buildFiles = [
     "\\.(ci|github|gitlab|gitignore|gitattributes|gitlab-ci\\.yml|gitmodules|dockerignore|editorconfig|envrc)"
     "flake\\.(nix|lock)"
-    "estiba\\.lock"
+    "(estiba|template)\\.lock"
     "tasks\\.py"
     "requirements-(dev-)?lock\\.txt"
     "values\\.(dev|staging|prod)\\.yaml"

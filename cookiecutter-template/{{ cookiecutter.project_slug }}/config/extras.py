@@ -8,7 +8,7 @@ from config.logs import NAME, RELEASE
 
 
 def start(env: Environment) -> None:
-    """Start the agents that watch this process."""
+    """Start the agents that watch this process; they want to be there before Django is."""
     if env["NEW_RELIC_LICENSE_KEY"]:
         import newrelic.agent
 
@@ -17,11 +17,12 @@ def start(env: Environment) -> None:
         import sentry_sdk
 
         sentry_sdk.init(dsn=env["SENTRY_DSN"], release=f"{NAME}@{RELEASE}", environment=env["ENVIRONMENT"])
-    if env["OTEL_EXPORTER_OTLP_ENDPOINT"]:
-        _start_tracing()
 
 
-def _start_tracing() -> None:
+def start_tracing(env: Environment) -> None:
+    """Send traces to a collector; it adds a middleware, for which Django has to have read the settings."""
+    if not env["OTEL_EXPORTER_OTLP_ENDPOINT"]:
+        return
     from opentelemetry import trace
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.instrumentation.django import DjangoInstrumentor

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.errors import ConfigError, describe_unknown
+from estiba.service import environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,13 +93,19 @@ def parse(project: Project) -> Settings:
     return Settings(
         targets=tuple(table.get("targets", project.targets)) or ("local",),
         tag=table.get("tag", f"v{VERSION}"),
-        required=tuple(table.get("required", ("SECRET_KEY", "DATABASE_URL"))),
+        required=_require(table, project),
         budget=table.get("budget", BUDGET),
         cache=table.get("cache", ""),
         charts=table.get("charts", ""),
         limits={**LIMITS, **table.get("limits", {})},
         **{name: dict(table.get(name, {})) for name, wanted in _KEYS.items() if wanted is _TABLE},
     )
+
+
+def _require(table: Mapping[str, Any], project: Project) -> tuple[str, ...]:
+    """Return the variables that a target has to give: as settings say, else as the service's schema says."""
+    schema = environment.load(project.folder)
+    return tuple(table.get("required", schema.required if schema else ("SECRET_KEY", "DATABASE_URL")))
 
 
 def _check(key: str, value: Any) -> list[str]:  # noqa: ANN401 - what a file has

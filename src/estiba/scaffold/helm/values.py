@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba.errors import ConfigError
 from estiba.publish.chart import ENVIRONMENTS
+from estiba.service import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -93,8 +94,17 @@ def _check(project: Project) -> None:
             f"{key!r} differs between 'staging' and 'prod': write it for all, above both"
             for key in find_differences(staging, prod)
         ]
+    if not problems and (schema := environment.load(project.folder)):
+        tables = [project.chart, *(project.chart.get(name, {}) for name in ENVIRONMENTS)]
+        problems = [problem for table in tables for problem in schema.find_problems(_variables(table))]
     if problems:
         raise ConfigError(_WHERE, problems)
+
+
+def _variables(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the variables that a table of values sets in the open, nothing where they are no table."""
+    found = table.get("env", {})
+    return found if isinstance(found, dict) else {}
 
 
 def _target(project: Project, name: str) -> Mapping[str, Any]:
