@@ -370,13 +370,7 @@ class Rollout:
             raise StrandedError(msg, hint="fix the cause; the next deploy or rollback repairs what is left") from second
 
     def _fail(
-        self,
-        error: BaseException,
-        result: str,
-        outcome: str,
-        location: str,
-        *,
-        kind: type[DeployError] = DeployError,
+        self, error: BaseException, result: str, outcome: str, location: str, *, kind: type[DeployError] = DeployError
     ) -> NoReturn:
         applied, taken = (", ".join(names) for names in (self.record.migrations, self.record.reversed))
         stays = f"\n  migrations that were taken back: {taken}" if taken else ""
