@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import compileall
+import re
 import subprocess
 import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
 
+from estiba import tasks as library
 from estiba.scaffold import new
 from estiba.service import project
+from estiba.tasks.collection import load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +79,15 @@ def test_flake_and_tasks_are_short(baked: Path) -> None:
     """What belongs to Estiba in a service is a few lines."""
     assert len((baked / "flake.nix").read_text().splitlines()) <= 20
     assert len((baked / "tasks.py").read_text().splitlines()) <= 10
+
+
+def test_makefile_names_tasks_that_there_are(baked: Path) -> None:
+    """Each target of the Makefile is one call of a task."""
+    calls = re.findall(r"^\tinvoke (\S+)$", (baked / "Makefile").read_text(), re.MULTILINE)
+    tasks = load("estiba.tasks", list(library.__path__))
+
+    assert calls
+    assert [call for call in calls if call not in tasks.task_names] == []
 
 
 def test_requirements_are_ranges(baked: Path) -> None:

@@ -44,6 +44,11 @@ def test_other_environments_have_defaults(kind: str) -> None:
     Environment({"ENVIRONMENT": kind}).check()
 
 
+def test_developers_have_names() -> None:
+    """Browsers find every name below localhost, so parts of the service can have names of their own."""
+    assert ".localhost" in Environment({"ENVIRONMENT": "development"})["ALLOWED_HOSTS"]
+
+
 def test_safe_values_are_taken(safe: dict[str, str]) -> None:
     """Production starts when everything is there and safe; spaces and the newline of a file do not count."""
     env = Environment(safe | {"SECRET_KEY": safe["SECRET_KEY"] + "\n", "DB_CONN_MAX_AGE": "0"})

@@ -56,7 +56,7 @@ def shared(project: Project) -> dict[str, Any]:
     images = [target["image"] for target in targets if "image" in target]
     found = {"image": {"repository": images[0]}} if images else {}
     table = {key: value for key, value in project.chart.items() if key not in ENVIRONMENTS}
-    return _complete(_merge(found, table))
+    return _complete(merge(found, table))
 
 
 def of_environment(project: Project, name: str) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def of_environment(project: Project, name: str) -> dict[str, Any]:
     _check(project)
     found: dict[str, Any] = {"environment": ENVIRONMENTS[name]}
     own = project.chart.get(name, {})
-    return _complete(_merge(_merge(found, _of_target(project, name)), own))
+    return _complete(merge(merge(found, _of_target(project, name)), own))
 
 
 def find_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
@@ -121,12 +121,12 @@ def _of_target(project: Project, name: str) -> dict[str, Any]:
     return {**({"image": {"repository": image}} if is_own else {}), **({"hosts": [host]} if host else {})}
 
 
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Return two tables as one, as Helm merges values: tables key by key, all else as a whole."""
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
 
 
