@@ -196,6 +196,8 @@ class FolderTarget:
 
     def status(self) -> Report:
         """Return what is served."""
+        if self._has("unreachable"):
+            raise TargetError("nobody answers")
         return Report(
             target=self.folder.name,
             kind="folder",

@@ -54,13 +54,14 @@ def abort(
         BusyError: A release of the service runs.
         DeployError: A target could not be rolled back; the release stays unfinished.
         PlanError: The release has ended already.
+        TargetError: A target that is to be rolled back cannot be asked; the release stays unfinished.
     """
     if journal.is_ended:
         msg = f"release {journal.identifier} has ended: {journal.result}"
         raise PlanError(msg, hint="invoke rollback returns a target to its release before")
     with owner.hold(workspace.journals.folder, owner.describe(workspace.config.variables)):
         names = [one.name for one in journal.plan.targets]
-        left = [_describe(workspace, journal, name) for name in reversed(names)]
+        left = [_describe(workspace, journal, name, must_answer=rollback) for name in reversed(names)]
         left = [_return(workspace, one, on_status) for one in left] if rollback else left
         journal.end(ABORTED, reason)
     return tuple(reversed(left))
@@ -77,12 +78,14 @@ def unlock(workspace: Workspace) -> dict[str, Any]:
     return {"release": owner.sentence(held) if held else "", "targets": targets}
 
 
-def _describe(workspace: Workspace, journal: Journal, name: str) -> Left:
+def _describe(workspace: Workspace, journal: Journal, name: str, *, must_answer: bool) -> Left:
     if not journal.last(Step(kind=Kind.DEPLOY, target=name).name):
         return Left(target=name, sentence="was not reached")
     try:
         report = workspace.targets[name].status()
     except EstibaError as error:
+        if must_answer:
+            raise
         return Left(target=name, sentence=f"cannot be asked: {error.message}")
     served, version = report.release, journal.plan.version
     serves = f"serves {served.version} ({served.digest})" if served else "serves nothing"

@@ -8,7 +8,7 @@ import pytest
 from tests.services import releases
 
 from estiba import files
-from estiba.errors import BusyError, PlanError, RolledBackError
+from estiba.errors import BusyError, PlanError, RolledBackError, TargetError
 from estiba.release.journal import ABORTED
 from estiba.release.run import closing, owner
 
@@ -84,6 +84,17 @@ def test_release_that_was_killed_half_way_is_taken_back(tmp_path: Path, *, is_fi
 
     assert left.sentence == ("serves nothing" if is_first else "serves 1.0.0 again")
     assert (place.version, place.status().left) == (before, None)
+
+
+def test_target_that_cannot_be_asked_is_not_said_to_be_taken_back(stopped: Workspace) -> None:
+    """The release stays unfinished, so that the same command can be given again."""
+    releases.target(stopped, "staging").break_by("unreachable")
+    with pytest.raises(TargetError, match="nobody answers"):
+        abort(stopped, rollback=True)
+
+    left = abort(stopped)
+
+    assert [one.sentence.partition(" (")[0] for one in left] == ["cannot be asked: nobody answers", "serves 1.0.0"]
 
 
 def test_unlock_frees_what_a_killed_release_held(tmp_path: Path) -> None:
