@@ -18,7 +18,7 @@ _PROJECT = "Folder of the service."
 
 @task(help={"project": _PROJECT})
 def check(_: Context, *, project: str = ".") -> None:
-    """Check that the service was made from the template that this Estiba has, or was updated to it."""
+    """Check that the service follows the template that this Estiba has."""
     updates.check(Path(project))
 
 
