@@ -29,7 +29,7 @@ _PAGES: Final = {
 
 @task(help={"port": _PORT, "project": _PROJECT})
 def up(_: Context, *, port: int = GATEWAY, project: str = ".") -> None:
-    """Run databases, migrations, the development server and a worker in one log, until `dev.down`."""
+    """Run databases, migrations, server and worker for a developer, until `dev.down`."""
     program = _realise(project)
     _show(port)
     exec_program([*program, "up", str(port)])
