@@ -13,6 +13,7 @@ from estiba.deploy.host import checks, settings
 from estiba.deploy.host.served import confirmation
 from estiba.deploy.host.target import HostTarget
 from estiba.deploy.logbook import Record
+from estiba.deploy.target import Release
 from estiba.errors import BusyError, ChoiceError, DeployError, TargetError
 from estiba.files import lock
 
@@ -91,6 +92,23 @@ def test_lock_of_a_command_that_runs_is_not_taken(tmp_path: Path) -> None:
         host.unlock()
 
     assert caught.value.message == "ana runs deploy here since noon (process 7)"
+
+
+def test_release_that_a_kill_has_left_is_told(tmp_path: Path) -> None:
+    """Beside the one that is served, as long as no other command has repaired it."""
+    host = make(tmp_path / "shop", folder="../state")
+    host._folder.claim(host.project)
+    current = host._revisions.add(test_revisions.make(tmp_path / "one"))
+    assert host._find_left(current) is None
+
+    killed = replace(Record.begin("deploy"), number=current.number + 1, version="1.1", digest="sha256:1")
+    host._logbook.open(killed)
+    left = host._find_left(current)
+    assert left == Release(number=killed.number, digest="sha256:1", version="1.1", commit="")
+
+    for other in (replace(killed, command="rollback"), replace(killed, number=current.number)):
+        host._logbook.open(other)
+        assert host._find_left(current) is None
 
 
 def test_questions_create_nothing(tmp_path: Path) -> None:
