@@ -4,6 +4,7 @@ import json
 import logging
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from config.logs import NAME, RELEASE, EcsFormatter, request_id
@@ -26,6 +27,12 @@ def test_record_is_one_json_line(level: str) -> None:
     assert (fields["message"], fields["service"]) == ("late by 3\nhours", {"name": NAME, "version": RELEASE})
     assert fields["@timestamp"].endswith("Z")
     assert fields["ecs.version"]
+
+
+def test_logs_go_to_the_standard_output() -> None:
+    """Whoever runs the process collects its logs; there are no files, and nothing is said twice."""
+    assert settings.LOGGING["handlers"]["stdout"]["stream"] == "ext://sys.stdout"
+    assert settings.LOGGING["root"]["handlers"] == ["stdout"]
 
 
 def test_fault_is_in_the_record() -> None:

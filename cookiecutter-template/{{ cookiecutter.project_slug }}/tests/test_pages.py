@@ -1,6 +1,10 @@
 """What visitors see."""
 
+import re
+from pathlib import Path
+
 import pytest
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.test import Client, RequestFactory, override_settings
 
@@ -26,8 +30,10 @@ def test_front_page_shows_entries(visitor: Client) -> None:
 
 @pytest.mark.django_db
 def test_static_files_have_hashed_names(visitor: Client) -> None:
-    """A changed style sheet has a new address."""
-    assert "/static/site/site.css" not in visitor.get("/").text
+    """A changed style sheet has a new address, and nothing is there twice or that no page asks for."""
+    assert re.search(r"/static/site/site\.[0-9a-f]{12}\.css", visitor.get("/").text)
+    assert not (Path(settings.STATIC_ROOT) / "site" / "site.css").exists()
+    assert list(Path(settings.STATIC_ROOT).rglob("*.map")) == []
 
 
 def test_unknown_page_is_not_found(visitor: Client) -> None:

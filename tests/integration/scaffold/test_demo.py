@@ -88,7 +88,7 @@ def test_summary_is_that_of_the_image(kept: Finished) -> None:
     index = json.loads((kept.folder / ".estiba" / "image" / "index.json").read_text())
 
     assert kept.summary["digest"] == index["manifests"][0]["digest"]
-    assert 10 * MEGABYTE < kept.summary["image"]["size"] < 60 * MEGABYTE
+    assert 10 * MEGABYTE < kept.summary["image"]["size"] < 46 * MEGABYTE
 
 
 def test_progress_is_lines(kept: Finished) -> None:
