@@ -52,7 +52,8 @@ def compile_pins(request: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         Empty if the pins are written. Else `sdist`, one whose build backend has to be asked, with `name`, `file`,
         `sha256` and `size`: it is in the cache then, and the caller has to write its metadata to the file
-        `<sha256>.json` in the folder `sdists`. Or `conflict`, the requirements that no versions satisfy, see `_describe`.
+        `<sha256>.json` in the folder `sdists`. Or `conflict`, the requirements that no versions satisfy, see
+        `_describe`.
     """
     from pip._internal.exceptions import DistributionNotFound  # noqa: PLC0415 - the emulation comes first
     from piptools.repositories.pypi import PyPIRepository  # noqa: PLC0415
