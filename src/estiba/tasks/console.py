@@ -42,6 +42,7 @@ _MACHINE: Final = frozenset(
     {
         errno.EACCES,
         errno.EDQUOT,
+        errno.EINVAL,
         errno.EIO,
         errno.EISDIR,
         errno.ELOOP,

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
 import signal
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -205,6 +207,58 @@ def test_conflict_of_dependencies_names_the_chain(
     assert "  - estiba-cargo has 1.0\n" in chain
     assert "  - dependencies of pyproject.toml requires estiba-cargo==1.2\n  - estiba-cargo has 1.0\n" in absent
     assert index.PASSWORD not in chain + absent
+
+
+BACKEND = """
+import os, pathlib, socket
+
+def _try():
+    for path in {paths!r}:
+        try:
+            pathlib.Path(path, "left-behind").write_text("here")
+        except OSError:
+            pass
+    try:
+        socket.create_connection(("localhost", {port}), 5).close()
+    except OSError:
+        return
+    raise SystemExit("the network is there")
+
+def get_requires_for_build_wheel(config_settings=None):
+    _try()
+    return []
+
+def prepare_metadata_for_build_wheel(folder, config_settings=None):
+    _try()
+    made = pathlib.Path(folder, "estiba_keel-1.0.dist-info")
+    made.mkdir()
+    (made / "METADATA").write_text("Metadata-Version: 2.1\\nName: estiba-keel\\nVersion: 1.0\\n")
+    return made.name
+"""
+
+
+def test_build_backend_gets_to_nothing_of_this_machine(
+    tiny: Path, running_index: RunningIndex, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is code of others, which a lock has to run: in the sandbox, without files of this user and the network."""
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", running_index.url_with_credentials)
+    paths = [str(tmp_path), str(Path.home()), "/var/tmp"]
+    files = {
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "keel"\nbackend-path = ["."]\n',
+        "keel.py": BACKEND.format(paths=paths, port=running_index.port),
+        "PKG-INFO": "Metadata-Version: 2.1\nName: estiba-keel\nVersion: 1.0\n",
+    }
+    with tarfile.open(running_index.folder / "estiba_keel-1.0.tar.gz", "w:gz") as archive:
+        for name, text in files.items():
+            header = tarfile.TarInfo(f"estiba_keel-1.0/{name}")
+            header.size = len(text.encode())
+            archive.addfile(header, io.BytesIO(text.encode()))
+    require(tiny, "django~=5.2.0", "gunicorn", "whitenoise", "estiba-keel")
+
+    harbour.invoke(tiny, "lock")
+
+    assert [one.kind for one in load(tiny).distributions if one.name == "estiba-keel"] == ["sdist"]
+    assert [path for path in paths if Path(path, "left-behind").exists()] == []
 
 
 def test_unknown_debian_package(tiny: Path) -> None:

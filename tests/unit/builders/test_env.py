@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 import env
 
 
@@ -64,3 +66,45 @@ def test_dangling_links_are_kept(tmp_path: Path) -> None:
     env.merge([frame], tmp_path / "out")
 
     assert (tmp_path / "out/python").readlink() == frame / "python"
+
+
+def unpacked(top: Path, name: str, files: dict[str, str]) -> Path:
+    """Write an unpacked wheel, and return the folder that is merged."""
+    place = top / name / "root" / env.VENV
+    for path, text in {**files, f"lib/python3.13/site-packages/{name}.dist-info/METADATA": name}.items():
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_text(text)
+    return place
+
+
+@pytest.mark.parametrize(
+    "path", ["lib/python3.13/site-packages/django/__init__.py", "lib/python3.13/site-packages/six.py", "bin/gunicorn"]
+)
+def test_code_of_another_distribution_is_not_replaced(tmp_path: Path, path: str) -> None:
+    """A wheel could bring a whole Django of its own; both are named."""
+    sources = [
+        unpacked(tmp_path, "django-5.2", {path: "Django's"}),
+        unpacked(tmp_path, "evil_helper-1.0", {path: "another"}),
+    ]
+
+    with pytest.raises(SystemExit) as caught:
+        env.merge(sources, tmp_path / "out")
+
+    assert str(caught.value).startswith("django 5.2 and evil_helper 1.0 hold another ")
+
+
+@pytest.mark.parametrize(
+    ("path", "texts"),
+    [
+        pytest.param("lib/python3.13/site-packages/ns/__init__.py", ("same", "same"), id="namespace"),
+        pytest.param("lib/python3.13/site-packages/tests/conftest.py", ("one", "two"), id="tests"),
+        pytest.param("lib/python3.13/site-packages/README.md", ("one", "two"), id="text"),
+    ],
+)
+def test_files_that_no_program_takes_for_others_may_meet(tmp_path: Path, path: str, texts: tuple[str, str]) -> None:
+    """Old namespace packages share a file, and some wheels install their tests by mistake."""
+    sources = [unpacked(tmp_path, f"part{number}-1", {path: text}) for number, text in enumerate(texts)]
+
+    env.merge(sources, tmp_path / "out")
+
+    assert (tmp_path / "out" / path).read_text() == texts[-1]

@@ -90,7 +90,7 @@ def test_full_disk_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.EIO, errno.ENOENT])
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.EIO, errno.ENOENT, errno.EINVAL])
 def test_file_that_the_machine_refuses_is_a_sentence(capsys: pytest.CaptureFixture[str], code: int) -> None:
     """A file of another user, or of a file system that is read-only, is no bug of the command."""
     assert run(OSError(code, os.strerror(code), "/data/estiba.lock")) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Final
 
+from estiba import files
 from estiba.errors import EstibaError
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ def keep(processes: Processes, programs: Programs, record: Record) -> Path:
     processes.folder.write(directory / "record.json", record.to_dict())
     for log in sorted((processes.folder.path / "logs").iterdir()):
         file = log / "current" if log.is_dir() else log
-        if file.is_file():
-            lines = file.read_text(errors="replace").splitlines()[-_LINES:]
+        # A link that the loggers' user may have put there is none of the target's logs.
+        if file.is_file() and not file.is_symlink():
+            lines = files.read(file).splitlines()[-_LINES:]
             (directory / f"{log.name.removesuffix('.log')}.log").write_text("\n".join(lines) + "\n")
     (directory / "migrations.txt").write_text(_list_migrations(processes, programs))
     for old in sorted(root.iterdir())[:-_KEEP]:

@@ -133,7 +133,7 @@ def compile_pins(
         upgrade: Pins that may change all the same.
 
     Returns:
-        The pins, or an sdist whose metadata pip cannot get on this machine: `inspect` it, and resolve again.
+        The pins, or an sdist whose metadata is not known: `inspect` it, and resolve again.
 
     Raises:
         ResolutionError: No set of versions satisfies the requirements; the message quotes pip.

@@ -50,9 +50,10 @@ def compile_pins(request: Mapping[str, Any]) -> dict[str, Any]:
     """Run pip-compile with `arguments`; it exits with a code of its own on failure.
 
     Returns:
-        Empty if the pins are written. Else `sdist`, one whose build backend failed, with `name`, `file`, `sha256` and
-        `size`: it is in the cache then, and the caller has to write its metadata to the file `<sha256>.json` in the
-        folder `sdists`. Or `conflict`, the requirements that no versions satisfy, see `_describe`.
+        Empty if the pins are written. Else `sdist`, one whose build backend has to be asked, with `name`, `file`,
+        `sha256` and `size`: it is in the cache then, and the caller has to write its metadata to the file
+        `<sha256>.json` in the folder `sdists`. Or `conflict`, the requirements that no versions satisfy, see
+        `_describe`.
     """
     from pip._internal.exceptions import DistributionNotFound  # noqa: PLC0415 - the emulation comes first
     from piptools.repositories.pypi import PyPIRepository  # noqa: PLC0415
@@ -131,7 +132,7 @@ def _describe_cause(requirement: Any, parent: Any) -> dict[str, Any]:  # noqa: A
 
 
 class _UnknownSdistError(Exception):
-    """The build backend of an sdist failed; it may need programs or headers that this machine lacks."""
+    """Nobody has asked the build backend of an sdist yet."""
 
     def __init__(self, sdist: dict[str, Any]) -> None:
         super().__init__(sdist["file"])
@@ -139,9 +140,8 @@ class _UnknownSdistError(Exception):
 
 
 def _reuse_sdist_metadata(known: Path, cache: Path) -> None:
-    """Patch pip to take the metadata of an sdist from a file in `known` if there is one."""
-    from pip._internal.exceptions import InstallationSubprocessError  # noqa: PLC0415 - the emulation comes first
-    from pip._internal.metadata import get_metadata_distribution  # noqa: PLC0415
+    """Patch pip to take the metadata of an sdist from a file in `known`, and from nowhere else."""
+    from pip._internal.metadata import get_metadata_distribution  # noqa: PLC0415 - the emulation comes first
     from pip._internal.operations import prepare  # noqa: PLC0415
     from pip._vendor.packaging.utils import canonicalize_name  # noqa: PLC0415
 
@@ -156,12 +156,9 @@ def _reuse_sdist_metadata(known: Path, cache: Path) -> None:
         if answer.exists():
             text = json.loads(answer.read_text(encoding="utf-8"))["metadata"]
             return get_metadata_distribution(text.encode(), file, name)
-        try:
-            return original(req, *rest, **options)
-        except InstallationSubprocessError as error:
-            shutil.copyfile(archive, cache / sha256)
-            size = archive.stat().st_size
-            raise _UnknownSdistError({"name": name, "file": file, "sha256": sha256, "size": size}) from error
+        # pip would run its build backend here, which is for the sandbox to do.
+        shutil.copyfile(archive, cache / sha256)
+        raise _UnknownSdistError({"name": name, "file": file, "sha256": sha256, "size": archive.stat().st_size})
 
     prepare._get_prepared_distribution = get  # noqa: SLF001
 
@@ -216,38 +213,6 @@ def fetch(request: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         return list(pool.map(fetch_file, wanted))
-
-
-def call_backend(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Call a hook of an sdist's build backend (PEP 517) with the interpreter `python`.
-
-    Returns:
-        `requires`, or `metadata`, which is empty if the backend lacks the hook.
-    """
-    import pyproject_hooks  # noqa: PLC0415 - only here, to keep the other actions light
-
-    def runner(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
-        # What a backend prints must not be mixed with the response on standard output.
-        try:
-            pyproject_hooks.quiet_subprocess_runner(cmd, cwd, {**(extra_environ or {}), **request["env"]})
-        except Exception as error:
-            sys.stderr.write(getattr(error, "output", b"").decode(errors="replace"))
-            raise
-
-    caller = pyproject_hooks.BuildBackendHookCaller(
-        request["source"],
-        request["backend"],
-        backend_path=request["backend_path"],
-        runner=runner,
-        python_executable=request["python"],
-    )
-    if request["hook"] == "requires":
-        return {"requires": caller.get_requires_for_build_wheel()}
-    try:
-        name = caller.prepare_metadata_for_build_wheel(request["target"], _allow_fallback=False)
-    except pyproject_hooks.HookMissing:
-        return {"metadata": ""}
-    return {"metadata": Path(request["target"], name, "METADATA").read_text(encoding="utf-8")}
 
 
 class _ProblemError(Exception):
@@ -381,7 +346,6 @@ def _hash(path: Path) -> str:
 
 
 _ACTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
-    "call_backend": call_backend,
     "compile": compile_pins,
     "fetch": fetch,
     "select": select,

@@ -18,7 +18,6 @@ from estiba.errors import CommandError, ResolutionError
 from estiba.lock import disk_cache
 from estiba.lock.python import pins, pip
 from estiba.lock.python.pip import Choice
-from estiba.lock.sdist import backend
 from estiba.lock.sdist.backend import HookCall
 
 if TYPE_CHECKING:
@@ -63,18 +62,15 @@ def read_wheel(path: Path) -> tuple[str, ...]:
 def inspect(resolver: ResolverContext, choice: Choice) -> Sdist:
     """Return the metadata of an sdist from its build backend; results are cached on disk.
 
-    Most backends need nothing but Python. A backend that fails, perhaps because it needs a program or a header, is
-    called again in the sandbox, with the locked toolchain.
+    The backend runs in the sandbox, with the locked toolchain: it is code of others, which this user's files and the
+    network are no concern of.
 
     Raises:
         ResolutionError: The build requirements cannot be resolved, or the backend fails; the message quotes it.
     """
 
     def call_backend() -> str:
-        try:
-            found = _inspect(resolver, choice, functools.partial(_call_hook_here, resolver))
-        except CommandError:
-            found = _inspect(resolver, choice, functools.partial(resolver.call_hook_in_sandbox, choice))
+        found = _inspect(resolver, choice, functools.partial(resolver.call_hook_in_sandbox, choice))
         return json.dumps(asdict(found), sort_keys=True)
 
     data = json.loads(disk_cache.cached(resolver.sdists / f"{choice.sha256.hex}.json", call_backend))
@@ -88,7 +84,7 @@ def compile_pins(
     wanted: Mapping[str, Sequence[str]],
     **options: Any,  # noqa: ANN401 - those of pip.compile_pins
 ) -> list[Pin]:
-    """Resolve requirements as `pip.compile_pins` does, inspecting the sdists whose metadata pip cannot get.
+    """Resolve requirements as `pip.compile_pins` does, inspecting the sdists that it comes upon.
 
     Raises:
         ResolutionError: No set of versions satisfies the requirements, or a build backend fails.
@@ -112,10 +108,6 @@ def _compile_build(resolver: ResolverContext, choice: Choice, requires: Sequence
     )
 
 
-def _call_hook_here(resolver: ResolverContext, hook_call: HookCall) -> Mapping[str, Any]:
-    return backend.call_hook(resolver.interpreter, hook_call, config=resolver.config, runner=resolver.runner)
-
-
 def _inspect(resolver: ResolverContext, choice: Choice, call_hook: Callable[[HookCall], Mapping[str, Any]]) -> Sdist:
     """Install the declared build requirements, then those that the backend adds, and get the metadata."""
     with tempfile.TemporaryDirectory(prefix="estiba-") as scratch:
@@ -126,11 +118,8 @@ def _inspect(resolver: ResolverContext, choice: Choice, call_hook: Callable[[Hoo
             hook="requires",
             backend=system["build-backend"],
             backend_path=tuple(system["backend-path"]) if "backend-path" in system else None,
-            source=source,
             packages=_install(resolver, choice, requires, Path(scratch, "env-1")),
-            target=Path(scratch, "metadata"),
         )
-        hook_call.target.mkdir()
         more = call_hook(hook_call)["requires"]
         if more:
             requires = sorted({*requires, *more})
@@ -154,6 +143,8 @@ def _install(resolver: ResolverContext, choice: Choice, requires: Sequence[str],
         argv += [
             "--no-warn-script-location",
             "--require-hashes",
+            # pip would run the backend of another sdist here, outside the sandbox.
+            "--only-binary=:all:",
             "--target",
             str(folder),
             "--requirement",
@@ -162,7 +153,7 @@ def _install(resolver: ResolverContext, choice: Choice, requires: Sequence[str],
         try:
             resolver.runner(argv, env=resolver.config.environment(PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1"))
         except CommandError as error:
-            msg = f"pip cannot install what builds {choice.file}:\n{error.tail}"
+            msg = f"pip cannot install what builds {choice.file}, for which it takes wheels alone:\n{error.tail}"
             raise ResolutionError(msg, hint="choose a version that has a wheel, or one that builds") from error
     return folder
 

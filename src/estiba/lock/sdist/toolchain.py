@@ -67,9 +67,7 @@ class Toolchain:
             ResolutionError: The hook failed; the message has the last lines of its output.
         """
         if not self.context.config.flake:
-            problem = (
-                "its build backend needs programs or headers, and without ESTIBA_FLAKE it cannot run in the sandbox"
-            )
+            problem = "its build backend runs in the sandbox alone, whose instructions ESTIBA_FLAKE names"
             raise ConfigError(choice.file, [problem], hint="enter the development shell first: ./nixw develop")
         # Sdists are inspected in threads; the first to get here resolves and downloads the toolchain for all.
         with self._one_at_a_time, tempfile.TemporaryDirectory(prefix="estiba-") as scratch:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import requests
 
 from estiba.errors import RegistryError
+from estiba.publish.registry.limits import bound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,7 +114,7 @@ class Authenticator:
         self._check_realm(realm)
         service = challenge.parameters.get("service", "")
         try:
-            response = self._request_token(realm, service, scopes)
+            response = bound(self._request_token(realm, service, scopes))
         except requests.RequestException as error:
             message = f"the token server of {self._host} cannot be reached: {type(error).__name__}"
             raise RegistryError(message, hint="run the command again") from error
@@ -140,10 +141,12 @@ class Authenticator:
                 "refresh_token": credentials.identity_token,
             }
             # A redirect would carry the refresh token to another server.
-            return self._session.post(realm, data=form, timeout=_TIMEOUT, auth=header_auth(""), allow_redirects=False)
+            return self._session.post(
+                realm, data=form, timeout=_TIMEOUT, auth=header_auth(""), allow_redirects=False, stream=True
+            )
         query: dict[str, Any] = {"scope": list(scopes), **({"service": service} if service else {})}
         auth = header_auth(credentials.basic if credentials else "")
-        return self._session.get(realm, params=query, timeout=_TIMEOUT, auth=auth)
+        return self._session.get(realm, params=query, timeout=_TIMEOUT, auth=auth, stream=True)
 
     def _check_realm(self, realm: str) -> None:
         """Refuse a token server to which credentials would be sent in clear text over a network."""

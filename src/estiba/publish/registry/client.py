@@ -88,7 +88,8 @@ class Registry:
         Raises:
             RegistryError: The blob does not exist, or has another digest.
         """
-        data = self._transport.send("GET", f"{self._root}/blobs/{descriptor.digest}", expect={_OK}).content
+        path = f"{self._root}/blobs/{descriptor.digest}"
+        data = self._transport.send("GET", path, expect={_OK}, limit=descriptor.size).content
         if Digest.of_bytes(data) != descriptor.digest:
             message = f"{self.host} serves other bytes as blob {descriptor.digest}"
             raise RegistryError(message, hint="the registry is damaged; push to a new repository")

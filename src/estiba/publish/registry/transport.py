@@ -14,6 +14,7 @@ from requests.adapters import HTTPAdapter
 from estiba.errors import RegistryError
 from estiba.publish import connection
 from estiba.publish.registry.auth import Authenticator, header_auth
+from estiba.publish.registry.limits import LIMIT, LimitError, bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -103,6 +104,7 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        limit: int = LIMIT,
     ) -> requests.Response:
         """Send a request, with retries after transient errors, and return the response.
 
@@ -113,13 +115,16 @@ class Transport:
             headers: Headers.
             params: Query parameters.
             body: Body.
+            limit: Largest size of the response's body in bytes.
 
         Raises:
             RegistryError: The registry cannot be reached, or the status is none of the expected.
         """
         for is_last in self.backoff.tries():
             try:
-                return self.send_once(method, path, expect=expect, headers=headers, params=params, body=body)
+                return self.send_once(
+                    method, path, expect=expect, headers=headers, params=params, body=body, limit=limit
+                )
             except TransientError as error:
                 if is_last:
                     raise RegistryError(error.message, hint=_AGAIN) from error
@@ -134,6 +139,7 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         body: bytes | Body | None = None,
+        limit: int = LIMIT,
     ) -> requests.Response:
         """Send a request without retries, but again after an authentication challenge; arguments as for `send`.
 
@@ -142,33 +148,40 @@ class Transport:
             RegistryError: The request failed for good.
         """
         url = urljoin(self._base, path)
-        options: dict[str, Any] = {"headers": dict(headers or {}), "params": params}
+        options: dict[str, Any] = {"headers": dict(headers or {}), "params": params, "stream": True}
         sent = self._authorization(url)
-        response = self._request(method, url, sent=sent, body=body, options=options)
+        response = self._request(method, url, sent=sent, body=body, options=options, limit=limit)
         # 401 after a token was sent means that it has expired; a fresh token that is refused raises in challenge().
         if response.status_code == requests.codes.unauthorized and self._is_own(url):
             self._auth.challenge(response.headers.get("WWW-Authenticate", ""), scopes=self._scopes, sent=sent)
             if body is not None and not isinstance(body, bytes):
                 body.rewind()
-            response = self._request(method, url, sent=self._authorization(url), body=body, options=options)
+            sent = self._authorization(url)
+            response = self._request(method, url, sent=sent, body=body, options=options, limit=limit)
         if response.status_code in expect:
             return response
         raise self._refusal(method, url, response)
 
     def _request(
-        self, method: str, url: str, *, sent: str, body: bytes | Body | None, options: dict[str, Any]
+        self, method: str, url: str, *, sent: str, body: bytes | Body | None, options: dict[str, Any], limit: int
     ) -> requests.Response:
         with self._lock:
             self.requests += 1
         # requests would turn a redirected POST into a GET.
         follow = method in {"GET", "HEAD"}
         try:
-            return self._session.request(
+            response = self._session.request(
                 method, url, auth=header_auth(sent), data=body, timeout=_TIMEOUT, allow_redirects=follow, **options
             )
+            return bound(response, limit)
         except _RETRIED as error:
             message = f"{self.host}: {method} {urlsplit(url).path} failed: {connection.describe_failure(error)}"
             raise TransientError(message) from error
+        except LimitError as error:
+            message = f"{self.host} answers {method} {urlsplit(url).path} with {error}"
+            raise RegistryError(
+                message, hint="this is a fault of the registry, or of a proxy in front of it"
+            ) from error
         except requests.RequestException as error:
             message = f"{self.host}: {method} {urlsplit(url).path} failed: {type(error).__name__}"
             raise RegistryError(message) from error

@@ -50,8 +50,8 @@ class _Follower:
 
     def _open(self) -> IO[str] | None:
         try:
-            return self.path.open(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
+            return _open(self.path)
+        except OSError:
             return None
 
     def _rest(self) -> list[str]:
@@ -74,7 +74,7 @@ def tail(logs: Path, services: Sequence[str], count: int) -> list[str]:
 def since(folder: Path, stamp: str) -> Iterator[str]:
     """Yield the lines of one log since a timestamp as svlogd writes it, without their timestamps, oldest first."""
     for path in [*sorted(folder.glob("@*")), folder / "current"]:
-        with suppress(FileNotFoundError), path.open(encoding="utf-8", errors="replace") as file:
+        with suppress(OSError), _open(path) as file:
             for line in file:
                 when, _, text = line.rstrip("\n").partition(" ")
                 if when >= stamp:
@@ -84,7 +84,7 @@ def since(folder: Path, stamp: str) -> Iterator[str]:
 def first(folder: Path) -> str:
     """Return the timestamp of the oldest line of a log, or an empty string if it has none."""
     for path in [*sorted(folder.glob("@*")), folder / "current"]:
-        with suppress(FileNotFoundError), path.open(encoding="utf-8", errors="replace") as file:
+        with suppress(OSError), _open(path) as file:
             if line := file.readline():
                 return line.partition(" ")[0]
     return ""
@@ -117,9 +117,15 @@ def _last_of(folder: Path, count: int) -> list[str]:
         if len(lines) >= count:
             break
         # svlogd may have rotated or removed it since the folder was listed.
-        with suppress(FileNotFoundError):
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:] + lines
+        with suppress(OSError), _open(path) as file:
+            lines = file.read().splitlines()[-count:] + lines
     return lines[-count:]
+
+
+def _open(path: Path) -> IO[str]:
+    """Open a log; a link or a pipe, which the loggers' user could put in its place, is refused or not waited for."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    return os.fdopen(file, encoding="utf-8", errors="replace")
 
 
 def _moment(found: tuple[str, str]) -> str:

@@ -127,6 +127,9 @@ class Runit:
         """
         if self.is_alone:
             self.dismiss(_DISMISSAL_LIMIT)
+            # How they ended says nothing about their next start.
+            for service in self.names:
+                (self.services / service / "exit.json").unlink(missing_ok=True)
         if self._is_complete():
             return
         if self.systemd and self.systemd.start():

@@ -82,3 +82,14 @@ def test_status_of_runit() -> None:
 
     assert (status.state, status.is_wanted, status.pid) == ("up", True, 10589)
     assert datetime.fromtimestamp(status.since, tz=UTC).isoformat(timespec="seconds") == "2026-11-22T01:09:27+00:00"
+
+
+def test_link_in_place_of_a_log_is_not_read(tmp_path: Path) -> None:
+    """The loggers' user could show any file of root's to whoever reads the logs."""
+    (tmp_path / "secret").write_text("2026-11-30_10:00:00.00000 root's\n")
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "current").symlink_to(tmp_path / "secret")
+
+    assert logs.tail(tmp_path, ["web"], 9) == []
+    assert list(logs.since(tmp_path / "web", "")) == []
+    assert logs.first(tmp_path / "web") == ""

@@ -1,0 +1,58 @@
+"""Limits of a response in size and time: a server can send without end, or a byte at a time."""
+
+from __future__ import annotations
+
+import io
+import time
+from typing import Final
+
+import requests
+import urllib3.exceptions
+
+LIMIT: Final = 8 * 2**20
+"""Largest body in bytes that is no blob; registries have to take manifests of 4 MB (OCI distribution specification)."""
+
+_PART: Final = 1 << 16
+_PATIENCE: Final = 60.0
+_SLOWEST: Final = 50_000
+"""Bytes a second that a server has to send after `_PATIENCE` seconds."""
+
+
+class LimitError(requests.RequestException):
+    """A response exceeds its limit."""
+
+
+def bound(response: requests.Response, limit: int = LIMIT) -> requests.Response:
+    """Read the body of a streamed response, and return the response with it.
+
+    Args:
+        response: Response to a request with `stream=True`.
+        limit: Largest size of the body in bytes.
+
+    Raises:
+        LimitError: The body is larger, or comes too slowly.
+        requests.exceptions.ChunkedEncodingError: The connection broke.
+    """
+    began, parts, size = time.monotonic(), [], 0
+    try:
+        # Not `stream`, which waits for a whole part, however long that takes.
+        while part := response.raw.read1(_PART, decode_content=True):
+            parts.append(part)
+            size += len(part)
+            _check(size, limit, time.monotonic() - began)
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ChunkedEncodingError(str(error)) from error
+    except LimitError:
+        response.close()
+        raise
+    response.raw = io.BytesIO(b"".join(parts))
+    return response
+
+
+def _check(size: int, limit: int, seconds: float) -> None:
+    if size > limit:
+        message = f"more than {limit} bytes"
+        raise LimitError(message)
+    if size < (seconds - _PATIENCE) * _SLOWEST:
+        message = f"less than {_SLOWEST} bytes a second"
+        raise LimitError(message)
