@@ -302,6 +302,11 @@ def _find_kept(study: Study, files: Mapping[str, str]) -> tuple[str, ...]:
     for name in kept:
         needle, advice = merged.get(name, other)
         path = study.folder / name
-        if not path.is_file() or needle not in path.read_text(encoding="utf-8", errors="replace"):
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        if name == "tasks.py" and text and "invoke" not in text:
+            study.decided.append(
+                "tasks.py is a module of the project: use `estiba TASK` wherever `invoke TASK` is told"
+            )
+        elif needle not in text:
             study.undecided.append(f"{name} is there already: {advice}")
     return tuple(sorted(kept))
