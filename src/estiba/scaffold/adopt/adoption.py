@@ -117,6 +117,7 @@ def plan(folder: Path, *, flake: str = "", settings: str = "", wsgi: str = "") -
     _find_variables(study, seen)
     root = (folder / study.settings.get("manage", "manage.py")).parent
     deployment.find_page(study, seen, root)
+    deployment.find_static(study, seen, root)
     deployment.find_extensions(study, root)
     study.settings["include"] = sorted(
         word for word in seen.strings if _LEFT_OUT.fullmatch(word) and (folder / word).is_file()
