@@ -91,6 +91,8 @@ def realise(
 
 def _tell_unknown(folder: Path, runner: Runner) -> list[str]:
     """Return the files that git does not know; refuse those that every build needs, and warn of modules."""
+    if sentence := untracked.describe_copy(folder):
+        _log.warning(sentence)
     unknown = untracked.find(folder, runner=runner)
     untracked.refuse_needed(unknown)
     if modules := [name for name in unknown if name.endswith(".py")]:

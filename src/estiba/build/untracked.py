@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from estiba.process import Runner
 
 _NEEDED: Final = frozenset({"estiba.lock", "flake.nix", "pyproject.toml"})
+_LARGE: Final = (".venv", "env", "node_modules", "venv")
 _SHOWN: Final = 5
 
 
@@ -24,6 +25,18 @@ def find(folder: Path, *, runner: Runner = run) -> list[str]:
         return []
     done = runner(["git", "-C", str(place), "ls-files", "--others", "--exclude-standard", "-z"], check=False)
     return sorted(filter(None, done.stdout.split("\0"))) if done.code == 0 else []
+
+
+def describe_copy(folder: Path) -> str:
+    """Return a sentence about environments in a folder with a flake and no repository, which Nix copies whole."""
+    place = folder.resolve()
+    is_copied = (place / "flake.nix").exists() and not any((one / ".git").exists() for one in (place, *place.parents))
+    found = [name for name in _LARGE if is_copied and (place / name).is_dir()]
+    if not found:
+        return ""
+    return (
+        f"{place.name} is in no git repository, so Nix copies all of it, with {', '.join(found)}: git init, git add ."
+    )
 
 
 def refuse_needed(names: Sequence[str]) -> None:
