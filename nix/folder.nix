@@ -11,8 +11,9 @@
 */
 { folder }:
 let
+  encoded = builtins.replaceStrings [ "%" "#" "?" " " ] [ "%25" "%23" "%3F" "%20" ] folder;
   inGit = builtins.pathExists (folder + "/.git");
-  src = if inGit then builtins.fetchGit { url = folder; } else /. + folder;
+  src = if inGit then builtins.fetchGit { url = "file://${encoded}"; } else /. + folder;
   outputs = (import ./. { flake = ../.; }).mkService { inherit src; };
   system = builtins.currentSystem;
 in

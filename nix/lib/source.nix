@@ -17,7 +17,6 @@ let
     "\\.(ci|github|gitlab|gitignore|gitattributes|gitlab-ci\\.yml|gitmodules|dockerignore|editorconfig|envrc)"
     "flake\\.(nix|lock)"
     "(estiba|template)\\.lock"
-    "tasks\\.py"
     "requirements-(dev-)?lock\\.txt"
     "values\\.(dev|staging|prod)\\.yaml"
     "(Dockerfile|docker-compose[^/]*|Makefile|Tiltfile)"
@@ -26,6 +25,17 @@ let
 
   # Folders that tasks write, unless the service has a Python package of that name.
   unlessPackage = src: builtins.filter (name: !builtins.pathExists (src + "/${name}/__init__.py"));
+
+  # A tasks.py that does not import Estiba's is a module of the service, such as Celery's.
+  ownTasks =
+    src:
+    let
+      file = src + "/tasks.py";
+    in
+    if builtins.pathExists file && builtins.match ".*estiba\\.tasks.*" (builtins.readFile file) != null then
+      [ "tasks\\.py" ]
+    else
+      [ ];
 
   escaped = builtins.replaceStrings [ "." "+" "(" ")" "[" "]" "{" "}" "^" "$" "|" "\\" ] [
     "\\."
@@ -126,7 +136,7 @@ in
     filtered (
       relative:
       matchesAny (never ++ map fromGlob exclude) relative
-      || matchesAny (buildFiles ++ ours) relative && !matchesAny (map fromGlob include) relative
+      || matchesAny (buildFiles ++ ours ++ ownTasks src) relative && !matchesAny (map fromGlob include) relative
     ) "application" src;
 
   /**

@@ -98,6 +98,25 @@ in
         "pyproject.toml"
       ];
     };
+    leaves-out-the-tasks-of-invoke-alone = {
+      expr = map (
+        src:
+        list (
+          lib.source.application {
+            inherit src;
+            exclude = [ ];
+            include = [ ];
+          }
+        )
+      ) [ ./services/queued ./services/tasked ];
+      expected = [
+        [
+          "manage.py"
+          "tasks.py"
+        ]
+        [ "manage.py" ]
+      ];
+    };
     keeps-a-package-with-the-name-of-our-folders = {
       expr = list (
         lib.source.application {

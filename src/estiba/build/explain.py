@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Final
 
 from estiba.config import CONTAINER, ENV_SANDBOX
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from estiba.nix.log import BuildLog
 
 _MISSING: Final = "artifact missing from the store: "
+_FOREIGN: Final = "is not owned by current user"
 _NO_NAMESPACES: Final = "does not support the kernel namespaces"
 _ALLOW_NAMESPACES: Final = (
     "start a container with `--security-opt seccomp=unconfined --security-opt systempaths=unconfined`, a pod with "
@@ -25,13 +27,14 @@ _ALLOW_NAMESPACES: Final = (
 )
 
 
-def explain(log: BuildLog, error: CommandError, lock: Path) -> BuildError | ArtifactError:
+def explain(log: BuildLog, error: CommandError, lock: Path, unknown: str = "") -> BuildError | ArtifactError:
     """Return the error to raise for a failed build.
 
     Args:
         log: Log of the build.
         error: Error of the nix command.
         lock: Lock file of the service; need not exist.
+        unknown: Sentence about files that the build does not have.
 
     Returns:
         `ArtifactError` if locked artifacts are missing from the store, else `BuildError`.
@@ -45,8 +48,22 @@ def explain(log: BuildLog, error: CommandError, lock: Path) -> BuildError | Arti
     failure = log.failure() or error.tail
     if _NO_NAMESPACES in failure:
         return BuildError("this machine does not let Nix make its sandbox", hint=_ALLOW_NAMESPACES)
+    if _FOREIGN in failure:
+        return explain_flake(lock.parent, error)
     derivation = failed_derivation(failure)
-    return BuildError(failure, hint=f"nix log {derivation}" if derivation else "")
+    hints = [unknown, f"nix log {derivation}" if derivation else ""]
+    return BuildError(failure, hint="; ".join(filter(None, hints)))
+
+
+def explain_flake(folder: Path, error: CommandError) -> BuildError:
+    """Return the error for a flake of a service that cannot be evaluated."""
+    if _FOREIGN in error.tail:
+        place = folder.resolve()
+        msg = f"{place} or its repository belongs to another user, and git and Nix do not read what others may change"
+        return BuildError(
+            msg, hint=f"if you trust it: git config --global --add safe.directory {shlex.quote(str(place))}"
+        )
+    return BuildError(error.tail.strip().removeprefix("error:").strip(), hint="look at flake.nix")
 
 
 def _wanted_artifacts(log: BuildLog, lock: Path) -> set[str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlencode
 
 from estiba import files
-from estiba.build.explain import explain
+from estiba.build import untracked
+from estiba.build.explain import explain, explain_flake
 from estiba.digest import Digest
-from estiba.errors import BuildError, CommandError, ConfigError
+from estiba.errors import CommandError, ConfigError
 from estiba.nix import commands as nix
 from estiba.nix import substituters
 from estiba.nix.log import BuildLog
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 LOCK: Final = "estiba.lock"
 _RESULTS: Final = ".estiba"
+_PLAIN: Final = re.compile(r"[^#?%&=\s]+")
 _log = logging.getLogger(__name__)
 
 
@@ -63,6 +67,9 @@ def realise(
         if on_status:
             on_status(build_log.status)
 
+    if out_link:
+        _hide_results(folder)
+    unknown = _tell_unknown(folder, runner)
     # The list of derivations to build has the level info, which takes -v.
     flags = ["--log-format", "internal-json", "-v", *options]
     try:
@@ -76,10 +83,29 @@ def realise(
             runner=runner,
         )
     except CommandError as error:
-        raise explain(build_log, error, folder / LOCK) from error
+        raise explain(build_log, error, folder / LOCK, untracked.describe(unknown)) from error
     finally:
         for sentence in substituters.explain_failures(build_log):
             _log.warning(sentence)
+
+
+def _tell_unknown(folder: Path, runner: Runner) -> list[str]:
+    """Return the files that git does not know; refuse those that every build needs, and warn of modules."""
+    if sentence := untracked.describe_copy(folder):
+        _log.warning(sentence)
+    unknown = untracked.find(folder, runner=runner)
+    untracked.refuse_needed(unknown)
+    if modules := [name for name in unknown if name.endswith(".py")]:
+        _log.warning(untracked.describe(modules))
+    return unknown
+
+
+def _hide_results(folder: Path) -> None:
+    """Let git ignore the folder of results, which has links into the store, whatever the service's .gitignore says."""
+    path = folder / _RESULTS / ".gitignore"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("*\n", encoding="utf-8")
 
 
 def installable_arguments(folder: Path, attribute: str, config: Config) -> tuple[str, ...]:
@@ -91,7 +117,7 @@ def installable_arguments(folder: Path, attribute: str, config: Config) -> tuple
         ConfigError: The folder has no flake.nix, and the flake of Estiba is not configured.
     """
     if (folder / "flake.nix").exists():
-        return (f"{folder.resolve()}#{attribute}",)
+        return (f"{refer(folder)}#{attribute}",)
     if not config.flake:
         raise ConfigError(
             str(folder),
@@ -101,6 +127,20 @@ def installable_arguments(folder: Path, attribute: str, config: Config) -> tuple
     library = config.flake.removeprefix("path:")
     file = f"{library}/nix/folder.nix"
     return (attribute, "--impure", "--file", file, "--argstr", "folder", str(folder.resolve()))
+
+
+def refer(folder: Path) -> str:
+    """Return the flake reference of a folder: its path, or a URL for one with characters that mean something there."""
+    place = folder.resolve()
+    if _PLAIN.fullmatch(str(place)):
+        return str(place)
+    top = next((one for one in (place, *place.parents) if (one / ".git").exists()), None)
+    if top is None:
+        return f"path:{quote(str(place))}"
+    # What Nix makes of a path.
+    given = {"dir": str(place.relative_to(top))} if top != place else {}
+    given |= {"shallow": "1"} if (top / ".git" / "shallow").exists() else {}
+    return f"git+file://{quote(str(top))}" + (f"?{urlencode(given, quote_via=quote)}" if given else "")
 
 
 def lock_inputs(folder: Path, config: Config, *, options: Sequence[str] = (), runner: Runner = run) -> Path | None:
@@ -118,13 +158,13 @@ def lock_inputs(folder: Path, config: Config, *, options: Sequence[str] = (), ru
         return None
     own = folder / "flake.lock"
     key = "\n".join([config.flake, (folder / "flake.nix").read_text(), own.read_text() if own.exists() else ""])
+    _hide_results(folder)
     path = folder.resolve() / _RESULTS / f"flake-{Digest.of_bytes(key.encode()).hex[:16]}.lock"
     if not path.exists() or not _is_fixed(config.flake):
         try:
-            locks = nix.lock(str(folder.resolve()), {"estiba": config.flake}, options=options, runner=runner)
+            locks = nix.lock(refer(folder), {"estiba": config.flake}, options=options, runner=runner)
         except CommandError as error:
-            raise BuildError(error.tail, hint="look at flake.nix") from error
-        path.parent.mkdir(exist_ok=True)
+            raise explain_flake(folder, error) from error
         files.write(path, json.dumps(locks, indent=2, sort_keys=True), mode=0o644)
     return path
 

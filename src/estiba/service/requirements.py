@@ -92,7 +92,7 @@ def load(
     dev += found.add(others.dev, "dev-dependencies")
     _take_over(found, others, (*runtime, *dev))
     if found.problems:
-        raise ConfigError(str(folder.name), list(dict.fromkeys(found.problems)))
+        raise ConfigError(folder.resolve().name, list(dict.fromkeys(found.problems)))
     return Requirements(
         source=source,
         runtime=tuple(sorted(set(runtime))),

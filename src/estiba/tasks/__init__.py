@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from estiba.tasks.collection import load
+from estiba.tasks import import_path
+
+import_path.prepare()
+
+from estiba.tasks.collection import load  # noqa: E402 - found on the path as it is now
 
 ns = load(__name__, __path__, sys.argv[1:])
 

@@ -137,7 +137,7 @@ def test_django_runner_is_reported_without_pytest(copy: Path) -> None:
     """Django's own runner leaves the same reports as pytest."""
     pyproject = copy / "pyproject.toml"
     command = '[tool.estiba]\ntest-command = ["python", "manage.py", "test", "tests.test_cargo"]'
-    pyproject.write_text(pyproject.read_text().replace("[tool.estiba]", command))
+    pyproject.write_text(pyproject.read_text().replace("[tool.estiba]\n", f"{command}\n"))
     (copy / "tests" / "__init__.py").touch()
     (copy / "tests" / "test_cargo.py").write_text(FAILING)
 

@@ -48,9 +48,14 @@ def read_layers(built: Mapping[str, Any]) -> dict[str, str]:
     return {" ".join(layer["contents"]): layer["digest"] for layer in built["layers"]}
 
 
-def test_both_kinds_are_built_from_their_sources(tiny: Path, crane: tuple[str, str]) -> None:
+def test_both_kinds_are_built_from_their_sources(
+    tiny: Path, crane: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The image has the commit and the folder; code changes by a build alone, and no index is asked for the names."""
     url, commit = crane
+    # Where the user's own pip installs is no matter of build requirements.
+    (tiny.parent / "pip.conf").write_text("[global]\nuser = true\nrequire-virtualenv = true\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tiny.parent / "pip.conf"))
     shelf = repositories.package("shelf", "import crane\n\nSPACE = crane.LOADS\n", dependencies=["crane"])
     lay(tiny / "libs" / "shelf", shelf)
     with (tiny / "tiny" / "settings.py").open("a") as settings:

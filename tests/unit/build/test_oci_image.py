@@ -10,7 +10,7 @@ from tests.recording import RecordingRunner
 from tests.unit.lock.test_model import DJANGO, LOCK
 
 from estiba import config
-from estiba.build import flake, oci_image
+from estiba.build import explain, flake, oci_image, untracked
 from estiba.errors import ArtifactError, BuildError, CommandError, ConfigError, StaleLockError
 from estiba.lock import model
 from estiba.process import Completed
@@ -293,3 +293,71 @@ def test_failed_evaluation_is_the_librarys_message(service: Path, tmp_path: Path
         oci_image.build(service, settings(tmp_path), runner=Replay(f"evaluation-{version}.log"))
 
     assert str(caught.value) == "no estiba.lock beside pyproject.toml; run: invoke lock"
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("plain", "{}"),
+        ("a#b? c%", "path:{}"),
+        ("a#b? c%/.git", "git+file://{}"),
+        ("a#b/.git/shallow", "git+file://{}?shallow=1"),
+    ],
+)
+def test_folder_with_any_name_is_a_flake(tmp_path: Path, name: str, reference: str) -> None:
+    """A character that a flake reference has for itself is escaped."""
+    (tmp_path / name).mkdir(parents=True)
+    folder = tmp_path / name.partition("/")[0]
+    shown = str(folder).replace("%", "%25").replace("#", "%23").replace("?", "%3F").replace(" ", "%20")
+
+    assert flake.refer(folder) == reference.format(shown)
+
+
+def test_service_below_the_top_of_a_repository(tmp_path: Path) -> None:
+    """The folder in the repository is a parameter."""
+    (tmp_path / "a#b" / ".git").mkdir(parents=True)
+    (tmp_path / "a#b" / "apps" / "c&d").mkdir(parents=True)
+
+    assert flake.refer(tmp_path / "a#b" / "apps" / "c&d") == f"git+file://{tmp_path}/a%23b?dir=apps%2Fc%26d"
+
+
+def test_files_that_git_does_not_know_are_named(tmp_path: Path) -> None:
+    """A new lock or flake stops a build before Nix says that there is none; other new files are told."""
+    (tmp_path / ".git").mkdir()
+    runner = RecordingRunner("flake.nix\0estiba.lock\0notes\0")
+    with pytest.raises(BuildError) as caught:
+        flake.realise(tmp_path, "image", settings(tmp_path), runner=runner)
+
+    assert str(caught.value) == (
+        "estiba.lock and flake.nix are not in git, and a build sees only what is\n  hint: git add estiba.lock flake.nix"
+    )
+    argv = ["git", "-C", str(tmp_path), "ls-files", "--others", "--exclude-standard", "-z"]
+    assert runner.calls == [argv]
+    assert untracked.describe(list("abcdefg")).endswith("have: a, b, c, d, e and 2 more (git add)")
+
+
+def test_environment_in_a_folder_without_git_is_told(tmp_path: Path) -> None:
+    """Nix copies what it is not told to leave out."""
+    (tmp_path / ".venv").mkdir()
+    assert untracked.describe_copy(tmp_path) == ""
+    (tmp_path / "flake.nix").touch()
+    assert untracked.describe_copy(tmp_path).startswith(f"{tmp_path.name} is in no git repository, so Nix copies all")
+    (tmp_path / ".git").mkdir()
+    assert untracked.describe_copy(tmp_path) == ""
+
+
+def test_results_are_ignored_by_git(tmp_path: Path) -> None:
+    """`git add .` does not commit a link into the store."""
+    link = tmp_path / ".estiba" / "image"
+    flake.realise(tmp_path, "image", settings(tmp_path), out_link=link, runner=Replay(f"success-{OLD}.log", tmp_path))
+
+    assert (tmp_path / ".estiba" / ".gitignore").read_text() == "*\n"
+
+
+def test_repository_of_another_user_is_told(tmp_path: Path) -> None:
+    """Nix reads none, and the command that allows it is named."""
+    error = CommandError(["nix"], 1, f"error: repository path '{tmp_path}' is not owned by current user")
+
+    assert explain.explain_flake(tmp_path, error).hint == (
+        f"if you trust it: git config --global --add safe.directory {tmp_path}"
+    )

@@ -85,3 +85,25 @@ def test_tests_see_what_the_commands_of_the_service_made(
 
     made = {path.name: path.read_text() for path in root.binds["/app"].iterdir()}
     assert made == {"tests.py": "source", "theme.css": "prepared"}
+
+
+@pytest.mark.parametrize(
+    ("ran", "text", "code"),
+    [
+        ("0", "def test_a(): ...\n", 5),
+        ("1", "def test_a(): ...\n", 0),
+        ("0", "# Create your tests here.\n", 0),
+        ("", "def test_a(): ...\n", 0),
+    ],
+)
+def test_no_test_is_no_pass(tmp_path: Path, builder: ModuleType, *, ran: str, text: str, code: int) -> None:
+    """Where there are tests and none ran, the check fails and names them; a command without a report is trusted."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "tests.py").write_text(text)
+    if ran:
+        (tmp_path / "junit.xml").write_text(f'<testsuites><testsuite tests="{ran}"/></testsuites>')
+    suite = builder.Suite(source=tmp_path / "app", packages=tmp_path, manage="manage.py", reports="/reports")
+    outcome = builder.Outcome(name="tests", code=0, seconds=1.0, log="tests.log")
+
+    assert builder.refuse_none(outcome, suite, out=tmp_path).code == code
+    assert (tmp_path / "tests.log").exists() == (code == 5)

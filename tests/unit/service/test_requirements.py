@@ -160,8 +160,11 @@ def test_odd_includes_are_followed(tmp_path: Path) -> None:
     )
 
 
-def test_no_requirements_at_all(tmp_path: Path) -> None:
-    """A project that says nowhere what it needs is told where it could."""
+def test_no_requirements_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project that says nowhere what it needs is told where it could; the current folder has a name, too."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=rf"^{tmp_path.name}: no requirements"):
+        requirements.load(Path(), {})
     with pytest.raises(ConfigError, match="no requirements: neither"):
         requirements.load(tmp_path, {})
 

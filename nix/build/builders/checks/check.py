@@ -5,7 +5,7 @@ A failed check is an outcome like any other, so that its reports are kept; `verd
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -22,7 +22,9 @@ from testing import COVERAGE, DATA, JUNIT, PYTHON, Suite
 RESULT = "result.json"
 """What the checks came to, for programs."""
 
+_NO_TESTS = 5
 _REPORTS = "/reports"
+_SHOWN = 3
 _RUNNER = (Path(__file__).with_name("django_junit.py"), Path(__file__).with_name("junit_result.py"))
 _DRIVERS = "/estiba"
 
@@ -102,10 +104,27 @@ def counted(out: Path) -> dict[str, int] | None:
     return {name: sum(int(suite.get(name, "0")) for suite in suites) for name in names}
 
 
+def refuse_none(outcome: Outcome, suite: Suite, *, out: Path) -> Outcome:
+    """Return the outcome of the tests; where none ran although there are some, it is that of pytest for no tests."""
+    if outcome.code != 0 or (counted(out) or {"tests": 1})["tests"] or not (files := suite.find_tests()):
+        return outcome
+    more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
+    text = (
+        f"no test ran, and there are tests in {', '.join(files[:_SHOWN])}{more}\n"
+        "pytest runs if it is locked: in the dependency group dev or test, or in one that [tool.estiba] groups names"
+        " (extras of [project.optional-dependencies] are not locked; NAME[EXTRA] in a group takes them in)\n"
+    )
+    sys.stderr.write(text)
+    with (out / outcome.log).open("a") as log:
+        log.write(text)
+    return replace(outcome, code=_NO_TESTS)
+
+
 def _test(given: dict[str, Any], root: Root, bench: Bench, env: dict[str, str]) -> Outcome:
     (packages,) = Path(given["frame"], "root/opt/venv/lib").glob("python3*/site-packages")
     suite = Suite(source=Path(given["source"]), packages=packages, manage=given["manage"], reports=_REPORTS)
     outcome = bench.check("tests", suite.command(given["test"]), env)
+    outcome = refuse_none(outcome, suite, out=bench.out)
     data = sorted((root.top / "tmp").glob(f"{DATA}*"))
     for command in suite.coverage_commands(data):
         bench.run("coverage", command, env)

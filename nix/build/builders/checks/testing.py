@@ -1,10 +1,13 @@
 """The command that runs a service's tests, so that it also writes the reports that CI systems read."""
 
 import configparser
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+_TEST = re.compile(rb"^\s*(async )?def test", re.MULTILINE)
+_TEST_FILES = ("test_*.py", "*_test.py", "tests.py")
 PYTHON = "/opt/venv/bin/python"
 JUNIT = "junit.xml"
 """Report of the single tests."""
@@ -60,6 +63,13 @@ class Suite:
         parts = [[*coverage, "combine", "-q"]] if any(file.name != DATA for file in data) else []
         written = f"{self.reports}/{COVERAGE}"
         return [*parts, [*coverage, "xml", "-q", "-o", written], [*coverage, "report", "--skip-covered"]]
+
+    def find_tests(self) -> list[str]:
+        """Return the files of the service that hold tests by their names and by what is in them, sorted."""
+        files = (path for pattern in _TEST_FILES for path in self.source.rglob(pattern))
+        named = (path for path in files if not {"node_modules", "site-packages"} & set(path.parts))
+        found = {path for path in named if path.is_file() and _TEST.search(path.read_bytes())}
+        return sorted(str(path.relative_to(self.source)) for path in found)
 
     def _pytest(self, rest: list[str]) -> list[str]:
         report = f"--junitxml={self.reports}/{JUNIT}"

@@ -29,6 +29,19 @@ _TOOLS: Final = ("build", "click", "packaging", "pip", "pip-tools", "pyproject-h
 _KNOWN: Final = {"pip": SpecifierSet(">=26,<27"), "pip-tools": SpecifierSet(">=7.6,<8")}
 """Versions whose private interfaces the driver uses; pyproject.toml has the same bounds."""
 
+PIP: Final = {
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    # A prompt for a password would never be seen, and wait for ever.
+    "PIP_NO_INPUT": "1",
+    # Where a user's own pip installs, and what it refuses there, is no matter of folders that are given.
+    "PIP_PREFIX": "",
+    "PIP_REQUIRE_VIRTUALENV": "0",
+    "PIP_ROOT": "",
+    "PIP_TARGET": "",
+    "PIP_USER": "0",
+}
+"""Variables for pip that override the user's configuration."""
+
 _HERE: Final = Path(__file__).parent
 _DRIVER: Final = _HERE / "pip_driver.py"
 _LAUNCHER: Final = _HERE / "python.sh"
@@ -97,10 +110,8 @@ def drive(
         CommandError: The action failed.
     """
     env = config.environment(
+        **PIP,
         CUSTOM_COMPILE_COMMAND="invoke lock",
-        PIP_DISABLE_PIP_VERSION_CHECK="1",
-        # A prompt for a password would never be seen, and wait for ever.
-        PIP_NO_INPUT="1",
         PYTHONDONTWRITEBYTECODE="",
         # Tools in the Nix store are read-only: their bytecode goes elsewhere.
         PYTHONPYCACHEPREFIX=str(config.cache_dir / "bytecode"),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba.errors import CommandError, ResolutionError
 from estiba.lock import disk_cache
-from estiba.lock.python import pins, pip
+from estiba.lock.python import interpreter, pins, pip
 from estiba.lock.python.pip import Choice
 from estiba.lock.sdist.backend import HookCall
 
@@ -151,7 +151,7 @@ def _install(resolver: ResolverContext, choice: Choice, requires: Sequence[str],
             str(listing),
         ]
         try:
-            resolver.runner(argv, env=resolver.config.environment(PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1"))
+            resolver.runner(argv, env=resolver.config.environment(**interpreter.PIP))
         except CommandError as error:
             msg = f"pip cannot install what builds {choice.file}, for which it takes wheels alone:\n{error.tail}"
             raise ResolutionError(msg, hint="choose a version that has a wheel, or one that builds") from error

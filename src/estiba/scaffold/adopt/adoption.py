@@ -117,6 +117,7 @@ def plan(folder: Path, *, flake: str = "", settings: str = "", wsgi: str = "") -
     _find_variables(study, seen)
     root = (folder / study.settings.get("manage", "manage.py")).parent
     deployment.find_page(study, seen, root)
+    deployment.find_static(study, seen, root)
     deployment.find_extensions(study, root)
     study.settings["include"] = sorted(
         word for word in seen.strings if _LEFT_OUT.fullmatch(word) and (folder / word).is_file()
@@ -302,6 +303,11 @@ def _find_kept(study: Study, files: Mapping[str, str]) -> tuple[str, ...]:
     for name in kept:
         needle, advice = merged.get(name, other)
         path = study.folder / name
-        if not path.is_file() or needle not in path.read_text(encoding="utf-8", errors="replace"):
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        if name == "tasks.py" and text and "invoke" not in text:
+            study.decided.append(
+                "tasks.py is a module of the project: use `estiba TASK` wherever `invoke TASK` is told"
+            )
+        elif needle not in text:
             study.undecided.append(f"{name} is there already: {advice}")
     return tuple(sorted(kept))

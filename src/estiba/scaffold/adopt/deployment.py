@@ -23,6 +23,7 @@ _TEXT: Final = Path(__file__).with_name("deployed_settings.txt")
 _REPLACED: Final = ("sqlite3", "postgresql")
 _ROUTES: Final = frozenset({"path", "re_path", "url"})
 _DEFAULT: Final = "local"
+_REMOTE: Final = re.compile(r"(^|\.)storages\.backends\.(s3|gcloud|azure|dropbox)|S3(Boto3|Static|Manifest)\w*Storage")
 _SMOKE: Final = 'smoke = ["/…"]'
 _EXTENSION: Final = re.compile(r"""\bCreateExtension\(\s*(?:name\s*=\s*)?["']([\w-]+)["']""")
 # Trusted extensions, which the owner of a database may create (PostgreSQL's documentation, appendix F).
@@ -118,6 +119,37 @@ def find_page(study: Study, seen: Survey, root: Path) -> None:
         study.undecided.append(
             f"{shown} has no page at /: name one that answers in [tool.estiba.targets.{_DEFAULT}], {_SMOKE}"
         )
+
+
+def find_static(study: Study, seen: Survey, root: Path) -> None:
+    """Add hints about static files that a build cannot collect as it is, or that it would hide."""
+    if remote := next((one for one in sorted(seen.strings) if _REMOTE.search(one)), ""):
+        study.undecided.append(
+            f"{remote} keeps files in an object store, and a build has no network: let the settings use it where"
+            " ESTIBA_BUILD is not set, and upload static files with `manage.py collectstatic` at a release; or set"
+            " static = false if it is for them alone"
+        )
+    folder = root / _find_static_root(seen)
+    if folder != root and folder.is_dir() and (files := sorted(one for one in folder.rglob("*") if one.is_file())):
+        shown = folder.relative_to(study.folder)
+        study.undecided.append(
+            f"STATIC_ROOT, {shown}, has files of its own, such as {files[0].relative_to(study.folder)}: what is"
+            " collected takes their place; take them out of git if they are collected ones, else add the folder to"
+            " STATICFILES_DIRS and give STATIC_ROOT another name"
+        )
+
+
+def _find_static_root(seen: Survey) -> str:
+    """Return the last string in what is assigned to STATIC_ROOT, a folder beside manage.py as most settings have it."""
+    found = ""
+    for node in (node for source in seen.sources for node in source.tree.body):
+        match node:
+            case ast.Assign(targets=[ast.Name(id="STATIC_ROOT")], value=value):
+                texts = [one.value for one in ast.walk(value) if isinstance(one, ast.Constant)]
+                found = next((text for text in reversed(texts) if isinstance(text, str)), "")
+            case _:
+                pass
+    return "" if found.startswith("/") else found
 
 
 def _target(study: Study) -> dict[str, object]:

@@ -23,8 +23,11 @@ def find_builders(folder: Path, seen: Survey, *, has_commands: bool = False) -> 
         seen: Survey of its settings.
         has_commands: Whether the project has set `prepare`.
     """
-    if (folder / "package.json").is_file():
-        yield "package.json: a build runs no npm, so commit what it generates to git"
+    for file in find_own(folder, "package.json"):
+        shown = file.relative_to(folder)
+        # At the top it may be for tools alone, and that cannot be told; below, a script tells.
+        if file.name == "package.json" and (file.parent == folder or _builds(file)):
+            yield f"{shown}: a build runs no npm, so commit what it generates to git"
     if not has_commands:
         yield from _find_commands(folder, seen)
 
@@ -44,6 +47,15 @@ def find_own(folder: Path, suffix: str) -> Iterator[Path]:
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name not in _FOREIGN and not name.startswith("."))
         yield from (Path(where, name) for name in sorted(names) if name.endswith(suffix))
+
+
+def _builds(file: Path) -> bool:
+    """Return whether a package has a script that builds it."""
+    try:
+        package = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return True
+    return isinstance(package, dict) and any("build" in name for name in package.get("scripts") or {})
 
 
 def _prepare(command: str) -> str:

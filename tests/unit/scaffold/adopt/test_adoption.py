@@ -31,13 +31,21 @@ def test_project_becomes_a_service(tmp_path: Path) -> None:
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     """Files that are there stay, what they lack is told, and pyproject.toml only grows."""
     before = '# ours\n[project]\nname = "x"\nversion = "1"\ndependencies = ["django>=5.2", "gunicorn"]'
-    folder = site(tmp_path, **{"pyproject.toml": before, "tasks.py": "# mine\n", "flake.nix": "{ }\n"})
+    folder = site(tmp_path, **{"pyproject.toml": before, "tasks.py": "import invoke\n", "flake.nix": "{ }\n"})
     made = adopt(folder)
 
     assert made.kept == ("flake.nix", "tasks.py")
     assert [sentence.split(" is")[0] for sentence in made.undecided] == ["flake.nix", "tasks.py"]
-    assert (folder / "tasks.py").read_text() == "# mine\n"
+    assert (folder / "tasks.py").read_text() == "import invoke\n"
     assert (folder / "pyproject.toml").read_text().startswith(before + "\n\n[tool.estiba]\n")
+
+
+def test_tasks_of_celery_are_no_tasks_of_invoke(tmp_path: Path) -> None:
+    """A module of that name stays in the image, and the program for such folders is named."""
+    made = adoption.plan(site(tmp_path, **{"tasks.py": "from celery import shared_task\n"}))
+
+    assert made.undecided == ()
+    assert any("use `estiba TASK`" in sentence for sentence in made.decided)
 
 
 def test_second_time_changes_nothing(tmp_path: Path) -> None:

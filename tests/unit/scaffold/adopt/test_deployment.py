@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests import djangoproject
 
 from estiba.deploy.host import settings
 from estiba.scaffold.adopt import adoption
@@ -154,3 +155,15 @@ def test_extensions_are_found(tmp_path: Path) -> None:
         "bloom",
         "earthdistance",
     )
+
+
+def test_static_files_that_a_build_cannot_collect_are_told(tmp_path: Path) -> None:
+    """An object store is out of reach, and files in STATIC_ROOT would be hidden."""
+    text = SETTINGS.replace('"/app/static"', 'BASE_DIR / "public"') + 'S = "storages.backends.s3.S3Storage"\n'
+    made = adoption.plan(djangoproject.site(tmp_path, **{"site/settings.py": text, "public/own.css": ""}))
+
+    assert [sentence.partition(",")[0].partition(" keeps")[0] for sentence in made.undecided] == [
+        "storages.backends.s3.S3Storage",
+        "STATIC_ROOT",
+    ]
+    assert "such as public/own.css" in made.undecided[1]

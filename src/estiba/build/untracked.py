@@ -1,0 +1,59 @@
+"""Files of a service that git does not know, and that a build therefore does not see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from estiba.errors import BuildError
+from estiba.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from estiba.process import Runner
+
+_NEEDED: Final = frozenset({"estiba.lock", "flake.nix", "pyproject.toml"})
+_LARGE: Final = (".venv", "env", "node_modules", "venv")
+_SHOWN: Final = 5
+
+
+def find(folder: Path, *, runner: Runner = run) -> list[str]:
+    """Return the new files of a service that are neither in git's index nor ignored, sorted; none outside of git."""
+    place = folder.resolve()
+    if not any((one / ".git").exists() for one in (place, *place.parents)):
+        return []
+    done = runner(["git", "-C", str(place), "ls-files", "--others", "--exclude-standard", "-z"], check=False)
+    return sorted(filter(None, done.stdout.split("\0"))) if done.code == 0 else []
+
+
+def describe_copy(folder: Path) -> str:
+    """Return a sentence about environments in a folder with a flake and no repository, which Nix copies whole."""
+    place = folder.resolve()
+    is_copied = (place / "flake.nix").exists() and not any((one / ".git").exists() for one in (place, *place.parents))
+    found = [name for name in _LARGE if is_copied and (place / name).is_dir()]
+    if not found:
+        return ""
+    return (
+        f"{place.name} is in no git repository, so Nix copies all of it, with {', '.join(found)}: git init, git add ."
+    )
+
+
+def refuse_needed(names: Sequence[str]) -> None:
+    """Raise an error if files without which nothing is built are new to git.
+
+    Raises:
+        BuildError: They are; the hint has the command that adds them.
+    """
+    if needed := sorted(_NEEDED & set(names)):
+        verb = "are" if len(needed) > 1 else "is"
+        msg = f"{' and '.join(needed)} {verb} not in git, and a build sees only what is"
+        raise BuildError(msg, hint=f"git add {' '.join(needed)}")
+
+
+def describe(names: Sequence[str]) -> str:
+    """Return a sentence about new files, empty for none."""
+    if not names:
+        return ""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"not in git, so the build does not have: {', '.join(names[:_SHOWN])}{more} (git add)"

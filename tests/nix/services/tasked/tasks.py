@@ -1,0 +1,3 @@
+"""Tasks."""
+
+from estiba.tasks import ns
