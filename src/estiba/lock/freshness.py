@@ -58,6 +58,7 @@ def hash_inputs(project: Project) -> Digest:
         "runtime": project.requirements.runtime,
         "dev": project.requirements.dev,
         "constraints": project.requirements.constraints,
+        **project.debian_release.describe(),
         **({"build-constraints": project.build_constraints} if project.build_constraints else {}),
         **_describe_origins(project),
     }

@@ -36,6 +36,8 @@ _SERVERS: Final = {
     "bookworm": ("nginx", "postgresql-15", "redis-server"),
     "trixie": ("nginx", "postgresql-17", "redis-server"),
 }
+_OTHER_SERVERS: Final = ("nginx", "postgresql", "redis-server")
+"""Servers of other releases, where `postgresql` depends on the package of the release's version."""
 _SERVER_NEEDS: Final = ("dash",)
 """Essential packages that servers need: initdb runs its programs in a shell, and no package depends on one."""
 
@@ -69,6 +71,7 @@ _ASSUMED_FOR_SERVERS: Final[Mapping[str, str]] = {
     "ssl-cert": "",
     # LLVM is a third of the closure, and only PostgreSQL's JIT compiler needs it, which checks turn off.
     "libllvm14": "",
+    "libllvm17t64": "",
     "libllvm19": "",
 }
 """More such packages for the group of servers, which are started without Debian's wrapper scripts."""
@@ -107,7 +110,7 @@ class Request:
             case "prepare":
                 return (*base, *self.service, _ESSENTIAL, *self.build)
             case "check":
-                return (*base, *_SERVER_NEEDS, *_SERVERS[self.suite])
+                return (*base, *_SERVER_NEEDS, *_SERVERS.get(self.suite, _OTHER_SERVERS))
             case _:
                 return base
 
@@ -203,7 +206,7 @@ def _resolve_platform(
     paragraphs = apt.show(root, arch, list(versions.items()), runner=runner)
     missing = set(versions) - {paragraph["Package"] for paragraph in paragraphs}
     if missing:
-        msg = f"the lists of Debian {root.suite} have no SHA-256 for {', '.join(sorted(missing))} ({arch})"
+        msg = f"the lists of {root.title} have no SHA-256 for {', '.join(sorted(missing))} ({arch})"
         raise ResolutionError(msg, hint="invoke lock --upgrade-debian reads the lists again")
     edges = _find_edges(paragraphs)
     return [_to_deb(paragraph, platform, groups, edges) for paragraph in paragraphs]
