@@ -91,4 +91,5 @@ def make_request(project: Project) -> Request:
         platforms=project.platforms,
         service=project.debian,
         build=project.debian_build,
+        postgresql=project.postgresql,
     )

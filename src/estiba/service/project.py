@@ -10,13 +10,14 @@ from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from estiba.errors import ConfigError, describe_unknown
-from estiba.service import debian, django, requirements
+from estiba.service import debian, django, postgresql, requirements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from estiba.service.debian import Release
+    from estiba.service.postgresql import PostgreSQL
     from estiba.service.requirements import Requirements
 
 PLATFORMS: Final = ("aarch64-linux", "x86_64-linux")
@@ -44,6 +45,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "missing-libraries": (dict, "a table such as {torch = 'allow'}"),
     "platforms": _NAMES,
     "pockets": _NAMES,
+    "postgresql": (dict, "a table such as {packages = ['postgresql-17-postgis-3']}"),
     "prepare": (list, "a list of commands such as [['compilescss']], each a list of words"),
     "python": _TEXT,
     "release": (dict, "a table such as {targets = ['staging', 'production']}"),
@@ -68,6 +70,7 @@ class Project:
         platforms: Nix system names, sorted.
         debian_release: Release and archives to take Debian packages from.
         debian: Debian packages needed at run time.
+        postgresql: PostgreSQL of checks, targets and development.
         debian_build: Debian packages needed to build sdists and to run the `prepare` commands.
         build_constraints: Version constraints of the build requirements of sdists, such as `setuptools<81`.
         missing_libraries: `allow` or `refuse` by normalised name of a distribution: what a lock does if its wheels
@@ -96,6 +99,7 @@ class Project:
     platforms: tuple[str, ...]
     debian_release: Release
     debian: tuple[str, ...]
+    postgresql: PostgreSQL
     debian_build: tuple[str, ...]
     build_constraints: tuple[str, ...]
     missing_libraries: Mapping[str, str]
@@ -151,6 +155,7 @@ def load(folder: Path) -> Project:
         platforms=tuple(sorted(table.get("platforms", PLATFORMS))),
         debian_release=debian.parse(folder, table, requires_python=requires),
         debian=debian.list_packages(table),
+        postgresql=postgresql.parse(table.get("postgresql", {})),
         debian_build=tuple(sorted(set(table.get("debian-build", ())))),
         build_constraints=tuple(sorted(set(table.get("build-constraints", ())))),
         missing_libraries={canonicalize_name(name): say for name, say in table.get("missing-libraries", {}).items()},
@@ -269,6 +274,7 @@ def _check_values(table: Mapping[str, Any], project: Mapping[str, Any]) -> list[
     problems += [f"{key!r} must name at least one" for key in ("platforms", "pockets") if table.get(key) == []]
     if "main" not in table.get("pockets", ["main"]):
         problems.append("'pockets' must contain 'main'")
+    problems += postgresql.check_image(debian.list_packages(table))
     return problems + _check_identity(project) + debian.check_python(table, project.get("requires-python", ""))
 
 
@@ -292,6 +298,7 @@ _TABLES: Final[Mapping[str, Callable[[Mapping[str, Any]], list[str]]]] = {
     "ci": lambda _: [],
     "debian": debian.check,
     "groups": _check_groups,
+    "postgresql": postgresql.check,
     "release": lambda _: [],
     "targets": _check_targets,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from estiba.digest import Digest
@@ -14,6 +14,7 @@ from estiba.lock import disk_cache, model
 from estiba.lock.debian import apt
 from estiba.lock.model import ARCHITECTURES, Deb, Lock
 from estiba.process import run
+from estiba.service.postgresql import PostgreSQL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -90,6 +91,7 @@ class Request:
         suite: Debian release.
         platforms: Nix system names.
         service: Packages that the service needs at run time.
+        postgresql: PostgreSQL of the group `check`.
         build: Packages that its sdists and its `prepare` commands need at build time, beside the toolchain.
     """
 
@@ -98,6 +100,7 @@ class Request:
     platforms: tuple[str, ...]
     service: tuple[str, ...]
     build: tuple[str, ...] = ()
+    postgresql: PostgreSQL = field(default_factory=PostgreSQL)
 
     def names(self, group: str) -> tuple[str, ...]:
         """Return the names of the packages to install for a group; every group includes `base`."""
@@ -110,9 +113,15 @@ class Request:
             case "prepare":
                 return (*base, *self.service, _ESSENTIAL, *self.build)
             case "check":
-                return (*base, *_SERVER_NEEDS, *_SERVERS.get(self.suite, _OTHER_SERVERS))
+                return (*base, *_SERVER_NEEDS, *self._list_servers())
             case _:
                 return base
+
+    def _list_servers(self) -> tuple[str, ...]:
+        version = self.postgresql.version
+        usual = _SERVERS.get(self.suite, _OTHER_SERVERS)
+        chosen = (f"postgresql-{version}" if version and name.startswith("postgresql") else name for name in usual)
+        return (*chosen, *self.postgresql.packages)
 
 
 def resolve(
