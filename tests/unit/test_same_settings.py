@@ -15,8 +15,8 @@ from estiba.deploy.host import settings as host_settings
 from estiba.publish import chart
 from estiba.scaffold import compose, new
 from estiba.service import environment, variables
-from estiba.service.debian import STABLE
 from estiba.service import project as projects
+from estiba.service.debian import STABLE
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "cookiecutter-template" / "{{ cookiecutter.project_slug }}"
