@@ -14,6 +14,7 @@ from tests.services import debian
 from estiba import config
 from estiba.lock.debian import sources
 from estiba.process import run
+from estiba.service.debian import Release
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,7 +113,10 @@ class Peer:
         listed = self._folder / "debian.sources"
         listed.write_text(
             sources.render(
-                sources.load(config.load().apt_sources), suite=_SUITE, pockets=("main", "updates", "security")
+                sources.choose(
+                    Release(folder=self._folder, suite=_SUITE, pockets=("main", "updates", "security")),
+                    config.load().apt_sources,
+                )
             )
         )
         debs = self._context / "debs"

@@ -19,6 +19,7 @@ from estiba import config
 from estiba.errors import TargetError
 from estiba.lock.debian import sources
 from estiba.process import run
+from estiba.service.debian import Release
 from estiba.tasks.console import console
 
 if TYPE_CHECKING:
@@ -100,9 +101,8 @@ class FreshMachine:
             msg = "a fresh machine is made by mmdebstrap, which is not here"
             raise TargetError(msg, hint="apt-get install mmdebstrap")
         self._folder.mkdir(parents=True)
-        mirror = next(
-            source.uri for source in sources.load(config.load().apt_sources) if not source.suite.endswith("-security")
-        )
+        release = Release(folder=self._folder, suite=SUITE, pockets=("main",))
+        (mirror,) = (source.uri for source in sources.choose(release, config.load().apt_sources))
         packages = "--include=ca-certificates,git"
         run(["mmdebstrap", "--quiet", "--variant=minbase", packages, SUITE, str(self._base), mirror])
         self.start()

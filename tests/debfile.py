@@ -47,7 +47,7 @@ def hardlink(path: str, target: str) -> Member:
     return Member(path=path, kind=tarfile.LNKTYPE, target=target)
 
 
-def tarball(members: Sequence[Member], compression: str = "xz") -> bytes:
+def tarball(members: Sequence[Member], compress: Callable[[bytes], bytes] = lzma.compress) -> bytes:
     """Return a compressed tar archive, owned by nobody in particular and made at some time."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -56,7 +56,7 @@ def tarball(members: Sequence[Member], compression: str = "xz") -> bytes:
             header.size, header.mode, header.type = len(member.content), member.mode, member.kind
             header.linkname, header.mtime, header.uid, header.uname = member.target, 1_700_000_000, 42, "shadow"
             archive.addfile(header, io.BytesIO(member.content))
-    return _COMPRESSORS[compression](buffer.getvalue())
+    return compress(buffer.getvalue())
 
 
 def ar(members: Sequence[tuple[str, bytes]]) -> bytes:
@@ -76,6 +76,7 @@ def write(
     md5sums: bytes = b"",
     postinst: bytes = b"",
     compression: str = "xz",
+    compress: Callable[[bytes], bytes] | None = None,
 ) -> Path:
     """Write a package with these files and return where it is.
 
@@ -85,15 +86,17 @@ def write(
         name: The package's name; that of the file by default.
         md5sums: Its list of checksums, if it is to have one.
         postinst: Its script to run after it was unpacked, if it is to have one.
-        compression: Of both tarballs: `xz`, `gz` or `bz2`.
+        compression: Of both tarballs: `xz`, `gz` or `bz2`, or another one that `compress` makes.
+        compress: Compresses them.
     """
+    compress = compress or _COMPRESSORS[compression]
     package, version, architecture = path.stem.split("_")
     text = f"Package: {name or package}\nVersion: {version}\nArchitecture: {architecture}\n"
     control = [Member(path="./control", content=text.encode())]
     control += [Member(path="./md5sums", content=md5sums)] if md5sums else []
     control += [Member(path="./postinst", content=postinst, mode=0o755)] if postinst else []
     parts = [("debian-binary", b"2.0\n")]
-    parts += [(f"control.tar.{compression}", tarball(control, compression))]
-    parts += [(f"data.tar.{compression}", tarball(members, compression))]
+    parts += [(f"control.tar.{compression}", tarball(control, compress))]
+    parts += [(f"data.tar.{compression}", tarball(members, compress))]
     path.write_bytes(ar(parts))
     return path

@@ -5,7 +5,7 @@
 
     # Type
     ```
-    sbom :: { name, version, platform, suite, debs, distributions, descriptions } -> Derivation
+    sbom :: { name, version, platform, suite, distribution, debs, distributions, descriptions } -> Derivation
     ```
 
     # Arguments
@@ -13,6 +13,7 @@
     - version: of the service
     - platform: a Nix system
     - suite: Debian's release name
+    - distribution: name and version where it is another distribution than Debian, such as `ubuntu-24.04`
     - debs: records of the lock
     - distributions: records of the lock
     - descriptions: unpacked wheels by the distribution's name
@@ -23,6 +24,7 @@
       version,
       platform,
       suite,
+      distribution,
       debs,
       distributions,
       descriptions,
@@ -32,6 +34,7 @@
         version
         platform
         suite
+        distribution
         debs
         distributions
         descriptions

@@ -28,6 +28,7 @@ let
     env = { };
     shell-env = { };
     pockets = [ ];
+    postgresql = { };
     release = { };
     targets = { };
   };

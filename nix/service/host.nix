@@ -44,13 +44,20 @@
 let
   servers = {
     nginx = "nginx";
-    postgresql = if lock.debian.suite == "bookworm" then "postgresql-15" else "postgresql-17";
+    postgresql = named "postgresql-[0-9]+";
     redis = "redis-server";
   };
+  checked = lib.lock.debs lock system [ "check" ];
+  named =
+    pattern:
+    let
+      found = builtins.filter ({ name, ... }: builtins.match pattern name != null) checked;
+    in
+    if found == [ ] then pattern else (builtins.head found).name;
   versionOf =
     name:
     let
-      found = builtins.filter (deb: deb.name == name) (lib.lock.debs lock system [ "check" ]);
+      found = builtins.filter (deb: deb.name == name) checked;
     in
     if found == [ ] then
       throw "estiba.lock has no ${name}, which a release for one machine needs; run: invoke lock --upgrade-debian"

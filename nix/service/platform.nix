@@ -108,6 +108,7 @@ in
     inherit (service) name version;
     inherit platform;
     inherit (lock.debian) suite;
+    distribution = lock.debian.distribution or "";
     debs = base ++ added;
     distributions = runtime;
     descriptions = builtins.listToAttrs (

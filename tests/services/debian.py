@@ -14,6 +14,7 @@ import pytest
 from estiba import config
 from estiba.digest import Digest
 from estiba.lock.debian import apt
+from estiba.service.debian import Release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,7 @@ def unpack(*names: str, essential: bool = False, suite: str = _SUITE) -> Path:
     wanted = sorted({*names, *(_ESSENTIAL if essential else ())})
     arch = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
     folder = config.load().cache_dir
-    root = apt.prepare(config.load(), suite, ["main"])
+    root = apt.prepare(config.load(), Release(folder=folder, suite=suite, pockets=("main",)))
     with apt.exclusive(root):
         apt.update(root)
         versions = [f"{name}={version}" for name, version in sorted(apt.simulate(root, arch, wanted).items())]

@@ -16,6 +16,7 @@ from estiba.publish import chart
 from estiba.scaffold import compose, new
 from estiba.service import environment, variables
 from estiba.service import project as projects
+from estiba.service.debian import STABLE
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "cookiecutter-template" / "{{ cookiecutter.project_slug }}"
@@ -88,4 +89,4 @@ def test_names_of_variables(tmp_path: Path) -> None:
 
 def test_python_versions() -> None:
     """The template offers the versions that a service can be locked for."""
-    assert set(yaml.safe_load((TEMPLATE.parent / "cookiecutter.json").read_text())["python"]) == set(projects.SUITES)
+    assert set(yaml.safe_load((TEMPLATE.parent / "cookiecutter.json").read_text())["python"]) == set(STABLE)

@@ -115,6 +115,7 @@ def postgresql(root: Root, programs: Path, folder: Path) -> services.Service:
         "jit": "off",
         "log_timezone": "UTC",
         "timezone": "UTC",
+        **services.list_settings(root.tree),
     }
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     initdb = ["--pgdata", data, "--username", _USER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8"]

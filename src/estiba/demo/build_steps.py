@@ -161,4 +161,4 @@ class BuildSteps:
         return layout.read_built(self.folder / oci_image.RESULT, self.settings.store)
 
     def _context(self, on_status: OnStatus) -> LockContext:
-        return LockContext(config=self.settings, tell=on_status, runner=self.runner)
+        return LockContext(config=self.settings, folder=self.folder, tell=on_status, runner=self.runner)

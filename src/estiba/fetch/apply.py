@@ -6,6 +6,7 @@ import re
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,7 @@ from estiba.lock.python.interpreter import drive
 from estiba.nix import commands as nix
 from estiba.nix.store_path import store_name
 from estiba.service import direct
+from estiba.service import project as projects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -72,7 +74,8 @@ def _fetch_debs(lock: Lock, wanted: Sequence[Deb], context: LockContext, advance
             advance(deb.size)
     if all(context.artifacts.has(deb.sha256) for deb in wanted):
         return
-    root = apt.prepare(context.config, lock.suite, lock.pockets, runner=context.runner)
+    release = replace(projects.load(context.folder).debian_release, suite=lock.suite, pockets=lock.pockets)
+    root = apt.prepare(context.config, release, runner=context.runner)
 
     def on_done(deb: Deb) -> None:
         advance(deb.size)

@@ -44,11 +44,13 @@ class LockContext:
 
     Attributes:
         config: Settings from the environment.
+        folder: Folder of the service.
         tell: Called with one progress message at a time.
         runner: Runs commands.
     """
 
     config: Config
+    folder: Path
     tell: Callable[[str], None]
     runner: Runner = run_on_disk
 

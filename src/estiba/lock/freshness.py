@@ -58,6 +58,7 @@ def hash_inputs(project: Project) -> Digest:
         "runtime": project.requirements.runtime,
         "dev": project.requirements.dev,
         "constraints": project.requirements.constraints,
+        **project.debian_release.describe(),
         **({"build-constraints": project.build_constraints} if project.build_constraints else {}),
         **_describe_origins(project),
     }
@@ -90,4 +91,5 @@ def make_request(project: Project) -> Request:
         platforms=project.platforms,
         service=project.debian,
         build=project.debian_build,
+        postgresql=project.postgresql,
     )

@@ -101,6 +101,8 @@ class Lock:
         inputs: Digest of the resolver's inputs; see `freshness.hash_inputs`.
         python: Python minor version.
         suite: Debian release.
+        distribution: Name and version of the distribution that the release belongs to, such as `ubuntu-24.04`; empty
+            for Debian.
         pockets: Debian pockets: of `main`, `updates` and `security`.
         platforms: Nix system names, sorted.
         debs: Debian packages.
@@ -118,6 +120,7 @@ class Lock:
     distributions: tuple[Distribution, ...]
     build_distributions: tuple[Distribution, ...]
     layers: tuple[Layer, ...]
+    distribution: str = ""
 
     @property
     def artifacts(self) -> tuple[Deb | Distribution, ...]:
@@ -138,7 +141,7 @@ def render(lock: Lock) -> str:
         f'"version": {VERSION}',
         f'"inputs": {json.dumps(str(lock.inputs))}',
         f'"python": {json.dumps(lock.python)}',
-        f'"debian": {_compact({"suite": lock.suite, "pockets": list(lock.pockets)})}',
+        f'"debian": {_compact(_describe_release(lock))}',
         f'"platforms": {_compact(list(lock.platforms))}',
         *(f'"{key}": {_render_section(records)}' for key, records in sections),
     ]
@@ -182,6 +185,11 @@ def _compact(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+def _describe_release(lock: Lock) -> dict[str, object]:
+    other = {"distribution": lock.distribution} if lock.distribution else {}
+    return {"suite": lock.suite, "pockets": list(lock.pockets), **other}
+
+
 def _render_section(records: Sequence[Deb | Distribution | Layer]) -> str:
     if not records:
         return "[]"
@@ -212,14 +220,15 @@ class _Reader:
         self.problems: list[str] = []
 
     def read_lock(self, data: Mapping[str, Any]) -> Lock:
-        known = {*(field.name for field in fields(Lock)), "version", "debian"} - {"suite", "pockets"}
+        known = {*(field.name for field in fields(Lock)), "version", "debian"} - {"distribution", "suite", "pockets"}
         self.problems += [f"unknown key {key!r}" for key in data if key not in known]
-        debian = data.get("debian") if isinstance(data.get("debian"), dict) else {}
+        debian: Mapping[str, Any] = data["debian"] if isinstance(data.get("debian"), dict) else {}
         return Lock(
             inputs=self._digest(data, "inputs", "", Digest.parse),
             python=self._text(data, "python", ""),
-            suite=self._text(debian or {}, "suite", "debian."),
-            pockets=self._texts(debian or {}, "pockets", "debian."),
+            suite=self._text(debian, "suite", "debian."),
+            distribution=self._text(debian, "distribution", "debian.") if "distribution" in debian else "",
+            pockets=self._texts(debian, "pockets", "debian."),
             platforms=self._platforms(data, ""),
             debs=self._records(data, "debs", self._deb),
             distributions=self._records(data, "distributions", self._distribution),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from estiba.digest import Digest
 from estiba.errors import LockFormatError
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from estiba.lock.model import Deb
     from estiba.lock.python.distributions import Resolution
     from estiba.service.project import Project
+
+_MOVING: Final = ("experimental", "testing", "unstable")
+"""Suites of Debian whose packages change from day to day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,7 @@ class Outcome:
         changes: Changed versions as `name old -> new`, with `none` for an added or removed package; in a first lock,
             those of another tool's lock that could not be kept.
         gone: Locked Debian packages (`name version`) that changed because the mirror no longer has their version.
+        moving: Title of the release if its packages change from day to day, else empty.
         lacking: Sentences about shared libraries that wheels name and the image does not have.
         is_first: Whether there was no lock before.
         yanked: Sentences about locked releases that their project has withdrawn (PEP 592), with its reason.
@@ -68,6 +73,7 @@ class Outcome:
     changed: bool
     changes: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+    moving: str = ""
     lacking: tuple[str, ...] = ()
     is_first: bool = False
     yanked: tuple[str, ...] = ()
@@ -99,23 +105,21 @@ def lock(folder: Path, context: LockContext, options: Options = Options(), *, fe
         other, seeds = _load_seeds(folder, before, options)
         if other:
             context.tell(f"starting from the versions in {other}")
-        resolved, resolution, gone, lacking = _resolve(
-            project, context, options=options, previous=previous, seeds=seeds, fetch=fetch
-        )
+        found, resolution = _resolve(project, context, options=options, previous=previous, seeds=seeds, fetch=fetch)
+        resolved = replace(found.lock, inputs=inputs)
         after = {
-            FILE_NAME: model.render(replace(resolved, inputs=inputs)),
+            FILE_NAME: model.render(resolved),
             RUNTIME_FILE: pins.render(resolution.runtime, python=project.python),
             DEV_FILE: pins.render(resolution.dev, python=project.python) if resolution.dev else "",
         }
         changed = after != before
         if changed and not options.dry_run:
             write(folder, after)
-        return Outcome(
-            lock=replace(resolved, inputs=inputs),
+        return replace(
+            found,
+            lock=resolved,
             changed=changed,
             changes=_compare(previous, resolved) if previous else _compare_other(other, seeds, resolution),
-            gone=tuple(gone),
-            lacking=tuple(lacking),
             is_first=previous is None,
             yanked=resolution.yanked,
         )
@@ -149,10 +153,10 @@ def _resolve(
     previous: Lock | None,
     seeds: Sequence[pins.Pin],
     fetch: Callable[[Lock], None],
-) -> tuple[Lock, Resolution, list[str], list[str]]:
-    root = apt.prepare(context.config, project.suite, project.pockets, runner=context.runner)
+) -> tuple[Outcome, Resolution]:
+    root = apt.prepare(context.config, project.debian_release, runner=context.runner)
     with apt.exclusive(root):
-        context.tell(f"reading the package lists of Debian {project.suite}")
+        context.tell(f"reading the package lists of {root.title}")
         apt.update(root, force=options.upgrade_debian, runner=context.runner)
         keep = previous.debs if previous and previous.suite == project.suite and not options.upgrade_debian else ()
         found, gone = _resolve_debian(root, project, context, keep, groups=groups_of(project))
@@ -176,7 +180,22 @@ def _resolve(
             found, gone = closure.merge((*found, *toolchain)), sorted({*gone, *gone_for_build})
         context.tell("checking the shared libraries that the wheels need")
         lacking = _check_libraries(root, project, context, found=found, resolution=resolution)
-    return _assemble(project, found, resolution, previous), resolution, gone, lacking
+    outcome = Outcome(lock=_assemble(project, found, resolution, previous), changed=False, gone=tuple(gone))
+    return _add_release(replace(outcome, lacking=tuple(lacking)), root, project), resolution
+
+
+def _add_release(outcome: Outcome, root: AptRoot, project: Project) -> Outcome:
+    """Add what the archive says of its release: whose it is, and whether it moves."""
+    release = apt.read_release(root)
+    is_moving = not project.debian_release.snapshot and release.get("Suite") in _MOVING
+    lock = replace(outcome.lock, distribution=_name_distribution(release))
+    return replace(outcome, lock=lock, moving=root.title if is_moving else "")
+
+
+def _name_distribution(release: Mapping[str, str]) -> str:
+    """Return name and version of another distribution than Debian, as a package URL has them."""
+    words = (release.get("Origin", ""), release.get("Version", ""))
+    return "" if words[0] in {"", "Debian"} else "-".join(re.sub(r"[^a-z0-9.]+", "", word.lower()) for word in words)
 
 
 def _assemble(project: Project, found: Sequence[Deb], resolution: Resolution, previous: Lock | None) -> Lock:

@@ -6,29 +6,25 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from estiba.errors import ConfigError, describe_unknown
-from estiba.service import django, requirements
+from estiba.service import debian, django, postgresql, requirements
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from estiba.service.debian import Release
+    from estiba.service.postgresql import PostgreSQL
     from estiba.service.requirements import Requirements
-
-SUITES: Final = {"3.11": "bookworm", "3.13": "trixie"}
-"""Debian release of each Python minor version."""
 
 PLATFORMS: Final = ("aarch64-linux", "x86_64-linux")
 """Platforms that a service can be locked for, as Nix system names."""
 
-_POCKETS: Final = ("main", "updates", "security")
 _CHECK_LEVELS: Final = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 _COMPRESSIONS: Final = ("zstd", "gzip")
-_DEFAULT_PYTHON: Final = "3.13"
 _NAMES: Final[tuple[type, str]] = (list, "a list of strings")
 _TEXT: Final[tuple[type, str]] = (str, "a string")
 _KEYS: Final[Mapping[str, tuple[type, str]]] = {
@@ -38,7 +34,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "ci": (dict, "a table such as {branch = 'main'}"),
     "compression": _TEXT,
     "configuration": _TEXT,
-    "debian": _NAMES,
+    "debian": (list, "a list of strings, or a table such as {release = 'forky', packages = ['git']}"),
     "debian-build": _NAMES,
     "env": (dict, "a table of strings"),
     "exclude": _NAMES,
@@ -49,6 +45,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "missing-libraries": (dict, "a table such as {torch = 'allow'}"),
     "platforms": _NAMES,
     "pockets": _NAMES,
+    "postgresql": (dict, "a table such as {packages = ['postgresql-17-postgis-3']}"),
     "prepare": (list, "a list of commands such as [['compilescss']], each a list of words"),
     "python": _TEXT,
     "release": (dict, "a table such as {targets = ['staging', 'production']}"),
@@ -71,9 +68,9 @@ class Project:
         version: Version, `0` if `[project]` has none.
         python: Python minor version, such as `3.13`.
         platforms: Nix system names, sorted.
-        suite: Debian release of the Python version.
-        pockets: Debian pockets to take packages from: of `main`, `updates` and `security`.
+        debian_release: Release and archives to take Debian packages from.
         debian: Debian packages needed at run time.
+        postgresql: PostgreSQL of checks, targets and development.
         debian_build: Debian packages needed to build sdists and to run the `prepare` commands.
         build_constraints: Version constraints of the build requirements of sdists, such as `setuptools<81`.
         missing_libraries: `allow` or `refuse` by normalised name of a distribution: what a lock does if its wheels
@@ -100,9 +97,9 @@ class Project:
     version: str
     python: str
     platforms: tuple[str, ...]
-    suite: str
-    pockets: tuple[str, ...]
+    debian_release: Release
     debian: tuple[str, ...]
+    postgresql: PostgreSQL
     debian_build: tuple[str, ...]
     build_constraints: tuple[str, ...]
     missing_libraries: Mapping[str, str]
@@ -122,6 +119,16 @@ class Project:
     chart: Mapping[str, Any]
     ci: Mapping[str, Any]
 
+    @property
+    def suite(self) -> str:
+        """Suite of the Debian release."""
+        return self.debian_release.suite
+
+    @property
+    def pockets(self) -> tuple[str, ...]:
+        """Debian pockets to take packages from: of `main`, `updates` and `security`."""
+        return self.debian_release.pockets
+
 
 def load(folder: Path) -> Project:
     """Read the settings of the service in a folder, without running any of its code.
@@ -139,16 +146,16 @@ def load(folder: Path) -> Project:
         if manage
         else django.Layout(settings="", wsgi="")
     )
-    python = table.get("python", _DEFAULT_PYTHON)
+    requires = pyproject.get("project", {}).get("requires-python", "")
     return Project(
         folder=folder,
         name=canonicalize_name(pyproject.get("project", {}).get("name") or folder.resolve().name),
         version=str(pyproject.get("project", {}).get("version", "0")),
-        python=python,
+        python=debian.choose_python(table, requires),
         platforms=tuple(sorted(table.get("platforms", PLATFORMS))),
-        suite=SUITES[python],
-        pockets=tuple(pocket for pocket in _POCKETS if pocket in table.get("pockets", _POCKETS)),
-        debian=tuple(sorted(set(table.get("debian", ())))),
+        debian_release=debian.parse(folder, table, requires_python=requires),
+        debian=debian.list_packages(table),
+        postgresql=postgresql.parse(table.get("postgresql", {})),
         debian_build=tuple(sorted(set(table.get("debian-build", ())))),
         build_constraints=tuple(sorted(set(table.get("build-constraints", ())))),
         missing_libraries={canonicalize_name(name): say for name, say in table.get("missing-libraries", {}).items()},
@@ -207,23 +214,15 @@ def _check(table: Mapping[str, Any], project: Mapping[str, Any]) -> None:
 
 def _check_type(key: str, value: object) -> list[str]:
     kind, wanted = _KEYS[key]
+    if isinstance(value, dict) and key in _TABLES:
+        return _TABLES[key](value)
     entries: list[object] = []
     if key == "prepare":
         entries = _flatten(value)
     elif isinstance(value, list):
         entries = value
-    elif isinstance(value, dict) and key in {"env", "missing-libraries", "shell-env"}:
-        entries = list(value.values())
-    elif isinstance(value, dict) and key in {"chart", "ci", "release"}:
-        return []
-    elif isinstance(value, dict) and key == "targets":
-        return [
-            f"'targets.{name}' must be a table, not {entry!r}"
-            for name, entry in value.items()
-            if type(entry) is not dict
-        ]
     elif isinstance(value, dict):
-        return _check_groups(value)
+        entries = list(value.values())
     if not isinstance(value, kind) or not all(isinstance(entry, str) for entry in entries):
         return [f"{key!r} must be {wanted}, not {value!r}"]
     return []
@@ -234,6 +233,12 @@ def _flatten(commands: object) -> list[object]:
     if not isinstance(commands, list):
         return []
     return [word or None for words in commands for word in (words if isinstance(words, list) and words else [None])]
+
+
+def _check_targets(value: Mapping[str, object]) -> list[str]:
+    return [
+        f"'targets.{name}' must be a table, not {entry!r}" for name, entry in value.items() if type(entry) is not dict
+    ]
 
 
 def _check_groups(value: Mapping[str, object]) -> list[str]:
@@ -250,11 +255,10 @@ def _check_groups(value: Mapping[str, object]) -> list[str]:
 def _check_values(table: Mapping[str, Any], project: Mapping[str, Any]) -> list[str]:
     problems: list[str] = []
     choices = (
-        ("python", tuple(SUITES)),
         ("check-level", _CHECK_LEVELS),
         ("compression", _COMPRESSIONS),
         ("platforms", PLATFORMS),
-        ("pockets", _POCKETS),
+        ("pockets", debian.POCKETS),
     )
     for key, allowed in choices:
         chosen = table.get(key, [])
@@ -270,11 +274,8 @@ def _check_values(table: Mapping[str, Any], project: Mapping[str, Any]) -> list[
     problems += [f"{key!r} must name at least one" for key in ("platforms", "pockets") if table.get(key) == []]
     if "main" not in table.get("pockets", ["main"]):
         problems.append("'pockets' must contain 'main'")
-    return (
-        problems
-        + _check_identity(project)
-        + _check_python(table.get("python", _DEFAULT_PYTHON), project.get("requires-python", ""))
-    )
+    problems += postgresql.check_image(debian.list_packages(table))
+    return problems + _check_identity(project) + debian.check_python(table, project.get("requires-python", ""))
 
 
 def _check_identity(project: Mapping[str, Any]) -> list[str]:
@@ -292,10 +293,13 @@ def _check_identity(project: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _check_python(python: str, requires: str) -> list[str]:
-    try:
-        # 99 stands for the patch version, which Debian decides: a lower bound such as >=3.13.2 must hold, too.
-        fits = SpecifierSet(requires).contains(f"{python}.99") or SpecifierSet(requires).contains(python)
-    except InvalidSpecifier:
-        return [f"[project] requires-python {requires!r} is not a version specifier"]
-    return [] if fits else [f"'python' is {python!r}, but [project] requires-python is {requires!r}"]
+_TABLES: Final[Mapping[str, Callable[[Mapping[str, Any]], list[str]]]] = {
+    "chart": lambda _: [],
+    "ci": lambda _: [],
+    "debian": debian.check,
+    "groups": _check_groups,
+    "postgresql": postgresql.check,
+    "release": lambda _: [],
+    "targets": _check_targets,
+}
+"""What checks each table; those that their own modules parse are left to these."""

@@ -133,7 +133,7 @@ def _fetch(folder: Path) -> None:
     lock = model.parse(files.read(folder / LOCK))
     wanted = plan.plan(lock)
     if wanted.files:
-        context = LockContext(config=config.load(), tell=console.say)
+        context = LockContext(config=config.load(), folder=folder, tell=console.say)
         with console.progress("fetch", total=wanted.size, unit="bytes") as advance:
             apply.apply(lock, wanted, context, advance=advance)
 

@@ -36,7 +36,7 @@ def fetch(
 ) -> None:
     """Fetch the artifacts that the lock names into the Nix store."""
     lock = freshness.check(Path(project))
-    context = LockContext(config=config.load(), tell=console.say)
+    context = LockContext(config=config.load(), folder=Path(project), tell=console.say)
     wanted = plan.plan(lock, everything=everything, image=image)
     if wanted.files and not dry_run:
         with console.progress("fetch", total=wanted.size, unit="bytes") as advance:

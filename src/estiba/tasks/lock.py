@@ -50,10 +50,15 @@ def lock(
         dry_run=dry_run,
     )
     with console.step("lock") as on_status:
-        context = LockContext(config=config.load(), tell=on_status)
+        context = LockContext(config=config.load(), folder=Path(project), tell=on_status)
         outcome = resolve.lock(Path(project), context, options, fetch=lambda lock: fetch(lock, context))
     for gone in outcome.gone:
         console.warn(f"{gone} is gone from the mirror; its current version is locked")
+    if outcome.moving:
+        console.warn(
+            f"{outcome.moving} moves: within days its mirrors lose the versions that are locked; fetch now, and keep"
+            " them in a binary cache, or lock from a snapshot (docs/configuration.md)"
+        )
     for sentence in (*outcome.yanked, *outcome.lacking):
         console.warn(sentence)
     if json:

@@ -122,8 +122,8 @@ def test_packages_leave_their_records(tmp_path: Path) -> None:
 
 def test_nameless_package_is_refused(tmp_path: Path) -> None:
     """A control file without a name is not guessed at."""
-    parts = [("control.tar.gz", debfile.tarball([Member(path="control", content=b"Version: 1\n")], "gz"))]
-    (tmp_path / "x.deb").write_bytes(debfile.ar([*parts, ("data.tar.gz", debfile.tarball([], "gz"))]))
+    parts = [("control.tar.xz", debfile.tarball([Member(path="control", content=b"Version: 1\n")]))]
+    (tmp_path / "x.deb").write_bytes(debfile.ar([*parts, ("data.tar.xz", debfile.tarball([]))]))
 
     with pytest.raises(ValueError, match="without a name"):
         debian.entries([tmp_path / "x.deb"])

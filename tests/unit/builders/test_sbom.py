@@ -44,6 +44,7 @@ def given(tmp_path: Path) -> dict[str, Any]:
         "version": "1.2",
         "platform": "x86_64-linux",
         "suite": "trixie",
+        "distribution": "",
         "debs": [
             deb("libc6", "2.41-12", depends=("libgcc-s1", "debconf")),
             deb("libstdc++6", "14.2.0-19", depends=("libc6", "libc6")),
@@ -78,6 +79,13 @@ def given(tmp_path: Path) -> dict[str, Any]:
 def test_purl_of_a_debian_package(record: dict[str, Any], suite: str, expected: str) -> None:
     """The form is the canonical one: an epoch's colon stays, plus signs are encoded."""
     assert sbom.deb_purl(record, suite) == expected
+
+
+def test_purl_of_another_distribution() -> None:
+    """A package of Ubuntu has vulnerabilities of its own, by which scanners look it up."""
+    found = sbom.deb_purl(deb("libc6", "2.39-0ubuntu8"), "noble", "ubuntu-24.04")
+
+    assert found == "pkg:deb/ubuntu/libc6@2.39-0ubuntu8?arch=amd64&distro=ubuntu-24.04"
 
 
 @pytest.mark.parametrize(

@@ -162,3 +162,17 @@ def test_environment_in_the_common_spellings() -> None:
     assert env["REDIS_URL"] == "redis://127.0.0.1:6380/0"
     assert {env[name] for name in ("PGPORT", "POSTGRES_PORT", "DB_PORT")} == {"5433"}
     assert {env[name] for name in ("PGDATABASE", "POSTGRES_DB", "DB_NAME", "PGUSER")} == {"app"}
+
+
+def test_extensions_are_loaded_at_the_start(tmp_path: Path) -> None:
+    """Those that PostgreSQL has to load are, and none of them asks its makers for news."""
+    libraries = tmp_path / "usr/lib/postgresql/17/lib"
+    libraries.mkdir(parents=True)
+    for name in ("vector.so", "timescaledb.so", "timescaledb-2.19.so"):
+        (libraries / name).touch()
+    settings = services.list_settings(tmp_path)
+    assert settings == {"shared_preload_libraries": "timescaledb", "timescaledb.telemetry_level": "off"}
+    assert "shared_preload_libraries=timescaledb" in services.postgresql(Here(), Path("/pg"), 5433, settings).argv
+
+    (libraries / "timescaledb.so").unlink()
+    assert services.list_settings(tmp_path) == {}

@@ -35,7 +35,9 @@ def test_other_failures_stay_what_they_are() -> None:
 
 def test_artifacts_are_taken_with_the_right_hash_only(tmp_path: Path) -> None:
     """A damaged download is removed and named, with both hashes."""
-    artifacts = LockContext(config=dataclasses.replace(config.load(), cache_dir=tmp_path), tell=print).artifacts
+    artifacts = LockContext(
+        config=dataclasses.replace(config.load(), cache_dir=tmp_path), folder=tmp_path, tell=print
+    ).artifacts
     file = tmp_path / "x.deb"
     file.write_bytes(b"good")
     artifacts.add(file, name="x.deb", expected=Digest.of_bytes(b"good"))

@@ -143,3 +143,12 @@ def test_lock_that_is_nested_without_end_is_refused() -> None:
         model.parse("[" * 200_000)
 
     assert "delete it" in caught.value.hint
+
+
+def test_another_distribution_than_debian_is_named() -> None:
+    """What vulnerabilities a package has depends on whose it is; Debian's own locks say nothing of it."""
+    lock = replace(LOCK, distribution="ubuntu-24.04")
+
+    assert '"distribution":"ubuntu-24.04"}' in model.render(lock)
+    assert model.parse(model.render(lock)).distribution == "ubuntu-24.04"
+    assert '"distribution"' not in model.render(LOCK)

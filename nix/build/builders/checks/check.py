@@ -69,7 +69,8 @@ def run_all(given: dict[str, Any], root: Root, out: Path) -> list[Outcome]:
     """Start the services and run every check, also after one has failed."""
     ports = services.choose_port(5432), services.choose_port(6379)
     (programs,) = root.tree.glob("usr/lib/postgresql/*/bin")
-    postgresql = services.postgresql(root, Path("/", programs.relative_to(root.tree)), ports[0])
+    more = services.list_settings(root.tree)
+    postgresql = services.postgresql(root, Path("/", programs.relative_to(root.tree)), ports[0], more)
     bench = Bench(root=root, out=out)
     env = {
         **services.environment(*ports),

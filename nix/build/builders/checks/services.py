@@ -4,10 +4,11 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Protocol
 
 LIMIT = 30.0
@@ -17,6 +18,9 @@ _USER = "app"
 _DATA = "/tmp/postgresql"  # noqa: S108 - inside a root of our own
 _HOST = "127.0.0.1"
 _TAIL = 20
+_NONE: Mapping[str, str] = MappingProxyType({})
+_PRELOADED = ("citus", "pg_cron", "pg_squeeze", "pgaudit", "timescaledb")
+"""Extensions that PostgreSQL has to load when it starts."""
 
 
 class ServiceError(Exception):
@@ -58,13 +62,27 @@ class Service:
     finish: list[list[str]] = field(default_factory=list)
 
 
-def postgresql(launcher: Launcher, programs: Path, port: int) -> Service:
+def list_settings(tree: Path) -> dict[str, str]:
+    """Return what a root's extensions want PostgreSQL to be started with.
+
+    Args:
+        tree: A root with PostgreSQL.
+    """
+    present = {path.stem for path in tree.glob("usr/lib/postgresql/*/lib/*.so")}
+    preloaded = [name for name in _PRELOADED if name in present]
+    # It would ask a server of its makers for news.
+    quiet = {"timescaledb.telemetry_level": "off"} if "timescaledb" in preloaded else {}
+    return {"shared_preload_libraries": ",".join(preloaded), **quiet} if preloaded else {}
+
+
+def postgresql(launcher: Launcher, programs: Path, port: int, more: Mapping[str, str] = _NONE) -> Service:
     """Return a PostgreSQL server with one superuser and a database of his name, as fast as a throw-away one can be.
 
     Args:
         launcher: Asks whether it is ready.
         programs: The folder of `postgres` and `initdb` in the root.
         port: To listen on.
+        more: Further settings, see `list_settings`.
     """
     at = ["--host", _HOST, "--port", str(port), "--username", _USER]
     settings = {
@@ -77,6 +95,7 @@ def postgresql(launcher: Launcher, programs: Path, port: int) -> Service:
         # Needs LLVM, a third of all the packages, and would only be used for long queries.
         "jit": "off",
         "max_connections": 200,
+        **more,
     }
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     initdb = ["--pgdata", _DATA, "--username", _USER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8"]

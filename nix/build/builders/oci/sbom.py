@@ -33,12 +33,13 @@ class Component:
     bundled: tuple[dict[str, Any], ...] = field(default=())
 
 
-def deb_purl(record: dict[str, Any], suite: str) -> str:
-    """Return `pkg:deb/debian/NAME@VERSION?arch=ARCH&distro=debian-N`."""
+def deb_purl(record: dict[str, Any], suite: str, distribution: str = "") -> str:
+    """Return `pkg:deb/debian/NAME@VERSION?arch=ARCH&distro=debian-N`, for other distributions with their name."""
     # An epoch's colon stays as it is, everything else is percent-encoded: the canonical form.
     version = quote(record["version"], safe=":")
-    distro = _DISTRO.get(suite, suite)
-    return f"pkg:deb/debian/{quote(record['name'], safe='')}@{version}?arch={record['arch']}&distro={distro}"
+    distro = distribution or _DISTRO.get(suite, suite)
+    vendor = distribution.partition("-")[0] or "debian"
+    return f"pkg:deb/{vendor}/{quote(record['name'], safe='')}@{version}?arch={record['arch']}&distro={distro}"
 
 
 def pypi_purl(record: dict[str, Any]) -> str:
@@ -55,7 +56,7 @@ def components(given: dict[str, Any]) -> list[Component]:
     Args:
         given: `debs` and `distributions` (records of the lock), `descriptions` (name to store path), `suite`.
     """
-    debs = {record["name"]: deb_purl(record, given["suite"]) for record in given["debs"]}
+    debs = {record["name"]: deb_purl(record, given["suite"], given["distribution"]) for record in given["debs"]}
     wheels = {record["name"]: pypi_purl(record) for record in given["distributions"]}
     found = [_component(record, debs[record["name"]], _edges(record["depends"], debs)) for record in given["debs"]]
     for record in given["distributions"]:

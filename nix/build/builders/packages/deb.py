@@ -1,6 +1,8 @@
 """Debian binary packages (deb(5)): an ar archive with a control and a data tarball."""
 
 import io
+import os
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,14 +36,25 @@ def tarballs(path: Path) -> tuple[tarfile.TarFile, tarfile.TarFile]:
     """Open the control and data tarballs of a package.
 
     Raises:
-        ValueError: The file is not a Debian package, or compressed with something other than xz, gzip or bzip2.
+        ValueError: The file is not a Debian package, or compressed with something other than xz, gzip, bzip2 or zstd.
     """
-    found = {name.partition(".tar")[0]: content for name, content in members(path.read_bytes()) if ".tar" in name}
+    found = {
+        name.partition(".tar")[0]: _decompress(content) if name.endswith(".zst") else content
+        for name, content in members(path.read_bytes())
+        if ".tar" in name
+    }
     try:
         return tarfile.open(fileobj=io.BytesIO(found["control"])), tarfile.open(fileobj=io.BytesIO(found["data"]))
     except (KeyError, tarfile.ReadError) as error:
         msg = f"{path.name}: not a Debian package that this library can read: {error}"
         raise ValueError(msg) from error
+
+
+def _decompress(content: bytes) -> bytes:
+    """Decompress what Ubuntu's packages are compressed with, by the program beside the builders' Python."""
+    own = Path(os.__file__).parents[2] / "bin/zstd"
+    argv = [str(own) if own.exists() else "zstd", "--decompress", "--stdout", "--quiet"]
+    return subprocess.run(argv, input=content, stdout=subprocess.PIPE, check=False).stdout
 
 
 def control(tarball: tarfile.TarFile) -> dict[str, bytes]:

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import namespace
 import root
+import services
 import standard_library
 from static_files import PLACE
 
@@ -144,6 +145,7 @@ def main() -> None:
         "servers": {
             "tree": given["servers"],
             "postgresql": postgresql.name,
+            "settings": services.list_settings(Path(given["servers"])),
             "versions": given["versions"],
             "digests": given["digests"],
         },

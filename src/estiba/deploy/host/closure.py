@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,6 +55,7 @@ class HostClosure:
         versions: Versions of the servers, by name.
         digests: Digests of the packages that each server needs, by name; where missing, the whole root counts.
         postgresql: Major version of PostgreSQL.
+        settings: Settings of PostgreSQL that its extensions need.
         runit: Store path of the supervisor.
         has_listener: Whether its starter can hold sockets for nginx; without it nginx binds them itself.
         has_users: Whether its starter switches users; root runs programs by no other one.
@@ -81,6 +82,7 @@ class HostClosure:
     runit: Path
     has_listener: bool = True
     has_users: bool = True
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def starter(self) -> Path:
@@ -126,6 +128,7 @@ def _parse(path: Path, content: bytes, data: dict[str, Any]) -> HostClosure:
         versions=servers["versions"],
         digests=servers.get("digests", {}),
         postgresql=servers["postgresql"],
+        settings=servers.get("settings", {}),
         runit=Path(data["supervisor"]),
         has_listener=data.get("listener", False),
         has_users=data.get("users", False),

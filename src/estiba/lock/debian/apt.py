@@ -15,11 +15,12 @@ from estiba.lock.debian import sources
 from estiba.process import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from estiba.config import Config
     from estiba.process import Completed, Runner
+    from estiba.service.debian import Release
 
 _FRESH_SECONDS: Final = 3600
 """Age in seconds up to which package lists are not updated."""
@@ -31,6 +32,11 @@ _INSTALL: Final = re.compile(r"^Inst ([^ :]+)\S* (?:\[[^]]*\] )?\((\S+) ", re.MU
 The version of an installed package stands in brackets before the parenthesis.
 """
 _ARCHITECTURES: Final = ("amd64", "arm64")
+_CHECK: Final = "check the mirrors in /etc/apt, and the archives in [tool.estiba.debian], with: apt-get update"
+_EXPIRED: Final = (
+    "take another mirror, or a snapshot (docs/configuration.md); to accept old lists on this machine, write into"
+    ' /etc/apt/apt.conf.d/99valid: Acquire::Check-Valid-Until "false";'
+)
 _HELPER: Final = "/usr/lib/apt/apt-helper"
 
 
@@ -49,6 +55,11 @@ class AptRoot:
     suite: str
     pockets: tuple[str, ...]
     pools: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Name of the release for people."""
+        return f"Debian {self.suite}" if sources.is_debian(self.suite) else self.suite
 
     @property
     def lists(self) -> Path:
@@ -94,21 +105,21 @@ class AptRoot:
         return [word for key, value in values.items() for word in ("-o", f"{key}={value}")]
 
 
-def prepare(config: Config, suite: str, pockets: Sequence[str], *, runner: Runner = run) -> AptRoot:
+def prepare(config: Config, release: Release, *, runner: Runner = run) -> AptRoot:
     """Create the apt root of a release in the cache folder, with the mirrors of the machine's apt configuration.
 
     Raises:
-        ConfigError: The apt configuration has no Debian mirror.
+        ConfigError: The apt configuration has no Debian mirror, or lacks an archive that the release names.
     """
-    known = sources.load(config.apt_sources, runner=runner)
-    text = sources.render(known, suite=suite, pockets=sorted(pockets))
+    chosen = sources.choose(release, config.apt_sources, runner=runner)
+    text = sources.render(chosen, snapshot=release.snapshot)
     # The folder is named after its sources: lists of one mirror must not be used with another.
     key = Digest.of_bytes(text.encode()).hex[:16]
     root = AptRoot(
-        folder=config.cache_dir / "apt" / f"{suite}-{key}",
-        suite=suite,
-        pockets=tuple(pockets),
-        pools=sources.list_pools(known, pockets=sorted(pockets)),
+        folder=config.cache_dir / "apt" / f"{release.suite}-{key}",
+        suite=release.suite,
+        pockets=release.pockets,
+        pools=sources.list_pools(chosen, snapshot=release.snapshot),
     )
     for folder in ("sources", "lists/partial"):
         (root.folder / folder).mkdir(parents=True, exist_ok=True)
@@ -162,9 +173,17 @@ def update(root: AptRoot, *, force: bool = False, runner: Runner = run) -> None:
         # Without this option apt exits with 0 if a mirror fails and older lists exist.
         runner(["apt-get", *root.options(*_ARCHITECTURES), "-q", "--error-on=any", "update"])
     except CommandError as error:
-        msg = f"apt cannot read the package lists of Debian {root.suite}:\n{error.tail}"
-        raise ResolutionError(msg, hint="check the mirrors in /etc/apt with: apt-get update") from error
+        msg = f"apt cannot read the package lists of {root.title}:\n{error.tail}"
+        raise ResolutionError(msg, hint=_EXPIRED if "is expired" in error.tail else _CHECK) from error
     stamp.touch()
+
+
+def read_release(root: AptRoot) -> Mapping[str, str]:
+    """Return the fields of the signed Release file of the root's suite, such as `Origin`, `Suite` and `Version`."""
+    found = sorted(root.lists.glob(f"*_dists_{root.suite.replace('/', '_')}_InRelease"))
+    # The fields follow the header of the signature; the lists of files are continuation lines.
+    paragraphs = found[0].read_text(encoding="utf-8").split("\n\n", 2) if found else []
+    return parse_paragraph(paragraphs[1]) if len(paragraphs) > 1 else {}
 
 
 def simulate(
@@ -186,7 +205,7 @@ def simulate(
     # Not checked by the runner: apt explains unmet dependencies on standard output, which its error does not have.
     done = runner(argv, check=False)
     if done.code != 0:
-        msg = f"apt cannot resolve {', '.join(names)} in Debian {root.suite} for {arch}:\n{_reason(done)}"
+        msg = f"apt cannot resolve {', '.join(names)} in {root.title} for {arch}:\n{_reason(done)}"
         raise ResolutionError(msg, hint=f"look at the names in [tool.estiba] debian: apt-cache policy {names[-1]}")
     return dict(_INSTALL.findall(done.stdout))
 

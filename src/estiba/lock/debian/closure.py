@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from estiba.digest import Digest
@@ -14,6 +14,7 @@ from estiba.lock import disk_cache, model
 from estiba.lock.debian import apt
 from estiba.lock.model import ARCHITECTURES, Deb, Lock
 from estiba.process import run
+from estiba.service.postgresql import PostgreSQL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,6 +37,8 @@ _SERVERS: Final = {
     "bookworm": ("nginx", "postgresql-15", "redis-server"),
     "trixie": ("nginx", "postgresql-17", "redis-server"),
 }
+_OTHER_SERVERS: Final = ("nginx", "postgresql", "redis-server")
+"""Servers of other releases, where `postgresql` depends on the package of the release's version."""
 _SERVER_NEEDS: Final = ("dash",)
 """Essential packages that servers need: initdb runs its programs in a shell, and no package depends on one."""
 
@@ -69,6 +72,7 @@ _ASSUMED_FOR_SERVERS: Final[Mapping[str, str]] = {
     "ssl-cert": "",
     # LLVM is a third of the closure, and only PostgreSQL's JIT compiler needs it, which checks turn off.
     "libllvm14": "",
+    "libllvm17t64": "",
     "libllvm19": "",
 }
 """More such packages for the group of servers, which are started without Debian's wrapper scripts."""
@@ -87,6 +91,7 @@ class Request:
         suite: Debian release.
         platforms: Nix system names.
         service: Packages that the service needs at run time.
+        postgresql: PostgreSQL of the group `check`.
         build: Packages that its sdists and its `prepare` commands need at build time, beside the toolchain.
     """
 
@@ -95,6 +100,7 @@ class Request:
     platforms: tuple[str, ...]
     service: tuple[str, ...]
     build: tuple[str, ...] = ()
+    postgresql: PostgreSQL = field(default_factory=PostgreSQL)
 
     def names(self, group: str) -> tuple[str, ...]:
         """Return the names of the packages to install for a group; every group includes `base`."""
@@ -107,9 +113,15 @@ class Request:
             case "prepare":
                 return (*base, *self.service, _ESSENTIAL, *self.build)
             case "check":
-                return (*base, *_SERVER_NEEDS, *_SERVERS[self.suite])
+                return (*base, *_SERVER_NEEDS, *self._list_servers())
             case _:
                 return base
+
+    def _list_servers(self) -> tuple[str, ...]:
+        version = self.postgresql.version
+        usual = _SERVERS.get(self.suite, _OTHER_SERVERS)
+        chosen = (f"postgresql-{version}" if version and name.startswith("postgresql") else name for name in usual)
+        return (*chosen, *self.postgresql.packages)
 
 
 def resolve(
@@ -203,7 +215,7 @@ def _resolve_platform(
     paragraphs = apt.show(root, arch, list(versions.items()), runner=runner)
     missing = set(versions) - {paragraph["Package"] for paragraph in paragraphs}
     if missing:
-        msg = f"the lists of Debian {root.suite} have no SHA-256 for {', '.join(sorted(missing))} ({arch})"
+        msg = f"the lists of {root.title} have no SHA-256 for {', '.join(sorted(missing))} ({arch})"
         raise ResolutionError(msg, hint="invoke lock --upgrade-debian reads the lists again")
     edges = _find_edges(paragraphs)
     return [_to_deb(paragraph, platform, groups, edges) for paragraph in paragraphs]

@@ -148,7 +148,7 @@ def _raise_gone(root: AptRoot, gone: Mapping[Deb, str]) -> None:
         msg = f"the mirror has other files than the lock names, under the same versions:{listed}"
         raise ArtifactError(msg, hint="take estiba.lock from version control, or invoke lock --upgrade-debian")
     listed = "".join(f"\n  - {deb.name} {deb.version} ({deb.arch})" for deb in gone)
-    msg = f"the mirror of Debian {root.suite} no longer has what the lock names:{listed}"
+    msg = f"the mirror of {root.title} no longer has what the lock names:{listed}"
     raise ArtifactError(
         msg, hint="invoke lock --upgrade-debian takes the versions it has now; an archive mirror still has the old ones"
     )

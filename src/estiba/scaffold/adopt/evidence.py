@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from estiba.scaffold.adopt import conversion
 from estiba.service import requirements
-from estiba.service.project import SUITES
+from estiba.service.debian import STABLE, SUITES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -169,12 +169,13 @@ def choose_python(study: Study, wanted: tuple[Requirement, ...]) -> str:
         bounds = SpecifierSet(str(study.pyproject.get("project", {}).get("requires-python", "")))
     except InvalidSpecifier:
         bounds = SpecifierSet()
-    allowed = [minor for minor in SUITES if bounds.contains(f"{minor}.99") or bounds.contains(minor)]
+    fitting = [minor for minor in SUITES if bounds.contains(f"{minor}.99") or bounds.contains(minor)]
+    allowed = [minor for minor in fitting if minor in STABLE] or fitting[:1]
     location, hinted = next(_hints(study.folder), ("", ""))
     old = next((one for one in wanted if _name(one) == "django" and not _is_modern(one.specifier)), None)
     if not allowed:
         study.undecided.append(f"requires-python is {bounds}, and Debian brings {' and '.join(SUITES)}: widen it")
-        return max(SUITES, key=Version)
+        return max(STABLE, key=Version)
     chosen, reason = max(allowed, key=Version), "the newest that Debian brings"
     if "3.11" in allowed and old:
         chosen, reason = "3.11", f"{old} is older than Django's support of 3.13"

@@ -9,6 +9,7 @@ from estiba.lock.debian import closure
 from estiba.lock.debian.apt import AptRoot
 from estiba.lock.debian.closure import Request
 from estiba.process import Completed
+from estiba.service.postgresql import PostgreSQL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,6 +137,26 @@ def test_roots_of_builds_hold_essential_packages(root: AptRoot, group: str) -> N
     assert "?and(?essential,?not(?exact-name(apt)))" in asked
     assert ("build-essential" in asked) == (group == "build")
     assert f"Dir::State::Status={root.folder}/amd64-none/status" in asked
+
+
+@pytest.mark.parametrize(
+    ("suite", "chosen", "expected"),
+    [
+        ("trixie", PostgreSQL(), ("nginx", "postgresql-17", "redis-server")),
+        ("forky", PostgreSQL(), ("nginx", "postgresql", "redis-server")),
+        (
+            "trixie",
+            PostgreSQL(version="18", packages=("postgresql-18-pgvector",)),
+            ("nginx", "postgresql-18", "redis-server", "postgresql-18-pgvector"),
+        ),
+    ],
+)
+def test_servers_have_the_chosen_postgresql(suite: str, chosen: PostgreSQL, expected: tuple[str, ...]) -> None:
+    """Extensions are packages of the servers, and never of the image."""
+    wanted = Request(python="3.13", suite=suite, platforms=(), service=(), postgresql=chosen)
+
+    assert wanted.names("check")[-len(expected) :] == expected
+    assert not set(expected) & {*wanted.names("service"), *wanted.names("build")}
 
 
 def test_packages_asked_for_are_never_only_presented(root: AptRoot) -> None:

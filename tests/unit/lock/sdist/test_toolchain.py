@@ -29,7 +29,10 @@ def test_nothing_is_fetched_where_nothing_can_be_asked(tmp_path: Path, monkeypat
         python="3.13",
         resolve=lambda: pytest.fail("resolved"),
         context=LockContext(
-            config=dataclasses.replace(config.load(), cache_dir=tmp_path), tell=lambda _: None, runner=runner
+            config=dataclasses.replace(config.load(), cache_dir=tmp_path),
+            folder=tmp_path,
+            tell=lambda _: None,
+            runner=runner,
         ),
         fetch=lambda _: pytest.fail("fetched"),
     )

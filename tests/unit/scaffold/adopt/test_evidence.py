@@ -179,4 +179,6 @@ def test_unknown_python_is_told(tmp_path: Path) -> None:
     made = adoption.plan(site(tmp_path, **{"pyproject.toml": pyproject}))
 
     assert "python" not in made.settings
-    assert made.undecided == ("requires-python is ==3.12.*, and Debian brings 3.11 and 3.13: widen it",)
+    assert made.undecided == (
+        "requires-python is ==3.12.*, and Debian brings 3.11 and 3.13 and 3.14 and 3.15: widen it",
+    )

@@ -147,9 +147,7 @@ def create_extensions(folder: StateFolder, programs: Programs, names: Sequence[s
         ran = _order(folder, programs, DATABASE, f'CREATE EXTENSION IF NOT EXISTS "{name}"')
         if not ran.has_passed:
             msg = f"the extension {name} cannot be created: {find_reason(ran)}"
-            hint = (
-                "name only extensions that Debian's package of PostgreSQL brings in extensions of the target's settings"
-            )
+            hint = "add its Debian package to packages in [tool.estiba.postgresql], then lock, fetch and deploy"
             raise TargetError(msg, hint=hint)
 
 

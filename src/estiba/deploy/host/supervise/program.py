@@ -85,7 +85,7 @@ class Programs:
         Args:
             directory: Service directory, which relative paths in the description start from.
         """
-        settings = {**_SETTINGS, **self.memory}
+        settings = {**_SETTINGS, **self.memory, **self.closure.settings}
         options = [word for name, value in sorted(settings.items()) for word in ("-c", f"{name}={value}")]
         argv = [f"{self.bin}/postgres", "-D", POSTGRESQL_DATA, *options]
         binds = {**self.database_binds, _POSTGRESQL_SETTINGS: "settings/postgresql"}
