@@ -10,12 +10,13 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from estiba.errors import ConfigError, describe_unknown
-from estiba.service import django, requirements
+from estiba.service import django, processes, requirements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from estiba.service.processes import Process
     from estiba.service.requirements import Requirements
 
 SUITES: Final = {"3.11": "bookworm", "3.13": "trixie"}
@@ -31,6 +32,7 @@ _DEFAULT_PYTHON: Final = "3.13"
 _NAMES: Final[tuple[type, str]] = (list, "a list of strings")
 _TEXT: Final[tuple[type, str]] = (str, "a string")
 _KEYS: Final[Mapping[str, tuple[type, str]]] = {
+    "asgi": _TEXT,
     "chart": (dict, "a table such as {hosts = ['shop.example']}"),
     "check-level": _TEXT,
     "ci": (dict, "a table such as {branch = 'main'}"),
@@ -47,6 +49,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "platforms": _NAMES,
     "pockets": _NAMES,
     "prepare": (list, "a list of commands such as [['compilescss']], each a list of words"),
+    "processes": (dict, "a table of tables such as {worker = {concurrency = 2}}"),
     "python": _TEXT,
     "release": (dict, "a table such as {targets = ['staging', 'production']}"),
     "settings": _TEXT,
@@ -75,9 +78,10 @@ class Project:
         missing_libraries: `allow` or `refuse` by normalised name of a distribution: what a lock does if its wheels
             name shared libraries that the image lacks.
         settings: Dotted path of Django's settings module.
-        wsgi: WSGI application as `module:attribute`.
+        wsgi: WSGI application as `module:attribute`; empty for a service that has an ASGI application alone.
         manage: Path of manage.py relative to `folder`; empty to lock Python tools without a Django project.
         prepare: Commands to run at the start of the build: manage.py subcommands or scripts, with arguments.
+        processes: Processes, `web` first; empty without `[tool.estiba.processes]`, for those that the build finds.
         static: Whether to collect static files.
         compression: Compression of image layers: `zstd` or `gzip`.
         env: Environment variables of manage.py commands in the build and of checks.
@@ -105,6 +109,7 @@ class Project:
     wsgi: str
     manage: str
     prepare: tuple[tuple[str, ...], ...]
+    processes: tuple[Process, ...]
     static: bool
     compression: str
     env: Mapping[str, str]
@@ -130,7 +135,7 @@ def load(folder: Path) -> Project:
     manage = table.get("manage", "manage.py")
     # An empty `manage` locks Python tools, as this repository does for its own; there is no Django project then.
     layout = (
-        django.find_layout(folder, manage, settings=table.get("settings", ""), wsgi=table.get("wsgi", ""))
+        django.find_layout(folder, manage, **{key: table.get(key, "") for key in ("settings", "wsgi", "asgi")})
         if manage
         else django.Layout(settings="", wsgi="")
     )
@@ -150,6 +155,7 @@ def load(folder: Path) -> Project:
         wsgi=layout.wsgi,
         manage=manage,
         prepare=tuple(tuple(words) for words in table.get("prepare", ())),
+        processes=processes.parse(table["processes"]) if table.get("processes") else (),
         static=table.get("static", True),
         compression=table.get("compression", "zstd"),
         env=dict(table.get("env", {})),
@@ -201,7 +207,7 @@ def _check_type(key: str, value: object) -> list[str]:
         entries = value
     elif isinstance(value, dict) and key in {"env", "missing-libraries", "shell-env"}:
         entries = list(value.values())
-    elif isinstance(value, dict) and key in {"chart", "ci", "release"}:
+    elif isinstance(value, dict) and key in {"chart", "ci", "processes", "release"}:
         return []
     elif isinstance(value, dict) and key == "targets":
         return [
@@ -253,6 +259,7 @@ def _check_values(table: Mapping[str, Any], project: Mapping[str, Any]) -> list[
         for name, say in table.get("missing-libraries", {}).items()
         if say not in {"allow", "refuse"}
     ]
+    problems += processes.check(table.get("processes", {}))
     problems += [f"{key!r} must name at least one" for key in ("platforms", "pockets") if table.get(key) == []]
     if "main" not in table.get("pockets", ["main"]):
         problems.append("'pockets' must contain 'main'")

@@ -168,13 +168,25 @@ def test_processes_are_data() -> None:
     found = {one["metadata"]["name"]: one["spec"] for one in render("processes") if one["kind"] == "Deployment"}
     mails = found["shop-mails"]["template"]["spec"]
 
-    assert set(found) == {"shop-admin", "shop-mails", "shop-web"}
+    assert set(found) == {"shop-admin", "shop-letters", "shop-mails", "shop-web"}
     assert found["shop-mails"]["replicas"] == 3
     assert mails["containers"][0]["args"] == ["worker", "mails"]
     assert {"name": "QUEUE", "value": "mails"} in mails["containers"][0]["env"]
     assert mails["terminationGracePeriodSeconds"] == 605
     assert "livenessProbe" not in mails["containers"][0]
     assert {"name": "PORT", "value": "8001"} in found["shop-admin"]["template"]["spec"]["containers"][0]["env"]
+
+
+def test_process_without_a_port_is_ready_when_its_command_says_so() -> None:
+    """The entry point runs the check, as it runs the process."""
+    (container,) = named("processes", "Deployment", "shop-letters")["spec"]["template"]["spec"]["containers"]
+
+    assert container["readinessProbe"]["exec"]["command"] == [
+        "/opt/venv/bin/python",
+        "/opt/estiba/entrypoint.py",
+        "ready",
+        "letters",
+    ]
 
 
 def test_scheduler_is_never_there_twice() -> None:

@@ -74,7 +74,7 @@ def test_all_problems_are_listed_at_once(folder: Path) -> None:
         project.load(folder)
 
     assert caught.value.problems[0] == "unknown key 'platform', did you mean 'platforms'?"
-    assert caught.value.problems[1].startswith("unknown key 'zzz'; known: chart, check-level, ci, compression, ")
+    assert caught.value.problems[1].startswith("unknown key 'zzz'; known: asgi, chart, check-level, ci, compression, ")
     assert caught.value.problems[2] == "'static' must be true or false, not 'yes'"
 
 

@@ -138,7 +138,8 @@ def main() -> None:
         "app": plan_app(given, out, media),
         "media": media,
         "static": {"files": str(files), "url": place["static_url"]} if given["static"] else None,
-        "processes": given["processes"],
+        "processes": given["processes"]["names"],
+        "table": given["processes"]["table"],
         "probes": probes(Path(given["application"])),
         "servers": {
             "tree": given["servers"],

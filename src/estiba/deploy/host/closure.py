@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba.digest import Digest
 from estiba.errors import DeployError
+from estiba.service import processes
+from estiba.service.processes import Process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +51,7 @@ class HostClosure:
         entrypoint: Entry point of the image, the start of each command line.
         media: Mount point of the uploads.
         static: URL path and folder of the static files, or None.
-        processes: Commands of the entry point that run as supervised processes.
+        processes: Supervised processes, `web` first.
         probes: Management commands that the smoke tests run.
         servers: Root file system of nginx, PostgreSQL and Redis.
         versions: Versions of the servers, by name.
@@ -71,7 +73,7 @@ class HostClosure:
     entrypoint: tuple[str, ...]
     media: str
     static: tuple[str, str] | None
-    processes: tuple[str, ...]
+    processes: tuple[Process, ...]
     probes: tuple[str, ...]
     servers: Files
     versions: Mapping[str, str]
@@ -79,6 +81,18 @@ class HostClosure:
     postgresql: str
     runit: Path
     has_listener: bool = True
+
+    def services(self, slot: str) -> dict[str, Process]:
+        """Return the processes by the names of their supervised services, one for each instance.
+
+        Args:
+            slot: `a` or `b`, see `Revision.slot`.
+        """
+        return {
+            f"{process.name}{f'.{number}' if number > 1 else ''}-{slot}": process
+            for process in self.processes
+            for number in range(1, process.instances + 1)
+        }
 
     @property
     def starter(self) -> Path:
@@ -118,7 +132,7 @@ def _parse(path: Path, content: bytes, data: dict[str, Any]) -> HostClosure:
         cwd=app["cwd"],
         entrypoint=tuple(app["entrypoint"]),
         static=(static["url"], static["files"]) if static else None,
-        processes=tuple(data["processes"]),
+        processes=_parse_processes(data["processes"], data.get("table", {})),
         probes=tuple(data["probes"]),
         servers=Files(tree=servers["tree"], binds={}, links={}),
         versions=servers["versions"],
@@ -128,3 +142,8 @@ def _parse(path: Path, content: bytes, data: dict[str, Any]) -> HostClosure:
         has_listener=data.get("listener", False),
         **{key: data[key] for key in ("service", "version", "revision", "lock", "media")},
     )
+
+
+def _parse_processes(names: list[str], table: dict[str, Any]) -> tuple[Process, ...]:
+    known = {one.name: one for one in processes.parse(table)}
+    return tuple(known.get(name, Process(name=name)) for name in names)

@@ -58,7 +58,7 @@ def _assemble(
     return {
         **(closure.env if closure else {}),
         **variables.servers(),
-        **(_redis(settings.redis_port, secret(REDIS_PASSWORD)) if settings.redis_port else {}),
+        **(_redis(settings.redis_port, secret(REDIS_PASSWORD)) if settings.redis_port or settings.has_celery else {}),
         **{
             f"{prefix}{name}": value
             for prefix in variables.PREFIXES

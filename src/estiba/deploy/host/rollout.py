@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from estiba.deploy.host import checks, evidence, migrations
 from estiba.deploy.host.servers.lifecycle import DATABASES, PROXY
+from estiba.deploy.host.supervise import workers
 from estiba.errors import DeployError, EstibaError, RolledBackError, StrandedError, TargetError
 
 if TYPE_CHECKING:
@@ -130,10 +131,10 @@ class Rollout:
         known = self.revisions.record(revision)
         if not self.processes.servers.are_configured_for(programs):
             self.start_servers(revision.closure)
-        self.processes.start_workers(known, programs, before)
+        workers.start(self.processes, known, programs, before)
         self._start_proxy(programs)
         if before and before.slot != revision.slot:
-            self.processes.end(before)
+            workers.end(self.processes, before)
         return known
 
     def check_migrations(self, contracts: tuple[str, ...], before: Revision) -> None:
@@ -219,7 +220,7 @@ class Rollout:
         if before is None:
             location = self._keep_evidence(revision)
             self.revisions.unserve()
-            self.processes.end(revision)
+            workers.end(self.processes, revision)
             self._fail(error, "failed", "there was no release before it, so nothing is served", location)
         # Users first: evidence and servers take seconds in which a broken release would be served.
         self.revisions.switch(before)
@@ -299,9 +300,10 @@ class Rollout:
         self.revisions.record(revision)
         self._start_proxy(programs)
         self._begin(Step.WORKERS)
-        self.processes.start_workers(revision, programs, before)
+        workers.start(self.processes, revision, programs, before)
         self._begin(Step.SMOKE)
         checks.smoke(self.processes, self.processes.endpoint())
+        workers.check(self.processes, revision, programs)
         if is_new:
             checks.probe(self.processes, programs)
         self.revisions.releases.verify(revision.closure.path)
@@ -324,7 +326,7 @@ class Rollout:
         self._begin(Step.FINISH)
         self.processes.drain()
         if before:
-            self.processes.end(before)
+            workers.end(self.processes, before)
         self.revisions.prune(self.processes.settings.keep)
         self.record = self.record.end("rolled back" if self.record.command == "rollback" else "deployed")
         self.logbook.close(self.record)

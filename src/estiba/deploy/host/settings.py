@@ -11,7 +11,9 @@ from estiba.deploy.host.servers import ports
 from estiba.errors import ConfigError, describe_unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from estiba.service.processes import Process
 
 _NAMES: Final[tuple[type, str]] = (list, "a list of strings")
 _NUMBER: Final[tuple[type, str]] = (int, "a whole number above 0")
@@ -56,6 +58,8 @@ class Settings:
         ready: Path of the readiness check.
         ready_limit: Seconds until a release has to be ready after its start.
         redis_port: TCP port that Redis listens on at the loopback address, besides its Unix socket; 0 for none.
+        has_celery: Whether Redis needs such a port in any case: Celery knows no Unix socket by the URL of Redis's own
+            clients. Without `redis_port` a free one is chosen once and kept.
         smoke: Paths that the smoke tests request.
     """
 
@@ -73,10 +77,13 @@ class Settings:
     ready: str
     ready_limit: int
     redis_port: int
+    has_celery: bool
     smoke: tuple[str, ...]
 
 
-def parse(name: str, table: Mapping[str, Any], *, folder: Path, state: Path) -> Settings:
+def parse(
+    name: str, table: Mapping[str, Any], *, folder: Path, state: Path, processes: Sequence[Process] = ()
+) -> Settings:
     """Parse the settings of a target.
 
     Args:
@@ -84,6 +91,7 @@ def parse(name: str, table: Mapping[str, Any], *, folder: Path, state: Path) -> 
         table: Table `[tool.estiba.targets.NAME]`, without `kind`.
         folder: Folder of the service, which relative paths start from.
         state: Parent of the default state folder.
+        processes: Processes of the service, as far as it names them.
 
     Raises:
         ConfigError: The settings are invalid; the error lists all problems.
@@ -107,9 +115,10 @@ def parse(name: str, table: Mapping[str, Any], *, folder: Path, state: Path) -> 
         keep=table.get("keep", 5),
         memory=_parse_memory(table.get("memory", "")),
         migrate_limit=table.get("migrate-limit", 300),
-        ready=table.get("ready", "/readyz"),
+        ready=table.get("ready") or next((one.ready for one in processes if one.ready), "/readyz"),
         ready_limit=table.get("ready-limit", 60),
         redis_port=table.get("redis-port", 0),
+        has_celery=any(one.command[:1] == ("celery",) for one in processes),
         smoke=tuple(table.get("smoke", ("/",))),
     )
 

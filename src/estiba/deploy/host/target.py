@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host import changes, checks, environment, report, settings
-from estiba.deploy.host.processes import PAIRED, SERVICES, Processes
+from estiba.deploy.host.processes import Processes
 from estiba.deploy.host.rollout import Rollout, Step
 from estiba.deploy.host.servers import postgresql_tuning
 from estiba.deploy.host.state import target_lock
 from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.state.logbook import FileLogbook
 from estiba.deploy.host.state.revisions import RevisionStore
-from estiba.deploy.host.supervise import logs, observation
+from estiba.deploy.host.supervise import logs, observation, workers
 from estiba.deploy.host.supervise.program import Programs
 from estiba.deploy.logbook import Record
 from estiba.deploy.target import Report
@@ -65,7 +65,8 @@ class HostTarget:
         Raises:
             ConfigError: The settings are invalid.
         """
-        found = settings.parse(name, table, folder=project.folder, state=config.state_dir / project.name)
+        state = config.state_dir / project.name
+        found = settings.parse(name, table, folder=project.folder, state=state, processes=project.processes)
         return cls(project=project.folder, config=config, settings=found)
 
     @property
@@ -122,7 +123,7 @@ class HostTarget:
             msg = "nothing is served, so there is nothing to observe"
             raise TargetError(msg, hint="invoke deploy")
         switch = datetime.fromtimestamp(self._revisions.switched(), tz=UTC)
-        services = [f"{name}-{current.slot}" for name in PAIRED if name in current.closure.processes]
+        services = [*current.closure.services(current.slot)]
         return observation.observe(self._processes.runit, services, max(since, switch))
 
     def unlock(self) -> str:
@@ -188,7 +189,7 @@ class HostTarget:
                 "path": str(closure.path) if closure else "",
                 "pids": {
                     service: status.pid
-                    for service in SERVICES
+                    for service in self._processes.services
                     if (status := self._processes.runit.status(service)) and status.pid
                 },
             },
@@ -197,9 +198,10 @@ class HostTarget:
     def logs(self, *, tail: int, process: str, follow: bool) -> Iterator[str]:
         """See `Target.logs`."""
         folder = self._folder.path / "logs"
-        services = [service for service in SERVICES if service.startswith(process) and (folder / service).is_dir()]
+        known = [service for service in self._processes.services if (folder / service).is_dir()]
+        services = [service for service in known if service.startswith(process)]
         if not services:
-            if known := [service for service in SERVICES if (folder / service).is_dir()]:
+            if known:
                 what = "process with logs named"
                 hint = f"invoke logs --process {known[0]}, for example; without --process, the logs of all"
                 raise ChoiceError(what, process, known, hint=hint)
@@ -278,7 +280,8 @@ class HostTarget:
         return FileLogbook(folder=self._folder)
 
     def _programs(self, closure: HostClosure) -> Programs:
-        env = environment.build(self.settings, self._folder, closure, self._processes.port())
+        known = replace(self.settings, redis_port=self._processes.redis_port())
+        env = environment.build(known, self._folder, closure, self._processes.port())
         return replace(self._server_programs(closure), env=env)
 
     def _server_programs(self, closure: HostClosure) -> Programs:
@@ -289,7 +292,7 @@ class HostTarget:
             closure=closure,
             env={},
             memory=plan,
-            redis_port=self.settings.redis_port,
+            redis_port=self._processes.redis_port(),
             listen=((self.settings.address, self._processes.port()),),
         )
 
@@ -323,7 +326,7 @@ class HostTarget:
             other = self._revisions.load(record.before) if current.number == record.number else left
             rollout.reconcile(current, other)
         elif left and not current:
-            self._processes.end(left)
+            workers.end(self._processes, left)
         if left and (not current or left.number != current.number):
             if record.command == "deploy":
                 self._revisions.retract(left)

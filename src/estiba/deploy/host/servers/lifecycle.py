@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.servers import postgresql, redis
@@ -46,8 +46,7 @@ _HANDOVER: Final = "handover.sock"
 """Unix socket over which the starter passes file descriptors; see `nix/build/builders/release/start.py`."""
 
 _NEXT: Final = "-next"
-_JOBS: Final = ("worker-", "scheduler-")
-_JOB_LIMIT: Final = 40.0
+_WEB: Final = "web-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +90,11 @@ class Servers:
         # A running supervisor keeps its root: it still starts svlogd and runsv from that store path.
         if not self.runit.is_supervised(DATABASES[0]):
             self._add_root("supervisor", closure.runit)
-        self.runit.install_all(starter=closure.starter)
-        self.runit.start(closure.runit)
+        # Services that come with this release too: a running supervisor takes seconds to see new ones.
+        names = dict.fromkeys([*self.runit.names, *closure.services("a"), *closure.services("b")])
+        runit = replace(self.runit, names=tuple(names))
+        runit.install_all(starter=closure.starter)
+        runit.start(closure.runit)
         changed = self.changed(programs, DATABASES)
         for service in DATABASES:
             self.install(service, programs)
@@ -200,13 +202,12 @@ class Servers:
     @contextmanager
     def _without_jobs(self) -> Iterator[None]:
         """Stop the workers for the block: a job in progress would fail when its database or queue restarts."""
-        services = [
-            service for service in self.runit.names if service.startswith(_JOBS) and self.runit.is_wanted(service)
-        ]
+        jobs = [service for service in self.runit.names if service not in SERVERS and not service.startswith(_WEB)]
+        services = [service for service in jobs if self.runit.is_wanted(service)]
         for service in services:
             self.runit.down(service)
         for service in services:
-            self.runit.terminate(service, _JOB_LIMIT)
+            self.runit.end(service)
         try:
             yield
         finally:

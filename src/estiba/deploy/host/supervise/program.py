@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.environment import REDIS_ADDRESS
 from estiba.service import variables
+from estiba.service.processes import WEB
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from estiba.deploy.host.closure import Files, HostClosure
     from estiba.deploy.host.state.folder import StateFolder
+    from estiba.service.processes import Process
 
 POSTGRESQL_DATA: Final = "/srv/postgresql"
 REDIS_SETTINGS: Final = "redis.conf"
@@ -25,6 +27,7 @@ WEB_SOCKET: Final = "web.sock"
 LISTENER: Final = "listener"
 """Name of the service that holds the listening sockets of nginx."""
 
+_RESERVE: Final = 5.0
 _BIN: Final = "/usr/lib/postgresql/{}/bin"
 _REDIS_DATA: Final = "/srv/redis"
 _RUN: Final = "/run/estiba"
@@ -135,8 +138,13 @@ class Programs:
         return {**made, "env": dict(self.env), "cwd": self.closure.cwd}
 
     def web(self, directory: Path, run: Path) -> dict[str, Any]:
-        """Return the description of gunicorn, listening on a Unix socket in the folder `run`."""
-        return self.command(directory, ["web", "--bind", f"unix:{_RUN}/{WEB_SOCKET}"], run=run)
+        """Return the description of the web server, listening on a Unix socket in the folder `run`."""
+        made = self.command(directory, [WEB, "--bind", f"unix:{_RUN}/{WEB_SOCKET}"], run=run)
+        return {**made, **_grace(self.closure.processes[0])}
+
+    def worker(self, directory: Path, process: Process) -> dict[str, Any]:
+        """Return the description of another process of the service."""
+        return {**self.command(directory, [process.name]), **_grace(process)}
 
     def tool(self, directory: Path, argv: Sequence[str], data: str) -> dict[str, Any]:
         """Return the description of a PostgreSQL tool that works on data files.
@@ -182,3 +190,8 @@ class Programs:
             "links": dict(files.links),
             "tree": files.tree,
         }
+
+
+def _grace(process: Process) -> dict[str, float]:
+    """Return the time limit of a process's end, which is later than the one that it sets itself."""
+    return {"grace": process.grace + _RESERVE} if process.grace else {}
