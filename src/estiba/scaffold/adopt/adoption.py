@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name, is_normalized_name
 from estiba.errors import ConfigError, ScaffoldError
 from estiba.lock.debian import known_packages
 from estiba.scaffold import new
-from estiba.scaffold.adopt import deployment, evidence, frontend, loading, modules
+from estiba.scaffold.adopt import deployment, evidence, frontend, loading, modules, procfile
 from estiba.service import django, project, variables
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def plan(folder: Path, *, flake: str = "", settings: str = "", wsgi: str = "") -
     study = evidence.Study(folder=folder, pyproject=_load(folder))
     seen = modules.find(study, settings=settings, wsgi=wsgi)
     wanted = evidence.find_requirements(study, seen, has_database=deployment.find_database(study, seen))
+    procfile.find(study, seen, wanted)
     python = evidence.choose_python(study, wanted)
     _choose_platform(study)
     wanted += evidence.find_dev_requirements(study)
@@ -253,6 +254,7 @@ def _extend(study: Study) -> dict[str, str]:
     """Return the text to append to pyproject.toml, after a check that the result is valid TOML."""
     settings = study.settings
     nested = {key: settings[key] for key in ("env", "groups") if settings.get(key)}
+    nested |= {f"processes.{name}": table for name, table in settings.get("processes", {}).items()}
     for name, target in settings.get("targets", {}).items():
         plain = {f"targets.{name}": {key: value for key, value in target.items() if key != "env"}}
         env = {f"targets.{name}.env": target.get("env")}
