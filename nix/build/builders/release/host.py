@@ -4,6 +4,8 @@ Nothing is copied that has a place in the store already; `host.json` says where 
 """
 
 import json
+import mimetypes
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +24,10 @@ FORMAT = 1
 _STARTER = (Path(__file__).with_name("start.py"), Path(root.__file__))
 _NO_PLACE = {"media_root": "", "media_url": "", "static_root": "", "static_url": ""}
 _MEDIA_ROOT = "/app/media"
+_TYPE = re.compile(r"^\s*([\w.+-]+/[\w.+-]+)\s+([^;]+);", re.MULTILINE)
+_LATER = {"js": "text/javascript", "mjs": "text/javascript"}
+"""Types that Python says since 3.12; what builds a release may be older than what runs it."""
+
 _PROBES = ("try_worker",)
 """Management commands that prove more than a page does, run after a switch where a service has them."""
 
@@ -102,13 +108,29 @@ def add_starter(given: dict[str, Any], out: Path) -> None:
 
 def write_proxy(given: dict[str, Any], place: dict[str, str], out: Path) -> None:
     """Write nginx's configuration: our text with the service's addresses in it."""
-    text = Path(given["nginx"]).read_text()
+    text = Path(given["nginx"]).read_text().replace("@types@", list_types(Path(given["servers"])))
     for name in ("static", "media"):
         url = place[f"{name}_url"]
         # An address on another machine is not ours to serve, and the root of all addresses is the service's own.
         served = url.startswith("/") and len(url) > 1 and place[f"{name}_root"]
         text = text.replace(f"@{name}@", url if served else f"/.estiba-no-{name}/")
     (out / "nginx.conf").write_text(text)
+
+
+def list_types(servers: Path) -> str:
+    """Return the media types of names' ends, as lines of nginx's `types`.
+
+    Python's own, without those of the machine, come before nginx's, which knows neither `.mjs` nor `.csv`.
+    """
+    known = {"ics": "text/calendar"}
+    for found in _TYPE.finditer((servers / "etc/nginx/mime.types").read_text()):
+        known |= dict.fromkeys(found[2].split(), found[1])
+    known |= {end.lstrip("."): kind for end, kind in mimetypes.MimeTypes().types_map[True].items()}
+    known |= _LATER
+    ends: dict[str, list[str]] = {}
+    for end, kind in sorted(known.items()):
+        ends.setdefault(kind, []).append(end)
+    return "\n".join(f"    {kind} {' '.join(names)};" for kind, names in sorted(ends.items()))
 
 
 def probes(application: Path) -> list[str]:

@@ -25,6 +25,10 @@ _SPACE: Final = 100 * 2**20
 """Free bytes on disk that a deployment needs to begin."""
 
 _PROBE_LIMIT: Final = 30.0
+_BY_HTTPS: Final = "by HTTPS"
+_TLS_HINT: Final = (
+    "name the proxy that ends TLS in trusted-proxies of the target; without one, set SECURE_SSL_REDIRECT to False there"
+)
 
 
 def load_closure(manifest: ReleaseManifest, store: Path) -> HostClosure:
@@ -100,7 +104,7 @@ def smoke(processes: Processes, endpoint: Endpoint) -> None:
         problems.append(f"{processes.settings.ready} says that the release is not ready")
     if problems:
         msg = f"the release does not work: {'; '.join(problems)}"
-        raise DeployError(msg)
+        raise DeployError(msg, hint=_TLS_HINT if any(_BY_HTTPS in problem for problem in problems) else "")
 
 
 def probe(processes: Processes, programs: Programs) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.environment import REDIS_ADDRESS
-from estiba.deploy.host.servers import lifecycle, ports
+from estiba.deploy.host.servers import lifecycle, ports, proxy
 from estiba.deploy.host.servers.lifecycle import PROXY, SERVERS, Servers
 from estiba.deploy.host.state.folder import damage
 from estiba.deploy.host.supervise import oneshot
@@ -155,7 +155,9 @@ class Processes:
 
     def endpoint_of(self, revision: Revision) -> Endpoint:
         """Return the endpoint of a release itself, its Unix socket, which needs no nginx."""
-        return Endpoint(host=self.settings.hosts[0], socket=self.revisions.socket(revision.number))
+        is_behind = bool(self.settings.trusted_proxies)
+        socket = self.revisions.socket(revision.number)
+        return Endpoint(host=self.settings.hosts[0], socket=socket, is_behind_tls=is_behind)
 
     def endpoint(self) -> Endpoint:
         """Return the endpoint of the service, nginx's port."""
@@ -164,7 +166,8 @@ class Processes:
         # A wildcard address can be listened on, but is no address to connect to on all systems.
         anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
         address = anywhere.get(self.settings.address, self.settings.address)
-        return Endpoint(host=f"{host}:{number}", address=address, port=number)
+        is_behind = bool(self.settings.trusted_proxies)
+        return Endpoint(host=f"{host}:{number}", address=address, port=number, is_behind_tls=is_behind)
 
     def drain(self) -> None:
         """Wait until requests in flight have reached the release that nginx chose for them."""
@@ -280,11 +283,11 @@ class Processes:
     def _write_proxy_settings(self, programs: Programs) -> dict[str, Any]:
         """Write the configuration of nginx, and return the content of `_PROXY_FILE` for it."""
         number, settings = self.port(), programs.closure.proxy_settings
-        address = f"[{self.settings.address}]" if ":" in self.settings.address else self.settings.address
-        text = f"listen {address}:{number};\n"
+        text, trusted = proxy.of_server(self.settings, number), proxy.list_trusted(self.settings)
         self.folder.write_text(self.revisions.serve / "listen.conf", text)
+        self.folder.write_text(self.revisions.serve / "trusted.conf", trusted)
         self.folder.link(self.revisions.serve / "nginx.conf", settings)
-        return {"listen": text, "port": number, "settings": str(Digest.of_file(settings))}
+        return {"listen": text, "port": number, "settings": str(Digest.of_file(settings)), "trusted": trusted}
 
     def _has_proxy(self) -> bool:
         # The listener accepts nothing: while no nginx runs, a request times out instead of being refused.
