@@ -66,7 +66,7 @@
         processes
         supervisor
         ;
-      inherit (service) version;
+      inherit (service) persist version;
       service = service.name;
       python = "${python}/usr/bin/python3.11";
       shell = "${shell}/bin/busybox";

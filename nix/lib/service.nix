@@ -19,6 +19,7 @@ let
     static = true;
     prepare = [ ];
     processes = { };
+    persist = [ ];
     compression = "zstd";
     test-command = [ "pytest" ];
     check-level = "WARNING";
@@ -218,6 +219,10 @@ in
       merged
       // {
         inherit settings asgi;
+        # Folders of the service's own count from where it is.
+        persist = map (
+          folder: if builtins.substring 0 1 folder == "/" then folder else "/app/${folder}"
+        ) merged.persist;
         wsgi =
           if wsgi == null && asgi == null then
             throw "no wsgi.py beside the settings ${settings}; set [tool.estiba] wsgi in pyproject.toml"

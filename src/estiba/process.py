@@ -184,14 +184,16 @@ def stream(argv: Sequence[str]) -> Iterator[str]:
         child.wait()
 
 
-def run_interactive(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
-    """Run a command on this process's terminal and return its exit code.
+def run_interactive(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None, user: int | None = None
+) -> int:
+    """Run a command on this process's terminal and return its exit code; arguments are those of `run_limited`.
 
     Raises:
         MissingProgramError: The program does not exist.
     """
     try:
-        return subprocess.run(argv, env=env, cwd=cwd, check=False).returncode
+        return subprocess.run(argv, env=env, cwd=cwd, check=False, **_as_user(user)).returncode
     except FileNotFoundError as error:
         raise _missing(argv) from error
 
@@ -267,9 +269,13 @@ def _append(path: Path) -> IO[bytes]:
 
 def _identity(user: int | None) -> dict[str, Any]:
     # A session of its own keeps signals of the terminal away, and is a process group that `_end` can signal as a whole.
-    # The umask is for files with secrets; without `extra_groups` the child would keep the groups of root.
-    changed = {} if user is None else {"user": user, "group": user, "extra_groups": []}
-    return {"start_new_session": True, "umask": 0o077, **changed}
+    # The umask is for files with secrets.
+    return {"start_new_session": True, "umask": 0o077, **_as_user(user)}
+
+
+def _as_user(user: int | None) -> dict[str, Any]:
+    # Without `extra_groups` the child would keep the groups of root.
+    return {} if user is None else {"user": user, "group": user, "extra_groups": []}
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

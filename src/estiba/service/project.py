@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -28,6 +29,9 @@ PLATFORMS: Final = ("aarch64-linux", "x86_64-linux")
 _POCKETS: Final = ("main", "updates", "security")
 _CHECK_LEVELS: Final = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 _COMPRESSIONS: Final = ("zstd", "gzip")
+_TAKEN: Final = frozenset(("/", *map("/{}".format, "app bin dev etc lib nix opt proc sys tmp usr var".split())))  # noqa: SIM905 - short
+"""Folders that hold what no data may hide."""
+
 _DEFAULT_PYTHON: Final = "3.13"
 _NAMES: Final[tuple[type, str]] = (list, "a list of strings")
 _TEXT: Final[tuple[type, str]] = (str, "a string")
@@ -46,6 +50,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "include": _NAMES,
     "manage": _TEXT,
     "missing-libraries": (dict, "a table such as {torch = 'allow'}"),
+    "persist": _NAMES,
     "platforms": _NAMES,
     "pockets": _NAMES,
     "prepare": (list, "a list of commands such as [['compilescss']], each a list of words"),
@@ -259,11 +264,29 @@ def _check_values(table: Mapping[str, Any], project: Mapping[str, Any]) -> list[
         for name, say in table.get("missing-libraries", {}).items()
         if say not in {"allow", "refuse"}
     ]
+    problems += _check_folders(table.get("persist", []))
     problems += processes.check(table.get("processes", {}))
     problems += [f"{key!r} must name at least one" for key in ("platforms", "pockets") if table.get(key) == []]
     if "main" not in table.get("pockets", ["main"]):
         problems.append("'pockets' must contain 'main'")
     return problems + _check_python(table.get("python", _DEFAULT_PYTHON), project.get("requires-python", ""))
+
+
+def _check_folders(folders: list[str]) -> list[str]:
+    """Return what is wrong with `persist`."""
+    places = {folder: PurePosixPath("/app", folder) for folder in folders}
+    problems = [
+        f"'persist' has {folder!r}, not a folder such as 'data' or '/var/lib/site'"
+        for folder, place in places.items()
+        if ".." in place.parts or str(place) in _TAKEN or folder != folder.rstrip("/") or not folder
+    ]
+    problems += [
+        f"'persist' has {folder!r}, which is in {other!r} already"
+        for folder, place in places.items()
+        for other, above in places.items()
+        if above in place.parents
+    ]
+    return problems
 
 
 def _check_python(python: str, requires: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,11 +27,13 @@ class Files:
         tree: Store path of the unpacked tree.
         binds: Store paths to bind-mount over it, by mount point.
         links: Targets of symbolic links to create in it, by path.
+        seeds: Store paths of files that a folder of data begins with, by mount point.
     """
 
     tree: str
     binds: Mapping[str, str]
     links: Mapping[str, str]
+    seeds: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,7 @@ class HostClosure:
         cwd: Working directory of the service's programs.
         entrypoint: Entry point of the image, the start of each command line.
         media: Mount point of the uploads.
+        persist: Mount points of further data.
         static: URL path and folder of the static files, or None.
         processes: Supervised processes, `web` first.
         probes: Management commands that the smoke tests run.
@@ -81,6 +84,12 @@ class HostClosure:
     postgresql: str
     runit: Path
     has_listener: bool = True
+    persist: tuple[str, ...] = ()
+
+    @property
+    def data(self) -> Mapping[str, str]:
+        """Folders of data in the state folder, by mount point."""
+        return {self.media: "data/media", **{place: f"data/folders{place}" for place in self.persist}}
 
     def services(self, slot: str) -> dict[str, Process]:
         """Return the processes by the names of their supervised services, one for each instance.
@@ -127,7 +136,7 @@ def _parse(path: Path, content: bytes, data: dict[str, Any]) -> HostClosure:
     return HostClosure(
         path=path,
         digest=Digest.of_bytes(content),
-        app=Files(tree=app["tree"], binds=app["binds"], links=app["links"]),
+        app=Files(tree=app["tree"], binds=app["binds"], links=app["links"], seeds=app.get("seeds", {})),
         env=app["env"],
         cwd=app["cwd"],
         entrypoint=tuple(app["entrypoint"]),
@@ -140,6 +149,7 @@ def _parse(path: Path, content: bytes, data: dict[str, Any]) -> HostClosure:
         postgresql=servers["postgresql"],
         runit=Path(data["supervisor"]),
         has_listener=data.get("listener", False),
+        persist=tuple(data.get("persist", ())),
         **{key: data[key] for key in ("service", "version", "revision", "lock", "media")},
     )
 

@@ -236,6 +236,8 @@ class Rollout:
         """Run the steps before the switch, which do not affect the release that is served."""
         programs = self.programs(revision.closure)
         self._begin(Step.SERVERS)
+        for place in revision.closure.data.values():
+            self.processes.folder.own(self.processes.folder.path / place)
         # Before the migrations, which may need an extension that comes with the new PostgreSQL.
         self.start_servers(revision.closure)
         if is_new:

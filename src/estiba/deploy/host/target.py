@@ -16,7 +16,7 @@ from estiba.deploy.host.state import target_lock
 from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.state.logbook import FileLogbook
 from estiba.deploy.host.state.revisions import RevisionStore
-from estiba.deploy.host.supervise import logs, observation, workers
+from estiba.deploy.host.supervise import logs, observation, oneshot, workers
 from estiba.deploy.host.supervise.program import Programs
 from estiba.deploy.logbook import Record
 from estiba.deploy.target import Report
@@ -167,6 +167,12 @@ class HostTarget:
         with target_lock.acquire(self._folder, Record.begin("manage").to_dict()):
             programs = self._programs(self._served().closure)
             return self._processes.command(programs, ["manage", *args], limit=_COMMAND_LIMIT)
+
+    def attach(self, args: Sequence[str]) -> int:
+        """See `Target.attach`; without the lock, since somebody may leave a shell open, and be deployed around."""
+        closure = self._served().closure
+        programs = self._programs(closure)
+        return oneshot.attach(self._folder, closure, lambda directory: programs.command(directory, ["manage", *args]))
 
     def status(self) -> Report:
         """See `Target.status`."""

@@ -126,7 +126,7 @@ class Programs:
             run: Folder of the command's socket, or None.
         """
         binds = {
-            self.closure.media: "data/media",
+            **self.closure.data,
             variables.POSTGRESQL_FOLDER: "run/postgresql",
             variables.REDIS_FOLDER: "run/redis",
             **({_RUN: str(run.relative_to(self.folder.path))} if run else {}),
@@ -135,7 +135,9 @@ class Programs:
         argv = [*self.closure.entrypoint, *args]
         # /sys has the CPU quota of the control group, which sets the number of gunicorn's workers.
         made = self._describe(directory, argv, self.closure.app, {**binds, **more, "/sys": "/sys"})
-        return {**made, "env": dict(self.env), "cwd": self.closure.cwd}
+        own = {place: made["binds"][place] for place in self.closure.data}
+        seeds = {own[place]: seed for place, seed in self.closure.app.seeds.items()}
+        return {**made, **({"seeds": seeds} if seeds else {}), "env": dict(self.env), "cwd": self.closure.cwd}
 
     def web(self, directory: Path, run: Path) -> dict[str, Any]:
         """Return the description of the web server, listening on a Unix socket in the folder `run`."""
