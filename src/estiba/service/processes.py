@@ -22,7 +22,7 @@ SIGNALS: Final = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"
 _NAME: Final = re.compile(r"[a-z]([a-z0-9-]{0,14}[a-z0-9])?")
 """Names that are also names of Kubernetes objects, as the chart's schema has them."""
 
-_COMMANDS: Final = ("manage", "migrate", "pending", "ready")
+_COMMANDS: Final = ("manage", "migrate", "page", "pending", "ready")
 """Commands of the entry point that targets need."""
 
 _KEYS: Final[Mapping[str, tuple[type, str]]] = {

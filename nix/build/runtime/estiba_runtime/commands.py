@@ -7,6 +7,7 @@ what stands before a process with a signal of its own.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -36,6 +37,7 @@ usage: COMMAND [ARGUMENT...]
              if it meets a migration that cannot be taken back
   pending    the migrations that the database lacks, as JSON, why the release before could not live with them, and why
              they cannot be taken back; for each `APP NAME`, those that `migrate APP NAME` would take back
+  page       whether the service has a page PATH, as exit code 0 or 1
   manage     manage.py with the arguments
 
 seconds: DB_WAIT_TIMEOUT (60, 0 does not wait), MIGRATE_LOCK_TIMEOUT (600)
@@ -160,6 +162,21 @@ def list_pending(arguments: Sequence[str]) -> int:
     return 0
 
 
+def find_page(path: str) -> int:
+    """Return 0 if the service's addresses have a path, else 1; a page that is there may fail all the same.
+
+    Raises:
+        StartError: The settings or the apps cannot be loaded.
+    """
+    databases.open_django("default")
+    urls = importlib.import_module("django.urls")
+    try:
+        urls.resolve(path)
+    except urls.Resolver404:
+        return 1
+    return 0
+
+
 def process_command(argv: Sequence[str], process: processes.Process, env: MutableMapping[str, str]) -> list[str]:
     """Return the command line of a process.
 
@@ -202,6 +219,8 @@ def _dispatch(argv: Sequence[str], env: MutableMapping[str, str]) -> int:
             return list_pending(arguments)
         case ["manage", *arguments]:
             return _become(manage_command(env, *arguments), env)
+        case ["page", path]:
+            return find_page(path)
         case ["ready", name] if (process := processes.find(name, env)).ready and name != "web":
             return _become(process_command(process.ready, process, env), env)
         case [name, *arguments]:

@@ -15,7 +15,7 @@ from estiba.deploy.host.supervise.runit import GRACE, Runit, until
 from estiba.deploy.host.supervise.systemd import Unit
 from estiba.digest import Digest
 from estiba.endpoint import Endpoint
-from estiba.errors import DeployError, TargetError
+from estiba.errors import TargetError
 from estiba.process import run
 
 if TYPE_CHECKING:
@@ -131,27 +131,13 @@ class Processes:
             ports.check(REDIS_ADDRESS, wanted, setting="redis-port")
 
     def start(self, revision: Revision, programs: Programs) -> None:
-        """Start the web process of a release in its slot, and wait until it is ready.
-
-        Raises:
-            DeployError: The process ended, or is not ready within `ready-limit`.
-        """
+        """Start the web process of a release in its slot, without waiting until it is ready."""
         service = f"web-{revision.slot}"
         # A process of the revision before the previous one may still finish its requests in this slot.
         self.runit.end(service)
         program = programs.web(self.runit.services / service, self.revisions.run(revision.number))
         self.runit.install(service, program, starter=revision.closure.starter)
         self.runit.up(service)
-        endpoint = self.endpoint_of(revision)
-        ready = self.settings.ready
-        try:
-            self.runit.wait_ready(service, lambda: endpoint.is_ready(ready), self.settings.ready_limit)
-        except DeployError as error:
-            # An HTTP status of the readiness check says more than that its time is over.
-            if not (problem := endpoint.get(ready) and endpoint.problem(ready)):
-                raise
-            msg = f"{problem}; {error}"
-            raise DeployError(msg) from error
 
     def endpoint_of(self, revision: Revision) -> Endpoint:
         """Return the endpoint of a release itself, its Unix socket, which needs no nginx."""

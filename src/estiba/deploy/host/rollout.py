@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from estiba.deploy.host import checks, evidence, migrations
 from estiba.deploy.host.servers.lifecycle import DATABASES, PROXY
-from estiba.deploy.host.supervise import workers
+from estiba.deploy.host.supervise import readiness, workers
 from estiba.errors import DeployError, EstibaError, RolledBackError, StrandedError, TargetError
 
 if TYPE_CHECKING:
@@ -249,8 +249,8 @@ class Rollout:
             self._begin(Step.MIGRATE)
             self._undo(before)
         self._begin(Step.START)
-        self.processes.start(revision, programs)
-        checks.smoke(self.processes, self.processes.endpoint_of(revision))
+        readiness.start(self.processes, revision, programs)
+        checks.smoke(self.processes, self.processes.endpoint_of(revision), revision.closure)
 
     def _undo(self, before: Revision) -> None:
         """Take back for a rollback the migrations that removed what the release needs.
@@ -304,7 +304,7 @@ class Rollout:
         self._begin(Step.WORKERS)
         workers.start(self.processes, revision, programs, before)
         self._begin(Step.SMOKE)
-        checks.smoke(self.processes, self.processes.endpoint())
+        checks.smoke(self.processes, self.processes.endpoint(), revision.closure)
         workers.check(self.processes, revision, programs)
         if is_new:
             checks.probe(self.processes, programs)

@@ -16,7 +16,7 @@ from estiba.deploy.host.state import target_lock
 from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.state.logbook import FileLogbook
 from estiba.deploy.host.state.revisions import RevisionStore
-from estiba.deploy.host.supervise import logs, observation, oneshot, workers
+from estiba.deploy.host.supervise import logs, observation, oneshot, readiness, workers
 from estiba.deploy.host.supervise.program import Programs
 from estiba.deploy.logbook import Record
 from estiba.deploy.target import Report
@@ -113,7 +113,7 @@ class HostTarget:
         """See `Target.smoke`."""
         current = self._served()
         on_status(Step.SMOKE.value)
-        checks.smoke(self._processes, self._processes.endpoint())
+        checks.smoke(self._processes, self._processes.endpoint(), current.closure)
         checks.probe(self._processes, self._programs(current.closure))
 
     def observe(self, since: datetime) -> Observation:
@@ -184,7 +184,7 @@ class HostTarget:
             target=self.settings.name,
             kind="host",
             service=closure.service if closure else "",
-            is_ready=bool(current) and self._processes.endpoint().is_ready(self.settings.ready),
+            is_ready=current is not None and self._is_ready(current),
             release=current.to_release() if current else None,
             workloads=tuple(report.workloads(self._processes, current)),
             addresses=self.addresses() if current else {},
@@ -225,7 +225,9 @@ class HostTarget:
         endpoint = self._processes.endpoint()
         pages = {"page": next(iter(self.settings.smoke), "/")}
         # A project that was not created from the template may have no such page.
-        if endpoint.has(self.settings.ready):
+        current = self._current()
+        path = readiness.find_path(self._processes, current.closure) if current else self.settings.ready
+        if path == self.settings.ready and endpoint.has(path):
             pages["ready"] = self.settings.ready
         return {name: f"http://{endpoint.host}{page}" for name, page in pages.items()}
 
@@ -252,6 +254,10 @@ class HostTarget:
             msg = "there is no earlier release to roll back to"
             raise DeployError(msg, hint="invoke status shows what is served")
         return found
+
+    def _is_ready(self, current: Revision) -> bool:
+        path = readiness.find_path(self._processes, current.closure)
+        return readiness.is_ready(self._processes.endpoint(), path, self.settings.ready)
 
     def _current(self) -> Revision | None:
         """Return the revision that is served; unlike commands that change the target, creates no state folder."""
@@ -388,5 +394,5 @@ class HostTarget:
         rollout.on_status(Step.SERVERS.value)
         rollout.start_servers(current.closure)
         if not self._processes.runit.is_up(f"web-{current.slot}"):
-            self._processes.start(current, programs)
+            readiness.start(self._processes, current, programs)
         rollout.reconcile(current, None)

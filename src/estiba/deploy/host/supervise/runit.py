@@ -296,7 +296,7 @@ class Runit:
             if is_ready():
                 return
             self.check_up(service, since=since, began=began)
-        msg = f"{service} is not ready after {limit:g} seconds:\n{self._last_lines(service, began)}"
+        msg = f"{service} is not ready after {limit:g} seconds:\n{self.said(service, began)}"
         raise DeployError(msg)
 
     def check_up(self, service: str, *, since: float = 0.0, began: str = "") -> None:
@@ -313,15 +313,15 @@ class Runit:
         if ended := self.has_ended(service, since):
             # svlogd may not have written the last lines yet.
             time.sleep(_LOGGER_DELAY)
-            msg = f"{service} {ended} instead of starting:\n{self._last_lines(service, began)}"
+            msg = f"{service} {ended} instead of starting:\n{self.said(service, began)}"
             raise DeployError(msg)
 
     def _is_complete(self) -> bool:
         """Return whether every service has its runsv."""
         return all(self.is_supervised(service) for service in self.names)
 
-    def _last_lines(self, service: str, began: str) -> str:
-        """Return the last lines that a service has logged since a timestamp."""
+    def said(self, service: str, began: str) -> str:
+        """Return the last lines that a service has logged since a timestamp, see `logs.stamp`."""
         found = logs.tail(self.folder.path / "logs", [service], _LINES)
         return "\n".join(line for line in found if line >= began)
 
