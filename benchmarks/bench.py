@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks import page, runner
+from benchmarks import page, releases, runner
 from benchmarks.caches import Caches
 from benchmarks.ours import Ours
 from benchmarks.peer import VARIANTS, Peer
@@ -54,8 +54,10 @@ def main() -> None:
         with console.step("the binary cache, and nix copy"):
             cache = Caches(subject, place / "caches").measure()
     with console.step("a fresh runner, and apt and pip"):
-        fresh = runner.measure_here()
-    results = {"cache": cache, "machine": describe_machine(), "packages": len(packages), "runner": fresh, **found}
+        fresh = {"runner": runner.measure_here()}
+    with console.step("deployments to Kubernetes, and Helm alone"):
+        fresh["releases"] = releases.measure_here()
+    results = {"cache": cache, "machine": describe_machine(), "packages": len(packages), **fresh, **found}
     RESULTS.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
     text = page.render(results)
     (ROOT / "docs" / "benchmarks.md").write_text(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks import caches, runner, targets
+from benchmarks import caches, releases, runner, targets
 
 _HEAD = """\
 # Benchmarks
@@ -60,9 +60,11 @@ def render(results: dict[str, Any]) -> str:
     ]
     push = _PUSH.format(requests=ours["requests"], resent=ours["resent"], **ours["sent"])
     chapters = targets.render(results) + caches.render(results["cache"])
-    # Results that are older than this chapter have no figures for it.
-    fresh = runner.render(results["runner"]) if "runner" in results else ""
-    return head + "\n".join(rows) + push + chapters + fresh
+    # Results that are older than a chapter have no figures for it.
+    later = (("runner", runner.render), ("releases", releases.render))
+    return (
+        head + "\n".join(rows) + push + chapters + "".join(show(results[key]) for key, show in later if key in results)
+    )
 
 
 def _seconds(name: str, key: str, ours: dict[str, Any], peers: list[dict[str, Any]]) -> str:

@@ -69,7 +69,13 @@ def ar(members: Sequence[tuple[str, bytes]]) -> bytes:
 
 
 def write(
-    path: Path, members: Sequence[Member], *, name: str = "", md5sums: bytes = b"", compression: str = "xz"
+    path: Path,
+    members: Sequence[Member],
+    *,
+    name: str = "",
+    md5sums: bytes = b"",
+    postinst: bytes = b"",
+    compression: str = "xz",
 ) -> Path:
     """Write a package with these files and return where it is.
 
@@ -78,12 +84,14 @@ def write(
         members: Its files.
         name: The package's name; that of the file by default.
         md5sums: Its list of checksums, if it is to have one.
+        postinst: Its script to run after it was unpacked, if it is to have one.
         compression: Of both tarballs: `xz`, `gz` or `bz2`.
     """
     package, version, architecture = path.stem.split("_")
     text = f"Package: {name or package}\nVersion: {version}\nArchitecture: {architecture}\n"
     control = [Member(path="./control", content=text.encode())]
     control += [Member(path="./md5sums", content=md5sums)] if md5sums else []
+    control += [Member(path="./postinst", content=postinst, mode=0o755)] if postinst else []
     parts = [("debian-binary", b"2.0\n")]
     parts += [(f"control.tar.{compression}", tarball(control, compression))]
     parts += [(f"data.tar.{compression}", tarball(members, compression))]

@@ -13,11 +13,14 @@ TEXTS = {
     "author": {{ cookiecutter.author | tojson }},
     "estiba_url": {{ cookiecutter.estiba_url | tojson }},
 }
-TAKEN = {"config", "django", "estiba", "manage", "tasks", "tests"}
+TAKEN = {"config", "django", "estiba", "lending", "manage", "pytest", "rest_framework", "tasks", "test", "tests"}
+LONGEST = 40
 
 problems = []
 if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", SLUG) or keyword.iskeyword(SLUG):
     problems.append(f"project_slug {SLUG!r} is no package name: use lower-case letters, digits and single underscores")
+if len(SLUG) > LONGEST:
+    problems.append(f"project_slug {SLUG!r} has more than {LONGEST} characters, too many for names in Kubernetes")
 if SLUG in TAKEN or SLUG in sys.stdlib_module_names:
     problems.append(f"project_slug {SLUG!r} is the name of another package: choose one of your own")
 if TIME_ZONE not in zoneinfo.available_timezones() | {"UTC"}:

@@ -1,6 +1,16 @@
-{ artifact, builder }:
+{
+  artifact,
+  builder,
+  seed,
+}:
 let
   paths = map artifact;
+
+  # What maintainer scripts run with, see `builders/packages/maintainer.py`.
+  maintainer = {
+    inherit seed;
+    standIns = ./maintainer;
+  };
 in
 {
   /**
@@ -23,7 +33,7 @@ in
       bytecode ? null,
     }:
     builder "debian_tree" name {
-      inherit bytecode;
+      inherit bytecode maintainer;
       debs = paths debs;
     };
 
@@ -33,17 +43,23 @@ in
 
     # Type
     ```
-    root :: { layers, tree } -> Derivation
+    root :: { layers, tree, missingLibraries } -> Derivation
     ```
 
     # Arguments
     - layers: `{ debs, base, layer }` by name: records of a lock, whether it is the lowest layer, and the layer's
       description, see `layer.nix`
     - tree: whether to unpack them too
+    - missingLibraries: names of packages that may lack shared libraries
   */
   root =
-    { layers, tree }:
+    {
+      layers,
+      tree,
+      missingLibraries,
+    }:
     builder "debian_root" "debian" {
+      inherit maintainer missingLibraries;
       layers = builtins.mapAttrs (_: one: one // { debs = paths one.debs; }) layers;
       outputs = builtins.attrNames layers ++ [ "sources" ] ++ (if tree then [ "tree" ] else [ ]);
     };

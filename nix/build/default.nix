@@ -27,7 +27,10 @@ let
       builder
       compilerBuilder
       ;
-    debian = import ./debian.nix { inherit (scope) artifact builder; };
+    debian = import ./debian.nix {
+      inherit (scope) artifact builder;
+      seed = tools.seed.folder;
+    };
     layer = import ./layer.nix {
       inherit (scope) builder;
       zstd = "${tools.builderPython}/usr/bin/zstd";

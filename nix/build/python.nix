@@ -53,11 +53,12 @@ rec {
 
     # Type
     ```
-    fromSdist :: { record, tree, runtime, frame, environment, foreign } -> Derivation
+    fromSdist :: { record, sdist, tree, runtime, frame, environment, foreign } -> Derivation
     ```
 
     # Arguments
     - record: the distribution in the lock
+    - sdist: its file, or a folder of sources
     - tree: an unpacked root with the toolchain
     - runtime: the root that the wheel will run in
     - frame: the environment of the build requirements
@@ -67,6 +68,7 @@ rec {
   fromSdist =
     {
       record,
+      sdist,
       tree,
       runtime,
       frame,
@@ -80,9 +82,9 @@ rec {
         frame
         environment
         foreign
+        sdist
         ;
       inherit (record) file;
-      sdist = artifact record;
     };
 
   /**

@@ -100,11 +100,11 @@ rec {
   /**
     What the developers of a service use: `shell`, its development shell, where its own interpreter and locked
     distributions come first, and its sources are on Python's path as they lie in its folder; `manage`, its manage.py
-    without a shell; `services`, its PostgreSQL and Redis.
+    without a shell; `services`, its PostgreSQL and Redis; `develop`, all that a developer runs, in one log.
 
     # Type
     ```
-    development :: { name, python, debs, sources, source, manage, servers, variables } -> { shell, manage, services }
+    development :: { name, python, debs, sources, source, manage, servers, variables } -> { shell, manage, services, develop }
     ```
 
     # Arguments
@@ -143,6 +143,14 @@ rec {
         PYTHONTZPATH = "${tree}/usr/share/zoneinfo";
       }
       // variables;
+      services = builder "script" "services" {
+        python = "${tools.builderPython}/usr/bin/python3.11";
+        script = ./shell/run_services.py;
+        settings = {
+          inherit modules;
+          tree = servers;
+        };
+      };
     in
     {
       shell = mkShell {
@@ -165,13 +173,16 @@ rec {
           variables = all;
         };
       };
-      services = builder "script" "services" {
+      develop = builder "script" "develop" {
         python = "${tools.builderPython}/usr/bin/python3.11";
-        script = ./shell/run_services.py;
+        script = ./shell/run_develop.py;
         settings = {
-          inherit modules;
-          tree = servers;
+          inherit manage;
+          python = "${env}/bin/python";
+          services = "${services}/bin/services";
+          variables = all;
         };
       };
+      inherit services;
     };
 }

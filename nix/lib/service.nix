@@ -7,6 +7,7 @@ let
       "x86_64-linux"
     ];
     asgi = null;
+    build-constraints = [ ];
     chart = { };
     ci = { };
     debian = [ ];
@@ -24,6 +25,7 @@ let
     test-command = [ "pytest" ];
     check-level = "WARNING";
     exclude = [ ];
+    extras = [ ];
     include = [ ];
     groups = { };
     env = { };

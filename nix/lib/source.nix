@@ -16,12 +16,12 @@ let
   buildFiles = [
     "\\.(ci|github|gitlab|gitignore|gitattributes|gitlab-ci\\.yml|gitmodules|dockerignore|editorconfig|envrc)"
     "flake\\.(nix|lock)"
-    "estiba\\.lock"
+    "(estiba|template)\\.lock"
     "tasks\\.py"
     "requirements-(dev-)?lock\\.txt"
     "values\\.(dev|staging|prod)\\.yaml"
     "(Dockerfile|docker-compose[^/]*|Makefile|Tiltfile)"
-    "(README|CHANGELOG|CONTRIBUTING)[^/]*"
+    "(README|RUNBOOK|CHANGELOG|CONTRIBUTING)[^/]*"
   ];
 
   # Folders that tasks write, unless the service has a Python package of that name.
@@ -128,6 +128,25 @@ in
       matchesAny (never ++ map fromGlob exclude) relative
       || matchesAny (buildFiles ++ ours) relative && !matchesAny (map fromGlob include) relative
     ) "application" src;
+
+  /**
+    The files of a package that a folder of the service holds, as a store path that depends on their content alone.
+
+    # Type
+    ```
+    package :: { src :: Path, path :: String } -> Path
+    ```
+
+    # Arguments
+    - src: the service's folder
+    - path: of the package, relative to it
+  */
+  package =
+    { src, path }:
+    let
+      leftovers = [ "build|dist|(src/)?[^/]*\\.egg-info" ];
+    in
+    filtered (matchesAny (never ++ leftovers)) "package" (src + "/${path}");
 
   /**
     The files of a service that its checks see: all but leftovers, secrets, and its chart with the values.

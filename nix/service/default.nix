@@ -65,7 +65,7 @@ let
 in
 {
   packages = builtins.mapAttrs (
-    system: built: built.packages // { inherit (development.${system}) services; }
+    system: built: built.packages // { inherit (development.${system}) services develop; }
   ) on;
   checks = builtins.mapAttrs (_: built: built.checks) on;
   devShells = builtins.mapAttrs (_: made: { default = made.shell; }) development;

@@ -48,6 +48,9 @@ let
 
   root = debian.root {
     tree = native;
+    missingLibraries = builtins.filter (name: service.missing-libraries.${name} == "allow") (
+      builtins.attrNames service.missing-libraries
+    );
     layers = {
       base = {
         debs = base;

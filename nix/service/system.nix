@@ -56,7 +56,7 @@ let
 
   environment = import ./environment.nix { inherit service; };
   wheels = import ./wheels.nix {
-    inherit lib lock system scope compiler frame tree;
+    inherit lib lock src system scope compiler frame tree;
     environment = environment.root;
   };
   own = import ./application.nix {

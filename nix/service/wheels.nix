@@ -3,12 +3,13 @@
 
   # Type
   ```
-  { lib, lock, system, scope, compiler, frame, environment, tree } -> { wheelFor :: String -> Record -> Derivation, all :: [Derivation], env, devEnv :: Derivation }
+  { lib, lock, src, system, scope, compiler, frame, environment, tree } -> { wheelFor :: String -> Record -> Derivation, all :: [Derivation], env, devEnv :: Derivation }
   ```
 
   # Arguments
   - lib: the library of pure functions
   - lock: the service's lock
+  - src: the service's folder, in which packages of its own are
   - system: the platform that builds
   - scope: that platform's derivations
   - compiler: the interpreter that compiles bytecode, see `build/python.nix`
@@ -19,6 +20,7 @@
 {
   lib,
   lock,
+  src,
   system,
   scope,
   compiler,
@@ -28,10 +30,10 @@
 }:
 let
   inherit (lib.lock) debs distributions;
-  inherit (scope) debian python;
+  inherit (scope) artifact debian python;
 
   # A wheel's file says for which platforms it is.
-  keyOf = platform: record: if record.kind == "sdist" then "${platform} ${record.file}" else record.file;
+  keyOf = platform: record: if record.kind == "wheel" then record.file else "${platform} ${record.file}";
 
   each = builtins.listToAttrs (
     builtins.concatMap (
@@ -40,7 +42,7 @@ let
         name = keyOf platform record;
         value = python.wheel compiler (
           { inherit record; }
-          // (if record.kind == "sdist" then { file = fromSdist platform record; } else { })
+          // (if record.kind == "wheel" then { } else { file = fromSdist platform record; })
         );
       }) (lock.distributions ++ lock.build_distributions)
     ) lock.platforms
@@ -50,6 +52,14 @@ let
     platform: record:
     python.fromSdist {
       inherit record;
+      sdist =
+        if record.kind == "local" then
+          lib.source.package {
+            inherit src;
+            path = record.file;
+          }
+        else
+          artifact record;
       tree = toolchain;
       runtime = tree;
       frame = python.env "build-env-${record.name}" (

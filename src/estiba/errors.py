@@ -112,6 +112,10 @@ class BusyError(EstibaError):
     exit_code = 75  # EX_TEMPFAIL of sysexits.h(3head)
 
 
+class LostLockError(BusyError):
+    """This process has lost its lock to another one, which goes on with what this one has left."""
+
+
 class RegistryError(EstibaError):
     """An OCI registry refused a request or could not be reached."""
 

@@ -32,6 +32,10 @@ _PATIENCE: Final = 20.0
 _PR_SET_PDEATHSIG: Final = 1
 """Option of prctl(2)."""
 
+# A session of its own keeps signals of the terminal away, and is a process group that `_end` can signal as a whole; the
+# umask is for files with secrets.
+_DETACHED: Final[dict[str, Any]] = {"start_new_session": True, "umask": 0o077}
+
 _log = logging.getLogger(__name__)
 
 
@@ -184,16 +188,14 @@ def stream(argv: Sequence[str]) -> Iterator[str]:
         child.wait()
 
 
-def run_interactive(
-    argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None, user: int | None = None
-) -> int:
-    """Run a command on this process's terminal and return its exit code; arguments are those of `run_limited`.
+def run_interactive(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
+    """Run a command on this process's terminal and return its exit code.
 
     Raises:
         MissingProgramError: The program does not exist.
     """
     try:
-        return subprocess.run(argv, env=env, cwd=cwd, check=False, **_as_user(user)).returncode
+        return subprocess.run(argv, env=env, cwd=cwd, check=False).returncode
     except FileNotFoundError as error:
         raise _missing(argv) from error
 
@@ -207,30 +209,22 @@ def exec_program(argv: Sequence[str]) -> NoReturn:
 
 
 def run_limited(
-    argv: Sequence[str],
-    *,
-    env: Mapping[str, str],
-    cwd: Path,
-    output: Path,
-    limit: float,
-    user: int | None = None,
-    stdin: str = "",
+    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, output: Path, limit: float, stdin: str = ""
 ) -> int | None:
     """Run a command with a time limit and append its output to a file; return its exit code, None on a timeout.
 
     Args:
         argv: Command and arguments.
         env: Complete environment of the child.
-        cwd: Working directory; `user` need not have access to the folders above it.
+        cwd: Working directory.
         output: File to append standard output and standard error to.
         limit: Time limit in seconds; then the session gets SIGTERM, and SIGKILL 5 seconds later.
-        user: User ID and group ID to run as; by default those of this process.
         stdin: Text for standard input.
     """
     _log.debug("run: %s", shlex.join(argv))
     with _append(output) as stream:
         child = subprocess.Popen(
-            argv, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=stream, stderr=stream, **_identity(user)
+            argv, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=stream, stderr=stream, **_DETACHED
         )
     with child:
         try:
@@ -244,12 +238,12 @@ def run_limited(
     return child.returncode
 
 
-def spawn(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, output: Path, user: int | None = None) -> int:
+def spawn(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, output: Path) -> int:
     """Start a process in a session of its own, which outlives this one, and return its PID; see `run_limited`."""
     _log.debug("spawn: %s", shlex.join(argv))
     with _append(output) as stream:
         child = subprocess.Popen(
-            argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, **_identity(user)
+            argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, **_DETACHED
         )
     # Without wait(2) the process would stay a zombie, and count as alive, for as long as this one runs.
     threading.Thread(target=child.wait, daemon=True).start()
@@ -265,17 +259,6 @@ def _append(path: Path) -> IO[bytes]:
     """Open a file to append to, without following a link that the user of the process may have put in its place."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     return os.fdopen(os.open(path, flags, 0o666), "ab")
-
-
-def _identity(user: int | None) -> dict[str, Any]:
-    # A session of its own keeps signals of the terminal away, and is a process group that `_end` can signal as a whole.
-    # The umask is for files with secrets.
-    return {"start_new_session": True, "umask": 0o077, **_as_user(user)}
-
-
-def _as_user(user: int | None) -> dict[str, Any]:
-    # Without `extra_groups` the child would keep the groups of root.
-    return {} if user is None else {"user": user, "group": user, "extra_groups": []}
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -109,6 +109,20 @@ in
       expected = [ "reports/__init__.py" ];
     };
   };
+  package = {
+    holds-one-folder = {
+      expr = list (
+        lib.source.package {
+          src = ./services;
+          path = "reporting";
+        }
+      );
+      expected = [
+        "helm/Chart.yaml"
+        "reports/__init__.py"
+      ];
+    };
+  };
   checked = {
     keeps-a-package-with-the-name-of-our-folders = {
       expr = list (lib.source.checked ./services/reporting);

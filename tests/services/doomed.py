@@ -51,9 +51,11 @@ def main(folder: Path, command: str, moment: str, filling: str = "") -> None:
 
     target = load(folder, "local", config.load())
     assert isinstance(target, HostTarget)
-    given = [release.build(folder, target.contents, config.load())] if command == "deploy" else []
+    is_deploy = command == "deploy"
+    given = [release.build(folder, target.contents, config.load())] if is_deploy else []
+    options = {"contract": True} if is_deploy else {}
     try:
-        getattr(replace(target, runner=runner), command)(*given, on_status=on_status)
+        getattr(replace(target, runner=runner), command)(*given, on_status=on_status, **options)
     except EstibaError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -71,7 +72,7 @@ def cached(sources: Path, make: Callable[[Go, Path], None], *, notice: str) -> P
             return folder
         sys.stderr.write(f"{notice}\n")
         for abandoned in cache.glob(f"{sources.name}-*.part"):
-            shutil.rmtree(abandoned)
+            _remove(abandoned)
         scratch = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", suffix=".part", dir=cache))
         try:
             made = scratch / "made"
@@ -80,8 +81,15 @@ def cached(sources: Path, make: Callable[[Go, Path], None], *, notice: str) -> P
             made.rename(folder)
         finally:
             # Go's caches are many times as large as what they are for.
-            shutil.rmtree(scratch)
+            _remove(scratch)
     return folder
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder with the toolchain that Go fetches, whose folders are read-only in spite of -modcacherw."""
+    for where, _, _ in os.walk(folder):
+        Path(where).chmod(0o700)
+    shutil.rmtree(folder)
 
 
 def _prepare(sources: Path, scratch: Path) -> Go:

@@ -27,6 +27,7 @@ class RunningIndex:
         port: Where it listens.
         denied: How many requests came without the right credentials.
         ranges: Which parts of files were asked for.
+        yanked: Reasons by the names of files that are withdrawn (PEP 592).
         damage: File names that are served with other bytes than their hash says.
         asked: Set by the first request.
         answering: While it is cleared, requests get no answer.
@@ -36,6 +37,7 @@ class RunningIndex:
     port: int = 0
     denied: int = 0
     ranges: list[str] = field(default_factory=list)
+    yanked: dict[str, str] = field(default_factory=dict)
     damage: set[str] = field(default_factory=set)
     asked: threading.Event = field(default_factory=threading.Event)
     answering: threading.Event = field(default_factory=threading.Event)
@@ -58,10 +60,14 @@ class RunningIndex:
         """Return the page of a project, or None if it has no files."""
         files = [path for path in sorted(self.folder.iterdir()) if path.name.split("-")[0].replace("_", "-") == project]
         links = (
-            f'<a href="/files/{path.name}#sha256={hashlib.sha256(path.read_bytes()).hexdigest()}">{path.name}</a>'
+            f'<a href="/files/{path.name}#sha256={hashlib.sha256(path.read_bytes()).hexdigest()}"'
+            f"{self._mark(path.name)}>{path.name}</a>"
             for path in files
         )
         return f"<!DOCTYPE html><html><body>{' '.join(links)}</body></html>".encode() if files else None
+
+    def _mark(self, name: str) -> str:
+        return f' data-yanked="{self.yanked[name]}"' if name in self.yanked else ""
 
     def file(self, name: str) -> bytes | None:
         """Return a file's bytes."""

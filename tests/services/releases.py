@@ -99,6 +99,7 @@ class FolderTarget:
     folder: Path
     moment: Callable[[str], None] = field(default=lambda _: None)
     contents: Contents = Contents.HOST
+    chart: Path | None = None
 
     def deploy(self, manifest: ReleaseManifest, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
         """Serve a release, in two moves."""
@@ -115,11 +116,11 @@ class FolderTarget:
             raise RolledBackError(f"{said}\n  evidence: here", hint="")
         # A new number alone: the revision is there, and nothing serves it yet.
         state = self._state()
-        self._save({**state, "number": state["number"] + 1})
-        self.moment(f"switch {self.folder.name}")
         one = {"digest": digest(manifest), "names": list(manifest.migrations.names), "version": manifest.version}
+        self._save({**state, "left": one, "number": state["number"] + 1})
+        self.moment(f"switch {self.folder.name}")
         state = self._state()
-        self._save({**state, "history": [*state["history"], one]})
+        self._save({**state, "history": [*state["history"], one], "left": None})
         self.moment(f"served {self.folder.name}")
         return self._close(record.end("deployed", version=manifest.version, digest=digest(manifest)))
 
@@ -176,6 +177,9 @@ class FolderTarget:
         del contract, to
         on_status("rolling back")
         state = self._state()
+        if state["left"]:
+            self._save({**state, "left": None})
+            return self._close(Record.begin("rollback").end("rolled back", version=self.version))
         if len(state["history"]) < 2:
             raise DeployError("there is no earlier release to roll back to")
         self._save({**state, "history": state["history"][:-1], "number": state["number"] + 1})
@@ -196,12 +200,15 @@ class FolderTarget:
 
     def status(self) -> Report:
         """Return what is served."""
+        if self._has("unreachable"):
+            raise TargetError("nobody answers")
         return Report(
             target=self.folder.name,
             kind="folder",
             service="shop",
             is_ready=True,
             release=self._release(),
+            left=self._describe(self._state()["left"]),
             workloads=(),
             addresses={},
             last=None,
@@ -235,15 +242,15 @@ class FolderTarget:
         return (self.folder / fault).exists()
 
     def _release(self) -> Release | None:
-        state = self._state()
-        if not state["history"]:
-            return None
-        served = state["history"][-1]
-        return Release(number=state["number"], digest=served["digest"], version=served["version"], commit="")
+        return self._describe(next(reversed(self._state()["history"]), None))
+
+    def _describe(self, one: dict[str, Any] | None) -> Release | None:
+        number = self._state()["number"]
+        return Release(number=number, digest=one["digest"], version=one["version"], commit="") if one else None
 
     def _state(self) -> dict[str, Any]:
         path = self.folder / "served.json"
-        found: dict[str, Any] = {"history": [], "number": 0, "records": []}
+        found: dict[str, Any] = {"history": [], "left": None, "number": 0, "records": []}
         return {**found, **json.loads(path.read_text())} if path.exists() else found
 
     def _save(self, state: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import sys
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.services import doomed, ports
@@ -21,7 +22,6 @@ from estiba.lock import model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.services.disk import Disk
     from tests.services.machine import Machine
@@ -131,10 +131,19 @@ class Site:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The processes that run, by name."""
+        """The programs that run, by name."""
         status = self.status()
         up = {one["name"] for one in status["workloads"] if one["state"] == "up"}
-        return {name: pid for name, pid in status["details"]["pids"].items() if name in up}
+        return {name: find_program(pid) for name, pid in status["details"]["pids"].items() if name in up}
+
+
+def find_program(process: int) -> int:
+    """Return the process that a starter looks after, or itself where it is the program."""
+    place = Path("/proc", str(process))
+    children = (place / "task" / str(process) / "children").read_text().split()
+    if children and b"/bin/start.py" in (place / "cmdline").read_bytes():
+        return find_program(int(children[0]))
+    return process
 
 
 def _line(record: dict[str, Any]) -> str:

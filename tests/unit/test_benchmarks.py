@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import runner, stopwatch, targets
+from benchmarks import releases, runner, stopwatch, targets
 
 
 def test_targets_are_judged_against_each_peer() -> None:
@@ -47,3 +47,14 @@ def test_fresh_runner_is_judged_by_what_it_took() -> None:
 
     assert "| from nothing | 30.0 s (1.50) | 5.0 s (0.25) | 20.0 s |" in chapter
     assert "0.7 times apt and pip (**missed**), 0.3 times with a binary cache (met), and 400 MB (met)" in chapter
+
+
+def test_deployment_is_judged_by_what_helm_alone_takes() -> None:
+    """Our own work is what is left of a deployment when the waits of Helm are taken away."""
+    times = {"deployed": 12.0, "rolled back": 5.0, "taken back": 6.0, "upgraded": 6.0}
+    measured = {name: {"median": median, "runs": [median]} for name, median in times.items()}
+
+    chapter = releases.render({**measured, "load": 1.0})
+
+    assert "| deployment | 12.0 s | 6.0 s | 2.00 |\n| rollback | 6.0 s | 5.0 s | 1.20 |" in chapter
+    assert "45 s for a deployment (met), of which 5 s are our own work (**missed**, 6.0 s)" in chapter

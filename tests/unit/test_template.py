@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import compileall
+import re
 import subprocess
 import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
 
+from estiba import tasks as library
 from estiba.scaffold import new
 from estiba.service import project
+from estiba.tasks.collection import load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 ANSWERS = {
     "defaults": {},
     "other": {"python": "3.11", "time_zone": "Europe/Madrid", "description": "Counts the ships in «Puerto Viejo»"},
+    "plain": {"sample": "no"},
 }
 
 
@@ -54,6 +58,15 @@ def test_no_placeholder_is_left(baked: Path) -> None:
     assert [file.name for file in files if "cookiecutter" in file.read_text() or "{%" in file.read_text()] == []
 
 
+def test_sample_is_there_or_not(baked: Path, request: pytest.FixtureRequest) -> None:
+    """The sample app is a folder; without it nothing names it, and its extra is not in the image."""
+    is_wanted = "plain" not in request.node.name
+    named = [file.name for file in baked.rglob("*") if file.is_file() and "lending" in file.read_text()]
+
+    assert (baked / "lending").is_dir() is bool(named) is is_wanted
+    assert tomllib.loads((baked / "pyproject.toml").read_text())["tool"]["estiba"]["extras"] == (["excel"] * is_wanted)
+
+
 def test_estiba_accepts_it(baked: Path) -> None:
     """The new service is one that Estiba reads, with settings and application found."""
     read = project.load(baked)
@@ -66,6 +79,15 @@ def test_flake_and_tasks_are_short(baked: Path) -> None:
     """What belongs to Estiba in a service is a few lines."""
     assert len((baked / "flake.nix").read_text().splitlines()) <= 20
     assert len((baked / "tasks.py").read_text().splitlines()) <= 10
+
+
+def test_makefile_names_tasks_that_there_are(baked: Path) -> None:
+    """Each target of the Makefile is one call of a task."""
+    calls = re.findall(r"^\tinvoke (\S+)$", (baked / "Makefile").read_text(), re.MULTILINE)
+    tasks = load("estiba.tasks", list(library.__path__))
+
+    assert calls
+    assert [call for call in calls if call not in tasks.task_names] == []
 
 
 def test_requirements_are_ranges(baked: Path) -> None:

@@ -1,1 +1,1 @@
-"""Settings, addresses and logging of {{ cookiecutter.project_name }}."""
+"""Settings, addresses, logs and problems of {{ cookiecutter.project_name }}."""

@@ -1,78 +1,114 @@
-"""Typed settings from environment variables, and the refusal of unsafe ones."""
+"""Environment variables as `env.schema.json` describes them: read, checked, and refused all at once."""
 
-import secrets
+import importlib.util
+import json
+import re
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-KINDS = ("production", "development", "build")
-SECRET_LENGTH = 50
-SECRET_VARIETY = 5
+FILE = Path(__file__).resolve().parent.parent / "env.schema.json"
+SCHEMA: Mapping[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
 class Environment:
-    """Reads variables, notes what is wrong with each, and raises once with everything, in `check`.
+    """Variables by their names, with defaults; None or an empty list for those that are unset.
 
-    Outside production, what is missing has a default that works on a developer's machine.
+    `problems` has a sentence for each that is missing or wrong, without the values of secrets.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        self._variables = variables
-        self._problems: list[str] = []
-        self.kind = self.text("ENVIRONMENT", default="production")
-        if self.kind not in KINDS:
-            self._problems.append(f"ENVIRONMENT is {self.kind!r}, not one of {', '.join(KINDS)}")
-        self.is_production = self.kind not in KINDS[1:]
+        self.problems: list[str] = []
+        self.values: dict[str, Any] = {}
+        # The first one: it decides what the others have to be.
+        self.is_production = True
+        for name, rule in SCHEMA["properties"].items():
+            # A file that is mounted as a variable often ends in a newline.
+            self.values[name] = self._read(name, self._complete(name, rule), variables.get(name, "").strip())
+            self.is_production = self.values["ENVIRONMENT"] not in {"development", "build"}
+        for name, others in SCHEMA["dependentRequired"].items():
+            for other in others:
+                if self.values[name] and not self.values[other]:
+                    self.problems.append(f"{other} is missing, which {name} needs: {_describe(other)}")
 
-    def text(self, name: str, *, default: str) -> str:
-        """Return a variable, or its default where it is unset or empty."""
-        return self._variables.get(name) or default
-
-    def flag(self, name: str, *, default: bool) -> bool:
-        """Return a variable that is true or false."""
-        value = self.text(name, default=str(default)).lower()
-        if value not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
-            self._problems.append(f"{name} is {value!r}, not true or false")
-        return value in {"1", "true", "yes", "on"}
-
-    def debug(self) -> bool:
-        """Return whether pages show tracebacks, which production refuses."""
-        debug = self.flag("DEBUG", default=self.kind == "development")
-        if debug and self.is_production:
-            self._problems.append("DEBUG shows settings and tracebacks to strangers: unset it")
-        return debug
-
-    def secret_key(self) -> str:
-        """Return the key that signs sessions; outside production a new one for each process."""
-        key = self.text("SECRET_KEY", default="" if self.is_production else secrets.token_urlsafe(SECRET_LENGTH))
-        if not key:
-            self._problems.append("SECRET_KEY is missing")
-        elif len(key) < SECRET_LENGTH or len(set(key)) < SECRET_VARIETY or key.startswith("django-insecure-"):
-            self._problems.append(f"SECRET_KEY is easy to guess: use {SECRET_LENGTH} random characters or more")
-        return key
-
-    def hosts(self, name: str) -> list[str]:
-        """Return host names; production needs at least one and no wildcard."""
-        hosts = self.origins(name)
-        if not hosts and self.is_production:
-            self._problems.append(f"{name} is missing: name the hosts this service answers to")
-        return hosts if hosts or self.is_production else ["localhost", "127.0.0.1", "[::1]"]
-
-    def origins(self, name: str) -> list[str]:
-        """Return what stands between the commas of a variable; production refuses wildcards."""
-        values = [value.strip() for value in self.text(name, default="").split(",") if value.strip()]
-        if self.is_production and any("*" in value for value in values):
-            self._problems.append(f"{name} has a wildcard: name each one")
-        return values
-
-    def url(self, name: str, *, default: str) -> str:
-        """Return the address of a server; production has no default for it."""
-        value = self.text(name, default="" if self.is_production else default)
-        if not value:
-            self._problems.append(f"{name} is missing")
-        return value or default
+    def __getitem__(self, name: str) -> Any:
+        """Return the value of a variable."""
+        return self.values[name]
 
     def check(self) -> None:
-        """Raise one error that lists every problem found so far."""
-        if self._problems:
-            raise ImproperlyConfigured("unusable environment:" + "".join(f"\n  - {line}" for line in self._problems))
+        """Raise one error that lists every problem."""
+        if self.problems:
+            raise ImproperlyConfigured("unusable environment:" + "".join(f"\n  - {line}" for line in self.problems))
+
+    def _complete(self, name: str, rule: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the rule of a variable with what production adds."""
+        if not self.is_production:
+            return {**rule, "default": rule.get("x-outside-production", rule.get("default", ""))}
+        return {**rule, **SCHEMA["then"]["properties"].get(name, {}), "required": name in SCHEMA["then"]["required"]}
+
+    def _read(self, name: str, rule: Mapping[str, Any], text: str) -> Any:
+        """Return the value in a text, and note what is wrong with it."""
+        if not text and rule.get("required"):
+            self.problems.append(f"{name} is missing: {rule['description']}")
+        elif text and rule.get("x-module") and not _is_installed(rule["x-module"]):
+            self.problems.append(
+                f"{name} needs the extra {rule['x-extra']!r}: add it to `extras` in [tool.estiba], lock and build"
+            )
+        value = _parse(text or rule.get("default", ""), rule)
+        if text and not _is_valid(value, rule):
+            shown = "" if rule.get("writeOnly") else f" {text!r},"
+            self.problems.append(f"{name} is{shown} not {_expect(rule)}")
+        return value
+
+
+def _describe(name: str) -> str:
+    return str(SCHEMA["properties"][name]["description"])
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _parse(text: str, rule: Mapping[str, Any]) -> Any:
+    """Return a text as the type of its rule; what cannot be read stays a text, which is not valid."""
+    match rule.get("type"):
+        case "array":
+            return [part.strip() for part in text.split(",") if part.strip()]
+        case "boolean":
+            return FLAGS.get(text.lower(), text)
+        case "integer":
+            return int(text) if re.fullmatch(r"-?\d{1,9}", text) else text
+        case _:
+            return text or None
+
+
+def _is_valid(value: Any, rule: Mapping[str, Any]) -> bool:
+    """Tell whether a value is as its rule says, with the keywords of JSON Schema that `env.schema.json` uses."""
+    types = {"array": list, "boolean": bool, "integer": int}
+    tests = {
+        "const": lambda wanted: value == wanted,
+        "enum": lambda wanted: value in wanted,
+        "items": lambda items: all(_is_valid(item, items) for item in value),
+        "maximum": lambda most: value <= most,
+        "minimum": lambda least: value >= least,
+        "minItems": lambda least: len(value) >= least,
+        "minLength": lambda least: len(value) >= least,
+        "pattern": lambda pattern: re.search(pattern, value) is not None,
+    }
+    if type(value) is not types.get(rule.get("type", "string"), str):
+        return False
+    return all(test(rule[keyword]) for keyword, test in tests.items() if keyword in rule)
+
+
+def _expect(rule: Mapping[str, Any]) -> str:
+    """Say what a value should be."""
+    limits = f"from {rule.get('minimum')} to {rule['maximum']}" if "maximum" in rule else f"from {rule.get('minimum')}"
+    words = {"boolean": "true or false", "integer": f"a whole number {limits}"}
+    listed = "one of " + ", ".join(rule.get("enum", ()))
+    return str(rule.get("x-expected") or words.get(rule.get("type", ""), listed))

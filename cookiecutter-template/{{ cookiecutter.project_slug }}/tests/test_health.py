@@ -31,3 +31,13 @@ def test_lost_cache_is_not_ready(probe: Client, monkeypatch: pytest.MonkeyPatch)
     answer = probe.get("/readyz")
 
     assert (answer.status_code, answer.json()) == (503, {"database": "ok", "cache": "failed"})
+
+
+@pytest.mark.django_db
+def test_metrics_are_for_prometheus(probe: Client) -> None:
+    """The process tells who asks it, and no stranger who comes through a proxy."""
+    Client(headers={"x-forwarded-proto": "https"}).get("/")
+
+    page = probe.get("/metrics")
+    assert 'django_http_responses_total_by_status_total{status="200"}' in page.text
+    assert probe.get("/metrics", headers={"x-forwarded-for": "192.0.2.9"}).status_code != 200

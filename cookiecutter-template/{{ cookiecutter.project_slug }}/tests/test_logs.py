@@ -3,26 +3,67 @@
 import json
 import logging
 
-from config.jsonlog import JsonFormatter
+import pytest
+from django.test import Client
+
+from config.logs import NAME, RELEASE, EcsFormatter, request_id
 
 
-def test_record_is_one_json_line() -> None:
-    """A record is one JSON object with time, level, logger and message."""
-    record = logging.LogRecord("harbour", logging.WARNING, "", 0, "late by %d\nhours", (3,), None)
-
-    line = JsonFormatter().format(record)
-
-    fields = json.loads(line)
-    assert (fields["level"], fields["logger"], fields["message"]) == ("warning", "harbour", "late by 3\nhours")
+def write(level: int, text: str, *values: object, fault: BaseException | None = None) -> dict:
+    """Return the fields of a record's line."""
+    info = (type(fault), fault, fault.__traceback__) if fault else None
+    line = EcsFormatter().format(logging.LogRecord("harbour", level, "", 0, text, values, info))
     assert "\n" not in line
+    return json.loads(line)
 
 
-def test_traceback_is_in_the_record() -> None:
+@pytest.mark.parametrize("level", ["info", "warning", "error"])
+def test_record_is_one_json_line(level: str) -> None:
+    """A record is one JSON object in the Elastic Common Schema, with its level and the release."""
+    fields = write(getattr(logging, level.upper()), "late by %d\nhours", 3)
+
+    assert (fields["log.level"], fields["log"]["logger"]) == (level, "harbour")
+    assert (fields["message"], fields["service"]) == ("late by 3\nhours", {"name": NAME, "version": RELEASE})
+    assert fields["@timestamp"].endswith("Z")
+    assert fields["ecs.version"]
+
+
+def test_fault_is_in_the_record() -> None:
     """An exception stays in the line of its record."""
     try:
         raise ValueError("no cargo")
     except ValueError as error:
-        info = (type(error), error, error.__traceback__)
-    record = logging.LogRecord("harbour", logging.ERROR, "", 0, "failed", (), info)
+        fields = write(logging.ERROR, "failed", fault=error)
 
-    assert "ValueError: no cargo" in json.loads(JsonFormatter().format(record))["exception"]
+    assert (fields["error"]["type"], fields["error"]["message"]) == ("ValueError", "no cargo")
+    assert 'raise ValueError("no cargo")' in fields["error"]["stack_trace"]
+
+
+def test_request_has_an_id_and_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    """The id is in the answer, in the line about it, and in all others of that request; nothing of the query is."""
+    page = Client(headers={"x-forwarded-proto": "https"}).get("/no-such-page?name=ada")
+
+    (record,) = [record for record in caplog.records if record.name == "request"]
+    assert (page.headers["X-Release"], len(page.headers["X-Request-ID"])) == (RELEASE, 32)
+    assert record.getMessage() == "GET /no-such-page answered 404"
+    assert "ada" not in EcsFormatter().format(record)
+
+
+@pytest.mark.parametrize(
+    ("given", "is_taken"), [("0af7651916cd43dd8448eb211c80319c", True), ("x", False), ('"}\n' * 9, False)]
+)
+def test_id_of_a_proxy_is_taken_if_it_is_one(given: str, is_taken: bool) -> None:
+    """A proxy in front may have begun the trail; what is no id is replaced."""
+    page = Client(headers={"x-forwarded-proto": "https", "x-request-id": given}).get("/no-such-page")
+
+    assert (page.headers["X-Request-ID"] == given) is is_taken
+
+
+def test_line_of_a_request_names_it() -> None:
+    """What is logged while a request is answered has its id."""
+    token = request_id.set("4f3c2d1b")
+    try:
+        assert write(logging.INFO, "loaded")["http"]["request"]["id"] == "4f3c2d1b"
+    finally:
+        request_id.reset(token)
+    assert "http" not in write(logging.INFO, "loaded")

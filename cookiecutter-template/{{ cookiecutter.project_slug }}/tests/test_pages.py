@@ -1,8 +1,10 @@
 """What visitors see."""
 
 import pytest
-from django.test import Client, override_settings
+from django.core.exceptions import PermissionDenied
+from django.test import Client, RequestFactory, override_settings
 
+from config import problems
 from {{ cookiecutter.project_slug }}.models import Entry
 
 
@@ -42,6 +44,17 @@ def test_fault_is_a_page_too(visitor: Client, monkeypatch: pytest.MonkeyPatch) -
     page = visitor.get("/")
 
     assert (page.status_code, "The fault is ours" in page.text) == (500, True)
+
+
+def test_forbidden_page_is_ours(visitor: Client) -> None:
+    """A form without its token is answered with a page of ours, and so is one for an unknown host."""
+    refused = Client(enforce_csrf_checks=True, headers={"x-forwarded-proto": "https"}).post("/admin/login/")
+    unknown = visitor.get("/", headers={"host": "elsewhere.example"})
+
+    assert refused.status_code == 403
+    assert (unknown.status_code, "This request makes no sense" in unknown.text) == (400, True)
+    page = problems.forbidden(RequestFactory().get("/"), PermissionDenied())
+    assert (page.status_code, "You may not see this page" in page.text) == (403, True)
 
 
 @override_settings(SECURE_SSL_REDIRECT=True)

@@ -1,4 +1,4 @@
-"""Answers to those who ask whether this process lives and can serve."""
+"""Answers to those who ask whether this process lives, can serve, and how it is doing."""
 
 import logging
 from collections.abc import Callable
@@ -6,12 +6,13 @@ from collections.abc import Callable
 from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django_prometheus.exports import ExportToDjangoView
 
 logger = logging.getLogger(__name__)
 
 
 class HealthMiddleware:
-    """Answers /livez and /readyz before anything asks for a known host name or for HTTPS, which probes lack."""
+    """Answers /livez, /readyz and /metrics before anything asks for a known host name or HTTPS, which probes lack."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
@@ -23,6 +24,9 @@ class HealthMiddleware:
                 return JsonResponse({"status": "ok"})
             case "/readyz":
                 return readiness()
+            # Whoever comes through a proxy is a stranger; Prometheus asks the process itself.
+            case "/metrics" if "X-Forwarded-For" not in request.headers:
+                return ExportToDjangoView(request)
             case _:
                 return self._get_response(request)
 

@@ -1,5 +1,6 @@
 """What is stored."""
 
+from auditlog.registry import auditlog
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 
@@ -23,3 +24,6 @@ class Entry(models.Model):
     def __str__(self) -> str:
         """Return the text."""
         return self.text
+
+
+auditlog.register(Entry)

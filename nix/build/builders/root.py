@@ -8,7 +8,7 @@ import ctypes
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, NamedTuple
@@ -20,7 +20,7 @@ WRITABLE = ("/tmp", "/run", "/root", "/sys")  # noqa: S108 - inside the root
 """Places that programs write to."""
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
-_MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x1000, 0x4000, 0x40000
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x8, 0x1000, 0x4000, 0x40000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -81,11 +81,23 @@ class Root(NamedTuple):
         Args:
             cwd: Its working directory from then on.
         """
-        self.top.mkdir(parents=True, exist_ok=True)
         _separate()
+        self.settle(cwd)
+
+    def settle(self, cwd: str, *, has_processes: bool = False) -> None:
+        """Do what `become` does in namespaces that are this process's already.
+
+        Args:
+            cwd: Its working directory from then on.
+            has_processes: Whether it has a namespace of processes too, which is then all that /proc shows.
+        """
+        _mount("none", "/", _MS_REC | _MS_PRIVATE)
         _mount("tmpfs", str(self.top), _MS_NOSUID | _MS_NODEV, kind="tmpfs")
         self.prepare()
-        self._bind(cwd)
+        if has_processes:
+            Path(self.top, "proc").mkdir(exist_ok=True)
+            _mount("proc", f"{self.top}/proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, kind="proc")
+        self._bind(cwd, without=("/proc",) if has_processes else ())
 
     def prepare(self) -> None:
         """Make the places to mount on."""
@@ -122,10 +134,13 @@ class Root(NamedTuple):
     def enter(self, cwd: str) -> None:
         """Become the program's process: new namespaces, mounts, new root. Runs between fork and exec."""
         _separate()
+        _mount("none", "/", _MS_REC | _MS_PRIVATE)
         self._bind(cwd)
 
-    def _bind(self, cwd: str) -> None:
+    def _bind(self, cwd: str, without: Container[str] = ()) -> None:
         for place, source in sorted(self._places().items()):
+            if place in without:
+                continue
             here = Path(f"{self.top}{place}")
             # What was made for it may lie below what has been bound since.
             if not here.exists():
@@ -146,10 +161,19 @@ def _separate() -> None:
     """Leave the namespaces of users and mounts that this process shares with others."""
     uid, gid = os.getuid(), os.getgid()
     _check(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS), "unshare")
+    map_user(uid, gid)
+
+
+def map_user(uid: int, gid: int) -> None:
+    """Become the image's user in a user namespace that is this process's already.
+
+    Args:
+        uid: The user outside.
+        gid: The group outside.
+    """
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{UID} {uid} 1")
     Path("/proc/self/gid_map").write_text(f"{UID} {gid} 1")
-    _mount("none", "/", _MS_REC | _MS_PRIVATE)
 
 
 def _mount(source: str, target: str, flags: int, *, kind: str = "") -> None:

@@ -40,6 +40,9 @@ class Address:
         if not text.strip():
             message = "the cache's address is empty"
             raise CacheError(message, hint="give a folder, or a URL such as https://cache.example.org")
+        if not text.isprintable() or (" " in text and _SCHEME.match(text)):
+            message = f"the cache's address has a space or a control character: {text!r}"
+            raise CacheError(message, hint="nix.conf has one setting in each line, with spaces between its values")
         if not _SCHEME.match(text):
             return cls._of_folder(Path(text))
         parts = urlsplit(text)

@@ -6,9 +6,18 @@ import getpass
 import os
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _LISTS: Final = ("contracts", "migrations", "restarted", "reversed")
+_TYPES: Final[Mapping[str, type]] = {
+    **dict.fromkeys(("command", "user", "since", "digest", "version", "revision", "step", "result", "reason"), str),
+    **dict.fromkeys(("pid", "number", "before"), int),
+    **dict.fromkeys(_LISTS, list),
+}
+"""Types of the fields as JSON has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +73,14 @@ class Record:
         """Parse a record as written by `to_dict`; fields that a newer Estiba has added are left out.
 
         Raises:
-            TypeError: It lacks a field.
+            TypeError: It lacks a field, or one has another type.
             ValueError: The start time is none.
         """
         known = {one.name: data[one.name] for one in fields(cls) if one.name in data}
+        for name, kind in _TYPES.items():
+            if not isinstance(known.get(name, kind()), kind):
+                msg = f"{name} is {known[name]!r}"
+                raise TypeError(msg)
         record = cls(**{**known, **{name: tuple(data.get(name, ())) for name in _LISTS}})
         datetime.fromisoformat(record.since)
         return record

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from estiba.deploy.logbook import Record
     from estiba.release_manifest import Contents, ReleaseManifest
@@ -55,6 +56,8 @@ class Report:
         service: Name of the service; empty before the first deployment.
         is_ready: Whether the readiness check passes.
         release: Release that is served, or None.
+        left: Release that a failed or killed command has left beside it, or in its place, or None; `Target.rollback`
+            returns from it to `release`.
         workloads: Processes that run or should run.
         addresses: URLs of the service by name, see `Target.addresses`.
         last: Last record of the logbook, or None.
@@ -72,6 +75,7 @@ class Report:
     last: Record | None
     notes: tuple[str, ...]
     details: Mapping[str, Any] = field(default_factory=dict)
+    left: Release | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object that `invoke status --json` prints."""
@@ -161,9 +165,9 @@ class Changes:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        before = self.before
+        names = ("commit", "digest", "number", "version")
         return {
-            "before": {"digest": before.digest, "number": before.number, "version": before.version} if before else {},
+            "before": {name: getattr(self.before, name) for name in names} if self.before else {},
             "commands": [list(argv) for argv in self.commands],
             "diff": self.diff,
             "migrations": [one.to_dict() for one in self.migrations],
@@ -199,6 +203,11 @@ class Target(Protocol):
     @property
     def contents(self) -> Contents:
         """Contents that a release manifest must have for this target."""
+        ...
+
+    @property
+    def chart(self) -> Path | None:
+        """Folder of the Helm chart that it deploys; None for a target without one."""
         ...
 
     def deploy(self, manifest: ReleaseManifest, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
@@ -284,6 +293,9 @@ class Target(Protocol):
 
     def rollback(self, *, on_status: Callable[[str], None], contract: bool = False, to: str = "") -> Record:
         """Roll back to an earlier release: the last one that passed its smoke tests before the current one.
+
+        Where a failed or killed command has left a release that has not passed them, that is the one that was served
+        before this command; where there was none, nothing is served afterwards, and the record has no version.
 
         Args:
             on_status: Callback for progress; called with one line of text per step.

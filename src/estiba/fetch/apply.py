@@ -13,9 +13,11 @@ from estiba.errors import ArtifactError, CommandError
 from estiba.fetch.plan import artifact_path
 from estiba.fetch.plan import plan as make_plan
 from estiba.lock.debian import apt, debs
+from estiba.lock.direct import repository
 from estiba.lock.python.interpreter import drive
 from estiba.nix import commands as nix
 from estiba.nix.store_path import store_name
+from estiba.service import direct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -90,6 +92,10 @@ def _fetch_distributions(wanted: Sequence[Distribution], context: LockContext, a
     missing = [distribution for distribution in wanted if not context.artifacts.has(distribution.sha256)]
     if not missing:
         return
+    _fetch_repositories([one for one in missing if one.source], context, advance)
+    missing = [one for one in missing if not one.source]
+    if not missing:
+        return
     request = {
         "action": "fetch",
         "cache": str(context.artifacts.folder),
@@ -103,6 +109,16 @@ def _fetch_distributions(wanted: Sequence[Distribution], context: LockContext, a
     if problems:
         msg = f"some distributions could not be fetched:{_DIVIDER}{_DIVIDER.join(problems)}"
         raise ArtifactError(msg, hint="check pip's configuration, or lock anew: invoke lock --upgrade")
+
+
+def _fetch_repositories(wanted: Sequence[Distribution], context: LockContext, advance: Callable[[int], None]) -> None:
+    for distribution in wanted:
+        _, source = direct.parse(f"{distribution.name} @ {distribution.source}", context.cache)
+        got = repository.fetch(source, context.artifacts, config=context.config, runner=context.runner)
+        if got != distribution.sha256:
+            msg = f"{distribution.source} has other files than those that are locked: expected {distribution.sha256}"
+            raise ArtifactError(msg, hint="another Estiba wrote the lock, or it was edited: invoke lock --upgrade")
+        advance(distribution.size)
 
 
 def _drive(request: Mapping[str, object], context: LockContext, advance: Callable[[int], None]) -> list[dict[str, Any]]:

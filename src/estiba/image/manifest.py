@@ -290,7 +290,7 @@ def parse(data: bytes, read: Callable[[Mapping[str, Any]], _T], where: str) -> _
         return read(json.loads(data))
     except KeyError as error:
         raise LayoutError(where, [f"field {error.args[0]!r} is missing"]) from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise LayoutError(where, [f"malformed: {error}"]) from error
 
 

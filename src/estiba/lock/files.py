@@ -7,6 +7,7 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from estiba import files
 from estiba.errors import BusyError
 from estiba.files import lock, stage
 
@@ -37,7 +38,7 @@ def exclusive(folder: Path) -> Iterator[None]:
 def read(folder: Path, names: Sequence[str]) -> dict[str, str]:
     """Return the texts of files by name, empty for each that does not exist."""
     paths = {name: folder / name for name in names}
-    return {name: path.read_text(encoding="utf-8") if path.exists() else "" for name, path in paths.items()}
+    return {name: files.read(path) if path.exists() else "" for name, path in paths.items()}
 
 
 def write(folder: Path, texts: Mapping[str, str]) -> None:

@@ -13,6 +13,7 @@ from estiba.lock.files import read
 from estiba.lock.model import FILE_NAME
 from estiba.lock.python.pins import DEV_FILE, RUNTIME_FILE
 from estiba.service import project as projects
+from estiba.service.direct import METADATA_FILES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,8 +58,22 @@ def hash_inputs(project: Project) -> Digest:
         "runtime": project.requirements.runtime,
         "dev": project.requirements.dev,
         "constraints": project.requirements.constraints,
+        **({"build-constraints": project.build_constraints} if project.build_constraints else {}),
+        **_describe_origins(project),
     }
     return Digest.of_bytes(json.dumps(inputs, sort_keys=True).encode())
+
+
+def _describe_origins(project: Project) -> dict[str, list[str]]:
+    """Return where packages come from beside pip's indexes, with the metadata of those in folders of the service."""
+    found: dict[str, list[str]] = {}
+    for source in project.requirements.sources:
+        files = (project.folder / source.path / name for name in METADATA_FILES if source.path)
+        texts = sorted(f"{file.name} {Digest.of_file(file)}" for file in files if file.is_file())
+        found.setdefault("sources", []).append(" ".join([source.name, str(source), *texts]))
+    for index in project.requirements.indexes:
+        found.setdefault("indexes", []).append(" ".join([index.url, index.rank, *index.projects]))
+    return found
 
 
 def groups_of(project: Project) -> tuple[str, ...]:

@@ -44,7 +44,11 @@ def native(distributions: Sequence[Distribution]) -> frozenset[str]:
 
 
 def plan(
-    sizes: Mapping[str, int], previous: Sequence[Layer] = (), *, native: Collection[str] = ()
+    sizes: Mapping[str, int],
+    previous: Sequence[Layer] = (),
+    *,
+    native: Collection[str] = (),
+    own: Collection[str] = (),
 ) -> tuple[Layer, ...]:
     """Assign every distribution to a layer.
 
@@ -57,16 +61,20 @@ def plan(
         sizes: Size in bytes of each distribution, by name.
         previous: Layers of the previous lock.
         native: Names of platform-specific distributions.
+        own: Names of packages of the service's own, which change with it: each has a layer of its own.
     """
     place = {name: layer.name for layer in previous for name in layer.distributions if name in sizes}
+    place = {name: layer for name, layer in place.items() if name not in own or layer == name}
     new = sorted(sizes.keys() - place.keys(), key=lambda name: (-sizes[name], name))
-    singles = len(set(place.values()) - set(_SHARED))
+    singles = len(set(place.values()) - {*_SHARED, *own})
     filled = Counter(dict.fromkeys(_SHARED, 0))
     for name, layer in place.items():
         if layer in _SHARED:
             filled[layer] += sizes[name]
     for name in new:
-        if sizes[name] >= _OWN_LAYER and singles < _SINGLES and name not in place.values():
+        if name in own:
+            place[name] = name
+        elif sizes[name] >= _OWN_LAYER and singles < _SINGLES and name not in place.values():
             place[name], singles = name, singles + 1
         else:
             target = _NATIVE if name in native else _choose_pure(filled, sizes[name])

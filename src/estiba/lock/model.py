@@ -18,7 +18,7 @@ VERSION: Final = 1
 ARCHITECTURES: Final = {"aarch64-linux": "arm64", "x86_64-linux": "amd64"}
 """Debian architecture of each platform (Nix system name)."""
 
-_HINT: Final = "estiba.lock is written by `invoke lock`; take it from version control or run that again"
+_HINT: Final = "take estiba.lock from version control, or delete it and run `invoke lock`"
 _T = TypeVar("_T")
 
 
@@ -60,14 +60,16 @@ class Distribution:
     Attributes:
         name: Normalised project name (PEP 503).
         version: Version (PEP 440).
-        file: File name in the package index.
-        kind: `wheel` or `sdist`.
-        sha256: Digest of the file.
+        file: File name in the package index; of a `local` one the folder, relative to that of the service.
+        kind: `wheel`, `sdist`, or `local` for a package that is built from a folder of the service.
+        sha256: Digest of the file; of a `local` one that of its metadata.
         size: Size of the file in bytes.
         groups: Groups that need it: of `runtime` and `dev`, or `build` alone; sorted.
         platforms: Nix system names that it is locked for; sorted.
         requires: Names of locked distributions that it requires on these platforms.
         build: Pins (`name==version`) of the build environment of an sdist.
+        source: Address of a commit of a git repository that an sdist is the archive of, in the form of PEP 508; empty
+            for a file of an index.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Distribution:
     platforms: tuple[str, ...]
     requires: tuple[str, ...]
     build: tuple[str, ...] = ()
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +121,9 @@ class Lock:
 
     @property
     def artifacts(self) -> tuple[Deb | Distribution, ...]:
-        """All locked artifacts."""
-        return (*self.debs, *self.distributions, *self.build_distributions)
+        """All locked artifacts: what is fetched, which packages from folders of the service are not."""
+        distributions = (*self.distributions, *self.build_distributions)
+        return (*self.debs, *(one for one in distributions if one.kind != "local"))
 
 
 def render(lock: Lock) -> str:
@@ -150,6 +154,9 @@ def parse(text: str) -> Lock:
     """
     try:
         data = json.loads(text)
+    except RecursionError as error:
+        msg = "estiba.lock is nested too deeply"
+        raise LockFormatError(msg, hint=_HINT) from error
     except json.JSONDecodeError as error:
         conflict = " (an unresolved merge: keep either side and run `invoke lock`)" if "<<<<<<<" in text else ""
         msg = f"estiba.lock is not JSON: line {error.lineno}: {error.msg}{conflict}"
@@ -157,7 +164,7 @@ def parse(text: str) -> Lock:
     if not isinstance(data, dict) or data.get("version") != VERSION:
         found = data.get("version") if isinstance(data, dict) else None
         msg = f"estiba.lock has format version {found!r}, this Estiba reads version {VERSION}"
-        raise LockFormatError(msg, hint="use the Estiba that wrote it, or run invoke lock")
+        raise LockFormatError(msg, hint="use the Estiba that wrote it, or delete estiba.lock and run invoke lock")
     reader = _Reader()
     lock = reader.read_lock(data)
     if reader.problems:
@@ -186,6 +193,8 @@ def _to_dict(record: Deb | Distribution | Layer) -> dict[str, object]:
     values: dict[str, object] = {}
     for name in sorted(field.name for field in fields(record)):
         value = getattr(record, name)
+        if name == "source" and not value and isinstance(record, Distribution):
+            continue
         match value:
             case Digest():
                 values[name] = value.hex
@@ -232,8 +241,8 @@ class _Reader:
 
     def _distribution(self, data: Mapping[str, Any], path: str) -> Distribution:
         kind = self._text(data, "kind", path)
-        if kind not in ("wheel", "sdist"):
-            self.problems.append(f"{path}kind must be wheel or sdist, not {kind!r}")
+        if kind not in ("wheel", "sdist", "local"):
+            self.problems.append(f"{path}kind must be wheel, sdist or local, not {kind!r}")
         return Distribution(
             **{key: self._text(data, key, path) for key in ("name", "version", "file")},
             kind=kind,
@@ -243,6 +252,7 @@ class _Reader:
             platforms=self._platforms(data, path),
             requires=self._texts(data, "requires", path),
             build=self._texts(data, "build", path),
+            source=self._text(data, "source", path) if "source" in data else "",
         )
 
     def _layer(self, data: Mapping[str, Any], path: str) -> Layer:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from estiba.digest import Digest
 from estiba.errors import LockFormatError
-from estiba.lock import integrity, layers, model
+from estiba.lock import integrity, layers, model, other_locks
 from estiba.lock.debian import apt, closure, contents, debs
 from estiba.lock.files import exclusive, read, write
 from estiba.lock.freshness import LOCK_FILES, groups_of, hash_inputs, make_request
@@ -56,9 +56,12 @@ class Outcome:
     Attributes:
         lock: The new lock.
         changed: Whether the lock files differ from before.
-        changes: Changed versions as `name old -> new`, with `none` for an added or removed package.
+        changes: Changed versions as `name old -> new`, with `none` for an added or removed package; in a first lock,
+            those of another tool's lock that could not be kept.
         gone: Locked Debian packages (`name version`) that changed because the mirror no longer has their version.
         lacking: Sentences about shared libraries that wheels name and the image does not have.
+        is_first: Whether there was no lock before.
+        yanked: Sentences about locked releases that their project has withdrawn (PEP 592), with its reason.
     """
 
     lock: Lock
@@ -66,6 +69,8 @@ class Outcome:
     changes: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
+    is_first: bool = False
+    yanked: tuple[str, ...] = ()
 
 
 def lock(folder: Path, context: LockContext, options: Options = Options(), *, fetch: Callable[[Lock], None]) -> Outcome:
@@ -91,7 +96,9 @@ def lock(folder: Path, context: LockContext, options: Options = Options(), *, fe
         previous = _load_previous(before, options)
         if previous and options.is_plain and previous.inputs == inputs:
             return Outcome(lock=previous, changed=False)
-        seeds = [] if options.upgrade.everything else _load_seeds(before)
+        other, seeds = _load_seeds(folder, before, options)
+        if other:
+            context.tell(f"starting from the versions in {other}")
         resolved, resolution, gone, lacking = _resolve(
             project, context, options=options, previous=previous, seeds=seeds, fetch=fetch
         )
@@ -106,9 +113,11 @@ def lock(folder: Path, context: LockContext, options: Options = Options(), *, fe
         return Outcome(
             lock=replace(resolved, inputs=inputs),
             changed=changed,
-            changes=_compare(previous, resolved),
+            changes=_compare(previous, resolved) if previous else _compare_other(other, seeds, resolution),
             gone=tuple(gone),
             lacking=tuple(lacking),
+            is_first=previous is None,
+            yanked=resolution.yanked,
         )
 
 
@@ -124,9 +133,12 @@ def _load_previous(before: Mapping[str, str], options: Options) -> Lock | None:
         raise
 
 
-def _load_seeds(before: Mapping[str, str]) -> list[pins.Pin]:
-    """Read the pins to keep, also of a project that so far was locked by pip-tools alone."""
-    return [pin for name in (RUNTIME_FILE, DEV_FILE) for pin in pins.parse(before[name], file=name)]
+def _load_seeds(folder: Path, before: Mapping[str, str], options: Options) -> tuple[str, list[pins.Pin]]:
+    """Read the pins to keep; those of another tool's lock, whose name is returned too, where there is no other."""
+    if options.upgrade.everything:
+        return "", []
+    own = [pin for name in (RUNTIME_FILE, DEV_FILE) for pin in pins.parse(before[name], file=name)]
+    return ("", own) if own else other_locks.read(folder)
 
 
 def _resolve(
@@ -158,7 +170,7 @@ def _resolve(
             upgrade=options.upgrade,
         )
         # The toolchain is large, and most services have wheels only.
-        if any(distribution.kind == "sdist" for distribution in resolution.distributions):
+        if any(distribution.kind != "wheel" for distribution in resolution.distributions):
             context.tell("resolving the Debian packages that build the sdists")
             toolchain, gone_for_build = _resolve_debian(root, project, context, keep, groups=("build",))
             found, gone = closure.merge((*found, *toolchain)), sorted({*gone, *gone_for_build})
@@ -169,6 +181,7 @@ def _resolve(
 
 def _assemble(project: Project, found: Sequence[Deb], resolution: Resolution, previous: Lock | None) -> Lock:
     sizes, native = layers.measure(resolution.distributions), layers.native(resolution.distributions)
+    own = {one.name for one in resolution.distributions if one.kind == "local"}
     return Lock(
         # `lock` fills in the digest, after it has compared the inputs.
         inputs=Digest("0" * 64),
@@ -179,7 +192,7 @@ def _assemble(project: Project, found: Sequence[Deb], resolution: Resolution, pr
         debs=tuple(found),
         distributions=resolution.distributions,
         build_distributions=resolution.build_distributions,
-        layers=layers.plan(sizes, previous.layers if previous else (), native=native),
+        layers=layers.plan(sizes, previous.layers if previous else (), native=native, own=own),
     )
 
 
@@ -216,13 +229,15 @@ def _prepare_resolver(
         fetch=fetch,
     )
     # The answers of a build backend may depend on the Python and the packages that it finds.
-    key = Digest.of_bytes(repr([python.version, request.names("build")]).encode()).hex[:16]
+    asked = [python.version, request.names("build"), project.build_constraints]
+    key = Digest.of_bytes(repr(asked).encode()).hex[:16]
     return ResolverContext(
         config=context.config,
         interpreter=python,
         sdists=context.cache / "sdists" / key,
         artifacts=context.artifacts,
         call_hook_in_sandbox=toolchain.call_hook,
+        build_constraints=project.build_constraints,
         runner=context.runner,
     )
 
@@ -248,9 +263,15 @@ def _check_libraries(
     )
 
 
-def _compare(previous: Lock | None, current: Lock) -> tuple[str, ...]:
+def _compare_other(other: str, seeds: Sequence[pins.Pin], resolution: Resolution) -> tuple[str, ...]:
+    """Return the versions of another tool's lock that were not kept; all else is new in a first lock."""
+    changed = other_locks.compare(seeds, (*resolution.runtime, *resolution.dev))
+    return tuple(f"{name} {old} ({other}) -> {new}" for name, old, new in changed if other)
+
+
+def _compare(previous: Lock, current: Lock) -> tuple[str, ...]:
     """Return the version changes between two locks."""
-    old = _versions(previous) if previous else {}
+    old = _versions(previous)
     new = _versions(current)
     return tuple(
         f"{name} {old.get(name, 'none')} -> {new.get(name, 'none')}"
@@ -260,7 +281,8 @@ def _compare(previous: Lock | None, current: Lock) -> tuple[str, ...]:
 
 
 def _versions(lock: Lock) -> dict[str, str]:
-    pairs = sorted({(artifact.name, artifact.version) for artifact in lock.artifacts})
+    distributions = (*lock.distributions, *lock.build_distributions)
+    pairs = sorted({(record.name, record.version) for group in (lock.debs, distributions) for record in group})
     versions: dict[str, str] = {}
     for name, version in pairs:
         versions[name] = f"{versions[name]}, {version}" if name in versions else version

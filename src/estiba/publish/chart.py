@@ -185,29 +185,35 @@ def push(packaged: Package, to: str, runner: Runner) -> Pushed:
         ImageRefError: `to` is malformed, or has a tag.
         ChartError: The registry refuses it, or cannot be reached.
     """
-    parent = ImageRef.parse(to.removeprefix("oci://"))
-    if parent.tag or parent.digest:
-        msg = f"{to} has a tag or a digest, which a chart gets from its version"
-        raise ChartError(msg, hint=f"write {parent.host}/{parent.repository}")
-    insecure = ["--plain-http"] if parent.is_loopback else []
-    address = f"oci://{parent.host}/{parent.repository}"
+    ref = name_ref(packaged, to)
+    insecure = ["--plain-http"] if ref.is_loopback else []
+    address = f"oci://{ref.host}/{ref.repository.removesuffix(f'/{packaged.name}')}"
     said: list[str] = []
     try:
         done = runner(["helm", "push", str(packaged.path), address, *insecure], on_line=said.append)
     except CommandError as error:
-        msg = f"{parent.host} did not take the chart: {error.tail}"
-        raise ChartError(msg, hint=f"helm registry login {parent.host} if it wants a password") from error
+        msg = f"{ref.host} did not take the chart: {error.tail}"
+        raise ChartError(msg, hint=f"helm registry login {ref.host} if it wants a password") from error
     found = _PUSHED.search("\n".join([done.stdout, *said]))
     if not found:
         msg = f"helm push {packaged.path} printed no digest"
         raise ChartError(msg, hint=f"look with: helm show chart {address}/{packaged.name}")
-    ref = ImageRef(
-        host=parent.host,
-        repository=f"{parent.repository}/{packaged.name}",
-        tag=packaged.version.replace("+", "_"),
-        digest=Digest.parse(found[1]),
-    )
-    return Pushed(ref=ref, package=packaged)
+    return Pushed(ref=ref.at(Digest.parse(found[1])), package=packaged)
+
+
+def name_ref(packaged: Package, to: str) -> ImageRef:
+    """Return the reference that an archive has in a registry, see `push`; without the digest of its manifest.
+
+    Raises:
+        ImageRefError: `to` is malformed.
+        ChartError: `to` has a tag or a digest.
+    """
+    parent = ImageRef.parse(to.removeprefix("oci://"))
+    if parent.tag or parent.digest:
+        msg = f"{to} has a tag or a digest, which a chart gets from its version"
+        raise ChartError(msg, hint=f"write {parent.host}/{parent.repository}")
+    repository = f"{parent.repository}/{packaged.name}"
+    return ImageRef(host=parent.host, repository=repository, tag=packaged.version.replace("+", "_"))
 
 
 @contextmanager

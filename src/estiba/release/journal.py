@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Callable
@@ -168,7 +169,7 @@ class Journals:
     def create(
         self, plan: Plan, options: Mapping[str, Any], owner: Mapping[str, Any], *, write: Write | None = None
     ) -> Journal:
-        """Create the journal of a new release, or open the one of the same plan.
+        """Create the journal of a new release; one of the same plan that has ended is history, and stays as it is.
 
         Args:
             plan: Plan of the release.
@@ -176,9 +177,7 @@ class Journals:
             owner: Who starts it.
             write: Appends a line to the file; by default `append`.
         """
-        path = self.folder / plan.identifier / FILE_NAME
-        if path in self._paths():
-            return load(path)
+        path = self._find_free(plan.identifier) / FILE_NAME
         path.parent.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
         journal = Journal(path=path, plan=plan, options=options, owner=owner, started=now(), write=write or append)
         header = {
@@ -235,6 +234,12 @@ class Journals:
     def unfinished(self) -> Journal | None:
         """Return the journal of the last release that has not ended, or None."""
         return next((journal for journal in reversed(self.list()) if not journal.is_ended), None)
+
+    def _find_free(self, identifier: str) -> Path:
+        """Return the folder of a new release, named after its plan, with a number where that was released before."""
+        taken = {path.parent.name for path in self._paths()}
+        names = (identifier if number == 1 else f"{identifier}-{number}" for number in itertools.count(1))
+        return self.folder / next(name for name in names if name not in taken)
 
     def _paths(self) -> Iterator[Path]:
         # A release that was killed before its first line has an empty folder, or no whole line: it never began.

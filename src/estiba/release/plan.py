@@ -35,6 +35,7 @@ class TargetPlan:
         problems: Reasons why the target could not take the release now.
         approvers: Who may approve; empty if no approval is needed.
         approvals: Number of approvals that are needed.
+        signers: Commit whose `allowed_signers` has the keys of who may approve; empty if no approval is needed.
         gates: Names of the gates that are asked about this target.
         backup: Sentence about the newest backup; empty where no gate looks at backups.
     """
@@ -46,6 +47,7 @@ class TargetPlan:
     problems: tuple[str, ...] = ()
     approvers: tuple[str, ...] = ()
     approvals: int = 0
+    signers: str = ""
     gates: tuple[str, ...] = ()
     backup: str = ""
 
@@ -84,6 +86,7 @@ class TargetPlan:
             "kind": self.kind,
             "name": self.name,
             "settings": self.settings,
+            "signers": self.signers,
         }
 
 
@@ -258,7 +261,7 @@ def parse(data: Any) -> Plan:  # noqa: ANN401 - what a file has
 
 
 def _parse_target(data: Mapping[str, Any]) -> TargetPlan:
-    known = {name: data[name] for name in TargetPlan.__slots__}
+    known = {name: data[name] for name in TargetPlan.__slots__ if name in data}
     lists = {name: tuple(data[name]) for name in ("approvers", "gates", "problems")}
     return TargetPlan(**{**known, **lists})
 

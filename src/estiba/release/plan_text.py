@@ -55,7 +55,7 @@ def _target(target: TargetPlan, plan: Plan) -> Iterator[str]:
     yield f"  gates: {', '.join(target.gates) or 'none'}"
     yield from [f"  newest backup: {target.backup}"] if target.backup else []
     if target.approvals:
-        yield f"  approval: {target.approvals} of {', '.join(target.approvers)}"
+        yield f"  approval: {target.approvals} of {', '.join(target.approvers)}, with the keys of {target.signers}"
         yield f"    invoke approve --target {target.name} --plan {plan.hash_for(target.name)}"
     yield from (f"  problem: {sentence}" for sentence in target.problems)
 

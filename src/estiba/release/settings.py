@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.errors import ConfigError, describe_unknown
+from estiba.service import environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "approvals": _TABLE,
     "budget": (int, "a number of minutes above 0"),
     "cache": (str, "a folder or URL of a binary cache"),
+    "charts": (str, "a registry and repository, such as registry.example/charts"),
     "gates": _TABLE,
     "limits": (dict, "a table such as {deploy = 600}, in seconds"),
     "logbook": _TABLE,
@@ -51,6 +53,7 @@ class Settings:
         approvals: Table `approvals`: by target, who may approve; `estiba.release.approval` parses it.
         budget: Minutes that a release should take at most.
         cache: Folder or URL of the binary cache that the release is pushed to; empty for none.
+        charts: Registry and repository that the charts of the targets are pushed to; empty for none.
         limits: Seconds that each step should take at most, by the step's name.
         gates: Table `gates`: settings of the gates by name; `estiba.release.gates` parses it.
         logbook: Table `logbook`; `estiba.release.logbook` parses it.
@@ -64,6 +67,7 @@ class Settings:
     required: tuple[str, ...]
     budget: int
     cache: str
+    charts: str
     limits: Mapping[str, int]
     approvals: Mapping[str, Any]
     gates: Mapping[str, Any]
@@ -89,12 +93,19 @@ def parse(project: Project) -> Settings:
     return Settings(
         targets=tuple(table.get("targets", project.targets)) or ("local",),
         tag=table.get("tag", f"v{VERSION}"),
-        required=tuple(table.get("required", ("SECRET_KEY", "DATABASE_URL"))),
+        required=_require(table, project),
         budget=table.get("budget", BUDGET),
         cache=table.get("cache", ""),
+        charts=table.get("charts", ""),
         limits={**LIMITS, **table.get("limits", {})},
         **{name: dict(table.get(name, {})) for name, wanted in _KEYS.items() if wanted is _TABLE},
     )
+
+
+def _require(table: Mapping[str, Any], project: Project) -> tuple[str, ...]:
+    """Return the variables that a target has to give: as settings say, else as the service's schema says."""
+    schema = environment.load(project.folder)
+    return tuple(table.get("required", schema.required if schema else ("SECRET_KEY", "DATABASE_URL")))
 
 
 def _check(key: str, value: Any) -> list[str]:  # noqa: ANN401 - what a file has

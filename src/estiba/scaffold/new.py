@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, Final
 from cookiecutter.exceptions import CookiecutterException
 from cookiecutter.main import cookiecutter
 
+from estiba import files
 from estiba.errors import ScaffoldError
+from estiba.scaffold import record as records
+from estiba.scaffold.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_MODE: Final = 0o644
 _PACKAGED: Final = Path(__file__).with_name("template")
 _IN_REPOSITORY: Final = Path(__file__).parents[3] / "cookiecutter-template"
 
@@ -58,8 +62,20 @@ def create(folder: Path, *, flake: str = "", answers: Mapping[str, str] | None =
     given = _names(folder) | ({"estiba_url": flake} if flake else {}) | dict(answers or {})
     # Beside the target: the last step is a rename, which needs the same file system.
     with tempfile.TemporaryDirectory(prefix=".estiba-new-", dir=folder.parent) as work:
-        _render(Path(work), given, ask=ask).rename(folder)
+        made, record = _render(Path(work), given, ask=ask)
+        files.write(made / records.NAME, record.dump(), mode=_MODE)
+        made.rename(folder)
     return folder
+
+
+def render(answers: Mapping[str, str]) -> Record:
+    """Return what the template makes of answers today.
+
+    Raises:
+        ScaffoldError: The template refuses an answer.
+    """
+    with tempfile.TemporaryDirectory(prefix="estiba-template-") as work:
+        return _render(Path(work), answers, ask=False)[1]
 
 
 def _names(folder: Path) -> dict[str, str]:
@@ -67,8 +83,12 @@ def _names(folder: Path) -> dict[str, str]:
     return {"project_name": " ".join(word.capitalize() for word in words), "project_slug": "_".join(words).lower()}
 
 
-def _render(work: Path, answers: Mapping[str, str], *, ask: bool) -> Path:
-    """Run cookiecutter with its state in the work folder instead of the user's home, and return the rendered folder."""
+def _render(work: Path, answers: Mapping[str, str], *, ask: bool) -> tuple[Path, Record]:
+    """Run cookiecutter with its state in the work folder instead of the user's home.
+
+    Returns:
+        The rendered folder, and the record of it.
+    """
     settings = work / "cookiecutter.json"
     state = {"replay_dir": str(work / "replay"), "cookiecutters_dir": str(work / "templates")}
     settings.write_text(json.dumps(state))
@@ -90,7 +110,19 @@ def _render(work: Path, answers: Mapping[str, str], *, ask: bool) -> Path:
         msg = "the template asks questions, and there is no terminal to answer them"
         raise ScaffoldError(msg, hint="--no-input uses the defaults") from error
     _unlock(Path(made))
-    return Path(made)
+    return Path(made), Record(answers=_read_answers(work), files=_read_files(Path(made)))
+
+
+def _read_answers(work: Path) -> dict[str, str]:
+    """Return all answers, given or by default, from what cookiecutter writes down for a replay."""
+    (replay,) = (work / "replay").glob("*.json")
+    context = json.loads(replay.read_text(encoding="utf-8"))["cookiecutter"]
+    return {name: value for name, value in context.items() if not name.startswith("_")}
+
+
+def _read_files(folder: Path) -> dict[str, str]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in paths}
 
 
 # Its traceback of a hook that refuses an answer says nothing that the hook has not said.

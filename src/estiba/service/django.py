@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import contextlib
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _SETTINGS: Final = "DJANGO_SETTINGS_MODULE"
 _WSGI: Final = "WSGI_APPLICATION"
 _ASGI: Final = "ASGI_APPLICATION"
+# The first line of a statement at the top level: not indented, and not the end of brackets or of a longer statement.
+_BEGINS: Final = re.compile(rb"(?!(?:else|elif|except|finally)\b)[\w@'\"(\[{]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +98,17 @@ def find_variable(path: Path, shown: str, name: str) -> str:
     Recognised are `os.environ[name] = value` and calls such as `os.environ.setdefault(name, value)`.
 
     Raises:
-        ConfigError: The file is not valid Python.
+        ConfigError: The file is not valid Python, and has no line that looks like one of these.
     """
-    for node in ast.walk(parse(path, shown)):
+    try:
+        tree = parse(path, shown)
+    except ConfigError:
+        # Syntax of a newer Python need not stand in the way of the one line that matters.
+        pattern = rf"{name}[\"'](?:\s*,|\]\s*=)\s*[\"']([\w.]+)[\"']"
+        if found := re.search(pattern, path.read_text(encoding="utf-8", errors="replace")):
+            return found[1]
+        raise
+    for node in ast.walk(tree):
         match node:
             case ast.Call(args=[ast.Constant(value=str(key)), ast.Constant(value=str(value))]) if key == name:
                 return value
@@ -125,6 +135,42 @@ def parse(path: Path, shown: str) -> ast.Module:
         raise ConfigError(shown, [str(error)]) from error
 
 
+def parse_known(path: Path, shown: str) -> tuple[ast.Module, list[str]]:
+    """Parse a Python file, without the statements at its top level whose syntax the running Python does not know.
+
+    The Python of a service may be newer than Estiba's: `def f[T]`, nested quotes in f-strings, `type X = Y`.
+
+    Returns:
+        The syntax tree, and a sentence for each statement that it lacks.
+    """
+    lines = path.read_bytes().splitlines(keepends=True)
+    problems: list[str] = []
+    own = ".".join(map(str, sys.version_info[:2]))
+    while True:
+        try:
+            return ast.parse(b"".join(lines)), problems
+        except ValueError as error:
+            return ast.Module(body=[], type_ignores=[]), [f"{shown}: {error}"]
+        except SyntaxError as error:
+            number = min(error.lineno or 1, len(lines))
+            problems.append(f"{shown}:{number} is no syntax of Python {own} ({error.msg})")
+            if not _blank(lines, number - 1):
+                return ast.Module(body=[], type_ignores=[]), problems
+
+
+def _blank(lines: list[bytes], index: int) -> bool:
+    """Empty the lines of the statement around one, and tell whether there was anything in them."""
+    first = index
+    while first and not _BEGINS.match(lines[first]):
+        first -= 1
+    last = index + 1
+    while last < len(lines) and not _BEGINS.match(lines[last]):
+        last += 1
+    had = any(line.strip() for line in lines[first:last])
+    lines[first:last] = [b"\n"] * (last - first)
+    return had
+
+
 def _find_named(root: Path, settings: str, name: str) -> str:
     """Return a constant of the settings module, or of those that it imports everything from."""
     seen: list[str] = []
@@ -136,19 +182,17 @@ def _find_named(root: Path, settings: str, name: str) -> str:
         file = package if package.is_file() else path.with_suffix(".py")
         if not file.is_file():
             continue
-        # A file that is only imported may have syntax newer than this Python's, and what is sought elsewhere.
-        with contextlib.suppress(ConfigError) if seen[1:] else contextlib.nullcontext():
-            if found := _find_constant(file, name):
-                return found
-            parent = module if file == package else module.rpartition(".")[0]
-            left += [one for one in _star_imports(file, parent) if one not in seen]
+        if found := _find_constant(file, name):
+            return found
+        parent = module if file == package else module.rpartition(".")[0]
+        left += [one for one in _star_imports(file, parent) if one not in seen]
     return ""
 
 
 def _star_imports(path: Path, package: str) -> list[str]:
     """Return the modules that a module of a package imports everything from."""
     found = []
-    for node in parse(path, path.name).body:
+    for node in parse_known(path, path.name)[0].body:
         match node:
             case ast.ImportFrom(names=[ast.alias(name="*")]):
                 above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
@@ -168,7 +212,7 @@ def _find_module(root: Path, settings: str, name: str) -> str:
 
 
 def _find_constant(path: Path, name: str) -> str:
-    for node in parse(path, path.name).body:
+    for node in parse_known(path, path.name)[0].body:
         match node:
             case ast.Assign(targets=[ast.Name(id=target)], value=ast.Constant(value=str(value))) if target == name:
                 return value

@@ -67,7 +67,9 @@ class Process:
 
 
 def parse(table: Mapping[str, Mapping[str, Any]]) -> tuple[Process, ...]:
-    """Return the processes of a valid table, `web` first; see `check`."""
+    """Return the processes of a valid table, `web` first, and none for an empty one; see `check`."""
+    if not table:
+        return ()
     names = [WEB, *sorted(name for name in table if name != WEB)]
     return tuple(_parse(name, table.get(name, {})) for name in names)
 

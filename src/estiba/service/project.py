@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from estiba.errors import ConfigError, describe_unknown
 from estiba.service import django, processes, requirements
@@ -37,6 +38,7 @@ _NAMES: Final[tuple[type, str]] = (list, "a list of strings")
 _TEXT: Final[tuple[type, str]] = (str, "a string")
 _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "asgi": _TEXT,
+    "build-constraints": _NAMES,
     "chart": (dict, "a table such as {hosts = ['shop.example']}"),
     "check-level": _TEXT,
     "ci": (dict, "a table such as {branch = 'main'}"),
@@ -46,6 +48,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "debian-build": _NAMES,
     "env": (dict, "a table of strings"),
     "exclude": _NAMES,
+    "extras": _NAMES,
     "groups": (dict, "a table such as {dev = ['dev', 'test']}"),
     "include": _NAMES,
     "manage": _TEXT,
@@ -80,6 +83,7 @@ class Project:
         pockets: Debian pockets to take packages from: of `main`, `updates` and `security`.
         debian: Debian packages needed at run time.
         debian_build: Debian packages needed to build sdists and to run the `prepare` commands.
+        build_constraints: Version constraints of the build requirements of sdists, such as `setuptools<81`.
         missing_libraries: `allow` or `refuse` by normalised name of a distribution: what a lock does if its wheels
             name shared libraries that the image lacks.
         settings: Dotted path of Django's settings module.
@@ -109,6 +113,7 @@ class Project:
     pockets: tuple[str, ...]
     debian: tuple[str, ...]
     debian_build: tuple[str, ...]
+    build_constraints: tuple[str, ...]
     missing_libraries: Mapping[str, str]
     settings: str
     wsgi: str
@@ -138,12 +143,7 @@ def load(folder: Path) -> Project:
     table = pyproject.get("tool", {}).get("estiba", {})
     _check(table, pyproject.get("project", {}))
     manage = table.get("manage", "manage.py")
-    # An empty `manage` locks Python tools, as this repository does for its own; there is no Django project then.
-    layout = (
-        django.find_layout(folder, manage, **{key: table.get(key, "") for key in ("settings", "wsgi", "asgi")})
-        if manage
-        else django.Layout(settings="", wsgi="")
-    )
+    layout = _find_layout(folder, manage, table)
     python = table.get("python", _DEFAULT_PYTHON)
     return Project(
         folder=folder,
@@ -155,12 +155,13 @@ def load(folder: Path) -> Project:
         pockets=tuple(pocket for pocket in _POCKETS if pocket in table.get("pockets", _POCKETS)),
         debian=tuple(sorted(set(table.get("debian", ())))),
         debian_build=tuple(sorted(set(table.get("debian-build", ())))),
+        build_constraints=tuple(sorted(set(table.get("build-constraints", ())))),
         missing_libraries={canonicalize_name(name): say for name, say in table.get("missing-libraries", {}).items()},
         settings=layout.settings,
         wsgi=layout.wsgi,
         manage=manage,
         prepare=tuple(tuple(words) for words in table.get("prepare", ())),
-        processes=processes.parse(table["processes"]) if table.get("processes") else (),
+        processes=processes.parse(table.get("processes", {})),
         static=table.get("static", True),
         compression=table.get("compression", "zstd"),
         env=dict(table.get("env", {})),
@@ -171,8 +172,15 @@ def load(folder: Path) -> Project:
         release=dict(table.get("release", {})),
         chart=dict(table.get("chart", {})),
         ci=dict(table.get("ci", {})),
-        requirements=_load_requirements(folder, pyproject, table.get("groups", {})),
+        requirements=_load_requirements(folder, pyproject, table),
     )
+
+
+def _find_layout(folder: Path, manage: str, table: Mapping[str, Any]) -> django.Layout:
+    # An empty `manage` locks Python tools, as this repository does for its own; there is no Django project then.
+    if not manage:
+        return django.Layout(settings="", wsgi="")
+    return django.find_layout(folder, manage, **{key: table.get(key, "") for key in ("settings", "wsgi", "asgi")})
 
 
 def _load_pyproject(folder: Path) -> dict[str, Any]:
@@ -183,13 +191,20 @@ def _load_pyproject(folder: Path) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         where = "pyproject.toml"
         raise ConfigError(where, [str(error)]) from error
 
 
-def _load_requirements(folder: Path, pyproject: Mapping[str, Any], groups: Mapping[str, Any]) -> Requirements:
-    return requirements.load(folder, pyproject, groups=groups.get("dev"), runtime_groups=groups.get("runtime", ()))
+def _load_requirements(folder: Path, pyproject: Mapping[str, Any], table: Mapping[str, Any]) -> Requirements:
+    groups = table.get("groups", {})
+    return requirements.load(
+        folder,
+        pyproject,
+        groups=groups.get("dev"),
+        runtime_groups=groups.get("runtime", ()),
+        extras=table.get("extras", ()),
+    )
 
 
 def _check(table: Mapping[str, Any], project: Mapping[str, Any]) -> None:
@@ -266,10 +281,30 @@ def _check_values(table: Mapping[str, Any], project: Mapping[str, Any]) -> list[
     ]
     problems += _check_folders(table.get("persist", []))
     problems += processes.check(table.get("processes", {}))
+    problems += requirements.check_constraints(table.get("build-constraints", ()), "'build-constraints'")
     problems += [f"{key!r} must name at least one" for key in ("platforms", "pockets") if table.get(key) == []]
     if "main" not in table.get("pockets", ["main"]):
         problems.append("'pockets' must contain 'main'")
-    return problems + _check_python(table.get("python", _DEFAULT_PYTHON), project.get("requires-python", ""))
+    return (
+        problems
+        + _check_identity(project)
+        + _check_python(table.get("python", _DEFAULT_PYTHON), project.get("requires-python", ""))
+    )
+
+
+def _check_identity(project: Mapping[str, Any]) -> list[str]:
+    """Return problems of name and version, which become parts of paths and of other tools' arguments."""
+    problems = []
+    name, version = project.get("name", "x"), project.get("version", "0")
+    try:
+        canonicalize_name(name, validate=True)
+    except (InvalidName, TypeError):
+        problems.append(f"[project] name {name!r} is not a name of letters, digits, '-', '_' and '.' (PEP 508)")
+    try:
+        Version(version)
+    except (InvalidVersion, TypeError):
+        problems.append(f"[project] version {version!r} is not a version such as '1.2.3' (PEP 440)")
+    return problems
 
 
 def _check_folders(folders: list[str]) -> list[str]:

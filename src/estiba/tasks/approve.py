@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from estiba import config
+from estiba.deploy import targets
 from estiba.digest import Digest
-from estiba.errors import ApprovalError, PlanError, UsageError
+from estiba.errors import ApprovalError, EstibaError, PlanError, UsageError
 from estiba.process import run
 from estiba.release import approval as approvals
 from estiba.release import settings
@@ -55,15 +57,17 @@ def approve(
     folder = Path(project)
     known = settings.parse(projects.load(folder))
     name = _choose_target(known, target)
+    wanted, served = _read_plan(folder, plan, name)
     unsigned = Approval(
         target=name,
-        plan=_read_plan(folder, plan, name),
+        plan=wanted,
         principal=principal or _ask_git(folder, "user.email", "principal"),
         at=datetime.now(UTC).replace(microsecond=0),
         comment=comment,
     )
     path = Path(key or _ask_git(folder, "user.signingKey", "key")).expanduser()
-    signed = approvals.approve(folder, known, unsigned, key=path, runner=run)
+    served = served if served is not None else _ask_target(folder, name)
+    signed = approvals.approve(folder, known, unsigned, key=path, runner=run, served=served)
     if json:
         console.json(signed.to_dict())
         return
@@ -84,7 +88,8 @@ def list(_: Context, *, plan: str = "", target: str = "", project: str = ".", js
     Whether they count is not looked at; a release does that.
     """
     folder = Path(project)
-    wanted = _read_plan(folder, plan, _choose_target(settings.parse(projects.load(folder)), target)) if plan else None
+    name = _choose_target(settings.parse(projects.load(folder)), target) if plan else ""
+    wanted = _read_plan(folder, plan, name)[0] if plan else None
     found = approvals.load(folder, wanted, run)
     for damaged in (one for one in found if isinstance(one, Damaged)):
         console.warn(f"{damaged.name} is damaged: {damaged.problem}")
@@ -107,11 +112,14 @@ def _choose_target(known: Settings, target: str) -> str:
     raise UsageError(msg, hint="[tool.estiba.release.approvals] has a rule for each target that needs approvals")
 
 
-def _read_plan(folder: Path, plan: str, target: str) -> Digest:
-    """Return the digest that an approval of a plan for a target is bound to."""
+def _read_plan(folder: Path, plan: str, target: str) -> tuple[Digest, str | None]:
+    """Return the digest that an approval of a plan for a target is bound to, and the commit that the target serves.
+
+    The commit is None where the plan is a hash, which does not tell.
+    """
     if plan.startswith("sha256:"):
         try:
-            return Digest.parse(plan)
+            return Digest.parse(plan), None
         except ValueError as error:
             msg = f"--plan: {error}"
             raise UsageError(msg) from error
@@ -119,13 +127,25 @@ def _read_plan(folder: Path, plan: str, target: str) -> Digest:
     hint = f"invoke release.plan --out {path}"
     try:
         data: Any = json_format.loads(path.read_text(encoding="utf-8"))
-        return Digest.parse(next(one["hash"] for one in data["targets"] if one["name"] == target))
+        found = next(one for one in data["targets"] if one["name"] == target)
+        return Digest.parse(found["hash"]), approvals.parse_served(found["changes"]["before"].get("commit", ""))
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror}"
         raise PlanError(msg, hint=hint) from error
-    except (ValueError, KeyError, TypeError, StopIteration, RecursionError) as error:
+    except (AttributeError, ValueError, KeyError, TypeError, StopIteration, RecursionError) as error:
         msg = f"{path} is no plan of a release with target {target}"
         raise PlanError(msg, hint=hint) from error
+
+
+def _ask_target(folder: Path, name: str) -> str | None:
+    """Return the commit that a target serves, or None, with a warning, where it cannot be asked from here."""
+    try:
+        return approvals.find_served(targets.load(folder, name, config.load()))
+    except EstibaError as error:
+        console.warn(
+            f"{name} cannot be asked what it serves, so the release finds out whether this counts: {error.message}"
+        )
+        return None
 
 
 def _ask_git(folder: Path, name: str, option: str) -> str:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from estiba import config
+from estiba import config, files
 from estiba.build.flake import LOCK
 from estiba.build.oci_image import build as build_image
 from estiba.errors import VerificationError
@@ -130,7 +130,7 @@ def _fetch(folder: Path) -> None:
     from estiba.lock import model  # noqa: PLC0415
     from estiba.lock.context import LockContext  # noqa: PLC0415
 
-    lock = model.parse((folder / LOCK).read_text(encoding="utf-8"))
+    lock = model.parse(files.read(folder / LOCK))
     wanted = plan.plan(lock)
     if wanted.files:
         context = LockContext(config=config.load(), tell=console.say)

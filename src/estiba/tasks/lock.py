@@ -54,10 +54,10 @@ def lock(
         outcome = resolve.lock(Path(project), context, options, fetch=lambda lock: fetch(lock, context))
     for gone in outcome.gone:
         console.warn(f"{gone} is gone from the mirror; its current version is locked")
-    for lacking in outcome.lacking:
-        console.warn(lacking)
+    for sentence in (*outcome.yanked, *outcome.lacking):
+        console.warn(sentence)
     if json:
-        lists = {name: list(getattr(outcome, name)) for name in ("changes", "gone", "lacking")}
+        lists = {name: list(getattr(outcome, name)) for name in ("changes", "gone", "lacking", "yanked")}
         console.json({"changed": outcome.changed, **lists})
     else:
         _show(outcome, dry_run=dry_run)
@@ -79,10 +79,12 @@ def check(_: Context, *, project: str = ".", json: bool = False) -> None:
 def _show(outcome: Outcome, *, dry_run: bool) -> None:
     for change in outcome.changes:
         console.say(change)
-    count = len(outcome.changes)
+    told = f"{len(outcome.changes)} changes"
+    if outcome.is_first:
+        told = f"{len(outcome.lock.distributions)} distributions and {len(outcome.lock.debs)} Debian packages"
     if not outcome.changed:
         console.result("unchanged")
     elif dry_run:
-        console.result(f"would write estiba.lock and requirements-lock.txt: {count} changes")
+        console.result(f"would write estiba.lock and requirements-lock.txt: {told}")
     else:
-        console.result(f"wrote estiba.lock and requirements-lock.txt: {count} changes")
+        console.result(f"wrote estiba.lock and requirements-lock.txt: {told}")

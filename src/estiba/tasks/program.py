@@ -25,7 +25,7 @@ _FLOW: Final = (
     ("Binary cache", ("cache",)),
     ("Release", ("release", "approve", "logbook")),
     ("Deploy", ("deploy", "rollback", "status", "logs", "urls", "manage", "down")),
-    ("Develop", ("new", "adopt", "services", "ci", "demo")),
+    ("Develop", ("new", "adopt", "template", "dev", "compose", "services", "ci", "demo")),
 )
 """Namespaces by title, in the order of the workflow; others are listed after them."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import http.client
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,11 +84,9 @@ def test_service_runs(cluster: Cluster, shop_image: Built, tmp_path: Path) -> No
     with cluster.namespace("shop") as namespace:
         options = ("--namespace", namespace)
         cluster.kubectl("create", *options, "--filename=-", stdin=json.dumps(secret(cluster)))
-        begin = time.monotonic()
         cluster.helm(
             "upgrade", "--install", "shop", str(CHART), *options, "--values", str(file), "--wait", "--timeout", "3m"
         )
-        seconds = time.monotonic() - begin
         tested = cluster.helm("test", "shop", *options, "--logs")
         with cluster.forward(namespace, "shop-web") as port:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -102,4 +99,3 @@ def test_service_runs(cluster: Cluster, shop_image: Built, tmp_path: Path) -> No
     assert started == {"migrate": 0, "scheduler": 0, "smoke": 0, "web": 0, "worker": 0}
     assert "/health/ 200" in tested.stdout
     assert "<html" in page
-    assert seconds < 120

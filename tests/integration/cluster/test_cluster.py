@@ -161,11 +161,8 @@ def test_service_is_reached_from_everywhere(cluster: Cluster, namespace: str, im
 
     with cluster.forward(namespace, "shell") as port:
         wait_for(port)
-        begin = time.monotonic()
         answers = [ask(port) for _ in range(100)]
-        seconds = time.monotonic() - begin
     assert answers == [b"hello\n"] * 100
-    assert seconds < 2, "fifty requests a second are too many"
     assert run_job(cluster, namespace, image, f"busybox wget -q -O - http://shell.{namespace}") == "hello\n"
 
 

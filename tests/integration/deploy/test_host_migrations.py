@@ -158,6 +158,36 @@ def test_release_that_fails_gives_back_what_it_took_away(site: Site) -> None:
     site.write(MARK)
 
 
+@pytest.mark.parametrize(
+    ("name", "moment", "text"),
+    [
+        pytest.param("pearls", "starting the release", MARK, id="before the switch"),
+        pytest.param(
+            "corals",
+            "taking back the migrations that the previous release cannot live with",
+            "Half broken.",
+            id="in the way back",
+        ),
+    ],
+)
+def test_way_back_that_was_killed_is_finished(site: Site, name: str, moment: str, text: str) -> None:
+    """What was served before is served by the next rollback, and not what was before that, with its schema."""
+    before = site.status()["release"]["version"]
+    (site.folder / "harbour" / "migrations" / f"0002_{name}.py").write_text(DEMANDING.format(name=name))
+    jobs = site.folder / "harbour" / "jobs.py"
+    jobs.write_text(f"{jobs.read_text()}\nEntry = None\n")
+    site.write("Half broken.")
+
+    site.kill("deploy", moment)
+    assert text in site.text()
+    back = site.run("rollback")
+
+    assert (back["result"], back["version"], MARK in site.text()) == ("rolled back", before, True)
+    assert f"harbour.0002_{name}: demands" in site.fail("deploy")[1]
+    assert site.status()["notes"] == []
+    site.write(MARK)
+
+
 def test_release_that_never_starts_gives_back_what_it_took_away(site: Site) -> None:
     """A later migration fails: what the served release needs is back, though nothing was switched."""
     folder = site.folder / "harbour" / "migrations"

@@ -96,8 +96,8 @@ def test_user_has_a_unit_of_his_own(harbour: Path, tmp_path: Path) -> None:
     with machine.running(tmp_path / "machine") as running:
         user = running.log_in()
         state = user.home / "my state"
-        folder = StateFolder(path=state, uid=user.uid, gid=user.uid)
-        seen = StateFolder(path=running.root / state.relative_to("/"), uid=user.uid, gid=user.uid)
+        folder = StateFolder(path=state, uid=user.uid)
+        seen = StateFolder(path=running.root / state.relative_to("/"), uid=user.uid)
         seen.own(seen.path / "services")
         (seen.path / "roots").mkdir()
         (seen.path / "roots" / "supervisor").symlink_to(releases.load(release).runit)
@@ -132,7 +132,7 @@ def test_folder_that_systemd_does_not_see_gets_no_unit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("is_system", [True, False], ids=["system", "user"])
 def test_shipped_unit_says_nothing_that_systemd_does_not_know(tmp_path: Path, *, is_system: bool) -> None:
     """Its own judge finds one fault: the folder, which is not there."""
-    folder = StateFolder(path=Path("/srv/shop"), uid=33, gid=33)
+    folder = StateFolder(path=Path("/srv/shop"), uid=33)
     for name in ("run/systemd/system", "run/user/33/systemd/private"):
         (tmp_path / name).mkdir(parents=True)
     unit = Unit(folder=folder, is_system=is_system, runner=RecordingRunner(), root=tmp_path, home=tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -55,6 +56,23 @@ def end(site: Pods, number: int) -> tuple[int, str]:
         child.send_signal(number)
         _, said = child.communicate()
         return child.returncode, said
+
+
+def test_rollback_after_a_kill_goes_to_what_was_served(served: Pods) -> None:
+    """It undoes the killed deployment, and nothing more; so does the abortion of a release."""
+    served.write("1.0.0.1")
+    before = served.run("deploy")
+    served.write("1.0.0.2", processDefaults={**pods.VALUES["processDefaults"], "probes": ABSENT})  # type: ignore[dict-item]
+    with served.start("deploy") as child:
+        served.wait_for("pods", "--selector=app.kubernetes.io/component=web", "--field-selector=status.phase=Pending")
+        os.killpg(child.pid, signal.SIGKILL)
+
+    back = served.run("rollback")
+
+    assert (before["version"], back["result"], back["version"]) == ("1.0.0.1", "rolled back", "1.0.0.1")
+    found = served.status()
+    assert (found["ready"], found["release"]["version"], found["notes"]) == (True, "1.0.0.1", [])
+    assert served.run("rollback")["version"] == "1.0.0"
 
 
 def helms(site: Pods) -> str:

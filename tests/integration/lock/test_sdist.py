@@ -13,14 +13,14 @@ TINY = Path(__file__).parents[2] / "fixtures" / "services" / "tiny"
 SDIST = "mysqlclient==2.2.7"
 
 
-def configure(folder: Path, **settings: list[str]) -> None:
+def configure(folder: Path, *, sdist: str = SDIST, **settings: list[str]) -> None:
     """Write a service's pyproject.toml with settings of its own."""
     lines = [f"{key.replace('_', '-')} = {json.dumps(value)}" for key, value in settings.items()]
     text = f"""
 [project]
 name = "tiny"
 version = "0.1.0"
-dependencies = ["django~=5.2.0", "gunicorn", "whitenoise", "{SDIST}"]
+dependencies = ["django~=5.2.0", "gunicorn", "whitenoise", "{sdist}"]
 
 [tool.estiba]
 python = "3.11"
@@ -32,12 +32,16 @@ platforms = ["x86_64-linux"]
 
 @pytest.fixture
 def service(tmp_path: Path) -> Path:
-    """Copy the tiny service, and let it import a database driver that is compiled."""
+    """Copy the tiny service, without its lock."""
     folder = shutil.copytree(TINY, tmp_path / "tiny", ignore=shutil.ignore_patterns("*lock*", "__pycache__"))
     (folder / "tasks.py").write_text("from estiba.tasks import ns\n")
-    with (folder / "tiny" / "settings.py").open("a") as settings:
-        settings.write("\nimport MySQLdb\n")
     return folder
+
+
+def use(folder: Path, module: str) -> None:
+    """Let the settings import a module that is compiled: collectstatic loads them in the image's root."""
+    with (folder / "tiny" / "settings.py").open("a") as settings:
+        settings.write(f"\nimport {module}\n")
 
 
 def refuse(folder: Path, task: str, *, code: int) -> str:
@@ -49,6 +53,7 @@ def refuse(folder: Path, task: str, *, code: int) -> str:
 
 def test_sdist_that_asks_for_headers_before_it_tells_its_metadata(service: Path) -> None:
     """What it misses is named with the setting that brings it: first headers, then the library it is linked with."""
+    use(service, "MySQLdb")
     configure(service)
     said = refuse(service, "lock", code=21)
     assert "the build backend of mysqlclient-2.2.7.tar.gz fails:" in said
@@ -65,7 +70,6 @@ def test_sdist_that_asks_for_headers_before_it_tells_its_metadata(service: Path)
     assert "mysqlclient-2.2.7.tar.gz needs libmariadb.so.3 of Debian's libmariadb3" in said
     assert 'add to [tool.estiba]: debian = ["libmariadb3"]' in said
 
-    # Its settings import the extension module, and collectstatic loads them in the image's root.
     configure(service, debian=["libmariadb3"], debian_build=["default-libmysqlclient-dev", "pkg-config"])
     for task in ("lock", "fetch"):
         harbour.invoke(service, task)
@@ -74,3 +78,32 @@ def test_sdist_that_asks_for_headers_before_it_tells_its_metadata(service: Path)
     assert "mysqlclient 2.2.7" in held
     assert any(line.startswith("libmariadb3 ") for line in held)
     assert not any(line.startswith(("gcc-12 ", "libmariadb-dev")) for line in held)
+
+
+def test_sdist_whose_build_runs_a_perl_script(service: Path) -> None:
+    """The build root has Debian's Essential packages, on which libpq-dev's `pg_config` counts; the image has not."""
+    use(service, "psycopg2")
+    configure(service, sdist="psycopg2==2.9.10", debian=["libpq5"], debian_build=["libpq-dev"])
+    for task in ("lock", "fetch"):
+        harbour.invoke(service, task)
+    built = json.loads(harbour.invoke(service, "build", "--json").stdout)
+    held = [line for layer in built["layers"] for line in layer["contents"]]
+    assert "psycopg2 2.9.10" in held
+    assert not any(line.startswith(("perl", "dash ", "dpkg ")) for line in held)
+
+
+def test_build_requirements_of_an_old_sdist_are_held_back(service: Path) -> None:
+    """A backend that newer build requirements break is told with its distribution, and constraints mend it."""
+    configure(service, sdist="pyyaml==5.4")
+    said = refuse(service, "lock", code=21)
+    assert "pyyaml 5.4 has no wheel for Python 3.11 on x86_64-linux" in said.lower().replace("python", "Python")
+    assert "AttributeError: " in said
+    assert 'File "' not in said
+    assert 'build-constraints = ["setuptools<81", "cython<3"]' in said
+
+    use(service, "yaml")
+    configure(service, sdist="pyyaml==5.4", build_constraints=["cython<3", "setuptools<70"])
+    for task in ("lock", "fetch", "build"):
+        harbour.invoke(service, task)
+    lock = model.parse((service / "estiba.lock").read_text())
+    assert {one.name: one.version.split(".")[0] for one in lock.build_distributions}["cython"] == "0"

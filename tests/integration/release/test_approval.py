@@ -41,10 +41,10 @@ def sign(team: Team, name: str, *, key: str = "", target: str = "production", ho
     return approval.sign(unsigned, team.key(key or name), runner_of(team))
 
 
-def verify(team: Team, settings: Settings, *records: Approval | Damaged, base: str = "") -> list[str]:
+def verify(team: Team, settings: Settings, *records: Approval | Damaged, served: str = "") -> list[str]:
     """Return the principals whose approvals count for the plan on production."""
     counted = approval.verify(
-        team.folder, settings, "production", PLAN, approvals=records, now=NOW, runner=runner_of(team), base=base
+        team.folder, settings, "production", PLAN, approvals=records, now=NOW, runner=runner_of(team), served=served
     )
     return [one.principal for one in counted]
 
@@ -54,8 +54,10 @@ def test_approval_of_an_allowed_signer_counts(team: Team) -> None:
     settings = team.commit("v1", rules=RULES, signers=team.signer("ana") + team.signer("bo"))
 
     assert verify(team, settings, sign(team, "ana")) == ["ana@example.com"]
-    assert approval.required(settings, "production") == (("ana@example.com", "bo@example.com"), 1)
-    assert approval.required(settings, "qa") == ((), 0)
+    base = approval.load_base(team.folder, "", runner_of(team))
+    (rule,) = approval.find_rules(settings, base, "production")
+    assert (rule.principals, rule.count) == (("ana@example.com", "bo@example.com"), 1)
+    assert approval.find_rules(settings, base, "qa") == ()
 
 
 def test_no_rule_asks_for_nothing(team: Team) -> None:
@@ -91,13 +93,14 @@ def test_each_reason_has_its_own_sentence(team: Team) -> None:
         sign(team, "bo"),
         replace(good, comment="changed"),
     ]
+    name = "HEAD, since there is no remote"
     reasons = [
         "has expired: it counted for 24 h",
         "is of the future",
         f"is for another plan, {OTHER.hex[:12]}",
         "is for target qa, not for production",
         "does not count: eve@example.com is not in `from` of production",
-        "is signed with a key that is not of ana@example.com in allowed_signers, or not valid now",
+        f"is signed with a key that is not of ana@example.com in allowed_signers of {name}, or not valid now",
         "is signed with a key that was revoked",
         "was changed after it was signed, or has no signature for an approval",
     ]
@@ -120,64 +123,108 @@ def test_damaged_record_is_named_and_does_no_harm(team: Team) -> None:
 
 
 def test_release_cannot_add_its_own_approver(team: Team) -> None:
-    """The signers and the rules of the release before hold; the new ones count from the next release on."""
+    """The signers and the rules of what is served hold; the new ones count from the next release on."""
     team.commit("v1", rules=RULES, signers=team.signer("ana"))
+    served = team.git("rev-parse", "HEAD")
     rules = 'production = {from = ["eve@example.com"]}'
     settings = team.commit("v2", rules=rules, signers=team.signer("ana") + team.signer("eve"))
 
-    with pytest.raises(ApprovalError, match=r"eve@example.com in allowed_signers"):
-        verify(team, settings, sign(team, "eve"))
+    with pytest.raises(ApprovalError, match=r"eve@example.com in allowed_signers of commit \w{12}, which is served"):
+        verify(team, settings, sign(team, "eve"), served=served)
     with pytest.raises(ApprovalError, match=r"from eve@example.com"):
-        verify(team, settings, sign(team, "ana"))
+        verify(team, settings, sign(team, "ana"), served=served)
 
 
 def test_release_cannot_drop_the_rule(team: Team) -> None:
     """A commit without the table needs the approval that the release before needed."""
     team.commit("v1", rules=RULES, signers=team.signer("ana"))
+    served = team.git("rev-parse", "HEAD")
     settings = team.commit("v2")
 
     with pytest.raises(ApprovalError, match=r"needs 1 more approval"):
-        verify(team, settings)
-    assert verify(team, settings, sign(team, "ana")) == ["ana@example.com"]
+        verify(team, settings, served=served)
+    assert verify(team, settings, sign(team, "ana"), served=served) == ["ana@example.com"]
 
 
-def test_first_release_with_signers_counts_its_own(team: Team) -> None:
-    """Where the release before knew no approvals, there is nobody else to ask."""
-    team.commit("v1")
-    settings = team.commit("v2", rules=RULES, signers=team.signer("ana"))
+def test_served_commit_has_to_be_there(team: Team) -> None:
+    """What is not in the repository may name other people."""
+    settings = team.commit("v1", rules=RULES, signers=team.signer("ana"))
 
-    assert verify(team, settings, sign(team, "ana")) == ["ana@example.com"]
-
-
-def test_base_may_be_the_commit_that_is_served(team: Team) -> None:
-    """A caller that knows the commit names it, and one that is not there is refused."""
-    team.commit("v1", rules=RULES, signers=team.signer("ana"))
-    settings = team.commit("v2", rules=RULES, signers=team.signer("bo"))
-
-    assert verify(team, settings, sign(team, "ana"), base=team.git("rev-parse", "v1")) == ["ana@example.com"]
     with pytest.raises(ApprovalError, match=r"is not in this repository"):
-        verify(team, settings, sign(team, "ana"), base="0" * 40)
+        verify(team, settings, sign(team, "ana"), served="0" * 40)
 
 
-def test_shallow_clone_is_refused(team: Team, tmp_path: Path) -> None:
-    """Without the release before, a commit would name its own approvers."""
-    team.commit("v1", rules=RULES, signers=team.signer("ana"))
-    settings = team.commit("v2", rules=RULES, signers=team.signer("eve"))
-    team.git("clone", "--quiet", "--depth=1", f"file://{team.folder}", str(tmp_path / "shallow"))
-
-    with pytest.raises(ApprovalError, match=r"this clone is shallow") as caught:
-        verify(replace(team, folder=tmp_path / "shallow"), settings, sign(team, "eve"))
-    assert caught.value.hint == "git fetch --unshallow --tags"
+def share(team: Team, bare: Path) -> Path:
+    """Have a remote whose default branch is what the team has committed."""
+    team.git("clone", "--quiet", "--bare", str(team.folder), str(bare))
+    team.git("remote", "add", "origin", str(bare))
+    return bare
 
 
-def test_clone_without_tags_is_refused(team: Team, tmp_path: Path) -> None:
-    """A tag that only the remote has may be that of the release before."""
-    team.commit("v1", rules=RULES, signers=team.signer("ana"))
-    settings = team.commit(rules=RULES, signers=team.signer("eve"))
-    team.git("clone", "--quiet", "--no-tags", f"file://{team.folder}", str(tmp_path / "clone"))
+@pytest.mark.parametrize("way", ["tag", "merge", "orphan"])
+@pytest.mark.parametrize("is_served", [False, True], ids=["nothing served", "served without signers"])
+def test_author_cannot_choose_the_base(team: Team, tmp_path: Path, way: str, *, is_served: bool) -> None:
+    """Neither a tag nor a merge nor a history of one's own changes who may approve: the default branch says it."""
+    team.commit()
+    served = team.git("rev-parse", "HEAD") if is_served else ""
+    team.commit(rules=RULES, signers=team.signer("ana"))
+    share(team, tmp_path / "bare")
+    team.git("checkout", "--quiet", *(["--orphan"] if way == "orphan" else ["-b"]), "eve")
+    rules = 'production = ["eve@example.com"]'
+    settings = team.commit("v1", rules=rules, signers=team.signer("eve"))
+    if way == "merge":
+        team.git("merge", "--quiet", "--no-ff", "--strategy=ours", "--message=Merge", "main")
+    settings = team.commit("v2", rules=rules, signers=team.signer("eve"))
 
-    with pytest.raises(ApprovalError, match=r"the remote has the tag v1, and this clone has not"):
-        verify(replace(team, folder=tmp_path / "clone"), settings, sign(team, "eve"))
+    with pytest.raises(ApprovalError, match=r"eve@example.com in allowed_signers of branch main of origin"):
+        verify(team, settings, sign(team, "eve"), served=served)
+    with pytest.raises(ApprovalError, match=r"from eve@example.com"):
+        verify(team, settings, sign(team, "ana"), served=served)
+
+
+def test_rule_of_the_default_branch_holds_for_the_first_release(team: Team, tmp_path: Path) -> None:
+    """A branch that leaves the table out needs the approval, also in a clone that lacks the default branch."""
+    team.commit()
+    team.git("branch", "side")
+    team.commit(rules=RULES, signers=team.signer("ana"))
+    bare = share(team, tmp_path / "bare")
+    team.git("clone", "--quiet", "--single-branch", "--branch=side", f"file://{bare}", str(tmp_path / "clone"))
+    clone = replace(team, folder=tmp_path / "clone")
+    settings = clone.commit("v1")
+
+    with pytest.raises(ApprovalError, match=r"needs 1 more approval"):
+        verify(clone, settings)
+    assert verify(clone, settings, sign(team, "ana")) == ["ana@example.com"]
+
+
+def test_first_release_counts_the_default_branch(team: Team, tmp_path: Path) -> None:
+    """A remote without a commit has nobody who may approve, and needs nobody without a rule."""
+    settings = team.commit("v1", rules=RULES, signers=team.signer("ana"))
+    base = approval.load_base(team.folder, "", runner_of(team))
+    assert (base.name, base.since) == ("HEAD, since there is no remote", "")
+
+    team.git("init", "--quiet", "--bare", str(tmp_path / "empty"))
+    team.git("remote", "add", "origin", str(tmp_path / "empty"))
+    with pytest.raises(ApprovalError, match=r"origin has no file allowed_signers"):
+        verify(team, settings, sign(team, "ana"))
+    assert verify(team, team.commit("v2")) == []
+
+
+@pytest.mark.parametrize(
+    ("remotes", "message"),
+    [
+        pytest.param({"origin": "nowhere"}, "origin cannot be asked for its default branch", id="away"),
+        pytest.param({"one": ".", "other": "."}, "none of the remotes one, other is origin", id="several"),
+    ],
+)
+def test_remote_that_cannot_tell_is_refused(team: Team, remotes: dict[str, str], message: str) -> None:
+    """Nobody guesses who may approve."""
+    settings = team.commit("v1", rules=RULES, signers=team.signer("ana"))
+    for name, url in remotes.items():
+        team.git("remote", "add", name, str(team.folder / url))
+
+    with pytest.raises(ApprovalError, match=message):
+        verify(team, settings, sign(team, "ana"))
 
 
 def test_two_approvals_need_two_people_with_two_keys(team: Team) -> None:
@@ -321,9 +368,9 @@ def test_approval_that_would_not_count_is_not_kept(team: Team) -> None:
     unsigned = Approval(target="production", plan=PLAN, principal="eve@example.com", at=NOW)
 
     with pytest.raises(ApprovalError, match=r"eve@example.com is not in `from` of production"):
-        approval.approve(team.folder, settings, unsigned, key=team.key("eve"), runner=runner_of(team))
+        approval.approve(team.folder, settings, unsigned, key=team.key("eve"), runner=runner_of(team), served="")
     assert approval.load(team.folder, PLAN, runner_of(team)) == ()
 
     mine = replace(unsigned, principal="ana@example.com")
-    given = approval.approve(team.folder, settings, mine, key=team.key("ana"), runner=runner_of(team))
+    given = approval.approve(team.folder, settings, mine, key=team.key("ana"), runner=runner_of(team), served="")
     assert approval.load(team.folder, PLAN, runner_of(team)) == (given,)

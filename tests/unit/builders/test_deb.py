@@ -50,3 +50,12 @@ def test_unreadable_packages_are_named(tmp_path: Path, content: bytes) -> None:
 
     with pytest.raises(ValueError, match=r"^x_1_all.deb: not a Debian package that this library can read: "):
         deb.tarballs(tmp_path / "x_1_all.deb")
+
+
+@pytest.mark.parametrize("size", ["-60", "", "1e3", "0x10"])
+def test_size_is_a_number_of_bytes(size: str) -> None:
+    """A negative one would lead back to the same member for ever."""
+    header = f"{'control.tar.xz/':16}{'0':12}{'0':6}{'0':6}{'100644':8}{size:10}`\n"
+
+    with pytest.raises(ValueError, match="a member without a size"):
+        list(deb.members(b"!<arch>\n" + header.encode()))

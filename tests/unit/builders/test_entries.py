@@ -164,3 +164,36 @@ def test_content_is_read_when_it_is_written(tmp_path: Path) -> None:
 
     assert file(tmp_path / "big").read() == b"content"
     assert Entry(mode=0o755).read() == b""
+
+
+def test_links_are_followed_inside_the_root() -> None:
+    """Absolute ones start at its top, folders may be links, and a circle leads to nothing."""
+    root = Entries(
+        {
+            "bin": link("usr/bin"),
+            "etc/alternatives/cc": link("/bin/../bin/gcc"),
+            "loop": link("loop"),
+            "usr/bin/cc": link("/etc/alternatives/cc"),
+            "usr/bin/gcc": file(b""),
+        }
+    )
+
+    assert root.resolve("/bin/cc") == "usr/bin/gcc"
+    assert root.resolve("usr/./bin//gcc") == "usr/bin/gcc"
+    assert root.resolve("usr/bin/c++") is None
+    assert root.resolve("loop/x") is None
+
+
+@pytest.mark.parametrize("path", ["../x", "usr/../../x", "/etc/x", "a\0b"])
+def test_paths_stay_in_the_root(path: str) -> None:
+    """Names come from packages that others have made."""
+    with pytest.raises(ValueError, match="leads out of the root"):
+        Entries().add(path, file(b""))
+
+
+def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+    """It could lead out of the tree."""
+    root = Entries({"usr/a": link("/tmp"), "usr/a/b/c": file(b"x")})
+
+    with pytest.raises(ValueError, match="usr/a/b lies behind a link"):
+        root.write_tree(tmp_path)

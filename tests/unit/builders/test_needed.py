@@ -3,34 +3,22 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING
 
+from tests.unit.lock.python.test_elf import shared_library
+
 import needed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-READELF = """
-Dynamic section at offset 0x2d38 contains 27 entries:
-  Tag        Type                         Name/Value
- 0x0000000000000001 (NEEDED)             Shared library: [libmariadb.so.3]
- 0x0000000000000001 (NEEDED)             Shared library: [libc.so.6]
- 0x000000000000000c (INIT)               0x4000
-"""
 
-
-def test_needed_libraries_are_read_from_readelf() -> None:
-    """Only the names of the needed libraries count."""
-    assert needed.parse(READELF) == {"libmariadb.so.3", "libc.so.6"}
-
-
-def test_only_libraries_are_unpacked(tmp_path: Path) -> None:
-    """Extension modules and bundled libraries with version numbers, and nothing else."""
+def test_only_libraries_are_read(tmp_path: Path) -> None:
+    """What extension modules and bundled libraries with version numbers need counts, and nothing else does."""
     with zipfile.ZipFile(tmp_path / "wheel.whl", "w") as archive:
-        for name in ("hola/_hola.cpython-313-x86_64-linux-gnu.so", "hola.libs/libz-1a2b.so.1.3", "hola/so.py"):
-            archive.writestr(name, "")
+        archive.writestr("hola/_hola.cpython-313-x86_64-linux-gnu.so", shared_library("libmariadb.so.3", "libc.so.6"))
+        archive.writestr("hola.libs/libcrypto-6aa7cfbd.so.1.1.1k", shared_library("libm.so.6"))
+        archive.writestr("hola/so.py", shared_library("libpq.so.5"))
 
-    found = needed.unpack(tmp_path / "wheel.whl", tmp_path / "unpacked")
-
-    assert [path.name for path in found] == ["libz-1a2b.so.1.3", "_hola.cpython-313-x86_64-linux-gnu.so"]
+    assert needed.read(tmp_path / "wheel.whl") == {"libmariadb.so.3", "libc.so.6", "libm.so.6"}
 
 
 def tree(folder: Path, *libraries: str) -> Path:

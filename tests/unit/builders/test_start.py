@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 import root
 import start
 from estiba.deploy.host.servers import lifecycle
@@ -18,8 +20,6 @@ from estiba.deploy.host.supervise.runit import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pytest
 
 
 PATHS = f"{Path(start.__file__).parent}:{Path(root.__file__).parent}"
@@ -69,8 +69,8 @@ def test_who_connects_while_nobody_accepts_is_served_later(tmp_path: Path, monke
     with holding(tmp_path, ("127.0.0.1", port)):
         assert any(start.receive_sockets(Path(start.HANDOVER)) for _ in until(10))
         with socket.create_connection(("127.0.0.1", port)) as visitor:
-            number = start.receive_sockets(Path(start.HANDOVER))
-            with socket.socket(fileno=int(number.removesuffix(";"))) as received:
+            (number,) = start.receive_sockets(Path(start.HANDOVER))
+            with socket.socket(fileno=number) as received:
                 assert received.get_inheritable()
                 assert not os.get_blocking(received.fileno())
                 with received.accept()[0] as accepted:
@@ -104,7 +104,7 @@ def test_holder_that_comes_up_is_waited_for(tmp_path: Path, monkeypatch: pytest.
         killed.bind(start.HANDOVER)
 
     with holding(tmp_path, ("127.0.0.1", free_port())):
-        assert start.receive_sockets(Path(start.HANDOVER)) != ""
+        assert start.receive_sockets(Path(start.HANDOVER)) != []
 
 
 def test_workers_that_a_killed_program_has_left_are_found(tmp_path: Path) -> None:
@@ -127,12 +127,12 @@ def test_sockets_that_nobody_holds_any_more_are_not_waited_for_long(
     """A holder that was killed leaves its file behind, and the program listens by itself."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(start, "_HANDOVER_LIMIT", 0.2)
-    assert start.receive_sockets(Path(start.HANDOVER)) == ""
+    assert start.receive_sockets(Path(start.HANDOVER)) == []
 
     with socket.socket(socket.AF_UNIX) as holder:
         holder.bind(start.HANDOVER)
 
-    assert start.receive_sockets(Path(start.HANDOVER)) == ""
+    assert start.receive_sockets(Path(start.HANDOVER)) == []
 
 
 def test_program_ends_with_the_process_that_started_it() -> None:
@@ -164,9 +164,27 @@ def test_ends_are_kept_for_who_counts_restarts(tmp_path: Path, monkeypatch: pyte
     assert json.loads(Path(start.ENDS).read_text())["ends"][-1]["wanted"]
 
 
+def test_program_waits_for_whoever_holds_it(tmp_path: Path) -> None:
+    """A worker does not start while its database is replaced, and does when the replacing command was killed."""
+    (tmp_path / start.HOLD).touch()
+    code = f"import start, pathlib; start.wait_for_release(pathlib.Path({start.HOLD!r})); print('runs')"
+    hold = f"import fcntl, time; f = open({start.HOLD!r}); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True)"
+    held = [sys.executable, "-c", f"{hold}; time.sleep(60)"]
+    with subprocess.Popen(held, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        argv = [sys.executable, "-c", code]
+        with subprocess.Popen(argv, env={"PYTHONPATH": PATHS}, cwd=tmp_path, stdout=subprocess.PIPE) as waiting:
+            with pytest.raises(subprocess.TimeoutExpired):
+                waiting.wait(1)
+            holder.kill()
+            assert waiting.communicate(timeout=20)[0] == b"runs\n"
+
+
 def test_both_sides_agree_on_names() -> None:
     """A starter and the library are run by two interpreters, and share the names of files alone."""
     assert lifecycle._HANDOVER == start.HANDOVER
+    assert lifecycle._HOLD == start.HOLD
     assert observation._ENDS == start.ENDS
 
 
@@ -205,5 +223,5 @@ def test_root_that_cannot_be_put_together_is_told_in_one_line(tmp_path: Path) ->
     )
 
     assert done.returncode == start.EX_OSERR
-    assert done.stderr.startswith("the release's root file system cannot be put together: ")
+    assert "\nthe release's root file system cannot be put together: " in f"\n{done.stderr}"
     assert "Traceback" not in done.stderr

@@ -53,3 +53,13 @@ def test_parameters_are_quoted() -> None:
     address = Address.parse("http://localhost:8080")
 
     assert address.store(**{"secret-key": "/a b/&=%.key"}) == "http://localhost:8080?secret-key=/a%20b/%26%3D%25.key"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://example.org/\nrequire-sigs = false", "https://example.org/a b", "/srv/a\nb", "https://example.org\t"],
+)
+def test_address_is_one_word_of_one_line(text: str) -> None:
+    """It is written to nix.conf, where a new line would be another setting."""
+    with pytest.raises(CacheError, match="has a space or a control character"):
+        Address.parse(text)

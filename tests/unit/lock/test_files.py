@@ -72,3 +72,11 @@ def test_an_interruption_comes_after_the_last_file(tmp_path: Path) -> None:
 
     assert child.exitcode == 7
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "new", "b": "new"}
+
+
+def test_pipe_in_place_of_a_lock_is_not_waited_for(tmp_path: Path) -> None:
+    """Nobody may ever write to it."""
+    os.mkfifo(tmp_path / "estiba.lock")
+
+    with pytest.raises(OSError, match="Not a regular file"):
+        files.read(tmp_path, ["estiba.lock"])

@@ -42,3 +42,19 @@ def test_commands_with_packages_of_their_own_want_them_locked(folder: Path) -> N
     commands = 'prepare = [["compilemessages"]]'
 
     assert hashed(folder, f"{packages}\n{commands}") != hashed(folder, packages)
+
+
+def test_requirements_of_own_packages_are_inputs(folder: Path) -> None:
+    """What a folder of the service requires belongs to the lock, and its code does not."""
+    place = folder / "libs" / "shelf"
+    place.mkdir(parents=True)
+    (place / "pyproject.toml").write_text('[project]\nname = "shelf"\n')
+    text = (TINY / "pyproject.toml").read_text().replace('"whitenoise"', '"whitenoise", "shelf @ file:./libs/shelf"')
+    (folder / "pyproject.toml").write_text(text)
+    found = [freshness.hash_inputs(project.load(folder))]
+    (place / "shelf.py").touch()
+    found.append(freshness.hash_inputs(project.load(folder)))
+    (place / "setup.cfg").write_text("[options]\ninstall_requires = redis\n")
+    found.append(freshness.hash_inputs(project.load(folder)))
+
+    assert found[0] == found[1] != found[2]

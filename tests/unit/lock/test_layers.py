@@ -91,3 +91,11 @@ def test_sizes_are_of_the_runtime_and_the_largest_file() -> None:
     small = replace(DJANGO, file="django-other.whl", size=5)
 
     assert layers.measure([small, DJANGO, dev]) == {"django": 20}
+
+
+def test_packages_of_the_service_have_layers_of_their_own() -> None:
+    """They change with its code, which moves no other distribution, whatever layer they were in."""
+    before = layers.plan({"django": 8 * MB, "shelf": 2000, "sqlparse": 40_000})
+    found = layers.plan({"django": 8 * MB, "shelf": 2000, "sqlparse": 40_000}, before, own={"shelf"})
+
+    assert [(one.name, one.distributions) for one in found][1:] == [("shelf", ("shelf",)), ("small", ("sqlparse",))]

@@ -112,7 +112,7 @@ def test_problems_have_paths_and_come_together() -> None:
         "\n  - debs[0].sha256: not a SHA-256 digest: 'abc'"
         "\n  - debs[0].platforms: unknown 'mips-linux'"
         "\n  - distributions[0].size must be a number of bytes"
-        "\n  - distributions[1].kind must be wheel or sdist, not 'egg'"
+        "\n  - distributions[1].kind must be wheel, sdist or local, not 'egg'"
         "\n  - layers[0] must be an object"
     )
 
@@ -135,3 +135,11 @@ def test_no_object_at_all(value: object) -> None:
     """Any other JSON is refused without a traceback."""
     with pytest.raises(LockFormatError):
         model.parse(json.dumps(value))
+
+
+def test_lock_that_is_nested_without_end_is_refused() -> None:
+    """A hint that would fail the same way helps nobody."""
+    with pytest.raises(LockFormatError, match="nested too deeply") as caught:
+        model.parse("[" * 200_000)
+
+    assert "delete it" in caught.value.hint

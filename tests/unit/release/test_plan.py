@@ -47,7 +47,13 @@ PLAN = Plan(
     gates=("tests",),
     targets=(
         target("staging"),
-        replace(target("production"), approvals=1, approvers=("ana@example.com",), backup="3.0 h old"),
+        replace(
+            target("production"),
+            approvals=1,
+            approvers=("ana@example.com",),
+            signers="branch main of origin",
+            backup="3.0 h old",
+        ),
     ),
     limits={"build": 300, "deploy:staging": 1800},
     budget=1800,
@@ -163,7 +169,7 @@ production (kubernetes): serves 1.0.0 (revision 3), changes pending
   $ helm upgrade 'the shop'
   gates: capacity
   newest backup: 3.0 h old
-  approval: 1 of ana@example.com
+  approval: 1 of ana@example.com, with the keys of branch main of origin
     invoke approve --target production --plan {PLAN.hash_for("production")}
 
 plan    {PLAN.hash}"""

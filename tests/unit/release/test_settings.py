@@ -33,6 +33,14 @@ def test_targets_are_those_of_the_service(tmp_path: Path) -> None:
     )
 
 
+def test_schema_of_the_service_says_what_is_required(tmp_path: Path) -> None:
+    """A service that describes its variables need not repeat which of them a target has to give."""
+    (tmp_path / "env.schema.json").write_text('{"properties": {}, "then": {"required": ["REDIS_URL"]}}')
+
+    assert parse(tmp_path, TARGETS).required == ("REDIS_URL",)
+    assert parse(tmp_path, "[tool.estiba.release]\nrequired = []\n").required == ()
+
+
 def test_service_without_targets_is_released_to_this_machine(tmp_path: Path) -> None:
     """`local` needs no settings."""
     assert parse(tmp_path, "").targets == ("local",)

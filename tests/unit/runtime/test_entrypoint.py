@@ -130,6 +130,19 @@ def test_web_leaves_a_configuration_file_alone(tmp_path: Path, where: str) -> No
     assert env["GUNICORN_CMD_ARGS"] == before
 
 
+@pytest.mark.parametrize("given", ["", "/srv/metrics"], ids=["own", "given"])
+def test_workers_count_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str) -> None:
+    """Where a service has Prometheus' client, its workers write into one folder, so that a scrape sees all of them."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "prometheus_client")
+    chosen = {"PROMETHEUS_MULTIPROC_DIR": given} if given else {}
+    env = {"ESTIBA_WSGI": "config.wsgi:application", "TMPDIR": str(tmp_path), **chosen}
+
+    servers.gunicorn([], env)
+
+    made = Path(env["PROMETHEUS_MULTIPROC_DIR"])
+    assert str(made) == given or (made.is_dir() and made.parent == tmp_path)
+
+
 def test_web_needs_an_application() -> None:
     """Without ESTIBA_WSGI the error says what to set."""
     with pytest.raises(StartError, match="ESTIBA_WSGI is not set") as raised:

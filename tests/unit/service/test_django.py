@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
 from pathlib import Path
 
@@ -87,3 +88,33 @@ def test_finds_what_nix_finds(name: str) -> None:
         "asgi": found.asgi or None,
         "isAsgi": found.is_asgi,
     } == SERVICES[name]
+
+
+NEWER = """\
+import os
+
+
+def first<T>(items: list[T]) -> T:
+    return items[0]
+
+
+kind Names = list[str]
+WSGI_APPLICATION = "x.serving.app"
+if True:
+    NAME = os.environ["NAME"]
+"""
+
+
+def test_syntax_of_another_python_stops_nothing(tmp_path: Path) -> None:
+    """What the running Python knows of a file is read, and the rest is named with its line."""
+    manage = 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "x.settings")\n'
+    lay(tmp_path, {"manage.py": manage + "def f<T>(): ...\n", "x/settings.py": NEWER, "x/serving.py": ""})
+    tree, problems = django.parse_known(tmp_path / "x" / "settings.py", "x/settings.py")
+
+    assert [problem.partition(" (")[0] for problem in problems] == [
+        f"x/settings.py:{line} is no syntax of Python {sys.version_info[0]}.{sys.version_info[1]}" for line in (4, 8)
+    ]
+    assert [type(node).__name__ for node in tree.body] == ["Import", "Assign", "If"]
+    assert tree.body[1].lineno == 9
+    found = django.find_layout(tmp_path, "manage.py")
+    assert (found.settings, found.wsgi) == ("x.settings", "x.serving:app")

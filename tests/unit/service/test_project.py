@@ -52,6 +52,18 @@ def test_settings_are_taken_over(folder: Path) -> None:
     assert (found.debian, found.env) == (("gettext", "libpq5"), {"A": "b"})
 
 
+def test_build_constraints_are_requirements(folder: Path) -> None:
+    """They are names with versions, as in pip's files of constraints."""
+    write(folder, 'build-constraints = ["setuptools<81", "cython<3"]')
+    assert project.load(folder).build_constraints == ("cython<3", "setuptools<81")
+
+    write(folder, 'build-constraints = ["setuptools <", "git+https://host.example/cython"]')
+    with pytest.raises(ConfigError) as caught:
+        project.load(folder)
+    assert len(caught.value.problems) == 2
+    assert caught.value.problems[0].startswith("'build-constraints': 'setuptools <' is not a requirement")
+
+
 def test_commands_keep_their_order(folder: Path) -> None:
     """What prepares the service runs in the order in which it is written."""
     write(folder, 'prepare = [["compilescss", "--force"], ["compilemessages"]]')
@@ -74,7 +86,9 @@ def test_all_problems_are_listed_at_once(folder: Path) -> None:
         project.load(folder)
 
     assert caught.value.problems[0] == "unknown key 'platform', did you mean 'platforms'?"
-    assert caught.value.problems[1].startswith("unknown key 'zzz'; known: asgi, chart, check-level, ci, compression, ")
+    assert caught.value.problems[1].startswith(
+        "unknown key 'zzz'; known: asgi, build-constraints, chart, check-level, ci, compression, "
+    )
     assert caught.value.problems[2] == "'static' must be true or false, not 'yes'"
 
 
@@ -163,3 +177,32 @@ def test_nix_knows_the_same_settings() -> None:
 
     assert block
     assert sorted(re.findall(r"^    ([a-z-]+) =", block[1], re.MULTILINE)) == sorted(project._KEYS)
+
+
+@pytest.mark.parametrize("name", ["/x", "a/b", "..", "", "a\\nb", "ü", "-a"])
+def test_name_is_a_name(folder: Path, name: str) -> None:
+    """It becomes a part of paths, of store paths and of names in a cluster."""
+    write(folder, "", f'name = "{name}"')
+
+    with pytest.raises(ConfigError, match=r"\[project\] name .* is not a name"):
+        project.load(folder)
+
+
+@pytest.mark.parametrize("version", ["/x", "..", "1\\n2", "1.0 final", "one"])
+def test_version_is_a_version(folder: Path, version: str) -> None:
+    """It becomes a tag, and the name of a release."""
+    write(folder, "", f'version = "{version}"')
+
+    with pytest.raises(ConfigError, match=r"\[project\] version .* is not a version"):
+        project.load(folder)
+
+
+@pytest.mark.parametrize(
+    "content", [pytest.param(b"\xff\xfe[project]", id="encoding"), pytest.param(b"a = " + b"[" * 9999, id="depth")]
+)
+def test_unreadable_settings_are_one_clear_error(folder: Path, content: bytes) -> None:
+    """Whatever the file holds, its name is told."""
+    (folder / "pyproject.toml").write_bytes(content)
+
+    with pytest.raises(ConfigError, match=r"^pyproject\.toml: "):
+        project.load(folder)

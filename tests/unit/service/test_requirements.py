@@ -51,23 +51,63 @@ def test_requirements_in_goes_before_requirements_txt(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "reason"),
     [
-        "git+https://example.org/x.git",
-        "x @ git+https://example.org/x.git@main",
-        "x @ https://example.org/x-1.0-py3-none-any.whl",
-        "./local",
-        "../x-1.0.tar.gz",
-        "-e .",
-        "--editable=./x",
-        ".",
+        ("x @ git+https://example.org/x.git", "names no commit: write the full ID"),
+        ("x @ git+https://example.org/x.git@main", "names 'main', which may move"),
+        ("git+https://example.org/x.git@" + "a" * 40, "has no name: write NAME @ git+https"),
+        ("x @ https://example.org/x-1.0-py3-none-any.whl", "is the address of an archive"),
+        ("hg+https://example.org/x@1", "is in no git repository"),
+        ("./local", "there is no folder local"),
+        ("../x-1.0.tar.gz", "lies outside of the service's folder"),
+        ("-e .", "has no pyproject.toml or setup.cfg or setup.py"),
+        ("--editable=./x", "there is no folder x"),
     ],
 )
-def test_direct_references_are_refused(tmp_path: Path, line: str) -> None:
-    """A repository, a folder or an address has no hash that pip can check, and the error says what to do instead."""
+def test_direct_references_that_cannot_be_locked(tmp_path: Path, line: str, reason: str) -> None:
+    """What is not the same tomorrow, or not in the folder, is refused with its place and what to write instead."""
     (tmp_path / "requirements.in").write_text(f"django\n{line}\n")
-    with pytest.raises(ConfigError, match=r"requirements.in:2: .*publish it as a package on an index"):
+    with pytest.raises(ConfigError, match=r"requirements.in:2: ") as caught:
         requirements.load(tmp_path, {})
+
+    assert reason in str(caught.value)
+
+
+def test_own_name_is_no_package_of_an_index(tmp_path: Path) -> None:
+    """Extras of the service itself are what it says of them, in turn and with their markers; its name is left out."""
+    table = {
+        "project": {
+            "name": "Har_Bour",
+            "dependencies": ["django"],
+            "optional-dependencies": {
+                "test": ["pytest", "har-bour[Slow_ones]"],
+                "slow-ones": ["hypothesis", "har-bour[test]"],
+            },
+        },
+        "dependency-groups": {"dev": ["har.bour[test]; python_version > '3'", "ruff"]},
+    }
+    found = requirements.load(tmp_path, table)
+
+    mark = '; python_version > "3"'
+    assert found.runtime == ("django",)
+    assert found.dev == (f"hypothesis{mark}", f"pytest{mark}", "ruff")
+    assert found.own == "har-bour"
+
+
+def test_unknown_extra_of_the_service_is_an_error(tmp_path: Path) -> None:
+    """An extra that the service does not have is named."""
+    table = {"project": {"name": "harbour", "dependencies": []}, "dependency-groups": {"dev": ["harbour[qa]"]}}
+    with pytest.raises(ConfigError, match=r"harbour has no extra 'qa' in \[project.optional-dependencies\]"):
+        requirements.load(tmp_path, table)
+
+
+def test_folder_of_the_service_is_the_service(tmp_path: Path) -> None:
+    """`-e .[test]` are extras of the service where its pyproject.toml has its name."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "harbour"\n')
+    (tmp_path / "requirements.txt").write_text("-e .[test]\ndjango\n")
+    table = {"project": {"name": "harbour", "optional-dependencies": {"test": ["pytest"]}}}
+
+    assert requirements.load(tmp_path, table).runtime == ("django", "pytest")
 
 
 def test_secrets_in_a_refused_address_are_hidden(tmp_path: Path) -> None:
@@ -81,7 +121,7 @@ def test_secrets_in_a_refused_address_are_hidden(tmp_path: Path) -> None:
 
 def test_all_problems_are_listed(tmp_path: Path) -> None:
     """Malformed lines, options and missing files are told together, each with its place."""
-    (tmp_path / "requirements.in").write_text("dja ngo\n--index-url x\n-r missing.in\n")
+    (tmp_path / "requirements.in").write_text("dja ngo\n--trusted-host x\n-r missing.in\n")
     with pytest.raises(ConfigError) as caught:
         requirements.load(tmp_path, {})
 
@@ -109,13 +149,13 @@ def test_odd_includes_are_followed(tmp_path: Path) -> None:
     folder = tmp_path / "site"
     folder.mkdir()
     (folder / "own.txt").write_text("django\n")
-    lines = f"-r {tmp_path}/shared.txt\n-r ../shared.txt\n--requirement='own.txt'\n--index-url 'x\n-r /none.txt\n"
+    lines = f"-r {tmp_path}/shared.txt\n-r ../shared.txt\n--requirement='own.txt'\n--pre\n-r /none.txt\n"
     (folder / "requirements.txt").write_text(lines)
 
     found, problems = requirements.read(folder, {}, "requirements.txt")
     assert found == ("django", "redis")
     assert problems == (
-        "requirements.txt:4: option --index-url is not for this file; set it in pip's configuration (pip config)",
+        "requirements.txt:4: option --pre is not for this file; set it in pip's configuration (pip config)",
         "/none.txt: no such file",
     )
 
@@ -134,6 +174,23 @@ def test_runtime_groups_join_the_dependencies() -> None:
 
     assert requirements.load(folder, declared, runtime_groups=["prod"]).runtime == ("django", "gunicorn")
     assert requirements.load(folder, table, runtime_groups=["prod"]).runtime == ("gunicorn",)
+
+
+def test_extras_that_are_named_join_the_dependencies() -> None:
+    """Optional dependencies are in the image if they are named, in any spelling of the name, and else are not."""
+    optional = {"S3_store": ["boto3"], "sentry": ["sentry-sdk"]}
+    declared = {"project": {"dependencies": ["django"], "optional-dependencies": optional}}
+    folder = Path("harbour")
+
+    assert requirements.load(folder, declared).runtime == ("django",)
+    assert requirements.load(folder, declared, extras=["s3-store"]).runtime == ("boto3", "django")
+
+
+def test_unknown_extra_is_an_error() -> None:
+    """An extra that is not there is named, with those that are."""
+    declared = {"project": {"dependencies": [], "optional-dependencies": {"sentry": ["sentry-sdk"]}}}
+    with pytest.raises(ConfigError, match=r"there is no 'sentri', \[project.optional-dependencies\] has sentry"):
+        requirements.load(Path("harbour"), declared, extras=["sentri"])
 
 
 def test_unknown_runtime_group_is_an_error() -> None:

@@ -17,6 +17,9 @@ MTIME = 2 * 86400 + 315532800
 _SPAN = 30 * 365 * 86400
 """Seconds after `MTIME` that the times of contents are spread over, all of them past."""
 
+_MOST_LINKS = 40
+"""Links that the kernel follows on the way to one file."""
+
 
 class Entry(NamedTuple):
     """A folder, file or symbolic link; `content` is bytes, a file to read, or None for folders and links."""
@@ -57,7 +60,14 @@ class Entries:
         self.tells_contents = False
 
     def add(self, path: str, entry: Entry) -> None:
-        """Add one path; its parents come by themselves."""
+        """Add one path; its parents come by themselves.
+
+        Raises:
+            ValueError: It leads out of the root.
+        """
+        if path.startswith("/") or ".." in path.split("/") or "\0" in path:
+            msg = f"{path!r} leads out of the root"
+            raise ValueError(msg)
         self.items[path] = entry
 
     def add_tree(self, top: Path, prefix: str = "") -> None:
@@ -71,6 +81,31 @@ class Entries:
                 self.items[path] = from_path(item)
                 if item.is_dir(follow_symlinks=False):
                     self._add_folder(item.path, f"{path}/")
+
+    def resolve(self, path: str) -> str | None:
+        """Follow the links on the way to a path; None where they lead to nothing.
+
+        Args:
+            path: Relative to the root, or absolute in it.
+        """
+        todo, followed = path.split("/"), 0
+        done: list[str] = []
+        while todo:
+            part = todo.pop(0)
+            if part == "..":
+                del done[-1:]
+            elif part not in ("", "."):
+                entry = self.items.get("/".join([*done, part]))
+                if entry is None or entry.target is None:
+                    done.append(part)
+                    continue
+                followed += 1
+                if followed > _MOST_LINKS:
+                    return None
+                done = [] if entry.target.startswith("/") else done
+                todo[:0] = entry.target.split("/")
+        found = "/".join(done)
+        return found if found in self.items else None
 
     def ordered(self) -> Iterator[tuple[str, Entry]]:
         """Yield every path and its parents, sorted, so that a folder comes before what is in it."""
@@ -101,8 +136,16 @@ class Entries:
         stream.write(end + _padding(size + len(end), tarfile.RECORDSIZE))
 
     def write_tree(self, top: Path) -> None:
-        """Write a folder for programs to run from; owners and special modes are left to the archive."""
+        """Write a folder for programs to run from; owners and special modes are left to the archive.
+
+        Raises:
+            ValueError: A file would be written through a link.
+        """
+        links = {path for path, entry in self.items.items() if entry.target is not None}
         for path, entry in self.ordered():
+            if path.rpartition("/")[0] in links:
+                msg = f"{path} lies behind a link"
+                raise ValueError(msg)
             where = top / path
             if entry.target is not None:
                 where.symlink_to(entry.target)

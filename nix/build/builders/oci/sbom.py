@@ -42,7 +42,10 @@ def deb_purl(record: dict[str, Any], suite: str) -> str:
 
 
 def pypi_purl(record: dict[str, Any]) -> str:
-    """Return `pkg:pypi/NAME@VERSION`."""
+    """Return `pkg:pypi/NAME@VERSION`; a package of a folder or of a repository is not the one that PyPI may have."""
+    if record.get("kind") == "local" or "source" in record:
+        origin = f"?vcs_url={quote(record['source'], safe='')}" if "source" in record else ""
+        return f"pkg:generic/{record['name']}@{quote(record['version'], safe='')}{origin}"
     return f"pkg:pypi/{record['name']}@{quote(record['version'], safe='')}"
 
 

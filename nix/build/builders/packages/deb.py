@@ -21,6 +21,9 @@ def members(archive: bytes) -> Iterator[tuple[str, bytes]]:
     position = len(_MAGIC)
     while position + _HEADER <= len(archive):
         header = archive[position : position + _HEADER]
+        if not header[48:58].strip().isdigit():
+            msg = "not a Debian package: a member without a size"
+            raise ValueError(msg)
         size = int(header[48:58])
         start = position + _HEADER
         yield header[:16].decode().strip().rstrip("/"), archive[start : start + size]
@@ -48,3 +51,10 @@ def control(tarball: tarfile.TarFile) -> dict[str, bytes]:
         if member.isfile() and (content := tarball.extractfile(member)):
             files[member.name.removeprefix("./")] = content.read()
     return files
+
+
+def read_control(path: Path) -> dict[str, bytes]:
+    """Return the control files of a package by name; see `control`."""
+    tarball, data = tarballs(path)
+    with tarball, data:
+        return control(tarball)

@@ -11,6 +11,7 @@ import deb
 from entries import Entries, Entry, file, folder, link
 
 _MERGED = re.compile(r"^(bin|sbin|lib|lib32|lib64|libx32)(/|$)")
+_LIBRARIES = re.compile(r"usr/lib/([a-z0-9_]+-linux-gnu)/")
 # What Debian's own slim images leave out; licences stay. libc-bin's ldconfig reads a cache that no image has, and the
 # skeleton's own does without. Of iconv's character sets those stay that Fedora's base package has, since Python brings
 # its own; and as in Docker's image of Python, the library's own tests go.
@@ -69,6 +70,16 @@ def skeleton() -> Entries:
     return root
 
 
+def merge(path: str) -> str:
+    """Return where a file of a package is in a merged-usr root, relative to it."""
+    return _MERGED.sub(r"usr/\1\2", posixpath.normpath(path).lstrip("/"))
+
+
+def triplet(root: Entries) -> str:
+    """Return the name of the folder of a root's libraries, such as `x86_64-linux-gnu`."""
+    return next((found[1] for path in root.items if (found := _LIBRARIES.match(path))), "")
+
+
 def digests(root: Entries) -> dict[str, str]:
     """Map Python's sources in a root to their SHA-256, in hexadecimal."""
     return {
@@ -92,7 +103,7 @@ def bytecode(sources: dict[str, str], compiled: Path) -> Entries:
 
 def _unpack(data: tarfile.TarFile, root: Entries) -> None:
     for member in data:
-        path = _MERGED.sub(r"usr/\1\2", posixpath.normpath(member.name).lstrip("/"))
+        path = merge(member.name)
         if path == "." or (_UNWANTED.match(path) and not _leads_to_licence(path, member)):
             continue
         if (entry := _entry(member, data, root)) and not _is_merge_link(path, entry):
@@ -112,8 +123,7 @@ def _entry(member: tarfile.TarInfo, data: tarfile.TarFile, root: Entries) -> Ent
     if member.isdir():
         return folder(mode)
     if member.islnk():
-        target = _MERGED.sub(r"usr/\1\2", posixpath.normpath(member.linkname).lstrip("/"))
-        return root.items.get(target)
+        return root.items.get(merge(member.linkname))
     content = data.extractfile(member)
     return Entry(mode=mode, content=content.read()) if content else None
 

@@ -4,12 +4,16 @@ All come from one derivation, since unpacking is most of the work. The layers ke
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+import alternatives
 import attrs
 import debian
 import layer
+import libraries
+import maintainer
 from entries import Entries
 
 
@@ -27,13 +31,49 @@ def entries(given: dict[str, Any]) -> dict[str, Entries]:
     return found
 
 
+def add_alternatives(layers: dict[str, Entries], given: dict[str, Any]) -> None:
+    """Add the links of Debian's alternatives to the layers; those that a layer changes are in it once more.
+
+    Args:
+        layers: The files of each layer, lowest first.
+        given: Attributes of the derivation.
+    """
+    root = _join(layers)
+    packages = {name: [Path(path) for path in given["layers"][name]["debs"]] for name in layers}
+    calls = maintainer.find_calls([path for paths in packages.values() for path in paths], root, given["maintainer"])
+    below, lower, known = Entries(), Entries(), []
+    for name, files in layers.items():
+        below.items.update(files.items)
+        known += [call for path in packages[name] for call in calls.get(path, ())]
+        made = alternatives.make_links(known, below)
+        files.items.update({path: entry for path, entry in made.items.items() if lower.items.get(path) != entry})
+        lower.items.update(made.items)
+
+
+def refuse_missing(root: Entries, allowed: list[str]) -> None:
+    """Stop if something in the root would not find a shared library when it is loaded."""
+    if lines := libraries.explain(libraries.find_missing(root), root, allowed):
+        sys.exit(
+            "the image would lack shared libraries:\n  - "
+            + "\n  - ".join(lines)
+            + "\nadd the Debian packages that have them to [tool.estiba] debian (apt-file search NAME finds one), or, "
+            'where the service does not use what needs them: missing-libraries = {PACKAGE = "allow"}'
+        )
+
+
+def _join(layers: dict[str, Entries]) -> Entries:
+    return Entries({path: entry for files in layers.values() for path, entry in files.items.items()})
+
+
 def main() -> None:
     """Build the derivation."""
     given = attrs.load()
     layers = entries(given["layers"])
+    add_alternatives(layers, given)
+    root = _join(layers)
+    refuse_missing(root, given["missingLibraries"])
     for name, files in layers.items():
         layer.write(files, attrs.output(given, name), **given["layers"][name]["layer"])
-    root = Entries({path: entry for files in layers.values() for path, entry in files.items.items()})
     attrs.output(given, "sources").write_text(json.dumps(debian.digests(root), indent=0, sort_keys=True))
     if "tree" in given["outputs"]:
         tree = attrs.output(given, "tree")

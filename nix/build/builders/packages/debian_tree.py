@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import alternatives
 import attrs
 import debian
+import maintainer
 
 
 def main() -> None:
@@ -12,7 +14,10 @@ def main() -> None:
     out = attrs.output(given)
     out.mkdir()
     root = debian.skeleton()
-    root.items.update(debian.entries([Path(path) for path in given["debs"]]).items)
+    packages = [Path(path) for path in given["debs"]]
+    root.items.update(debian.entries(packages).items)
+    calls = maintainer.find_calls(packages, root, given["maintainer"])
+    root.items.update(alternatives.make_links([call for found in calls.values() for call in found], root).items)
     if given.get("bytecode"):
         root.items.update(debian.bytecode(debian.digests(root), Path(given["bytecode"])).items)
     root.write_tree(out)

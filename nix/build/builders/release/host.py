@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import namespace
 import root
 import standard_library
 from static_files import PLACE
@@ -21,7 +22,7 @@ MANIFEST = "host.json"
 
 FORMAT = 1
 
-_STARTER = (Path(__file__).with_name("start.py"), Path(root.__file__))
+_STARTER = (Path(__file__).with_name("start.py"), Path(namespace.__file__), Path(root.__file__))
 _NO_PLACE = {"media_root": "", "media_url": "", "static_root": "", "static_url": ""}
 _MEDIA_ROOT = "/app/media"
 _OWN_PLACES = ("/opt/estiba", "/opt/venv", "/tmp", "/var/tmp")  # noqa: S108 - in the root of programs
@@ -191,6 +192,8 @@ def main() -> None:
         "supervisor": given["supervisor"],
         # What the starter can do; releases of before cannot hold sockets.
         "listener": True,
+        # It switches users, which those of before do not: root must not run a program by one of them.
+        "users": True,
     }
     (out / MANIFEST).write_text(json.dumps(manifest, sort_keys=True, indent=1) + "\n")
 

@@ -1,21 +1,24 @@
 """Start a program of a release in its root file system; run as `finish`, note how it ended.
 
-The supervisor runs this in a service's folder, which holds `program.json`. The process stays the same one from here to
-the program, so signals and exit codes need nobody in between.
+The supervisor runs this in a service's folder, which holds `program.json`. Where root does, that folder is root's, and
+the program gets a user of its own.
 """
 
 import contextlib
-import ctypes
+import fcntl
+import functools
 import json
 import os
 import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from root import Root
+import namespace
+import root
 
 PROGRAM = "program.json"
 EXIT = "exit.json"
@@ -40,7 +43,10 @@ _BACKLOG = 511
 _HANDOVER_LIMIT = 5.0
 _HANDOVER_PAUSE = 0.05
 _SOCKETS = 16
-_PR_SET_PDEATHSIG = 1
+_UMASK = 0o077
+
+HOLD = "hold"
+"""A file that is locked while a program is not to start, by whoever wants it so for as long as that one lives."""
 
 
 def main() -> None:
@@ -49,13 +55,20 @@ def main() -> None:
         end_orphans(Path())
         note_end(sys.argv[2:])
     else:
+        wait_for_release(Path(HOLD))
         text = Path(PROGRAM).read_text()
         note_start(text)
         start(json.loads(text), Path())
 
 
+def wait_for_release(path: Path) -> None:
+    """Wait while somebody has a file locked; the kernel frees the lock of a process that is killed."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+
+
 def start(program: dict[str, Any], folder: Path) -> NoReturn:
-    """Become the program.
+    """Become the program, or start it and end as it does.
 
     Args:
         program: `argv` and `env`; with `tree` the rest of a `Root`, where relative sources count from the folder;
@@ -63,37 +76,65 @@ def start(program: dict[str, Any], folder: Path) -> NoReturn:
             the numbers of the sockets that it is to listen on, and `holder` the folder of the program that holds them;
             `seeds` are folders of files that a folder of data begins with, by that folder.
             With `listen`, a list of addresses and ports, it is that program, and `argv` counts for nothing.
+            `user` is the ID of the user and the group to switch to, and `umask` the mask of the files it creates.
         folder: Where the program's file is.
     """
     Path(folder, EXIT).unlink(missing_ok=True)
     if program.get("listen"):
-        hold_sockets(program["listen"], folder / HANDOVER)
+        hold_sockets(program["listen"], folder / HANDOVER, program.get("user"))
     env = program["env"]
-    if program.get("sockets") and (sockets := receive_sockets(folder / program["holder"] / HANDOVER)):
-        env = {**env, program["sockets"]: sockets}
+    if program.get("sockets") and (files := receive_sockets(folder / program["holder"] / HANDOVER)):
+        env = {**env, program["sockets"]: "".join(f"{file};" for file in files)}
+    if program.get("tree"):
+        # Before the switch, since the folder is not the program's.
+        Path(folder, "root").mkdir(exist_ok=True)
+    os.umask(program.get("umask", _UMASK))
+    if program.get("user"):
+        namespace.switch(program["user"])
     for source, seeds in program.get("seeds", {}).items():
         sow(Path(seeds), folder / source)
-    if program.get("tree"):
-        enter(program, folder)
     if program.get("bound"):
         bind_to(program["bound"])
-    sys.stdout.flush()
-    os.execve(program["argv"][0], program["argv"], env)  # noqa: S606 - no shell is the point
+    execute = functools.partial(_execute, program["argv"], env)
+    if program.get("tree"):
+        settle(program, folder, execute)
+    execute()
 
 
-def enter(program: dict[str, Any], folder: Path) -> None:
-    """Move into the program's root file system, or leave with an exit code that no program has for itself."""
-    root = Root(
+def settle(program: dict[str, Any], folder: Path, execute: Callable[[], NoReturn]) -> None:
+    """Start a program in its root file system and end as it does; return in that root where there is but this process.
+
+    Args:
+        program: Its description.
+        folder: Where the program's file is.
+        execute: Starts the program itself.
+    """
+    place = root.Root(
         tree=Path(program["tree"]),
         top=folder / "root",
         binds={place: folder / source for place, source in program["binds"].items()},
         links=program["links"],
     )
+    uid, gid = os.getuid(), os.getgid()
+
+    def begin() -> None:
+        root.map_user(uid, gid)
+        place.settle(program["cwd"], has_processes=True)
+
     try:
-        root.become(program["cwd"])
-    except OSError as error:
-        sys.stderr.write(f"the release's root file system cannot be put together: {error}\n")
-        sys.exit(EX_OSERR)
+        namespace.run(begin, execute)
+    except namespace.RefusedError:
+        # A container that hides parts of /proc allows no other one. What the program leaves is ended by `end_orphans`.
+        try:
+            place.become(program["cwd"])
+        except OSError as error:
+            sys.stderr.write(f"the release's root file system cannot be put together: {error}\n")
+            sys.exit(EX_OSERR)
+
+
+def _execute(argv: list[str], env: dict[str, str]) -> NoReturn:
+    sys.stdout.flush()
+    os.execve(argv[0], argv, env)  # noqa: S606 - no shell is the point
 
 
 def sow(seeds: Path, folder: Path) -> None:
@@ -113,16 +154,21 @@ def sow(seeds: Path, folder: Path) -> None:
 
 def bind_to(parent: int) -> None:
     """End when the process that started this one does, also if it has already."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    namespace.die_with_parent(signal.SIGTERM)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def hold_sockets(addresses: list[tuple[str, int]], path: Path) -> NoReturn:
+def hold_sockets(addresses: list[tuple[str, int]], path: Path, user: int | None) -> NoReturn:
     """Listen, and give the sockets to everybody who connects to a socket file, but accept nothing.
 
     Whoever connects to a port while the process that accepts is changed for another one waits in the kernel's queue,
     which is there for as long as anybody has the socket open.
+
+    Args:
+        addresses: IP addresses and ports.
+        path: The socket file, which root's starters alone can reach where root made it.
+        user: The user to switch to.
     """
     held = []
     for address, port in addresses:
@@ -138,14 +184,16 @@ def hold_sockets(addresses: list[tuple[str, int]], path: Path) -> NoReturn:
     giver = socket.socket(socket.AF_UNIX)
     giver.bind(str(path))
     giver.listen()
+    if user:
+        namespace.switch(user)
     while True:
         connection = giver.accept()[0]
         with connection, contextlib.suppress(OSError):
             socket.send_fds(connection, [b"\0"], [one.fileno() for one in held])
 
 
-def receive_sockets(path: Path) -> str:
-    """Return the numbers of the sockets that a program holds for this one, as nginx reads them; of none without it.
+def receive_sockets(path: Path) -> list[int]:
+    """Return the descriptors of the sockets that a program holds for this one, or none without it.
 
     A supervisor that comes up, or restarts both, starts them at once. If this one did not wait, it would bind the
     sockets itself, and keep the other from them.
@@ -165,7 +213,7 @@ def receive_sockets(path: Path) -> str:
         # nginx takes for granted that an inherited socket does not block. A worker that is woken for a connection which
         # another one accepts first would wait in accept(), and all of its own connections with it.
         os.set_blocking(file, False)
-    return "".join(f"{file};" for file in files)
+    return files
 
 
 def note_start(text: str) -> None:

@@ -5,21 +5,17 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-_SHARED = re.compile(r"\.so(\.[0-9.]+)?$")
-_NEEDED = re.compile(r"\(NEEDED\)[^\[]*\[([^]]+)\]")
+import elf
+
+_SHARED = re.compile(r"\.so(\.[^/]+)?$")
 _RECORDS = "var/lib/dpkg/status.d"
 
 
-def unpack(wheel: Path, target: Path) -> list[Path]:
-    """Unpack the shared libraries and extension modules of a wheel and return their files."""
+def read(wheel: Path) -> set[str]:
+    """Return the names of the libraries that the shared libraries and extension modules in a wheel need."""
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if _SHARED.search(name)]
-        return [Path(archive.extract(name, target)) for name in sorted(names)]
-
-
-def parse(dynamic: str) -> set[str]:
-    """Read the names of needed libraries from what `readelf --dynamic` prints."""
-    return set(_NEEDED.findall(dynamic))
+        return {needed for name in names for needed in elf.read(archive.read(name)).needed}
 
 
 def find_missing(needed: Iterable[str], *, toolchain: Path, runtime: Path) -> dict[str, str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 import attrs
 import build_root
 import needed
-from root import Root
 
 _DRIVER = Path(__file__).with_name("build_wheel.py")
 
@@ -19,13 +18,15 @@ def unpack(sdist: Path, target: Path, *, name: str) -> Path:
     """Unpack an sdist and return its one top-level folder, renamed so that paths are the same everywhere.
 
     Args:
-        sdist: A `.tar.gz` or `.zip`.
+        sdist: A `.zip` or tar file, or a folder of sources.
         target: Where to unpack.
         name: The file's name, which tells its kind.
 
     Raises:
         ValueError: A member would be written outside the folder.
     """
+    if sdist.is_dir():
+        return _copy(sdist, target / "source")
     if name.endswith(".zip"):
         with zipfile.ZipFile(sdist) as archive:
             archive.extractall(target / "unpacked")  # noqa: S202 - leaves no file outside its target
@@ -34,6 +35,15 @@ def unpack(sdist: Path, target: Path, *, name: str) -> Path:
             archive.extractall(target / "unpacked", _checked(archive))  # noqa: S202 - see there
     (top,) = (target / "unpacked").iterdir()
     return top.rename(target / "source")
+
+
+def _copy(folder: Path, target: Path) -> Path:
+    """Copy sources from the store, which is read-only, to where backends may write beside them."""
+    shutil.copytree(folder, target, symlinks=True)
+    for path in (target, *target.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | 0o200)
+    return target
 
 
 def _checked(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -46,18 +56,9 @@ def _checked(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         yield member
 
 
-def refuse_missing(root: Root, wheel: Path, work: Path, *, runtime: Path, name: str) -> None:
+def refuse_missing(wheel: Path, *, toolchain: Path, runtime: Path, name: str) -> None:
     """Stop with the setting to change if a wheel was linked with libraries that the image would not have."""
-    libraries = [
-        f"/build/libraries/{path.relative_to(work / 'libraries')}" for path in needed.unpack(wheel, work / "libraries")
-    ]
-    if not libraries:
-        return
-    with (work / "needed.txt").open("w+b") as output:
-        if root.run(["/usr/bin/readelf", "--dynamic", "--wide", *libraries], output=output) != 0:
-            sys.exit(f"{name}: readelf cannot read what was built: {libraries}")
-    names = needed.parse((work / "needed.txt").read_text(errors="replace"))
-    missing = needed.find_missing(names, toolchain=root.tree, runtime=runtime)
+    missing = needed.find_missing(needed.read(wheel), toolchain=toolchain, runtime=runtime)
     if missing:
         listed = ", ".join(f"{library} of Debian's {package}" for library, package in missing.items())
         wanted = ", ".join(f'"{package}"' for package in sorted(set(missing.values())))
@@ -79,10 +80,11 @@ def main() -> None:
     command = ["/opt/venv/bin/python", "-B", "/build_wheel.py", "/build/wheels"]
     if root.run(command, cwd="/build/source") != 0:
         sys.exit(
-            f"{given['file']} could not be built; a missing header or library goes into [tool.estiba] debian-build"
+            f"{given['file']}, which has no wheel to take instead, could not be built: a missing header or library "
+            "goes into [tool.estiba] debian-build, a build requirement that is too new into build-constraints"
         )
     (wheel,) = (work / "wheels").iterdir()
-    refuse_missing(root, wheel, work, runtime=Path(given["runtime"]), name=given["file"])
+    refuse_missing(wheel, toolchain=Path(given["tree"]), runtime=Path(given["runtime"]), name=given["file"])
     if given["foreign"] and not wheel.name.endswith("-any.whl"):
         sys.exit(
             f"{given['file']} holds compiled code and has no wheel for {given['foreign']}; "

@@ -31,13 +31,20 @@ def place(name: str) -> str:
 
 
 def unpack(package: Path, root: Path) -> None:
-    """Unpack the files of one package below `root`; absolute links are made to point into `root`."""
+    """Unpack the files of one package below `root`; absolute links are made to point into `root`.
+
+    Raises:
+        ValueError: A file would be written elsewhere.
+    """
     _, data = deb.tarballs(package)
     with data:
         for member in data:
             if not (path := place(member.name)):
                 continue
             target = root / path
+            if target != root and not _is_inside(target, root):
+                msg = f"{package.name}: {member.name} leads out of the root"
+                raise ValueError(msg)
             if is_shadowed(member, target):
                 continue
             if member.isdir():
@@ -45,6 +52,11 @@ def unpack(package: Path, root: Path) -> None:
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
             _write(data, member, target, root)
+
+
+def _is_inside(target: Path, root: Path) -> bool:
+    """Tell whether a file would be written below the root, and through no link that leads out of it."""
+    return ".." not in target.parts and target.parent.resolve().is_relative_to(root.resolve())
 
 
 def is_shadowed(member: tarfile.TarInfo, target: Path) -> bool:

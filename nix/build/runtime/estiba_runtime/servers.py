@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shlex
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -45,6 +47,7 @@ def gunicorn(arguments: Sequence[str], env: MutableMapping[str, str], grace: int
     given = env.get("GUNICORN_CMD_ARGS", "")
     if not _has_config([*arguments, *shlex.split(given)]):
         env["GUNICORN_CMD_ARGS"] = shlex.join(_gunicorn_defaults(env, grace)) + f" {given}".rstrip()
+    _share_metrics(env)
     return [*_python(), str(_SERVE), "gunicorn", *application, *arguments]
 
 
@@ -187,6 +190,13 @@ def _gunicorn_defaults(env: Mapping[str, str], grace: int) -> list[str]:
     # The heartbeat file must not be on a disk: where its write blocks, the arbiter kills a healthy worker.
     heartbeat = [f"--worker-tmp-dir={SHM}"] if is_writable(SHM) else []
     return ["--worker-class=gthread", f"--threads={threads}", f"--graceful-timeout={grace or _GRACEFUL}", *heartbeat]
+
+
+def _share_metrics(env: MutableMapping[str, str]) -> None:
+    """Let the workers count in a common folder; else each counts for itself, and a scrape gets the numbers of one."""
+    folder = env.get("TMPDIR") or TMP
+    if "PROMETHEUS_MULTIPROC_DIR" not in env and importlib.util.find_spec("prometheus_client") and is_writable(folder):
+        env["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="prometheus-", dir=folder)
 
 
 def _has_config(words: Sequence[str]) -> bool:

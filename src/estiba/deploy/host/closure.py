@@ -62,6 +62,7 @@ class HostClosure:
         postgresql: Major version of PostgreSQL.
         runit: Store path of the supervisor.
         has_listener: Whether its starter can hold sockets for nginx; without it nginx binds them itself.
+        has_users: Whether its starter switches users; root runs programs by no other one.
     """
 
     path: Path
@@ -84,6 +85,7 @@ class HostClosure:
     postgresql: str
     runit: Path
     has_listener: bool = True
+    has_users: bool = True
     persist: tuple[str, ...] = ()
 
     @property
@@ -150,6 +152,7 @@ def _parse(path: Path, content: bytes, data: dict[str, Any]) -> HostClosure:
         runit=Path(data["supervisor"]),
         has_listener=data.get("listener", False),
         persist=tuple(data.get("persist", ())),
+        has_users=data.get("users", False),
         **{key: data[key] for key in ("service", "version", "revision", "lock", "media")},
     )
 

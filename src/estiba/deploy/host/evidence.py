@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from estiba.deploy.host.supervise.program import Programs
     from estiba.deploy.logbook import Record
 
-# Ctrl-C too: no half of a rollout is left behind.
-FAILURES: Final = (EstibaError, OSError, KeyboardInterrupt)
+# Ctrl-C too, and what nobody has thought of: no half of a rollout is left behind.
+FAILURES: Final = (Exception, KeyboardInterrupt)
 """Exceptions that end a rollout."""
 
 _LINES: Final = 500
@@ -48,6 +48,14 @@ def keep(processes: Processes, programs: Programs, record: Record) -> Path:
     for old in sorted(root.iterdir())[:-_KEEP]:
         shutil.rmtree(old, ignore_errors=True)
     return directory
+
+
+def try_to_keep(processes: Processes, programs: Programs, record: Record) -> str:
+    """Write the evidence as `keep` does, and return its folder, or why there is none."""
+    try:
+        return str(keep(processes, programs, record))
+    except Exception as error:  # noqa: BLE001 - the way back is what matters
+        return f"none, since {error}"
 
 
 def _list_migrations(processes: Processes, programs: Programs) -> str:

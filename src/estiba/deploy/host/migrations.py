@@ -14,7 +14,7 @@ from estiba.deploy.target import PlannedMigration
 from estiba.errors import DeployError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from estiba.deploy.host.closure import HostClosure
     from estiba.deploy.host.processes import Processes
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from estiba.deploy.target import Finished
     from estiba.release_manifest import Migrations
 
-_UNAPPLIED: Final = re.compile(r"^ *Unapplying ([\w.]+)\.\.\. OK", re.MULTILINE)
 _INDENT: Final = "\n    "
 _UNUSABLE: Final = 78
 """Exit code of the entry point for unusable settings (`EX_CONFIG` of sysexits.h)."""
@@ -70,6 +69,16 @@ def find_pending(processes: Processes, programs: Programs, *, name: str = "") ->
     )
 
 
+def list_contracts(processes: Processes, programs: Programs) -> tuple[str, ...]:
+    """Return those of the pending migrations that the release before cannot live with, as `app.name: reason; reason`.
+
+    Raises:
+        DeployError: As for `find_pending`.
+    """
+    pending = find_pending(processes, programs)
+    return tuple(f"{one.name}: {'; '.join(one.contracts)}" for one in pending if one.contracts)
+
+
 def apply(processes: Processes, programs: Programs, note: Callable[[tuple[str, ...]], None]) -> None:
     """Apply the pending migrations.
 
@@ -92,39 +101,74 @@ def apply(processes: Processes, programs: Programs, note: Callable[[tuple[str, .
 def take_back(
     processes: Processes,
     programs: Programs,
-    targets: Sequence[tuple[str, str]],
+    names: Collection[str],
     note: Callable[[tuple[str, ...]], None],
+    *,
+    known: Migrations,
+    kept: Migrations | None,
 ) -> None:
     """Take migrations back with the release that brought them; none of them if one cannot be.
 
     Args:
         processes: Processes of the target.
         programs: Programs of that release.
-        targets: App labels, each with the name of the migration to return to; see `plan_reversal`.
-        note: Callback; called once for each target with the migrations that were taken back, as `app.name`.
+        names: The migrations, as `app.name`.
+        note: Callback; called once for each app with the migrations that were taken back, as `app.name`.
+        known: Migrations of that release.
+        kept: Migrations of the release that is served afterwards; None where nobody knows them.
 
     Raises:
         DeployError: One of the migrations cannot be taken back, or failed to be; the message names it.
     """
-    words = [word for target in targets for word in target]
-    answer = _ask(processes, programs, words)
-    if "reversed" not in answer:
-        msg = "the entry point of the release cannot tell what would be taken back"
-        raise DeployError(msg)
-    lost = [f"{one['name']}: {'; '.join(one['irreversible'])}" for one in answer["reversed"] if one["irreversible"]]
+    targets, gone = _choose_way(processes, programs, names, known=known, kept=kept)
+    lost = [f"{one['name']}: {'; '.join(one['irreversible'])}" for one in gone if one["irreversible"]]
     if lost:
         msg = f"these migrations cannot be taken back:{''.join(f'{_INDENT}{one}' for one in lost)}"
         raise DeployError(msg)
     for target in targets:
         ran = _migrate(processes, programs, *target)
-        note(tuple(_UNAPPLIED.findall(ran.output)))
+        note(log_lines.find_unapplied(ran.output))
         if not ran.has_passed:
             what = f"the way back to migration {'.'.join(target)}"
             raise _failure(processes, ran, what, processes.settings.migrate_limit)
 
 
+def _choose_way(
+    processes: Processes, programs: Programs, names: Collection[str], *, known: Migrations, kept: Migrations | None
+) -> tuple[tuple[tuple[str, str], ...], list[dict[str, Any]]]:
+    """Return what to pass to `migrate`, and what that takes back, as the entry point says.
+
+    Where branches were merged, what is listed after a migration need not depend on it: a way that leaves one of the
+    migrations applied, or takes back what the other release has too, is none.
+
+    Raises:
+        DeployError: There is no way.
+    """
+    ways = [plan_reversal(known, names), *([plan_reversal(known, names, kept.heads)] if kept else [])]
+    problem = ""
+    for targets in dict.fromkeys(ways):
+        answer = _ask(processes, programs, [word for target in targets for word in target])
+        if "reversed" not in answer:
+            msg = "the entry point of the release cannot tell what would be taken back"
+            raise DeployError(msg)
+        gone = {one["name"] for one in answer["reversed"]}
+        if extra := gone & set(kept.names if kept else ()):
+            problem = f"the other release needs {', '.join(sorted(extra))}, which would be taken back with them"
+        elif (left := set(names) - gone) and (left := left - {one.name for one in find_pending(processes, programs)}):
+            problem = f"{', '.join(sorted(left))} would stay, on a branch of its own"
+        else:
+            return targets, answer["reversed"]
+    msg = f"`migrate` cannot take back the migrations alone: {problem}"
+    raise DeployError(msg)
+
+
 def try_take_back(
-    processes: Processes, programs: Programs, contracts: Sequence[str], note: Callable[[tuple[str, ...]], None]
+    processes: Processes,
+    programs: Programs,
+    contracts: Sequence[str],
+    note: Callable[[tuple[str, ...]], None],
+    *,
+    served: Path,
 ) -> str:
     """Take migrations back as `take_back` does, and return why that failed, or an empty string.
 
@@ -133,13 +177,16 @@ def try_take_back(
         programs: Programs of the release that brought them.
         contracts: The migrations, as `app.name: reason; reason`.
         note: Callback, as for `take_back`.
+        served: Host closure of the release that is served afterwards.
     """
-    manifest = processes.revisions.releases.load(programs.closure.path).manifest
+    releases = processes.revisions.releases
+    manifest, other = releases.load(programs.closure.path).manifest, releases.load(served).manifest
     if manifest is None:
         return f"there is no manifest of {programs.closure.version}, which would tell their order"
-    targets = plan_reversal(manifest.migrations, [one.partition(":")[0] for one in contracts])
+    names = [one.partition(":")[0] for one in contracts]
+    kept = other.migrations if other else None
     try:
-        take_back(processes, programs, targets, note)
+        take_back(processes, programs, names, note, known=manifest.migrations, kept=kept)
     except FAILURES as error:
         return tell(error)
     return ""
@@ -154,22 +201,26 @@ def try_apply(processes: Processes, programs: Programs, note: Callable[[tuple[st
     return ""
 
 
-def plan_reversal(known: Migrations, names: Collection[str]) -> tuple[tuple[str, str], ...]:
+def plan_reversal(
+    known: Migrations, names: Collection[str], heads: Mapping[str, Sequence[str]] | None = None
+) -> tuple[tuple[str, str], ...]:
     """Return what to pass to `migrate`, so that some migrations are taken back, and what depends on them.
 
     Args:
         known: Migrations of the release that brought them.
         names: Migrations to take back, as `app.name`.
+        heads: Names of the migrations to return to, by app label; by default the last one before those.
 
     Returns:
-        App labels, each with the name of its last migration before those, or `zero`; last ones first.
+        App labels, each with the name of a migration, or `zero`; last ones first.
     """
     last: dict[str, str] = {}
     targets: dict[str, str] = {}
     for one in known.names:
         app, _, name = one.partition(".")
         if one in names:
-            targets.setdefault(app, last.get(app, "zero"))
+            wanted = next(iter(heads.get(app, ())), "zero") if heads is not None else last.get(app, "zero")
+            targets.setdefault(app, wanted)
         last[app] = name
     return tuple(reversed(targets.items()))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,7 +11,7 @@ from estiba.deploy.host.environment import REDIS_ADDRESS
 from estiba.deploy.host.servers import lifecycle, ports, proxy
 from estiba.deploy.host.servers.lifecycle import PROXY, SERVERS, Servers
 from estiba.deploy.host.state.folder import damage
-from estiba.deploy.host.supervise import oneshot
+from estiba.deploy.host.supervise import oneshot, starter
 from estiba.deploy.host.supervise.program import LISTENER
 from estiba.deploy.host.supervise.runit import GRACE, Runit, until
 from estiba.deploy.host.supervise.systemd import Unit
@@ -35,6 +37,9 @@ _USUAL: Final = ("web", "worker", "scheduler")
 _PORT_FILE: Final = "port.json"
 _PROXY_FILE: Final = "proxy.json"
 """File with the configuration that nginx has loaded: `listen`, `port`, and the digest of `nginx.conf`."""
+
+_PROBE: Final = "PROBE"
+"""Name, among the secrets, of what nginx of this target answers at `/.estiba`."""
 
 _PROXY_LIMIT: Final = 1.0
 _REDIS_PORT: Final = 16379
@@ -76,7 +81,7 @@ class Processes:
     @property
     def systemd(self) -> Unit:
         """Systemd unit that runs the supervisor, where systemd is PID 1."""
-        return Unit(folder=self.folder, is_system=self.folder.user is not None, runner=self.runner)
+        return Unit(folder=self.folder, is_system=self.folder.is_root, runner=self.runner)
 
     @property
     def servers(self) -> Servers:
@@ -94,6 +99,10 @@ class Processes:
             TargetError: The port is taken.
         """
         wanted = self._write_proxy_settings(programs)
+
+        def has_proxy() -> bool:
+            return self._has_proxy(programs)
+
         # Written after the reload: if this process is killed in between, the next command reloads once more.
         file = self.folder.path / _PROXY_FILE
         known = self.folder.read_state(file)
@@ -109,10 +118,10 @@ class Processes:
         if not self.runit.is_up("nginx"):
             self.servers.up("nginx", programs)
         elif changed:
-            self.servers.replace_proxy(programs, self._has_proxy)
+            self.servers.replace_proxy(programs, has_proxy)
         elif known != wanted:
             self.runit.signal("nginx", "h")
-        self.runit.wait_ready("nginx", self._has_proxy, lifecycle.LIMIT)
+        self.runit.wait_ready("nginx", has_proxy, lifecycle.LIMIT)
         self.folder.write(file, wanted)
         return bool(changed)
 
@@ -122,6 +131,9 @@ class Processes:
         Raises:
             TargetError: A port is taken, or not allowed for this user.
         """
+        if not self.settings.port and not (self.folder.path / _PROXY_FILE).exists():
+            # Nobody knows the port before it was served once, and another target may have chosen the same meanwhile.
+            self.folder.write(self.folder.path / _PORT_FILE, {"port": ports.choose(self.settings.address)})
         # A port that this target's own server listens on is no conflict.
         if self.port() not in self._find_ports():
             ports.check(self.settings.address, self.port())
@@ -136,7 +148,7 @@ class Processes:
         # A process of the revision before the previous one may still finish its requests in this slot.
         self.runit.end(service)
         program = programs.web(self.runit.services / service, self.revisions.run(revision.number))
-        self.runit.install(service, program, starter=revision.closure.starter)
+        self.runit.install(service, program, starter=starter.find(self.folder, revision.closure))
         self.runit.up(service)
 
     def endpoint_of(self, revision: Revision) -> Endpoint:
@@ -175,6 +187,14 @@ class Processes:
                 if not self.runit.wait_down(service, self.runit.grace(service)):
                     self.runit.signal(service, "k")
         self.runit.stop(GRACE)
+
+    def end_shared(self) -> None:
+        """End all processes of a state folder whose service directories belong to them, and write nothing there.
+
+        Raises:
+            DeployError: A process does not end.
+        """
+        self.runit.dismiss(GRACE)
 
     def command(
         self,
@@ -261,7 +281,7 @@ class Processes:
             ports.check(self.settings.address, self.port())
         except TargetError:
             if had_sockets and "listen" in known:
-                self.folder.write_text(self.revisions.serve / "listen.conf", known["listen"])
+                self._write_listen(known["listen"])
                 self.runit.up(LISTENER)
                 self.runit.up("nginx")
             raise
@@ -269,12 +289,21 @@ class Processes:
     def _write_proxy_settings(self, programs: Programs) -> dict[str, Any]:
         """Write the configuration of nginx, and return the content of `_PROXY_FILE` for it."""
         number, settings = self.port(), programs.closure.proxy_settings
-        text, trusted = proxy.of_server(self.settings, number), proxy.list_trusted(self.settings)
-        self.folder.write_text(self.revisions.serve / "listen.conf", text)
-        self.folder.write_text(self.revisions.serve / "trusted.conf", trusted)
+        # Another server may have the same port, as on another address, and would answer that nginx is there.
+        text = f'{proxy.of_server(self.settings, number)}set $estiba_target "{self.folder.secret(_PROBE)}";\n'
+        trusted = proxy.list_trusted(self.settings)
+        self._write_listen(text)
+        self.folder.write_text(self.revisions.serve / "trusted.conf", trusted, mode=0o644)
         self.folder.link(self.revisions.serve / "nginx.conf", settings)
         return {"listen": text, "port": number, "settings": str(Digest.of_file(settings)), "trusted": trusted}
 
-    def _has_proxy(self) -> bool:
+    def _write_listen(self, text: str) -> None:
+        self.folder.write_text(self.revisions.serve / "listen.conf", text, mode=0o644)
+
+    def _has_proxy(self, programs: Programs) -> bool:
         # The listener accepts nothing: while no nginx runs, a request times out instead of being refused.
-        return replace(self.endpoint(), timeout=_PROXY_LIMIT).get("/.estiba") != 0
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            answer = replace(self.endpoint(), timeout=_PROXY_LIMIT).ask("/.estiba")
+            # nginx of earlier versions does not say whose it is.
+            return answer.body.decode(errors="replace") == self.folder.secret(_PROBE) or not programs.closure.has_users
+        return False

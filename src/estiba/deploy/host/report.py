@@ -36,6 +36,12 @@ def workloads(processes: Processes, current: Revision | None) -> Iterator[Worklo
             )
 
 
+def is_complete(processes: Processes, current: Revision) -> bool:
+    """Return whether all processes that should run do, and something restarts those that end."""
+    states = {one.name: one.state for one in workloads(processes, current)}
+    return "down" not in states.values() and processes.runit.is_running
+
+
 def notes(processes: Processes, logbook: Logbook, programs: Programs | None) -> Iterator[str]:
     """Yield what an operator has to know.
 
@@ -49,6 +55,8 @@ def notes(processes: Processes, logbook: Logbook, programs: Programs | None) -> 
         yield f"{interrupted.user} runs {interrupted.command} here" if interrupted else "a command runs here"
     elif interrupted:
         yield f"{explain(interrupted, processes.revisions)}; the next deploy or rollback repairs what is left of it"
+    if processes.runit.is_alone:
+        yield "the supervisor was killed, so what ends is not started again; the next deploy starts all anew"
     if programs and (names := processes.servers.changed(programs)):
         yield f"{', '.join(names)} run as another release's; the next deploy restarts them"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from estiba.deploy.host import checks, evidence, migrations
 from estiba.deploy.host.servers.lifecycle import DATABASES, PROXY
@@ -14,22 +14,22 @@ from estiba.errors import DeployError, EstibaError, RolledBackError, StrandedErr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from estiba.deploy.host.closure import HostClosure
     from estiba.deploy.host.processes import Processes
     from estiba.deploy.host.state.revisions import Revision, RevisionStore
     from estiba.deploy.host.supervise.program import Programs
     from estiba.deploy.logbook import Logbook, Record
-    from estiba.deploy.target import PlannedMigration
 
-_STRANDED: Final = (
+STRANDED: Final = (
     "fix the cause and deploy again, or restore a backup of the database from before the migrations; "
     "invoke rollback --contract goes back all the same"
 )
 
 
 class Step(Enum):
-    """Steps of a rollout, in order; the journal holds the last one that a killed command had begun."""
+    """Steps of a rollout, in order, and its way back; the journal holds the last one that a killed command began."""
 
     SERVERS = "starting the servers"
     MIGRATE = "migrating"
@@ -38,6 +38,7 @@ class Step(Enum):
     WORKERS = "replacing the workers"
     SMOKE = "running the smoke tests"
     FINISH = "stopping the previous release"
+    RETURN = "returning to the previous release"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class Rollout:
         contract: Allow migrations that remove what the previous release needs.
         lost: For a rollback, migrations that removed what the release needs, as `app.name: reason; reason`; they are
             taken back where that is possible.
+        is_returned: Whether a killed deployment was repaired, so that what it was to replace is served.
     """
 
     processes: Processes
@@ -64,6 +66,7 @@ class Rollout:
     on_status: Callable[[str], None]
     contract: bool = False
     lost: tuple[str, ...] = ()
+    is_returned: bool = False
 
     def run(self, closure: HostClosure, *, generation: int = 0, is_new: bool = True) -> Record:
         """Replace the release that is served, and return the record of the command.
@@ -81,14 +84,7 @@ class Rollout:
         """
         before = self.revisions.current()
         revision = self.revisions.add(closure, generation)
-        self.record = replace(
-            self.record,
-            number=revision.number,
-            digest=str(closure.digest),
-            version=closure.version,
-            revision=closure.revision,
-            before=before.number if before else 0,
-        )
+        self.begin(revision, before)
         try:
             self._prepare(revision, before, is_new=is_new)
         except evidence.FAILURES as error:
@@ -99,12 +95,19 @@ class Rollout:
             self.revert(revision, before, error)
         # No revert from here on: the release has passed its tests, and the previous one may have ended.
         try:
-            return self._finish(before)
+            return self.finish(before)
         except (EstibaError, OSError) as error:
             msg = (
                 f"release {revision.number} is served, but what is left of the one before could not be cleared: {error}"
             )
             raise DeployError(msg, hint="fix the cause; the next deploy or rollback clears it") from error
+
+    def begin(self, revision: Revision, before: Revision | None) -> None:
+        """Record which release the command is about, and which one was served before it."""
+        closure = revision.closure
+        names = {"digest": str(closure.digest), "version": closure.version, "revision": closure.revision}
+        known: dict[str, Any] = {**names, "number": revision.number, "before": before.number if before else 0}
+        self.record = replace(self.record, **known)
 
     def start_servers(self, closure: HostClosure) -> None:
         """Start PostgreSQL and Redis of a release; nginx is replaced later, with the switch.
@@ -183,7 +186,7 @@ class Rollout:
             StrandedError: Instead, where migrations that the served release cannot live with could not be taken back.
             KeyboardInterrupt: `error` is one.
         """
-        location = self._keep_evidence(revision)
+        location = evidence.try_to_keep(self.processes, self.programs(revision.closure), self.record)
         # SIGKILL at once: it has no requests that could be lost.
         self.processes.runit.down(f"web-{revision.slot}", also="k")
         current = self.revisions.current()
@@ -218,13 +221,13 @@ class Rollout:
             self._keep_serving(revision, before, error, reason)
         self.on_status("reverting to the previous release")
         if before is None:
-            location = self._keep_evidence(revision)
+            location = evidence.try_to_keep(self.processes, self.programs(revision.closure), self.record)
             self.revisions.unserve()
             workers.end(self.processes, revision)
             self._fail(error, "failed", "there was no release before it, so nothing is served", location)
         # Users first: evidence and servers take seconds in which a broken release would be served.
         self.revisions.switch(before)
-        location = self._keep_evidence(revision)
+        location = evidence.try_to_keep(self.processes, self.programs(revision.closure), self.record)
         with self._restoring(error, location):
             self.reconcile(before, revision)
             # A generation that existed before the rollout can still be rolled back to later.
@@ -236,30 +239,29 @@ class Rollout:
         """Run the steps before the switch, which do not affect the release that is served."""
         programs = self.programs(revision.closure)
         self._begin(Step.SERVERS)
-        for place in revision.closure.data.values():
-            self.processes.folder.own(self.processes.folder.path / place)
+        self.processes.folder.keep(revision.closure.persist)
         # Before the migrations, which may need an extension that comes with the new PostgreSQL.
         self.start_servers(revision.closure)
         if is_new:
             self._begin(Step.MIGRATE)
             if before and migrations.may_differ(before.closure, revision.closure):
-                self.check_migrations(_contracts(migrations.find_pending(self.processes, programs)), before)
+                self.check_migrations(migrations.list_contracts(self.processes, programs), before)
             migrations.apply(self.processes, programs, self.record_migrations)
         elif before and self.lost:
             self._begin(Step.MIGRATE)
-            self._undo(before)
+            self._undo(before, revision.closure.path)
         self._begin(Step.START)
         readiness.start(self.processes, revision, programs)
         checks.smoke(self.processes, self.processes.endpoint_of(revision), revision.closure)
 
-    def _undo(self, before: Revision) -> None:
+    def _undo(self, before: Revision, kept: Path) -> None:
         """Take back for a rollback the migrations that removed what the release needs.
 
         Raises:
             DeployError: It failed half way. Where it is not possible at all, the rollback goes on without, as asked.
         """
         programs = self.programs(before.closure)
-        reason = migrations.try_take_back(self.processes, programs, self.lost, self.record_reversed)
+        reason = migrations.try_take_back(self.processes, programs, self.lost, self.record_reversed, served=kept)
         if reason and self.record.reversed:
             raise DeployError(reason)
         if reason:
@@ -274,6 +276,10 @@ class Rollout:
         """
         if before is None:
             return ""
+        # If this process is killed meanwhile, the next command finishes it. On a full disk the way back goes on.
+        self.record = replace(self.record, step=Step.RETURN.name.lower())
+        with contextlib.suppress(OSError):
+            self.logbook.open(self.record)
         if self.lost:
             programs = self.programs(before.closure)
             return migrations.try_apply(self.processes, programs, self._record_again) if self.record.reversed else ""
@@ -281,7 +287,8 @@ class Rollout:
             return ""
         self.on_status("taking back the migrations that the previous release cannot live with")
         programs, lost = self.programs(revision.closure), self.record.contracts
-        reason = migrations.try_take_back(self.processes, programs, lost, self.record_reversed)
+        served = before.closure.path
+        reason = migrations.try_take_back(self.processes, programs, lost, self.record_reversed, served=served)
         if reason and self.record.reversed:
             # Half of the way is worse for both releases than none of it.
             again = migrations.try_apply(self.processes, programs, self._record_again)
@@ -303,8 +310,17 @@ class Rollout:
         self._start_proxy(programs)
         self._begin(Step.WORKERS)
         workers.start(self.processes, revision, programs, before)
+        self.try_out(revision, is_new=is_new)
+
+    def try_out(self, revision: Revision, *, is_new: bool) -> None:
+        """Run the smoke tests of the release that is served.
+
+        Raises:
+            DeployError: One fails.
+        """
         self._begin(Step.SMOKE)
         checks.smoke(self.processes, self.processes.endpoint(), revision.closure)
+        programs = self.programs(revision.closure)
         workers.check(self.processes, revision, programs)
         if is_new:
             checks.probe(self.processes, programs)
@@ -324,7 +340,8 @@ class Rollout:
         names = tuple(f"{name} {closure.versions[name]}" for name in servers)
         self.record = replace(self.record, restarted=(*self.record.restarted, *names))
 
-    def _finish(self, before: Revision | None) -> Record:
+    def finish(self, before: Revision | None) -> Record:
+        """Stop the previous release, and return the record of the command, which is in the logbook then."""
         self._begin(Step.FINISH)
         self.processes.drain()
         if before:
@@ -337,7 +354,7 @@ class Rollout:
     def _keep_serving(self, revision: Revision, before: Revision, error: BaseException, reason: str) -> NoReturn:
         """Keep serving a release that failed, because contracting migrations leave the previous one unusable."""
         self.revisions.switch(revision)
-        location = self._keep_evidence(revision)
+        location = evidence.try_to_keep(self.processes, self.programs(revision.closure), self.record)
         with self._restoring(error, location):
             self.reconcile(revision, before)
         outcome = (
@@ -351,25 +368,13 @@ class Rollout:
         """Raise an error with both causes if the block fails; the journal stays open, so the next command repairs."""
         try:
             yield
-        except (EstibaError, OSError) as second:
+        except Exception as second:
             state = f"what is to be served could not be brought up: {evidence.tell(second)}"
             msg = f"{evidence.tell(error)}\n  {state}\n  evidence: {location}"
             raise StrandedError(msg, hint="fix the cause; the next deploy or rollback repairs what is left") from second
 
-    def _keep_evidence(self, revision: Revision) -> str:
-        try:
-            return str(evidence.keep(self.processes, self.programs(revision.closure), self.record))
-        except (EstibaError, OSError) as error:
-            return f"none, since {error}"
-
     def _fail(
-        self,
-        error: BaseException,
-        result: str,
-        outcome: str,
-        location: str,
-        *,
-        kind: type[DeployError] = DeployError,
+        self, error: BaseException, result: str, outcome: str, location: str, *, kind: type[DeployError] = DeployError
     ) -> NoReturn:
         applied, taken = (", ".join(names) for names in (self.record.migrations, self.record.reversed))
         stays = f"\n  migrations that were taken back: {taken}" if taken else ""
@@ -385,7 +390,7 @@ class Rollout:
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(msg) from error
         hint = error.hint if isinstance(error, EstibaError) else ""
-        hint = _STRANDED if kind is StrandedError else hint or "invoke logs, fix the cause, and deploy again"
+        hint = STRANDED if kind is StrandedError else hint or "invoke logs, fix the cause, and deploy again"
         raise kind(msg, hint=hint) from error
 
     def _begin(self, step: Step) -> None:
@@ -393,7 +398,3 @@ class Rollout:
         self.record = replace(self.record, step=step.name.lower())
         self.logbook.open(self.record)
         self.on_status(step.value)
-
-
-def _contracts(pending: Sequence[PlannedMigration]) -> tuple[str, ...]:
-    return tuple(f"{one.name}: {'; '.join(one.contracts)}" for one in pending if one.contracts)

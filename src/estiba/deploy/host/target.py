@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any, Final
 from estiba.deploy.host import changes, checks, environment, report, settings
 from estiba.deploy.host.processes import Processes
 from estiba.deploy.host.rollout import Rollout, Step
+from estiba.deploy.host.served import confirmation, conversion
 from estiba.deploy.host.servers import postgresql_tuning
+from estiba.deploy.host.state import repair as repairs
 from estiba.deploy.host.state import target_lock
 from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.state.logbook import FileLogbook
 from estiba.deploy.host.state.revisions import RevisionStore
-from estiba.deploy.host.supervise import logs, observation, oneshot, readiness, workers
+from estiba.deploy.host.supervise import logs, observation, oneshot, readiness, starter
 from estiba.deploy.host.supervise.program import Programs
 from estiba.deploy.logbook import Record
-from estiba.deploy.target import Report
-from estiba.errors import ChoiceError, DeployError, EstibaError, TargetError
+from estiba.deploy.target import Release, Report
+from estiba.errors import ChoiceError, DeployError, TargetError
 from estiba.process import run
 from estiba.release_manifest import Contents
 
@@ -74,17 +76,23 @@ class HostTarget:
         """See `Target.contents`."""
         return Contents.HOST
 
+    @property
+    def chart(self) -> Path | None:
+        """See `Target.chart`."""
+        return None
+
     def deploy(self, manifest: ReleaseManifest, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
         """See `Target.deploy`."""
-        with self._locked("deploy", on_status) as rollout:
+        with self._locked("deploy", on_status, manifest=manifest) as rollout:
             rollout.contract = contract
             checks.check_space(self._folder)
             closure = checks.load_closure(manifest, self.config.store)
+            starter.keep(self._folder, closure, self.runner)
             checks.check_data_and_ports(self._processes, closure)
             current = self._revisions.current()
             # The same release with another environment is rolled out like any other: it may fail as well.
-            if current and current.closure.path == closure.path and self._is_as_wanted(current):
-                record = self._confirm(rollout, current)
+            if current and current.closure.path == closure.path and confirmation.is_as_wanted(rollout, current):
+                record = confirmation.confirm(rollout, current)
             else:
                 self._revisions.releases.add(closure.path, manifest)
                 record = rollout.run(closure)
@@ -141,6 +149,8 @@ class HostTarget:
     def rollback(self, *, on_status: Callable[[str], None], contract: bool = False, to: str = "") -> Record:
         """See `Target.rollback`."""
         with self._locked("rollback", on_status) as rollout:
+            if rollout.is_returned and not to:
+                return confirmation.confirm(rollout, self._revisions.current(), "rolled back")
             generation, closure = self._find_earlier(to)
             checks.check_data_and_ports(self._processes, closure)
             rollout.lost = self._find_lost(closure)
@@ -154,9 +164,12 @@ class HostTarget:
     def down(self, *, on_status: Callable[[str], None]) -> Record:
         """See `Target.down`."""
         # A repair would start the servers that are stopped next.
-        with self._locked("down", on_status, repair=False) as rollout:
+        with self._locked("down", on_status) as rollout:
             on_status("stopping all processes")
-            self._processes.stop()
+            if self._folder.is_shared:
+                self._processes.end_shared()
+            else:
+                self._processes.stop()
             record = rollout.record.end("down")
             rollout.logbook.close(record)
             return record
@@ -165,6 +178,7 @@ class HostTarget:
         """See `Target.manage`."""
         self._folder.claim(self.project)
         with target_lock.acquire(self._folder, Record.begin("manage").to_dict()):
+            conversion.refuse(self._folder)
             programs = self._programs(self._served().closure)
             return self._processes.command(programs, ["manage", *args], limit=_COMMAND_LIMIT)
 
@@ -184,8 +198,9 @@ class HostTarget:
             target=self.settings.name,
             kind="host",
             service=closure.service if closure else "",
-            is_ready=current is not None and self._is_ready(current),
+            is_ready=current is not None and self._is_ready(current) and report.is_complete(self._processes, current),
             release=current.to_release() if current else None,
+            left=self._find_left(current),
             workloads=tuple(report.workloads(self._processes, current)),
             addresses=self.addresses() if current else {},
             last=records[-1] if records else None,
@@ -259,6 +274,13 @@ class HostTarget:
         path = readiness.find_path(self._processes, current.closure)
         return readiness.is_ready(self._processes.endpoint(), path, self.settings.ready)
 
+    def _find_left(self, current: Revision | None) -> Release | None:
+        """Return the release that a killed deployment has left beside the one that is served."""
+        left = self._logbook.interrupted()
+        if left is None or left.command != "deploy" or left.number in {0, current.number if current else 0}:
+            return None
+        return Release(number=left.number, digest=left.digest, version=left.version, commit=left.revision)
+
     def _current(self) -> Revision | None:
         """Return the revision that is served; unlike commands that change the target, creates no state folder."""
         return self._revisions.current() if self._folder.path.exists() else None
@@ -309,8 +331,19 @@ class HostTarget:
         )
 
     @contextmanager
-    def _locked(self, command: str, on_status: Callable[[str], None], *, repair: bool = True) -> Iterator[Rollout]:
-        """Lock the target, and repair first what a killed command has left."""
+    def _locked(
+        self, command: str, on_status: Callable[[str], None], *, manifest: ReleaseManifest | None = None
+    ) -> Iterator[Rollout]:
+        """Lock the target, and repair first what a killed command has left.
+
+        Args:
+            command: Name of the command; `down` leaves a folder of an earlier version as it is.
+            on_status: Callback for progress.
+            manifest: Release that is deployed, whose starter can run a folder of an earlier version after conversion.
+
+        Raises:
+            TargetError: The folder is one of an earlier version, and there is no manifest.
+        """
         # First, since the lock is a file in the folder.
         self._folder.claim(self.project)
         record = Record.begin(command)
@@ -323,27 +356,18 @@ class HostTarget:
                 record=record,
                 on_status=on_status,
             )
+            is_shared, is_kept = self._folder.is_shared, command != "down"
+            if is_shared and is_kept:
+                on_status("giving each program a user of its own")
+                conversion.convert(
+                    self._processes, checks.load_closure(manifest, self.config.store) if manifest else None
+                )
             if interrupted := self._logbook.interrupted():
-                self._repair(interrupted, rollout, repair=repair)
+                repairs.repair(rollout, interrupted, manifest, is_kept=is_kept)
+            if is_shared and is_kept and (current := self._revisions.current()):
+                # Before anything is tried: what is served until then must come up by itself.
+                confirmation.bring_up(rollout, current)
             yield rollout
-
-    def _repair(self, record: Record, rollout: Rollout, *, repair: bool) -> None:
-        """Remove what a killed command has left, and bring the target in line with the release that is served."""
-        _log.warning(report.explain(record, self._revisions))
-        rollout.on_status("repairing what is left of it")
-        current = self._revisions.current()
-        left = self._revisions.load(record.number)
-        if repair and current:
-            rollout.start_servers(current.closure)
-            other = self._revisions.load(record.before) if current.number == record.number else left
-            rollout.reconcile(current, other)
-        elif left and not current:
-            workers.end(self._processes, left)
-        if left and (not current or left.number != current.number):
-            if record.command == "deploy":
-                self._revisions.retract(left)
-            self._revisions.remove(left)
-        self._logbook.close(record.end("interrupted", reason=report.explain(record, self._revisions)))
 
     def _find_lost(self, closure: HostClosure) -> tuple[str, ...]:
         """Return the migrations since a release was last served that removed what it needs, unless taken back since.
@@ -361,38 +385,3 @@ class HostTarget:
             lost |= {one.partition(":")[0]: one for one in record.contracts}
             lost = {name: one for name, one in lost.items() if name not in record.reversed}
         return tuple(lost.values())
-
-    def _is_as_wanted(self, revision: Revision) -> bool:
-        """Return whether the web process is configured as a deployment would configure it now."""
-        # The web process stands for all: the workers have the same environment.
-        service = f"web-{revision.slot}"
-        directory = self._processes.runit.services / service
-        wanted = self._programs(revision.closure).web(directory, self._revisions.run(revision.number))
-        return self._processes.runit.installed(service) == wanted
-
-    def _confirm(self, rollout: Rollout, current: Revision) -> Record:
-        """Start the processes of the served release that do not run, and add a record to the logbook."""
-        closure = current.closure
-        known: dict[str, Any] = {
-            "number": current.number,
-            "digest": str(closure.digest),
-            "version": closure.version,
-        }
-        try:
-            self._bring_up(rollout, current)
-        except (EstibaError, OSError) as error:
-            with suppress(OSError):
-                rollout.logbook.close(rollout.record.end("failed", reason=str(error), **known))
-            raise
-        record = rollout.record.end("unchanged", **known)
-        rollout.logbook.close(record)
-        return record
-
-    def _bring_up(self, rollout: Rollout, current: Revision) -> None:
-        """Start the processes that do not run, as after a reboot."""
-        programs = self._programs(current.closure)
-        rollout.on_status(Step.SERVERS.value)
-        rollout.start_servers(current.closure)
-        if not self._processes.runit.is_up(f"web-{current.slot}"):
-            readiness.start(self._processes, current, programs)
-        rollout.reconcile(current, None)

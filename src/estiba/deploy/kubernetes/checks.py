@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.kubernetes.client import objects
+from estiba.deploy.kubernetes.client.quantity import UNITS
+from estiba.deploy.kubernetes.client.quantity import parse as parse_quantity
 from estiba.errors import TargetError
 
 if TYPE_CHECKING:
@@ -16,46 +18,82 @@ if TYPE_CHECKING:
     from estiba.deploy.kubernetes.client.helm import Helm
     from estiba.deploy.kubernetes.client.kubectl import Kubectl
 
-_RIGHTS: Final = (
-    ("create", "leases.coordination.k8s.io"),
-    ("create", "configmaps"),
-    ("create", "secrets"),
-    ("patch", "deployments.apps"),
-    ("create", "jobs.batch"),
-    ("list", "pods"),
-    ("get", "pods/log"),
-)
-"""What a deployment needs, as `kubectl auth can-i` asks for it; Helm keeps its releases in Secrets."""
+_RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "configmaps": ("create", "get", "update"),
+    "jobs.batch": ("create", "delete", "get", "list"),
+    "leases.coordination.k8s.io": ("create", "get", "patch", "update"),
+    "pods": ("list",),
+    "pods/log": ("get",),
+    "secrets": ("create", "delete", "get", "list", "update"),
+}
+"""What a deployment needs beside the objects of the chart, by resource; Helm keeps its releases in Secrets."""
 
+_OF_OBJECTS: Final = ("create", "delete", "get", "list", "patch", "watch")
+"""What Helm does with each object of a chart; one that the next revision has no more is deleted."""
+
+_ALL: Final = "*"
 _MANAGER: Final = re.compile(r'conflicts? with "([^"]+)"')
 _FIELD: Final = re.compile(r"^(?:- )?(?:.*: )?(\.[A-Za-z][\w.\[\]\"=-]*)$", re.MULTILINE)
-_UNITS: Final[Mapping[str, Decimal]] = {
-    "m": Decimal("0.001"),
-    "": Decimal(1),
-    **{unit: Decimal(1000) ** (power + 1) for power, unit in enumerate(("k", "M", "G", "T", "P"))},
-    **{unit: Decimal(1024) ** (power + 1) for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"))},
-}
-_QUANTITY: Final = re.compile(r"([0-9.]+)([a-zA-Z]*)")
 _NAMES: Final = '--output=go-template={{range $name, $_ := .data}}{{$name}}{{"\\n"}}{{end}}'
 """Template that prints the names in a Secret or a ConfigMap; the values do not leave kubectl."""
 
 
-def find_missing_rights(kubectl: Kubectl) -> Iterator[str]:
+def find_missing_rights(kubectl: Kubectl, rendered: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield what the account may not do, though a deployment needs it.
+
+    Args:
+        kubectl: kubectl for the namespace.
+        rendered: Objects of the release, with its hooks.
 
     Raises:
         TargetError: The cluster cannot be reached.
     """
-    missing = []
-    for verb, kind in _RIGHTS:
-        done = kubectl.ask("auth", "can-i", verb, kind)
-        if done.code and done.stdout.strip() != "no":
-            # Says whether the cluster is away or the account unknown.
-            kubectl.run("auth", "can-i", verb, kind)
-        if done.stdout.strip() != "yes":
-            missing.append(f"{verb} {kind}")
+    wanted = {name: set(verbs) for name, verbs in _RIGHTS.items()}
+    for one in rendered:
+        wanted.setdefault(_resource(one), set()).update(_OF_OBJECTS)
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": kubectl.namespace},
+    }
+    # One question in place of one for each right; a webhook that decides cannot list its rules, so it is asked then.
+    status = kubectl.create(review)["status"]
+    rules = status.get("resourceRules") or []
+    missing = [
+        f"{verb} {name}"
+        for name, verbs in sorted(wanted.items())
+        for verb in sorted(verbs)
+        if not any(_allows(rule, verb, name) for rule in rules)
+        and not (status.get("incomplete") and _may(kubectl, verb, name))
+    ]
     if missing:
         yield f"the account may not: {', '.join(missing)} (in namespace {kubectl.namespace})"
+
+
+def _may(kubectl: Kubectl, verb: str, resource: str) -> bool:
+    name, _, part = resource.partition("/")
+    arguments = ["auth", "can-i", verb, name, *([f"--subresource={part}"] if part else [])]
+    done = kubectl.ask(*arguments)
+    if done.code and done.stdout.strip() != "no":
+        # Says whether the cluster is away or the account unknown.
+        kubectl.run(*arguments)
+    return done.stdout.strip() == "yes"
+
+
+def _allows(rule: Mapping[str, Any], verb: str, resource: str) -> bool:
+    # A rule for objects by name is none for those that do not exist yet.
+    name, _, group = resource.partition(".")
+    return not rule.get("resourceNames") and all(
+        {wanted, _ALL} & set(rule.get(key) or ())
+        for key, wanted in (("verbs", verb), ("apiGroups", group), ("resources", name))
+    )
+
+
+def _resource(one: Mapping[str, Any]) -> str:
+    """Return the resource of an object, with its group, by the convention that all of them follow."""
+    kind, (group, slash, _) = one["kind"].lower(), one["apiVersion"].partition("/")
+    plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}es" if kind.endswith("s") else f"{kind}s"
+    return f"{plural}.{group}" if slash else plural
 
 
 def find_conflicts(helm: Helm, rendered: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -98,7 +136,7 @@ def find_missing_room(kubectl: Kubectl, rendered: Sequence[Mapping[str, Any]]) -
         if one["kind"] == "Deployment":
             wanted = _requests(one["spec"]["template"]["spec"])
             if not any(all(room[key] >= wanted[key] for key in wanted) for room in free.values()):
-                cpu, memory = wanted["cpu"], wanted["memory"] / _UNITS["Mi"]
+                cpu, memory = wanted["cpu"], wanted["memory"] / UNITS["Mi"]
                 problems.append(
                     f"no node has room for one more pod of {objects.name_of(one)}: it requests {cpu:.2f} CPU and"
                     f" {memory:.0f} MiB"
@@ -147,12 +185,6 @@ def _requests(pod: Mapping[str, Any]) -> dict[str, Decimal]:
         for key in total:
             total[key] += parse_quantity(wanted.get(key, "0"))
     return total
-
-
-def parse_quantity(text: object) -> Decimal:
-    """Parse a quantity of Kubernetes, such as `100m` or `192Mi`; 0 for what is none."""
-    found = _QUANTITY.fullmatch(str(text))
-    return Decimal(found[1]) * _UNITS.get(found[2], Decimal(1)) if found else Decimal(0)
 
 
 def _dump(items: Sequence[Mapping[str, Any]]) -> str:

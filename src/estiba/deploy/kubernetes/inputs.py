@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from estiba.deploy.kubernetes.client import helm as helms
 from estiba.digest import Digest
 from estiba.errors import TargetError
 from estiba.publish import chart as charts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
 
+    from estiba.deploy.kubernetes.client.helm import Helm
     from estiba.deploy.kubernetes.settings import Settings
     from estiba.imageref import ImageRef
     from estiba.release_manifest import ReleaseManifest
@@ -89,3 +92,29 @@ def digest(chart: Path) -> Digest:
         name, content = str(path.relative_to(chart)).encode(), path.read_bytes()
         total.update(b"%d %b %d " % (len(name), name, len(content)) + content)
     return Digest.parse(f"sha256:{total.hexdigest()}")
+
+
+def write_upgrade(
+    helm: Helm, inputs: Inputs, manifest: ReleaseManifest, rendered: Sequence[Mapping[str, Any]], *, user: str
+) -> list[str]:
+    """Return the command that upgrades to a release.
+
+    Args:
+        helm: Helm for the release.
+        inputs: Chart and values.
+        manifest: Release manifest.
+        rendered: Objects that the chart makes of the values.
+        user: Login name for the description of the revision.
+    """
+    return helm.upgrade_argv(
+        inputs.chart,
+        inputs.values,
+        strategy=helms.choose_strategy(rendered),
+        labels={"estiba-version": _label(manifest.version), "git-sha": _label(manifest.commit[:12] or "none")},
+        description=f"{manifest.version} by {user}",
+    )
+
+
+def _label(text: str) -> str:
+    """Return a text as a label's value: up to 63 letters, digits, dots, dashes and underscores."""
+    return "".join(char if char.isalnum() or char in "._-" else "_" for char in text)[:63].strip("._-")

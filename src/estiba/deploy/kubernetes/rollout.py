@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NoReturn
-
-import requests
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from estiba.deploy.kubernetes import evidence, migrations
 from estiba.deploy.kubernetes.client import helm as helms
-from estiba.deploy.kubernetes.client import objects
+from estiba.deploy.kubernetes.client import objects, pages
+from estiba.deploy.kubernetes.inputs import write_upgrade
 from estiba.deploy.kubernetes.progress import Progress
 from estiba.deploy.kubernetes.state import pending
 from estiba.deploy.kubernetes.state.store import Deployed
-from estiba.errors import DeployError, EstibaError, RolledBackError, StrandedError
+from estiba.errors import DeployError, EstibaError, LostLockError, RolledBackError, StrandedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from estiba.deploy.kubernetes.client.helm import Helm
@@ -39,10 +37,6 @@ _GOOD: Final = frozenset({"deployed", "superseded"})
 """Helm's statuses of revisions that were deployed without a failure."""
 
 _INSTANCE: Final = "app.kubernetes.io/instance"
-_REFUSAL: Final = 400
-_REDIRECTION: Final = 300
-_TIMEOUT: Final = 10.0
-_TRIES: Final = 5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,7 +97,9 @@ class Rollout:
             self._apply(new, inputs)
             self._step("smoke")
             self.smoke(inputs.image)
-        except (EstibaError, OSError, KeyboardInterrupt) as error:
+        except LostLockError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the release before has to be served again
             self._take_back(new, before, error)
         applied = self._find_applied(new, before)
         contracts = tuple(
@@ -135,11 +131,40 @@ class Rollout:
         try:
             self._step("return")
             made = self._return(target, current, steps)
-        except (EstibaError, OSError, KeyboardInterrupt) as error:
+        except LostLockError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, somebody has to look
             location = self._keep_evidence(current or target, error)
             outcome = f"helm history {self.settings.release} shows what is served"
             self._fail(StrandedError, error, outcome, location)
         return self._finish(made, "rolled back")
+
+    def leave(self, failed: Deployed) -> Record:
+        """Return from a revision that a failed or killed command has left to the last verified one.
+
+        Without a verified one, what was installed is removed.
+
+        Raises:
+            StrandedError: It failed.
+        """
+        before = self.store.last_verified()
+        self._describe(before or failed, failed)
+        try:
+            made = self._go_back(failed, before)
+        except LostLockError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, somebody has to look
+            location = self._keep_evidence(failed, error)
+            outcome = f"helm history {self.settings.release} shows what is served"
+            self._fail(StrandedError, error, outcome, location)
+        if made:
+            return self._finish(made, "rolled back")
+        reason = f"there was no release before {failed.manifest.version}, so nothing is served"
+        self.record = replace(self.record, number=0, digest="", version="", revision="").end(
+            "rolled back", reason=reason
+        )
+        self.store.close(self.record)
+        return self.record
 
     def repair(self, killed: Record, wanted: ReleaseManifest | None, *, is_kept: bool) -> None:
         """Take back what a killed command has left, and move its record from the journal to the logbook.
@@ -150,7 +175,7 @@ class Rollout:
         Args:
             killed: Record of the killed command.
             wanted: Release that is deployed next, or None.
-            is_kept: Whether the served release goes on being served.
+            is_kept: Whether the served release goes on being served meanwhile.
 
         Raises:
             StrandedError: They cannot be taken back, and the release that is deployed next does not have them.
@@ -158,10 +183,8 @@ class Rollout:
         self.on_status(f"repairing what `{killed.command}` of {killed.since} has left")
         pending.mark_failed(self.helm)
         new, before = self.store.releases.get(killed.number), self.store.last_verified()
-        if new and not new.is_verified:
-            if before and is_kept:
-                self._take_back_killed(new, before, wanted)
-            self._forget(new)
+        if new and not new.is_verified and before and is_kept:
+            self._take_back_killed(new, before, wanted)
         self.store.close(killed.end("interrupted", reason=f"killed in step {killed.step or 'none'}"))
 
     def smoke(self, image: ImageRef) -> None:
@@ -176,7 +199,7 @@ class Rollout:
         self.on_status("smoke test")
         self.helm.test(self._progress(image).poll)
         for path in self.settings.smoke if self.settings.url else ():
-            if problem := _ask(f"{self.settings.url}{path}"):
+            if problem := pages.find_problem(f"{self.settings.url}{path}"):
                 msg = f"{self.settings.url}{path} {problem}"
                 raise DeployError(msg)
 
@@ -203,7 +226,7 @@ class Rollout:
         self.on_status("returning to the release before")
         try:
             made = self._go_back(new, before)
-        except (EstibaError, OSError, KeyboardInterrupt) as second:
+        except BaseException as second:  # noqa: BLE001 - whatever it is, somebody has to look
             outcome = f"the way back failed: {_reason(second)}"
             hint = second.hint if isinstance(second, EstibaError) else ""
             self._fail(StrandedError, error, outcome, location, hint=hint)
@@ -225,7 +248,9 @@ class Rollout:
             return
         if steps:
             self._keep_evidence(new, KeyboardInterrupt())
-            self.store.add(self._return(before, new, steps), self.settings.keep)
+            made = self._return(before, new, steps)
+            self._forget(new)
+            self.store.add(made, self.settings.keep)
 
     def _go_back(self, new: Deployed, before: Deployed | None) -> Deployed | None:
         """Return to the release before a failed one; without one, remove what was installed."""
@@ -268,7 +293,17 @@ class Rollout:
             msg = f"Helm no longer has revision {target.number} ({target.manifest.version})"
             raise DeployError(msg, hint=f"check out {target.manifest.version} and deploy it")
         if steps and current:
-            migrations.reverse(self.helm, current.number, steps, limit=self.settings.timeout, on_status=self.on_status)
+            known = current.manifest.migrations
+            apps = {app for app, _ in steps}
+            since = known.since(target.manifest.migrations)
+            migrations.reverse(
+                self.helm,
+                current.number,
+                steps,
+                contracts=[one for one in since if one in known.contracts and one.partition(".")[0] in apps],
+                limit=self.settings.timeout,
+                on_status=self.on_status,
+            )
         rendered = objects.parse(self.helm.manifest(target.number))
         argv = self.helm.rollback_argv(target.number, strategy=helms.choose_strategy(rendered))
         image = target.image(self.settings.image)
@@ -294,7 +329,15 @@ class Rollout:
         )
 
     def _find_applied(self, new: Deployed, before: Deployed | None) -> tuple[str, ...]:
-        return migrations.find_applied(self.helm, new.number, self.labels, since=before.number if before else 0)
+        known = new.manifest.migrations
+        return migrations.find_applied(
+            self.helm,
+            new.number,
+            self.labels,
+            since=before.number if before else 0,
+            pending=known.since(before.manifest.migrations) if before else known.names,
+            limit=self.settings.timeout,
+        )
 
     def _forget(self, failed: Deployed) -> None:
         self.store.releases.pop(failed.number, None)
@@ -307,7 +350,7 @@ class Rollout:
                 "manifest.yaml": objects.diff([], objects.parse(self.helm.manifest(new.number))),
             }
             return str(evidence.keep(self.evidence, self.helm.kubectl, self.labels, texts))
-        except (EstibaError, OSError, KeyboardInterrupt) as second:
+        except BaseException as second:  # noqa: BLE001 - without evidence too
             # Also after another Ctrl-C: the way back is what matters.
             return f"none, since {_reason(second)}"
 
@@ -344,51 +387,7 @@ class Rollout:
         raise kind(msg, hint=hint or found or "fix the cause, and deploy again") from error
 
 
-def write_upgrade(
-    helm: Helm, inputs: Inputs, manifest: ReleaseManifest, rendered: Sequence[Mapping[str, Any]], *, user: str
-) -> list[str]:
-    """Return the command that upgrades to a release.
-
-    Args:
-        helm: Helm for the release.
-        inputs: Chart and values.
-        manifest: Release manifest.
-        rendered: Objects that the chart makes of the values.
-        user: Login name for the description of the revision.
-    """
-    return helm.upgrade_argv(
-        inputs.chart,
-        inputs.values,
-        strategy=helms.choose_strategy(rendered),
-        labels={"estiba-version": _label(manifest.version), "git-sha": _label(manifest.commit[:12] or "none")},
-        description=f"{manifest.version} by {user}",
-    )
-
-
 def _reason(error: BaseException) -> str:
     if isinstance(error, EstibaError):
         return error.message
     return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
-
-
-def _label(text: str) -> str:
-    """Return a text as a label's value: up to 63 letters, digits, dots, dashes and underscores."""
-    return "".join(char if char.isalnum() or char in "._-" else "_" for char in text)[:63].strip("._-")
-
-
-def _ask(url: str) -> str:
-    """Return what is wrong with a page; a load balancer may need some seconds to know new pods."""
-    problem = ""
-    for _ in range(_TRIES):
-        try:
-            answer = requests.get(url, timeout=_TIMEOUT, allow_redirects=False)
-        except requests.RequestException as error:
-            problem = f"does not answer: {type(error).__name__}"
-        else:
-            if answer.status_code < _REDIRECTION:
-                return ""
-            if answer.status_code < _REFUSAL and not answer.headers.get("Location", "").startswith(url):
-                return ""
-            problem = f"answers {answer.status_code}"
-        time.sleep(1)
-    return problem

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba import process
-from estiba.deploy.kubernetes import checks, images, inputs, migrations, observation, settings
-from estiba.deploy.kubernetes.client import objects
+from estiba.deploy.kubernetes import checks, images, inputs, migrations, observation, quotas, settings
+from estiba.deploy.kubernetes.client import objects, pods
 from estiba.deploy.kubernetes.client.helm import Helm
 from estiba.deploy.kubernetes.client.kubectl import Kubectl
-from estiba.deploy.kubernetes.rollout import Rollout, write_upgrade
+from estiba.deploy.kubernetes.rollout import Rollout
 from estiba.deploy.kubernetes.state import lease
 from estiba.deploy.kubernetes.state.store import Store
 from estiba.deploy.logbook import Record
-from estiba.deploy.target import Changes, Finished, Report, Workload
+from estiba.deploy.target import Changes, Finished, Report
 from estiba.digest import Digest
 from estiba.errors import ChoiceError, DeployError, TargetError
 from estiba.release_manifest import Contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from estiba.config import Config
@@ -78,6 +77,11 @@ class KubernetesTarget:
         """See `Target.contents`."""
         return Contents.IMAGE
 
+    @property
+    def chart(self) -> Path | None:
+        """See `Target.chart`."""
+        return self.settings.chart
+
     def deploy(self, manifest: ReleaseManifest, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
         """See `Target.deploy`."""
         with inputs.prepare(self.settings, manifest) as given, self._locked("deploy", on_status, manifest) as rollout:
@@ -100,7 +104,7 @@ class KubernetesTarget:
             rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=served is not None))
             after = [one for one in rendered if not objects.is_hook(one)]
             before = objects.parse(self._helm.manifest(served.number)) if served else []
-            argv = write_upgrade(self._helm, given, manifest, rendered, user=Record.begin("plan").user)
+            argv = inputs.write_upgrade(self._helm, given, manifest, rendered, user=Record.begin("plan").user)
             return Changes(
                 is_pending=served is None or served.fingerprint != str(given.fingerprint),
                 before=served.to_release() if served else None,
@@ -118,13 +122,14 @@ class KubernetesTarget:
     def check(self, manifest: ReleaseManifest) -> tuple[str, ...]:
         """See `Target.check`."""
         with inputs.prepare(self.settings, manifest) as given:
-            found = list(checks.find_missing_rights(self._kubectl))
+            is_installed = bool(self._helm.history())
+            rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_installed))
+            found = list(checks.find_missing_rights(self._kubectl, rendered))
             assert manifest.image is not None  # which `prepare` has refused
             if problem := images.problem(self.settings, manifest.image, self.config):
                 found.append(problem)
-            is_installed = bool(self._helm.history())
-            rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_installed))
             found += checks.find_missing_room(self._kubectl, rendered)
+            found += quotas.find_excess(self._kubectl, rendered, is_upgrade=is_installed)
             if is_installed:
                 found += checks.find_conflicts(self._helm, rendered)
             return tuple(found)
@@ -145,7 +150,7 @@ class KubernetesTarget:
         if served is None:
             msg = "nothing is served"
             raise DeployError(msg, hint=f"invoke deploy --target {self.settings.name}")
-        rollout = self._rollout(store, Record.begin("smoke"), on_status)
+        rollout = self._rollout(self._helm, store, Record.begin("smoke"), on_status)
         rollout.smoke(served.image(self.settings.image))
 
     def observe(self, since: datetime) -> Observation:
@@ -164,14 +169,17 @@ class KubernetesTarget:
         """See `Target.rollback`."""
         with self._locked("rollback", on_status) as rollout:
             rollout.contract = contract
-            current = rollout.store.last_verified()
+            left = rollout.store.unverified()
+            if left and not to:
+                return rollout.leave(left)
+            current = left or rollout.store.last_verified()
             return rollout.return_to(self._choose(rollout.store, current, to), current)
 
     def down(self, *, on_status: Callable[[str], None]) -> Record:
         """See `Target.down`."""
         with self._locked("down", on_status) as rollout:
             on_status("uninstalling the Helm release")
-            self._helm.uninstall()
+            rollout.helm.uninstall()
             rollout.store.releases.clear()
             record = rollout.record.end("down")
             rollout.store.close(record)
@@ -193,15 +201,16 @@ class KubernetesTarget:
         """See `Target.status`."""
         store = self._store()
         served = store.last_verified()
-        pods = self._pods()
-        is_ready = bool(served) and bool(pods) and all(_is_ready(pod) for pod in pods)
+        running = self._pods()
+        is_ready = bool(served) and bool(running) and all(map(pods.is_ready, running))
         return Report(
             target=self.settings.name,
             kind="kubernetes",
             service=self.service if served else "",
             is_ready=is_ready,
             release=served.to_release() if served else None,
-            workloads=tuple(_workload(pod) for pod in pods),
+            left=left.to_release() if (left := store.unverified()) else None,
+            workloads=tuple(map(pods.workload, running)),
             addresses=self._addresses() if served else {},
             last=store.logbook[-1] if store.logbook else None,
             notes=tuple(self._notes(store)),
@@ -210,8 +219,7 @@ class KubernetesTarget:
 
     def logs(self, *, tail: int, process: str, follow: bool) -> Iterator[str]:
         """See `Target.logs`."""
-        pods = self._pods()
-        components = sorted({_component(pod) for pod in pods})
+        components = sorted({pods.component(pod) for pod in self._pods()})
         chosen = [name for name in components if name.startswith(process)]
         if not chosen:
             if components:
@@ -259,9 +267,9 @@ class KubernetesTarget:
     def _store(self) -> Store:
         return Store.load(self._kubectl, self._name)
 
-    def _rollout(self, store: Store, record: Record, on_status: Callable[[str], None]) -> Rollout:
+    def _rollout(self, helm: Helm, store: Store, record: Record, on_status: Callable[[str], None]) -> Rollout:
         return Rollout(
-            helm=self._helm,
+            helm=helm,
             store=store,
             settings=self.settings,
             evidence=self._folder / "evidence",
@@ -273,11 +281,12 @@ class KubernetesTarget:
         """Refuse before any change what the cluster would refuse, or never run.
 
         Raises:
-            TargetError: A field has another manager, or no node has room.
+            TargetError: A field has another manager, no node has room, or a quota has none.
         """
         rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_upgrade))
         conflicts = checks.find_conflicts(self._helm, rendered) if is_upgrade else []
-        if problems := [*conflicts, *checks.find_missing_room(self._kubectl, rendered)]:
+        excess = quotas.find_excess(self._kubectl, rendered, is_upgrade=is_upgrade)
+        if problems := [*conflicts, *checks.find_missing_room(self._kubectl, rendered), *excess]:
             listed = "".join(f"\n  {one}" for one in problems)
             msg = f"namespace {self.settings.namespace} cannot take the release:{listed}"
             raise TargetError(msg, hint="mend that, or take it into the values, and deploy again")
@@ -292,20 +301,25 @@ class KubernetesTarget:
     ) -> Iterator[Rollout]:
         """Lock the target, and repair first what a killed command has left; SIGTERM is a KeyboardInterrupt then."""
         record = Record.begin(command)
-        with process.interruptible(), lease.acquire(self._kubectl, self._name, record):
-            rollout = self._rollout(self._store(), record, on_status)
+        with process.interruptible(), lease.acquire(self._kubectl, self._name, record) as hold:
+            # Whoever loses the lock runs no further command, and goes no way back: the next holder does.
+            kubectl = replace(self._kubectl, runner=hold.guard(self.runner))
+            watched = hold.guard_watched(self.watched)
+            helm = replace(self._helm, kubectl=kubectl, runner=kubectl.runner, watched=watched)
+            rollout = self._rollout(helm, Store.load(kubectl, self._name), record, on_status)
             killed = rollout.store.interrupted()
             if killed:
-                rollout.repair(killed, manifest, is_kept=command != "down")
+                # A rollback goes the way back itself, to where the killed command has started.
+                rollout.repair(killed, manifest, is_kept=command == "deploy")
                 # A killed rollback may have taken migrations back under the release that is served.
                 rollout.is_certain = killed.command != "rollback"
             yield rollout
 
     def _is_served(self, release: Deployed) -> bool:
         revisions = self._helm.history()
-        pods = self._pods()
+        running = self._pods()
         is_last = bool(revisions) and revisions[-1].number == release.number
-        return is_last and bool(pods) and all(map(_is_ready, pods))
+        return is_last and bool(running) and all(map(pods.is_ready, running))
 
     def _confirm(self, rollout: Rollout, served: Deployed) -> Record:
         release = served.to_release()
@@ -337,22 +351,15 @@ class KubernetesTarget:
         return found
 
     def _pods(self) -> list[dict[str, Any]]:
-        """Return the pods of the processes, without those that end or have ended, and those of Jobs and tests."""
-        pods = self._kubectl.list("pods", {INSTANCE: self.settings.release})
-        return [
-            pod
-            for pod in pods
-            if "deletionTimestamp" not in pod["metadata"]
-            and any(owner["kind"] == "ReplicaSet" for owner in pod["metadata"].get("ownerReferences", ()))
-        ]
+        return pods.find_processes(self._kubectl, {INSTANCE: self.settings.release})
 
     def _web_pod(self) -> str:
-        ready = [pod for pod in self._pods() if _is_ready(pod)]
+        ready = [pod for pod in self._pods() if pods.is_ready(pod)]
         if not ready:
             msg = "no pod of the service is ready"
             raise DeployError(msg, hint=f"invoke status --target {self.settings.name}")
         # The web process has settings and rights like all others, and there is always one.
-        first = min(ready, key=lambda pod: (_component(pod) != "web", pod["metadata"]["name"]))
+        first = min(ready, key=lambda pod: (pods.component(pod) != "web", pod["metadata"]["name"]))
         return str(first["metadata"]["name"])
 
     def _addresses(self) -> dict[str, str]:
@@ -370,23 +377,6 @@ class KubernetesTarget:
             last = revisions[-1]
             argv = shlex.join(self._helm.argv("history", self.settings.release))
             yield f"revision {last.number} ({last.status}) was not made by Estiba, or has failed: {argv}"
-
-
-def _component(pod: Mapping[str, Any]) -> str:
-    return str(pod["metadata"].get("labels", {}).get("app.kubernetes.io/component", ""))
-
-
-def _is_ready(pod: Mapping[str, Any]) -> bool:
-    conditions = pod.get("status", {}).get("conditions", ())
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-
-
-def _workload(pod: Mapping[str, Any]) -> Workload:
-    started = pod.get("status", {}).get("startTime")
-    since = datetime.fromisoformat(started) if started else datetime.now(tz=UTC)
-    seconds = int((datetime.now(tz=UTC) - since).total_seconds())
-    phase = re.sub(r"^Running$", "up" if _is_ready(pod) else "not ready", pod.get("status", {}).get("phase", "Unknown"))
-    return Workload(name=pod["metadata"]["name"], state=phase.lower(), seconds=seconds)
 
 
 def _hosts(one: Mapping[str, Any]) -> list[str]:

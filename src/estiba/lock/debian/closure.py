@@ -24,8 +24,13 @@ if TYPE_CHECKING:
 
 _BASE: Final = ("base-files", "ca-certificates", "libc-bin", "libstdc++6", "netbase", "tzdata")
 """Packages of every image; manylinux wheels may rely on the C++ runtime (PEP 513), and libc-bin has C.UTF-8."""
-_TOOLCHAIN: Final = ("coreutils", "dash", "g++", "gcc", "grep", "libc6-dev", "make", "pkgconf", "sed")
-"""Packages to build sdists: those of build-essential, and Essential ones that configure scripts rely on."""
+_ESSENTIAL: Final = "?and(?essential,?not(?exact-name(apt)))"
+"""Debian's Essential packages, on which others count without a dependency, as an apt pattern (apt-patterns(7)).
+
+apt counts itself, too, although no package may rely on it.
+"""
+_TOOLCHAIN: Final = (_ESSENTIAL, "build-essential", "pkgconf")
+"""Packages to build sdists with."""
 
 _SERVERS: Final = {
     "bookworm": ("nginx", "postgresql-15", "redis-server"),
@@ -100,7 +105,7 @@ class Request:
             case "build":
                 return (*base, *self.service, *_TOOLCHAIN, f"python{self.python}-dev", *self.build)
             case "prepare":
-                return (*base, *self.service, *self.build)
+                return (*base, *self.service, _ESSENTIAL, *self.build)
             case "check":
                 return (*base, *_SERVER_NEEDS, *_SERVERS[self.suite])
             case _:
@@ -210,8 +215,9 @@ def _solve(
     """Resolve one group, if possible with the packages of maintainer scripts presented as installed."""
     names = request.names(group)
     extras = _ASSUMED_FOR_SERVERS if group == "check" else {}
-    assumed = {name: provides for name, provides in {**_ASSUMED_INSTALLED, **extras}.items() if name not in names}
-    status = "servers" if extras else "scripts"
+    scripts = {} if _ESSENTIAL in names else _ASSUMED_INSTALLED
+    assumed = {name: provides for name, provides in {**scripts, **extras}.items() if name not in names}
+    status = "servers" if extras else "scripts" if assumed else "none"
     # A pin of a package presented as installed would make apt replace it by the real one.
     pins = _render_preferences(deb for deb in keep if deb.name not in assumed)
     apt.write_status(root, arch, status=status, installed=_render_status(assumed, arch), preferences=pins)

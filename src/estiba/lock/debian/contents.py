@@ -28,7 +28,7 @@ _TARGET: Final = {
 def find_library_packages(
     root: AptRoot, platform: str, libraries: Sequence[str], *, runner: Runner = run
 ) -> dict[str, list[str]] | None:
-    """Return the packages that have each library in a default folder of the loader; None if no index is reachable."""
+    """Return the packages that have each library below the loader's folder; None without the release's own index."""
     arch = ARCHITECTURES[platform]
     lists = root.folder / "contents"
     (lists / "partial").mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,8 @@ def find_library_packages(
     # Use the indices that can be had, without failing for others.
     runner(["apt-get", *options, "-q", "update"], check=False)
     files = sorted(str(path) for path in lists.glob("*Contents*.gz"))
-    if not files:
+    # Indices of updates alone do not tell that a library is in no package.
+    if not any(f"_dists_{root.suite}_" in name for name in files):
         return None
     names = [word for name in libraries for word in ("-e", f"/{name} ")]
     matches = runner(["zgrep", "-hF", *names, *files], check=False).stdout
@@ -50,6 +51,7 @@ def find_library_packages(
         # A line has a path, blanks, and comma-separated entries "section/package".
         path, _, packages = line.rpartition(" ")
         folder, _, name = path.rstrip().rpartition("/")
-        if folder.endswith("-linux-gnu"):
+        # Alternatives are in a folder of their own, such as that of libblas.so.3.
+        if folder.endswith("-linux-gnu") or folder.rpartition("/")[0].endswith("-linux-gnu"):
             found[name].update(package.rsplit("/", 1)[-1] for package in packages.split(","))
     return {name: sorted(packages, key=lambda package: (len(package), package)) for name, packages in found.items()}

@@ -27,7 +27,8 @@ _BATCH: Final = 8
 """Packages per apt-get process: fewer would start apt more often, more would leave workers idle."""
 
 _EPOCH: Final = re.compile(r"_\d+%3a")
-_LIBRARY: Final = re.compile(r"(?:^|/)lib(?:64)?/(?:[^/]+/)?([^/]+\.so(?:\.[^/ ]*)?)$")
+# Alternatives are in a folder below that of the architecture, such as libblas.so.3, whose link a build makes.
+_LIBRARY: Final = re.compile(r"(?:^|/)lib(?:64)?/(?:[^/]+/){0,2}([^/]+\.so(?:\.[^/ ]*)?)$")
 
 
 def download(
@@ -114,7 +115,7 @@ def _locate(deb: Deb) -> str:
 def list_libraries(debs: Sequence[Deb], artifacts: Artifacts, cache: Path, *, runner: Runner = run) -> set[str]:
     """Return the file names of all shared libraries in packages, which must be in the download cache."""
     with ThreadPoolExecutor() as pool:
-        found = pool.map(lambda deb: _list_one(deb, artifacts, cache / "libraries", runner), debs)
+        found = pool.map(lambda deb: _list_one(deb, artifacts, cache / "libraries-2", runner), debs)
         return {name for names in found for name in names}
 
 

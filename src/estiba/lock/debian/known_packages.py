@@ -50,18 +50,23 @@ def find_packages(
     Returns:
         Packages by distribution name, each under the settings `debian` and `debian-build` of `[tool.estiba]`.
     """
-    extras = {canonicalize_name(requirement.name): requirement.extras for requirement in wanted}
-    found: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+    found: dict[str, tuple[set[str], set[str]]] = {}
     if geography:
-        found["django.contrib.gis"] = (_GEOGRAPHY, ())
-    for name, chosen in extras.items():
-        entry = PACKAGES.get(f"{name}-c" if "c" in chosen else name)
-        if entry and "binary" not in chosen and f"{name}-binary" not in extras:
-            found[name] = entry
+        found["django.contrib.gis"] = (set(_GEOGRAPHY), set())
+    asked = [(canonicalize_name(requirement.name), requirement.extras) for requirement in wanted]
+    bundled = {name.removesuffix("-binary") for name, _ in asked if name.endswith("-binary")}
+    for name, extras in asked:
+        runtime, build = PACKAGES.get(f"{name}-c" if "c" in extras else name, ((), ()))
+        # What requirements need adds up: production's psycopg[c] is built, whatever development's psycopg[binary]
+        # bundles. A distribution that is always built, such as psycopg2, needs its libraries beside any other.
+        if (runtime or build) and "binary" not in extras and (build or name not in bundled):
+            known = found.setdefault(name, (set(), set()))
+            known[0].update(runtime)
+            known[1].update(build)
     renamed = _IN_BOOKWORM if python == "3.11" else {}
     return {
         name: {
-            key: [renamed.get(package, package) for package in packages]
+            key: [renamed.get(package, package) for package in sorted(packages)]
             for key, packages in zip(("debian", "debian-build"), entry, strict=True)
         }
         for name, entry in found.items()

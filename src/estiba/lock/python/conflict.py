@@ -13,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 from estiba.errors import ResolutionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 _NEAR: Final = 6
 _SAID: Final = 20
@@ -22,20 +22,27 @@ _FILE: Final = re.compile(r"-[rc] (.+) \(line \d+\)")
 _NOT_REACHED: Final = re.compile(r"Could not fetch URL|Retrying|401 Error|403 Error|Connection|SSL", re.IGNORECASE)
 
 
-def explain(found: Mapping[str, Any], *, platform: str, python: str, said: Sequence[str]) -> ResolutionError:
+def explain(
+    found: Mapping[str, Any], *, platform: str, python: str, said: Sequence[str], withheld: Collection[str] = ()
+) -> ResolutionError:
     """Return the error for a failed resolution.
 
     Args:
         found: The conflict as `pip_driver` describes it.
         platform: Nix system name.
         python: Version of the service's Python.
+        withheld: Names that no index is asked for: the service itself, and packages from folders and repositories.
         said: Lines of pip's standard error; those about an index are shown if it gave no version of a project.
     """
     lines = sorted({_ask(cause) for cause in found["causes"]})
     lines += [f"the constraints say {constraint}" for constraint in found["constraints"]]
     for name, listed in found["projects"].items():
+        if name in withheld and not listed["versions"]:
+            lines.append(f"{name} is the service itself, or a package of its own, and no index is asked for that name")
+            continue
         lines.append(_list_versions(name, listed, list(_filter(name, found["causes"])), python))
-    if any(not listed["versions"] and not listed["unusable"] for listed in found["projects"].values()):
+    asked = [listed for name, listed in found["projects"].items() if name not in withheld]
+    if any(not listed["versions"] and not listed["unusable"] for listed in asked):
         lines += list(dict.fromkeys(line.strip() for line in said if _NOT_REACHED.search(line)))[:3]
     msg = f"no versions fit together for {platform}:" + "".join(f"\n  - {line}" for line in lines)
     hint = "change one of these requirements, then run invoke lock"

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from estiba.errors import ResolutionError
+from estiba.lock.direct import packages
 from estiba.lock.model import Distribution
 from estiba.lock.python import graph, pip
 from estiba.lock.python.pip import Choice, Upgrade
@@ -20,6 +21,7 @@ from estiba.lock.sdist import inspection
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from estiba.lock.direct.packages import Package
     from estiba.lock.model import Lock
     from estiba.lock.python.graph import Closure
     from estiba.lock.python.pins import Pin
@@ -42,12 +44,14 @@ class Resolution:
         dev: Pins that only tests and development need.
         distributions: Wheels and sdists of both.
         build_distributions: Wheels and sdists that are only needed to build sdists.
+        yanked: Sentences about withdrawn releases among them.
     """
 
     runtime: tuple[Pin, ...]
     dev: tuple[Pin, ...]
     distributions: tuple[Distribution, ...]
     build_distributions: tuple[Distribution, ...]
+    yanked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,7 @@ class _Context:
     resolver: ResolverContext
     project: Project
     previous: Lock | None
+    packages: Mapping[str, Package]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +114,7 @@ def resolve(
         ResolutionError: No set of versions satisfies the requirements, or distributions have no usable file for a
             platform; the message lists all of the latter.
     """
-    context = _Context(resolver=resolver, project=project, previous=None if upgrade.everything else previous)
+    context = _prepare(resolver, project, None if upgrade.everything else previous)
     first, *_ = sorted(project.platforms, key=lambda platform: platform != pip.host_platform())
     # pip-compile evaluates markers for one platform, at first this machine's. A platform that needs more is resolved
     # again below, with these pins as seeds, so that all platforms have the same versions.
@@ -130,9 +135,21 @@ def resolve(
     return Resolution(
         runtime=tuple(_list_pins(project, states, dev=False)),
         dev=tuple(_list_pins(project, states, dev=True)),
-        distributions=_merge(_list_distributions(states, builds)),
+        distributions=_merge(_list_distributions(context, states, builds)),
         build_distributions=_merge(builds.files),
+        yanked=tuple(sorted({line for state in states for line in _find_yanked(state)})),
     )
+
+
+def _prepare(resolver: ResolverContext, project: Project, previous: Lock | None) -> _Context:
+    """Read the packages from folders and repositories, whose names no index is asked for, nor for the service's."""
+    requirements = project.requirements
+    indexed = replace(resolver, indexes=requirements.indexes)
+    withheld: dict[str, Choice | None] = {one.name: None for one in requirements.sources}
+    withheld |= {requirements.own: None} if requirements.own else {}
+    found = packages.prepare(replace(indexed, offered=withheld), project)
+    offered = withheld | {name: package.choice for name, package in found.items()}
+    return _Context(resolver=replace(indexed, offered=offered), project=project, previous=previous, packages=found)
 
 
 def _compile(context: _Context, platform: str, *, seeds: Sequence[Pin], upgrade: Upgrade) -> list[Pin]:
@@ -158,9 +175,11 @@ def _examine(context: _Context, platform: str, compiled: Sequence[Pin]) -> _Reso
     resolver, project = context.resolver, context.project
     environment = resolver.environment(platform)
     wanted = [pin for pin in compiled if not pin.marker or Marker(pin.marker).evaluate(environment)]
-    chosen, problems = pip.select(resolver, platform, wanted)
-    choices = {choice.name: choice for choice in chosen}
+    chosen, problems = pip.select(resolver, platform, [pin for pin in wanted if pin.name not in context.packages])
+    own = {pin.name: context.packages[pin.name] for pin in wanted if pin.name in context.packages}
+    choices = {choice.name: choice for choice in chosen} | {name: package.choice for name, package in own.items()}
     sdists = {choice.name: inspection.inspect(resolver, choice) for choice in chosen if choice.kind == "sdist"}
+    sdists |= {name: package.sdist for name, package in own.items()}
     metadata = {
         choice.name: inspection.read_wheel(resolver.artifacts.path(choice.sha256))
         for choice in chosen
@@ -187,6 +206,12 @@ def _examine(context: _Context, platform: str, compiled: Sequence[Pin]) -> _Reso
         runtime=runtime,
         everything=everything,
     )
+
+
+def _find_yanked(state: _Resolved) -> Iterable[str]:
+    for name in state.everything.edges:
+        if reason := state.choices[name].yanked:
+            yield f"{name} {state.choices[name].version} is yanked: {' '.join(reason.split())}"
 
 
 def _refuse_incomplete(states: Iterable[_Resolved]) -> None:
@@ -219,7 +244,7 @@ def _lock_build(context: _Context, choice: Choice, found: Sdist, builds: _Builds
     key = choice.sha256.hex
     if key in builds.environments:
         return
-    kept = _keep_build(choice, context.previous)
+    kept = _keep_build(choice, context.previous, context.resolver.build_constraints)
     if kept is not None:
         builds.environments[key] = tuple(f"{distribution.name}=={distribution.version}" for distribution in kept)
         builds.files += kept
@@ -238,23 +263,30 @@ def _lock_build(context: _Context, choice: Choice, found: Sdist, builds: _Builds
             builds.files.append(_to_record(selected, platform, groups=("build",), requires=(), build=requires))
 
 
-def _keep_build(choice: Choice, previous: Lock | None) -> list[Distribution] | None:
-    """Return the locked build environment of an unchanged sdist, or None if it is unknown or incomplete."""
+def _keep_build(choice: Choice, previous: Lock | None, constraints: Iterable[str]) -> list[Distribution] | None:
+    """Return the locked build environment of an unchanged sdist, or None if it is unknown, incomplete or excluded."""
     known = [record for record in previous.distributions if record.sha256 == choice.sha256] if previous else []
     if not known or previous is None or any(record.build for record in previous.build_distributions):
         return None
     wanted = set(known[0].build)
     kept = [record for record in previous.build_distributions if f"{record.name}=={record.version}" in wanted]
-    return kept if {f"{distribution.name}=={distribution.version}" for distribution in kept} == wanted else None
+    is_complete = {f"{distribution.name}=={distribution.version}" for distribution in kept} == wanted
+    return kept if is_complete and all(_fits(distribution, constraints) for distribution in kept) else None
 
 
-def _list_distributions(states: Iterable[_Resolved], builds: _Builds) -> Iterable[Distribution]:
+def _fits(distribution: Distribution, constraints: Iterable[str]) -> bool:
+    named = [one for line in constraints if canonicalize_name((one := Requirement(line)).name) == distribution.name]
+    return all(one.specifier.contains(distribution.version, prereleases=True) for one in named)
+
+
+def _list_distributions(context: _Context, states: Iterable[_Resolved], builds: _Builds) -> Iterable[Distribution]:
     for state in states:
         for name, requires in state.everything.edges.items():
             choice = state.choices[name]
             groups = ("dev", "runtime") if name in state.runtime.edges else ("dev",)
             build = builds.environments.get(choice.sha256.hex, ())
-            yield _to_record(choice, state.platform, groups=groups, requires=requires, build=build)
+            record = _to_record(choice, state.platform, groups=groups, requires=requires, build=build)
+            yield _name_origin(record, context.packages.get(name))
 
 
 def _to_record(
@@ -272,6 +304,13 @@ def _to_record(
         requires=requires,
         build=build if choice.kind == "sdist" else (),
     )
+
+
+def _name_origin(record: Distribution, package: Package | None) -> Distribution:
+    if package is None:
+        return record
+    source = package.source
+    return replace(record, kind="local", file=source.path) if source.path else replace(record, source=str(source))
 
 
 def _merge(records: Iterable[Distribution]) -> tuple[Distribution, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform as this_machine
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +12,7 @@ from packaging.markers import Marker
 from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 
 from estiba.digest import Digest
-from estiba.errors import CommandError, ResolutionError
+from estiba.errors import CommandError, ConfigError, ResolutionError
 from estiba.lock.python import conflict, graph, pins
 from estiba.lock.python.interpreter import drive
 from estiba.process import run
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from estiba.lock.python.pins import Pin
     from estiba.lock.sdist.backend import HookCall
     from estiba.process import Runner
+    from estiba.service.foreign import Index
 
 _OPTIONS: Final = (
     "--allow-unsafe",  # otherwise pip-compile leaves out setuptools and pip, and the lock is incomplete
@@ -53,7 +54,10 @@ class ResolverContext:
         sdists: Cache folder of sdist metadata, a file `<sha256>.json` of each; see `inspection.inspect`.
         artifacts: Download cache.
         call_hook_in_sandbox: Calls a hook of an sdist's build backend in Nix's sandbox, with the locked toolchain.
+        build_constraints: Version constraints of build requirements.
         runner: Runs commands.
+        offered: Packages that no index is asked for, by name: the archive of each, None for one that there is not.
+        indexes: Package indexes that the project names beside pip's own.
     """
 
     config: Config
@@ -61,11 +65,18 @@ class ResolverContext:
     sdists: Path
     artifacts: Artifacts
     call_hook_in_sandbox: Callable[[Choice, HookCall], Mapping[str, Any]]
+    build_constraints: tuple[str, ...] = ()
     runner: Runner = run
+    offered: Mapping[str, Choice | None] = field(default_factory=dict)
+    indexes: tuple[Index, ...] = ()
 
     def environment(self, platform: str) -> dict[str, str]:
         """Return the marker environment (PEP 508) of a platform."""
         return graph.environment(self.interpreter.version, platform)
+
+    def origins(self) -> dict[str, Any]:
+        """Return where packages come from, as the requests of the driver have it."""
+        return {"indexes": [asdict(index) for index in self.indexes], "withheld": sorted(self.offered)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +89,18 @@ class Upgrade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """File of a release that pip selects for a platform; the download cache has it."""
+    """File of a release that pip selects for a platform; the download cache has it.
+
+    Attributes:
+        yanked: Why the project has withdrawn the file (PEP 592), empty if it has not.
+    """
 
     name: str
     version: str
     file: str
     sha256: Digest
     size: int
+    yanked: str = ""
 
     @property
     def kind(self) -> str:
@@ -132,10 +148,20 @@ def compile_pins(
         (folder / _PINNED).write_text(pins.render(kept, python=""), encoding="utf-8")
         arguments = [*_OPTIONS, "--output-file", _PINNED, *_upgrade_options(upgrade), *wanted]
         arguments += ["--constraint", _CONSTRAINTS] if constraints else []
+        arguments += _offer(resolver, folder)
         answer, said = _drive(resolver, platform, arguments, cwd=folder)
+        if lacking := answer.get("lacking"):
+            where = "package indexes of the project that pip's configuration lacks, and their credentials with them"
+            raise ConfigError(
+                where, lacking, hint="set them there, or take them out of the project, then run invoke lock"
+            )
         if "conflict" in answer:
             raise conflict.explain(
-                answer["conflict"], platform=platform, python=resolver.interpreter.version, said=said
+                answer["conflict"],
+                platform=platform,
+                python=resolver.interpreter.version,
+                said=said,
+                withheld=resolver.offered,
             )
         if unknown := answer.get("sdist"):
             return Choice(**{**unknown, "version": _version(unknown["file"]), "sha256": Digest(unknown["sha256"])})
@@ -155,6 +181,7 @@ def select(
         "cache": str(resolver.artifacts.folder),
         "machine": _machine(platform),
         "pins": [{"name": pin.name, "version": pin.version, "hashes": pin.hashes} for pin in wanted],
+        **resolver.origins(),
     }
     answers = drive(
         resolver.interpreter.tools, request, config=resolver.config, on_line=on_line, runner=resolver.runner
@@ -166,6 +193,19 @@ def select(
     ]
     choices = [Choice(**{**answer, "sha256": Digest(answer["sha256"])}) for answer in answers if "error" not in answer]
     return choices, problems
+
+
+def _offer(resolver: ResolverContext, folder: Path) -> list[str]:
+    """Link the archives of offered packages into a folder under their own names; return the options that name them."""
+    offered = [choice for choice in resolver.offered.values() if choice]
+    if not offered:
+        return []
+    place = folder / "offered"
+    place.mkdir()
+    for choice in offered:
+        (place / choice.file).symlink_to(resolver.artifacts.path(choice.sha256))
+    # Each file, since in a folder pip overlooks those that are no .tar.gz.
+    return [word for choice in offered for word in ("--find-links", str(place / choice.file))]
 
 
 def _upgrade_options(upgrade: Upgrade) -> list[str]:
@@ -198,6 +238,7 @@ def _drive(
         "cache": str(resolver.artifacts.folder),
         "machine": _machine(platform),
         "sdists": str(resolver.sdists),
+        **resolver.origins(),
     }
     try:
         answer: dict[str, Any] = drive(

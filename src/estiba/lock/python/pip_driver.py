@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import platform
+import runpy
 import shutil
 import sys
 import sysconfig
@@ -57,6 +58,8 @@ def compile_pins(request: Mapping[str, Any]) -> dict[str, Any]:
     from piptools.repositories.pypi import PyPIRepository  # noqa: PLC0415
     from piptools.scripts.compile import cli  # noqa: PLC0415
 
+    if lacking := _restrict(request):
+        return {"lacking": lacking}
     _use_index_hashes(PyPIRepository)
     _reuse_sdist_metadata(Path(request["sdists"]), Path(request["cache"]))
     _keep_conflicts()
@@ -69,6 +72,13 @@ def compile_pins(request: Mapping[str, Any]) -> dict[str, Any]:
             raise
         return {"conflict": _describe(*error.conflict)}
     return {}
+
+
+def _restrict(request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - see there
+    """Ask indexes for no project that comes from elsewhere, by the module beside this program."""
+    # This folder is not on the import path: its `pip` would take the place of pip.
+    restrict = runpy.run_path(str(Path(__file__).with_name("pip_indexes.py")))["restrict"]
+    return restrict(request["indexes"], request["withheld"]) if request["indexes"] or request["withheld"] else []
 
 
 def _keep_conflicts() -> None:
@@ -171,8 +181,9 @@ def select(request: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Select the file of each of `pins` that pip would install, and download it into `cache`.
 
     Returns:
-        For each pin `name`, `version`, `file`, `sha256` and `size`, or `name`, `version` and `error`.
+        For each pin `name`, `version`, `file`, `sha256`, `size`, perhaps `yanked`; or `name`, `version` and `error`.
     """
+    _restrict(request)
     pip = _Pip()
     cache = Path(request["cache"])
 
@@ -180,7 +191,8 @@ def select(request: Mapping[str, Any]) -> list[dict[str, Any]]:
         answer = {"name": pin["name"], "version": pin["version"]}
         try:
             link = pip.choose(pin["name"], pin["version"], pin["hashes"])
-            return {**answer, **pip.download(link, cache, pin["hashes"])}
+            yanked = {"yanked": link.yanked_reason or "no reason is given"} if link.is_yanked else {}
+            return {**answer, **yanked, **pip.download(link, cache, pin["hashes"])}
         except _ProblemError as problem:
             return {**answer, "error": str(problem)}
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-_SHARED: Final = re.compile(r"\.so(\.[0-9.]+)?$")
+_SHARED: Final = re.compile(r"\.so(\.[^/]+)?$")
 
 
 def read_libraries(path: Path) -> tuple[set[str], set[str]]:

@@ -100,9 +100,16 @@ def compile_pins(
 
 def resolve_build(resolver: ResolverContext, choice: Choice, requires: Sequence[str]) -> list[Pin]:
     """Return pins of the build requirements of an sdist."""
-    if not requires:
-        return []
-    return compile_pins(resolver, pip.host_platform(), wanted={f"build-requirements-of-{choice.name}.txt": requires})
+    return _compile_build(resolver, choice, requires) if requires else []
+
+
+def _compile_build(resolver: ResolverContext, choice: Choice, requires: Sequence[str]) -> list[Pin]:
+    return compile_pins(
+        resolver,
+        pip.host_platform(),
+        wanted={f"build requirements of {choice.name} {choice.version}": requires},
+        constraints=resolver.build_constraints,
+    )
 
 
 def _call_hook_here(resolver: ResolverContext, hook_call: HookCall) -> Mapping[str, Any]:
@@ -140,7 +147,7 @@ def _install(resolver: ResolverContext, choice: Choice, requires: Sequence[str],
     """Pin build requirements and install them into a new folder."""
     folder.mkdir()
     if requires:
-        locked = compile_pins(resolver, pip.host_platform(), wanted={"build-requirements.txt": requires})
+        locked = _compile_build(resolver, choice, requires)
         listing = folder.with_suffix(".txt")
         listing.write_text(pins.render(locked, python=""), encoding="utf-8")
         argv = [str(resolver.interpreter.tools), "-sP", "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import threading
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from estiba.errors import CommandError, ConfigError, ResolutionError
 from estiba.lock import model
 from estiba.lock.debian import debs, known_packages
 from estiba.lock.model import Distribution, Lock
+from estiba.lock.python import conflict
 from estiba.nix import commands as nix
 from estiba.nix.log import BuildLog
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from estiba.lock.sdist.backend import HookCall
 
 _SHOWN: Final = 20
+_EXCEPTION: Final = re.compile(r"(AttributeError|ImportError|ModuleNotFoundError|NameError|SyntaxError|TypeError): .+")
+"""Last line of a traceback that a header or a program would not have prevented."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,16 +133,27 @@ class Toolchain:
             )
         except CommandError as error:
             output = log.lines.get(f"backend-of-{choice.name}", [])
-            tail = "\n".join(output[-_SHOWN:]) or log.failure() or error.tail
-            msg = f"the build backend of {choice.file} fails:\n{tail}"
-            raise ResolutionError(msg, hint=self._advise(choice, present)) from error
+            # Frames of a traceback are those of other projects; its last line is what stopped the backend.
+            shown = "\n".join(conflict.cut_tracebacks(output)[-_SHOWN:]) or log.failure() or error.tail
+            is_broken = any(_EXCEPTION.match(line) for line in output)
+            msg = (
+                f"{choice.name} {choice.version} has no wheel for Python {self.python} on {self.platform},"
+                f" and the build backend of {choice.file} fails:\n{shown}"
+            )
+            raise ResolutionError(msg, hint=self._advise(choice, present, is_broken=is_broken)) from error
 
-    def _advise(self, choice: Choice, present: Collection[str]) -> str:
+    def _advise(self, choice: Choice, present: Collection[str], *, is_broken: bool) -> str:
         """Return the setting to change, with the missing Debian packages if they are known."""
         known = known_packages.find_packages([Requirement(choice.name)], python=self.python).get(choice.name, {})
         missing = [name for name in known.get("debian-build", ()) if name not in present]
         if missing:
             return f"add to [tool.estiba]: debian-build = {json.dumps(missing)}"
+        if is_broken:
+            return (
+                f"take a version of {choice.name} that has a wheel for Python {self.python}, or another python in"
+                " [tool.estiba]; or where newer build requirements have lost what it uses, hold them back:"
+                ' build-constraints = ["setuptools<81", "cython<3"]'
+            )
         return (
             "name the Debian packages that have the headers or programs it misses in [tool.estiba]: "
             'debian-build = ["lib…-dev"]; or take a version that has a wheel'

@@ -54,7 +54,7 @@ def load(config: Path, host: str, *, runner: Runner = run) -> Credentials | None
         auths = data.get("auths") or {}
     except FileNotFoundError:
         return None
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise ConfigError(str(config), [f"malformed: {error}"], hint="log in again: docker login") from error
     found = _from_helper(helper, host, config=config, runner=runner) if helper else None
     return found or _from_auths(auths, host, config)
@@ -75,7 +75,7 @@ def _from_helper(helper: str, host: str, *, config: Path, runner: Runner) -> Cre
     try:
         data = json.loads(answer.stdout)
         username, secret = str(data["Username"]), str(data["Secret"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         # The output holds a secret: neither it nor the error that quotes it may be shown.
         raise ConfigError(str(config), [f"{program} gave an answer that is no credential"]) from None
     if username == _TOKEN_USER:

@@ -38,6 +38,7 @@ class PushPlan:
         images: Images whose manifests are pushed.
         attachments: SBOMs to attach.
         is_tagged: Whether the tag already refers to the image.
+        replaced: Digest of another image that the tag refers to, or None.
     """
 
     layout: Layout
@@ -46,6 +47,7 @@ class PushPlan:
     images: tuple[Image, ...]
     attachments: tuple[Attachment, ...]
     is_tagged: bool
+    replaced: Digest | None = None
 
     @property
     def size(self) -> int:
@@ -117,7 +119,15 @@ def plan(layout: Layout, ref: ImageRef, registry: Registry) -> PushPlan:
     attachments = _missing_attachments(layout, registry)
     known = _known_blobs(registry, children) if images else frozenset()
     blobs = _missing(registry, [*_image_blobs(layout, images), *(item.blob for item in attachments)], known)
-    return PushPlan(layout=layout, ref=ref, blobs=blobs, images=images, attachments=attachments, is_tagged=is_tagged)
+    return PushPlan(
+        layout=layout,
+        ref=ref,
+        blobs=blobs,
+        images=images,
+        attachments=attachments,
+        is_tagged=is_tagged,
+        replaced=served.digest if served and not is_tagged else None,
+    )
 
 
 def push(wanted: PushPlan, registry: Registry, *, advance: Callable[[int], None] = lambda _: None) -> Pushed:

@@ -123,7 +123,10 @@ class Uploader:
         response = self._transport.send_once("POST", self._path, params=mount, expect=expect, body=b"")
         if response.status_code == _CREATED:
             return None
-        return _Session(urljoin(response.url, response.headers["Location"]))
+        if not (location := response.headers.get("Location")):
+            msg = f"{response.url} began an upload without saying where to (no Location)"
+            raise RegistryError(msg, hint="this is a fault of the registry, or of a proxy in front of it")
+        return _Session(urljoin(response.url, location))
 
     def _put(self, blob: Blob, session: _Session, advance: Callable[[int], None]) -> None:
         headers = {"Content-Type": "application/octet-stream"}

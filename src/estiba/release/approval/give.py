@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from estiba.release.settings import Settings
 
 
-def approve(folder: Path, settings: Settings, approval: Approval, *, key: Path, runner: Runner) -> Approval:
+def approve(
+    folder: Path, settings: Settings, approval: Approval, *, key: Path, runner: Runner, served: str | None
+) -> Approval:
     """Sign an approval and keep it in git; return it with its signature.
 
     Args:
@@ -27,6 +29,8 @@ def approve(folder: Path, settings: Settings, approval: Approval, *, key: Path, 
         approval: Approval without a signature.
         key: File of the key.
         runner: Runs git and ssh-keygen.
+        served: Commit that the target serves, see `policy.find_served`; None where the target cannot be asked, so that
+            the release alone finds out whether the approval counts.
 
     Raises:
         ApprovalError: It would not count, so that it is not kept; or it cannot be pushed.
@@ -34,9 +38,9 @@ def approve(folder: Path, settings: Settings, approval: Approval, *, key: Path, 
         MissingProgramError: There is no ssh-keygen on PATH.
     """
     signed = sign(approval, key, runner)
-    base = policies.load_base(folder, policies.find_base(folder, settings, runner), runner)
-    problem = find_problem(folder, settings, signed, base=base, runner=runner)
-    if problem:
-        raise ApprovalError(problem)
+    if served is not None:
+        base = policies.load_base(folder, served, runner)
+        if problem := find_problem(folder, settings, signed, base=base, runner=runner):
+            raise ApprovalError(problem)
     store(folder, signed, runner)
     return signed

@@ -1,4 +1,4 @@
-"""Who may approve: `[tool.estiba.release.approvals]`, now and as of the release before."""
+"""Who may approve: `[tool.estiba.release.approvals]` and `allowed_signers`, of the release and of its base."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.errors import ApprovalError, ConfigError, describe_unknown
-from estiba.release.settings import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from estiba.deploy.target import Target
     from estiba.process import Runner
     from estiba.release.settings import Settings
 
@@ -23,6 +23,12 @@ SIGNERS: Final = "allowed_signers"
 REVOKED: Final = "revoked_signers"
 """File with public keys that no longer count, beside pyproject.toml (ssh-keygen(1), `-r`)."""
 
+_COMMIT: Final = re.compile(r"[0-9a-f]{40,64}")
+"""A commit that was built without changes."""
+
+_REMOTE: Final = "origin"
+_FETCHED: Final = "refs/estiba/fetched/default"
+_SHORT: Final = 12
 _KEYS: Final = ("count", "from", "hours", "not-author")
 _HOURS: Final = 24
 _PRINCIPAL: Final = re.compile(r"[^\s,*?!\"]+")
@@ -48,29 +54,31 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """What the commit of the release before says about approvals.
+    """What a commit says about approvals that the author of the release has not chosen.
 
     Attributes:
-        name: Tag or commit; empty before the first release.
+        name: The commit, or the branch that it was taken from, for people.
+        since: Commit that is served; empty where nothing is.
         signers: Content of `allowed_signers`.
         revoked: Content of `revoked_signers`, of the base and of the commit that is released.
         approvals: Table `[tool.estiba.release.approvals]`.
     """
 
     name: str
+    since: str
     signers: str
     revoked: str
     approvals: Mapping[str, Any]
 
 
-def required(settings: Settings, target: str) -> tuple[tuple[str, ...], int]:
-    """Return who may approve a release to a target, and how many have to; nobody and 0 without a rule.
+def find_rules(settings: Settings, base: Base, target: str) -> tuple[Policy, ...]:
+    """Return the rules for a target: those of the commit that is released, and those of the base.
 
     Raises:
         ConfigError: The settings of the approvals are invalid; the message lists all problems.
     """
-    policy = parse(settings.approvals).get(target)
-    return (policy.principals, policy.count) if policy else ((), 0)
+    found = (parse(table).get(target) for table in (settings.approvals, base.approvals))
+    return tuple(dict.fromkeys(rule for rule in found if rule is not None))
 
 
 def parse(table: Mapping[str, Any], where: str = "pyproject.toml") -> dict[str, Policy]:
@@ -95,62 +103,94 @@ def parse(table: Mapping[str, Any], where: str = "pyproject.toml") -> dict[str, 
     }
 
 
-def find_base(folder: Path, settings: Settings, runner: Runner) -> str:
-    """Return the tag of the release before the one in HEAD, or an empty string for the first one.
+def find_served(target: Target) -> str:
+    """Return the commit that a target serves, which says who may approve the next one; empty if it serves none.
 
     Raises:
-        ApprovalError: The clone lacks history or tags, so that nobody can tell.
+        TargetError: The target cannot be reached.
     """
-    pattern = settings.tag.replace(VERSION, "[0-9]*")
-    # From the parent on: the tag of this release may be there already.
-    found = _ask(folder, ["describe", "--tags", "--abbrev=0", "--match", pattern, "HEAD^"], runner)
-    if found:
-        return found
-    # Without this the commit of a release could name its own approvers wherever CI clones little.
-    if _ask(folder, ["rev-parse", "--is-shallow-repository"], runner) != "false":
-        msg = "this clone is shallow, or none, so that the release before cannot be found"
-        raise ApprovalError(msg, hint="git fetch --unshallow --tags")
-    if "origin" in _ask(folder, ["remote"], runner).split():
-        _require_tags(folder, pattern, runner)
-    return ""
+    served = target.status().release
+    return parse_served(served.commit) if served else ""
 
 
-def _require_tags(folder: Path, pattern: str, runner: Runner) -> None:
-    """Raise an error if the remote has a tag of a release that is not here."""
-    done = runner(["git", "-C", str(folder), "ls-remote", "--tags", "--refs", "origin", pattern], check=False)
-    if done.code:
-        msg = f"the remote cannot be asked for the tags of earlier releases\n{done.tail}"
-        raise ApprovalError(msg)
-    for line in done.stdout.splitlines():
-        tag = line.rpartition("refs/tags/")[2]
-        if not _has(folder, f"refs/tags/{tag}", runner):
-            msg = f"the remote has the tag {tag}, and this clone has not, so that the release before cannot be found"
-            raise ApprovalError(msg, hint="git fetch --tags")
+def parse_served(commit: str) -> str:
+    """Return a commit that a release manifest names if it is one of git's, else an empty string."""
+    return commit if _COMMIT.fullmatch(commit) else ""
 
 
-def load_base(folder: Path, base: str, runner: Runner) -> Base:
-    """Read who may approve from the commit of the release before.
+def load_base(folder: Path, served: str, runner: Runner) -> Base:
+    """Read who may approve from a commit that the author of the release has not chosen.
 
-    A release that adds an approver, or takes a rule away, is thus approved by those who could before. Where that commit
-    has no `allowed_signers`, there were no approvals yet, and HEAD's counts. Keys that HEAD revokes count at once.
+    That is the commit that the target serves: a release that adds an approver, or takes a rule away, is approved by
+    those who could before. Where nothing is served, or what is served knew no approvals, it is the default branch as
+    the remote has it; tags, and the branch that is released, are the author's. Without a remote all is one person's,
+    and HEAD decides. Keys that HEAD revokes count at once.
+
+    Args:
+        folder: Folder of the service, in a git repository; HEAD is the commit that is released.
+        served: Result of `find_served`.
+        runner: Runs git.
 
     Raises:
-        ApprovalError: The base is no commit that the repository has, or its settings cannot be read.
+        ApprovalError: Nobody can tell: the commit is not in the repository, the remote does not answer, or the
+            settings cannot be read.
     """
-    if base and not _has(folder, base, runner):
-        msg = f"the commit of the release before, {base}, is not in this repository"
+    if served and not _has(folder, served, runner):
+        msg = f"the commit that is served, {served}, is not in this repository"
         raise ApprovalError(msg, hint="git fetch --unshallow --tags")
-    signers = _show(folder, base, SIGNERS, runner) if base else ""
-    revision = base if signers else "HEAD"
-    signers = signers or _show(folder, "HEAD", SIGNERS, runner)
+    if served and _show(folder, served, SIGNERS, runner):
+        revision, name = served, f"commit {served[:_SHORT]}, which is served"
+    else:
+        revision, name = _find_default(folder, runner)
+    if not revision:
+        return Base(name=name, since=served, signers="", revoked="", approvals={})
     revoked = [_show(folder, one, REVOKED, runner) for one in dict.fromkeys([revision, "HEAD"])]
-    text = _show(folder, revision, "pyproject.toml", runner)
-    return Base(name=base, signers=signers, revoked="".join(revoked), approvals=_read_approvals(text, revision))
+    return Base(
+        name=name,
+        since=served,
+        signers=_show(folder, revision, SIGNERS, runner),
+        revoked="".join(revoked),
+        approvals=_read_approvals(_show(folder, revision, "pyproject.toml", runner), name),
+    )
 
 
-def find_authors(folder: Path, base: str, runner: Runner) -> frozenset[str]:
-    """Return the mail addresses of the authors and committers of a release's commits."""
-    commits = [f"{base}..HEAD"] if base else ["HEAD"]
+def _find_default(folder: Path, runner: Runner) -> tuple[str, str]:
+    """Return the commit of the remote's default branch, empty if it has none, and its name for people."""
+    remotes = _ask(folder, ["remote"], runner).split()
+    if not remotes:
+        return "HEAD", "HEAD, since there is no remote"
+    if len(remotes) > 1 and _REMOTE not in remotes:
+        msg = f"none of the remotes {', '.join(remotes)} is {_REMOTE}, whose default branch says who may approve"
+        raise ApprovalError(msg, hint=f"git remote rename NAME {_REMOTE}")
+    remote = _REMOTE if _REMOTE in remotes else remotes[0]
+    # Its first line is `ref: refs/heads/main<tab>HEAD`, its last one the commit (git-ls-remote(1)).
+    listed = _ask_remote(folder, remote, ["ls-remote", "--symref", remote, "HEAD"], runner).splitlines()
+    found = {place: what for what, place in (line.split("\t") for line in listed) if not what.startswith("ref: ")}
+    branch = next((line.split("\t")[0].removeprefix("ref: refs/heads/") for line in listed if "ref: " in line), "HEAD")
+    commit = found.get("HEAD", "")
+    if commit and not _has(folder, commit, runner):
+        fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, f"+HEAD:{_FETCHED}"]
+        _ask_remote(folder, remote, fetch, runner)
+    return commit, f"branch {branch} of {remote}"
+
+
+def _ask_remote(folder: Path, remote: str, arguments: list[str], runner: Runner) -> str:
+    done = runner(["git", "-C", str(folder), *arguments], check=False)
+    if done.code:
+        msg = f"{remote} cannot be asked for its default branch, which says who may approve\n{done.tail}"
+        raise ApprovalError(msg, hint=f"git ls-remote {remote} HEAD")
+    return done.stdout
+
+
+def find_authors(folder: Path, since: str, runner: Runner) -> frozenset[str]:
+    """Return the mail addresses of the authors and committers of a release's commits.
+
+    Args:
+        folder: Folder of the service, in a git repository.
+        since: Commit that is served; empty for none, so that the whole history is released.
+        runner: Runs git.
+    """
+    commits = [f"{since}..HEAD"] if since else ["HEAD"]
     return frozenset(_ask(folder, ["log", "--format=%ae%n%ce", *commits], runner).split())
 
 

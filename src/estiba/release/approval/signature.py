@@ -54,7 +54,7 @@ def find_key(approval: Approval, base: Base, runner: Runner) -> str:
         MissingProgramError: There is no ssh-keygen on PATH.
     """
     if not base.signers:
-        msg = f"does not count: no commit has a file {SIGNERS} that says who may approve"
+        msg = f"does not count: {base.name} has no file {SIGNERS} that says who may approve"
         raise ApprovalError(msg)
     with tempfile.TemporaryDirectory() as scratch:
         signers, revoked, signature = (Path(scratch, name) for name in ("signers", "revoked", "signature"))
@@ -73,7 +73,8 @@ def find_key(approval: Approval, base: Base, runner: Runner) -> str:
         elif _run(["-Y", "check-novalidate", *asked], runner, stdin=approval.payload, check=False).code:
             msg = "was changed after it was signed, or has no signature for an approval"
         else:
-            msg = f"is signed with a key that is not of {approval.principal} in {SIGNERS}, or not valid now"
+            where = f"{approval.principal} in {SIGNERS} of {base.name}"
+            msg = f"is signed with a key that is not of {where}, or not valid now"
         raise ApprovalError(msg)
 
 

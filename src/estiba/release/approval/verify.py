@@ -36,12 +36,12 @@ def verify(
     approvals: Sequence[Approval | Damaged],
     now: datetime,
     runner: Runner,
-    base: str = "",
+    served: str,
 ) -> tuple[Approval, ...]:
     """Return the approvals that count for a plan on a target; none where no rule asks for any.
 
-    The rules of HEAD hold, and so do those of the release before, and its `allowed_signers`. A person counts once, and
-    so does a key.
+    The rules of HEAD hold, and so do those of the base, and its `allowed_signers`. A person counts once, and so does a
+    key.
 
     Args:
         folder: Folder of the service, in a git repository; HEAD is the commit that is released.
@@ -51,18 +51,18 @@ def verify(
         approvals: Approvals that there are, see `ref.load`.
         now: Time, with a time zone.
         runner: Runs git and ssh-keygen.
-        base: Commit of the release before, such as that which the target serves; by default its tag is looked up.
+        served: Commit that the target serves, see `policy.find_served`.
 
     Raises:
         ApprovalError: There are too few; the message says of each approval why it does not count.
         ConfigError: The settings of the approvals are invalid.
         MissingProgramError: There is no ssh-keygen on PATH.
     """
-    before = policies.load_base(folder, base or policies.find_base(folder, settings, runner), runner)
-    rules = _find_rules(settings, before, target)
+    base = policies.load_base(folder, served, runner)
+    rules = policies.find_rules(settings, base, target)
     if not rules:
         return ()
-    checker = _Checker(folder=folder, target=target, plan=plan, base=before, rules=rules, now=now, runner=runner)
+    checker = _Checker(folder=folder, target=target, plan=plan, base=base, rules=rules, now=now, runner=runner)
     return checker.require(approvals)
 
 
@@ -73,7 +73,7 @@ def find_problem(folder: Path, settings: Settings, approval: Approval, *, base: 
         target=approval.target,
         plan=approval.plan,
         base=base,
-        rules=_find_rules(settings, base, approval.target),
+        rules=policies.find_rules(settings, base, approval.target),
         now=approval.at,
         runner=runner,
     )
@@ -82,11 +82,6 @@ def find_problem(folder: Path, settings: Settings, approval: Approval, *, base: 
     except ApprovalError as error:
         return error.message
     return ""
-
-
-def _find_rules(settings: Settings, base: Base, target: str) -> list[Policy]:
-    found = (policies.parse(table).get(target) for table in (settings.approvals, base.approvals))
-    return list(dict.fromkeys(rule for rule in found if rule is not None))
 
 
 class _Checker:
@@ -110,7 +105,7 @@ class _Checker:
         self._now = now
         self._runner = runner
         is_barred = any(rule.bars_author for rule in rules)
-        self._authors = policies.find_authors(folder, base.name, runner) if is_barred else frozenset()
+        self._authors = policies.find_authors(folder, base.since, runner) if is_barred else frozenset()
 
     def require(self, approvals: Sequence[Approval | Damaged]) -> tuple[Approval, ...]:
         """Return the approvals that count under all rules.

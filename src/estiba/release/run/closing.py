@@ -46,20 +46,22 @@ def abort(
         workspace: Service of the release, with its targets.
         journal: Journal of the release.
         reason: Why it is aborted.
-        rollback: Return each target that serves the release to what it served before, the last one first.
+        rollback: Return each target that serves the release, or has it half way, to what it served before, the last one
+            first.
         on_status: Called with one progress message at a time.
 
     Raises:
         BusyError: A release of the service runs.
         DeployError: A target could not be rolled back; the release stays unfinished.
         PlanError: The release has ended already.
+        TargetError: A target that is to be rolled back cannot be asked; the release stays unfinished.
     """
     if journal.is_ended:
         msg = f"release {journal.identifier} has ended: {journal.result}"
         raise PlanError(msg, hint="invoke rollback returns a target to its release before")
     with owner.hold(workspace.journals.folder, owner.describe(workspace.config.variables)):
         names = [one.name for one in journal.plan.targets]
-        left = [_describe(workspace, journal, name) for name in reversed(names)]
+        left = [_describe(workspace, journal, name, must_answer=rollback) for name in reversed(names)]
         left = [_return(workspace, one, on_status) for one in left] if rollback else left
         journal.end(ABORTED, reason)
     return tuple(reversed(left))
@@ -76,17 +78,23 @@ def unlock(workspace: Workspace) -> dict[str, Any]:
     return {"release": owner.sentence(held) if held else "", "targets": targets}
 
 
-def _describe(workspace: Workspace, journal: Journal, name: str) -> Left:
+def _describe(workspace: Workspace, journal: Journal, name: str, *, must_answer: bool) -> Left:
     if not journal.last(Step(kind=Kind.DEPLOY, target=name).name):
         return Left(target=name, sentence="was not reached")
     try:
-        served = workspace.targets[name].status().release
+        report = workspace.targets[name].status()
     except EstibaError as error:
+        if must_answer:
+            raise
         return Left(target=name, sentence=f"cannot be asked: {error.message}")
+    served, version = report.release, journal.plan.version
+    serves = f"serves {served.version} ({served.digest})" if served else "serves nothing"
+    if report.left and report.left.version == version:
+        return Left(target=name, sentence=f"{serves}, and {version} is deployed half way", is_ours=True)
     if served is None:
-        return Left(target=name, sentence="serves nothing")
-    was_changed = served.version == journal.plan.version and journal.plan.target(name).is_pending
-    return Left(target=name, sentence=f"serves {served.version} ({served.digest})", is_ours=was_changed)
+        return Left(target=name, sentence=serves)
+    was_changed = served.version == version and journal.plan.target(name).is_pending
+    return Left(target=name, sentence=serves, is_ours=was_changed)
 
 
 def _return(workspace: Workspace, left: Left, on_status: Callable[[str], None]) -> Left:
@@ -94,4 +102,4 @@ def _return(workspace: Workspace, left: Left, on_status: Callable[[str], None]) 
         return left
     on_status(f"rolling {left.target} back")
     record = workspace.targets[left.target].rollback(on_status=on_status)
-    return Left(target=left.target, sentence=f"serves {record.version} again")
+    return Left(target=left.target, sentence=f"serves {record.version} again" if record.version else "serves nothing")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from estiba.release.run.workspace import Workspace
 
 _RESUME = "invoke release.resume"
+_ABORT = "invoke release.abort ends it"
 
 
 class Progress(Protocol):
@@ -74,7 +75,7 @@ class Execution:
     skipped: list[str] = field(default_factory=list)
 
     def start(self, options: Options, expected: Plan | None = None) -> Journal:
-        """Run a release; one that was stopped goes on where it was, and one that is done is only verified.
+        """Run a release; one that the same command started and that was stopped goes on where it was.
 
         Args:
             options: Options of the release.
@@ -92,7 +93,8 @@ class Execution:
         with self._owned() as who:
             planned = self._plan(options)
             if expected:
-                _refuse_moved(expected, planned.plan)
+                moved = expected.find_moved(planned.plan)
+                _refuse(expected, moved, hint="invoke release.plan, look at it, and run that one")
             # Never the plan of the file, in which anybody may have changed what its hash does not cover.
             journal = self._open(planned, options, who)
             return self._run(journal, planned, options)
@@ -126,10 +128,10 @@ class Execution:
             return planning.make(self.workspace, options, on_status)
 
     def _open(self, planned: Planned, options: Options, who: dict[str, Any]) -> Journal:
-        """Return the journal to write to: that of the stopped release of the same commit, or a new one."""
+        """Return the journal to write to: that of the stopped release that the same command started, or a new one."""
         stored = self.workspace.journals
         stopped = stored.unfinished()
-        if stopped and _is_same(stopped.plan, planned.plan):
+        if stopped and _is_same(stopped, planned.plan, options):
             return stopped
         if stopped:
             _supersede(stopped, planned.plan)
@@ -137,8 +139,7 @@ class Execution:
 
     def _run(self, journal: Journal, planned: Planned, options: Options) -> Journal:
         journal.write = self.write
-        begun = {entry.step for entry in journal.entries if entry.result != DONE}
-        _refuse_moved(journal.plan, planned.plan, frozenset(begun))
+        _refuse(journal.plan, _find_moved(journal, planned.plan), hint=f"{_ABORT}; then invoke release.plan")
         _refuse_contract(planned.plan, options)
         actions = Actions(
             workspace=self.workspace,
@@ -216,42 +217,61 @@ def merge(stored: Any, given: Options) -> Options:  # noqa: ANN401 - what a jour
     )
 
 
-def _is_same(stopped: Plan, fresh: Plan) -> bool:
-    """Tell whether a stopped release is of the same commit and targets, so that the command goes on with it."""
-    names = [one.name for one in stopped.targets]
-    return (stopped.tag, stopped.commit, names) == (fresh.tag, fresh.commit, [one.name for one in fresh.targets])
+def _is_same(stopped: Journal, fresh: Plan, options: Options) -> bool:
+    """Tell whether a command goes on with a stopped release: of the same commit, targets and options.
+
+    One that was killed in a step is looked at by somebody before anything else is released. Any other is replaced, so
+    that what it passed over, and what it was planned for, does not come back.
+    """
+    plan = stopped.plan
+    names = [[one.name for one in known.targets] for known in (plan, fresh)]
+    is_same = (plan.tag, plan.commit, names[0], dict(stopped.options)) == (
+        fresh.tag,
+        fresh.commit,
+        names[1],
+        options.to_dict(),
+    )
+    return is_same and (_is_killed(stopped) or not _find_moved(stopped, fresh))
 
 
 def _supersede(stopped: Journal, plan: Plan) -> None:
     """End a release that another one replaces, unless it was killed in a step, where somebody has to look first."""
-    if stopped.result in {BEGUN, INTERRUPTED}:
-        step = stopped.entries[-1].step if stopped.entries else "its first step"
-        msg = f"release {stopped.identifier} was stopped in {step}"
-        hint = "invoke release.resume goes on with it, invoke release.abort ends it"
-        raise PlanError(msg, hint=hint)
+    if _is_killed(stopped):
+        msg = f"release {stopped.identifier} was stopped in {stopped.entries[-1].step}"
+        raise PlanError(msg, hint=f"{_RESUME} goes on with it, {_ABORT}")
     stopped.end(SUPERSEDED, f"by {plan.identifier}")
 
 
-def _refuse_moved(plan: Plan, fresh: Plan, begun: frozenset[str] = frozenset()) -> None:
-    """Refuse to run a plan whose inputs have moved.
+def _is_killed(stopped: Journal) -> bool:
+    """Tell whether a release was killed, or interrupted, in a step; before its first one nothing has begun."""
+    return bool(stopped.entries) and stopped.result in {BEGUN, INTERRUPTED}
+
+
+def _find_moved(journal: Journal, fresh: Plan) -> tuple[str, ...]:
+    """Return sentences about what has moved since a release was planned, but by its own doing.
+
+    The target of a deployment that has begun and is not done may have moved, as long as it serves what it did before.
 
     Args:
-        plan: Plan to run.
+        journal: Journal of the release.
         fresh: Plan of now.
-        begun: Names of the steps that have begun and are not done: their targets may have moved by their own doing, as
-            long as they serve what they served before.
     """
+    begun = {entry.step for entry in journal.entries if entry.result != DONE}
     own = {
         one.name
-        for one in plan.targets
+        for one in journal.plan.targets
         if f"{Kind.DEPLOY.value}:{one.name}" in begun and fresh.target(one.name).served == one.served
     }
     names = tuple(one.name for one in fresh.targets if one.name not in own)
-    moved = plan.restrict(names).find_moved(fresh.restrict(names))
+    return journal.plan.restrict(names).find_moved(fresh.restrict(names))
+
+
+def _refuse(plan: Plan, moved: tuple[str, ...], *, hint: str) -> None:
+    """Refuse to run a plan whose inputs have moved."""
     if moved:
         listed = moved[0] if len(moved) == 1 else "".join(f"\n- {one}" for one in moved)
         msg = f"the plan {str(plan.hash)[7:19]} has been overtaken: {listed}"
-        raise PlanError(msg, hint="invoke release.plan, look at it, and run that one")
+        raise PlanError(msg, hint=hint)
 
 
 def _refuse_contract(plan: Plan, options: Options) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from estiba.release_manifest import ReleaseManifest
 
 _BACKUP: Final = "backup"
-_COMMIT: Final = re.compile(r"[0-9a-f]{40,64}")
-"""A commit that was built without changes."""
 
 
 def names(workspace: Workspace, target: str) -> tuple[str, ...]:
@@ -75,9 +72,21 @@ def find_backup(workspace: Workspace, manifest: ReleaseManifest, target: str) ->
     return f"{evidence['age-hours']} h old ({evidence['time']})" if "time" in evidence else ""
 
 
-def approvers(workspace: Workspace, target: str) -> tuple[tuple[str, ...], int]:
-    """Return who may approve a release to a target, and how many of them have to."""
-    return approval.required(workspace.settings, target)
+def approvers(workspace: Workspace, target: str, served: str) -> tuple[tuple[str, ...], int, str]:
+    """Return who may approve a release to a target, how many have to, and whose keys count; nobody without rules.
+
+    Args:
+        workspace: Service to release.
+        target: Name of the target.
+        served: Commit that it serves, see `approval.find_served`.
+
+    Raises:
+        ApprovalError: Nobody can tell who may.
+    """
+    base = approval.load_base(workspace.folder, served, workspace.runner)
+    rules = approval.find_rules(workspace.settings, base, target)
+    principals = dict.fromkeys(principal for rule in rules for principal in rule.principals)
+    return tuple(principals), max((rule.count for rule in rules), default=0), base.name if rules else ""
 
 
 def approve(workspace: Workspace, target: str, plan: Digest) -> tuple[str, ...]:
@@ -94,11 +103,9 @@ def approve(workspace: Workspace, target: str, plan: Digest) -> tuple[str, ...]:
     folder, runner = workspace.folder, workspace.runner
     found = approval.load(folder, plan, runner)
     now = datetime.now(tz=UTC)
-    # What is served decides who may approve. A tag could be made, or passed by, by who wants to be the approver.
-    served = workspace.targets[target].status().release
-    base = served.commit if served and _COMMIT.fullmatch(served.commit) else ""
+    served = approval.find_served(workspace.targets[target])
     given = approval.verify(
-        folder, workspace.settings, target, plan, approvals=found, now=now, runner=runner, base=base
+        folder, workspace.settings, target, plan, approvals=found, now=now, runner=runner, served=served
     )
     return tuple(one.principal for one in given)
 

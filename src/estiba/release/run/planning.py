@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from estiba.digest import Digest
 from estiba.errors import PlanError
+from estiba.release import approval
 from estiba.release.plan import MINUTE, Plan, TargetPlan
 from estiba.release.run import guard
 
@@ -61,6 +62,7 @@ def make(workspace: Workspace, options: Options, on_status: Callable[[str], None
     """Plan the release of the commit that is checked out; builds it, unless the store has it, and changes nothing.
 
     Raises:
+        ApprovalError: Nobody can tell who may approve it.
         PlanError: The commit cannot be released.
         TargetError: A target cannot be reached, or its settings do not fit the release.
     """
@@ -93,7 +95,7 @@ def _plan_target(
 ) -> TargetPlan:
     on_status(f"asking {name} what would change")
     target = workspace.targets[name]
-    approvers, count = guard.approvers(workspace, name)
+    approvers, count, signers = guard.approvers(workspace, name, approval.find_served(target))
     return TargetPlan(
         name=name,
         kind=workspace.kind(name),
@@ -102,6 +104,7 @@ def _plan_target(
         problems=target.check(manifest),
         approvers=approvers,
         approvals=count,
+        signers=signers,
         gates=guard.names(workspace, name),
         backup=guard.find_backup(workspace, manifest, name),
     )

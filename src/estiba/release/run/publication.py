@@ -1,14 +1,19 @@
-"""Publication of a release: its image in the registries of the targets, its closure in the binary cache."""
+"""Publication of a release: image and charts in registries, its closure in the binary cache."""
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from estiba.cache import keys
 from estiba.cache import push as cache_push
 from estiba.cache.address import Address
+from estiba.errors import PlanError
 from estiba.image import layout
+from estiba.image.manifest import Manifest, parse
 from estiba.imageref import ImageRef
+from estiba.publish import chart as charts
 from estiba.publish.registry import credentials
 from estiba.publish.registry import push as image_push
 from estiba.publish.registry.client import Registry
@@ -21,22 +26,27 @@ if TYPE_CHECKING:
 
 
 def push(workspace: Workspace, manifest: ReleaseManifest, on_status: Callable[[str], None]) -> dict[str, Any]:
-    """Push the image to each registry and the closures to the cache; what is there already is not sent.
+    """Push image and charts to the registries, and the closures to the cache; what is there already is not sent.
 
     Returns:
-        References of the images, and the cache with the store paths.
+        References of the images and of the charts, each with its digest, and the cache with the store paths.
 
     Raises:
         CacheError: The cache refuses, or is unreachable.
+        ChartError: A chart cannot be packaged, or the registry refuses it.
+        PlanError: The tag of the version is another image's, or another chart's.
         RegistryError: A registry refuses, or is unreachable.
     """
     images = [_push_image(workspace, manifest, one, on_status) for one in repositories(workspace)]
-    return {"cache": _push_closures(workspace, manifest, on_status), "images": images}
+    folders = dict.fromkeys(target.chart for target in workspace.targets.values() if target.chart)
+    # After the image, which a chart names.
+    made = [_push_chart(workspace, one, on_status) for one in folders] if workspace.settings.charts else []
+    return {"cache": _push_closures(workspace, manifest, on_status), "charts": made, "images": images}
 
 
 def verify(workspace: Workspace, output: Mapping[str, Any]) -> bool:
-    """Tell whether the registries still have the images of a push."""
-    refs = [ImageRef.parse(text) for text in output["images"]]
+    """Tell whether the registries still have the images and the charts of a push."""
+    refs = [ImageRef.parse(text) for text in (*output["images"], *output.get("charts", ()))]
     return all(_registry(workspace, ref).manifest(ref.reference) is not None for ref in refs)
 
 
@@ -55,8 +65,31 @@ def _push_image(
     on_status(f"pushing {ref}")
     registry = _registry(workspace, ref, writes=True)
     source = layout.read_built(manifest.image.path, workspace.config.store)
-    image_push.push(image_push.plan(source, ref, registry), registry)
+    wanted = image_push.plan(source, ref, registry)
+    if wanted.replaced:
+        raise _moved(ref, f"image {wanted.replaced}", str(manifest.image.digest))
+    image_push.push(wanted, registry)
     return str(ref.at(manifest.image.digest))
+
+
+def _push_chart(workspace: Workspace, folder: Path, on_status: Callable[[str], None]) -> str:
+    with tempfile.TemporaryDirectory(prefix="estiba-chart-") as work:
+        packaged = charts.package(folder, Path(work), workspace.runner)
+        ref = charts.name_ref(packaged, workspace.settings.charts)
+        on_status(f"pushing chart {ref}")
+        served = _registry(workspace, ref).manifest(ref.reference)
+        if served is None:
+            return str(charts.push(packaged, workspace.settings.charts, workspace.runner).ref)
+        # Its manifest has a layer for the archive; that of Helm has nothing of the machine or of the time.
+        layers = parse(served.data, Manifest.from_dict, f"chart {ref}").layers
+        if packaged.digest not in {layer.digest for layer in layers}:
+            raise _moved(ref, f"chart {served.digest}", f"of archive {packaged.digest}")
+        return str(ref.at(served.digest))
+
+
+def _moved(ref: ImageRef, there: str, here: str) -> PlanError:
+    msg = f"{ref} is {there}, and this release's is {here}"
+    return PlanError(msg, hint="the tag of a version names one thing for ever: release the next version")
 
 
 def _push_closures(workspace: Workspace, manifest: ReleaseManifest, on_status: Callable[[str], None]) -> dict[str, Any]:
@@ -73,7 +106,13 @@ def _push_closures(workspace: Workspace, manifest: ReleaseManifest, on_status: C
 
 def _registry(workspace: Workspace, ref: ImageRef, *, writes: bool = False) -> Registry:
     found = credentials.load(workspace.config.docker_config, ref.host)
-    return Registry(ref, credentials=found, writes=writes)
+    tables = [workspace.project.targets.get(name, {}) for name in workspace.targets]
+    insecure = any(one.get("insecure") for one in tables if _is_in(ref, str(one.get("image", ""))))
+    return Registry(ref, credentials=found, writes=writes, insecure=insecure)
+
+
+def _is_in(ref: ImageRef, repository: str) -> bool:
+    return f"{ref.host}/{ref.repository}" == repository
 
 
 def tag_for(version: str) -> str:

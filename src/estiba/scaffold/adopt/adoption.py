@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import re
+import stat
 import tempfile
 import tomllib
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from packaging.utils import canonicalize_name, is_normalized_name
 
 from estiba.errors import ConfigError, ScaffoldError
+from estiba.files import write
 from estiba.lock.debian import known_packages
 from estiba.scaffold import new
-from estiba.scaffold.adopt import deployment, evidence, frontend, loading, modules, procfile
+from estiba.scaffold.adopt import deployment, document, evidence, frontend, loading, modules, procfile
 from estiba.service import django, project, variables
 
 if TYPE_CHECKING:
@@ -32,14 +34,15 @@ PROVIDED: Final = frozenset({"ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "SECR
 _LEFT_OUT: Final = re.compile(r"(README|CHANGELOG|CONTRIBUTING)[^/]*|Makefile|Dockerfile")
 _PYPROJECT: Final = "pyproject.toml"
 _TABLES: Final = ("project", "tool", "dependency-groups")
-_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _TOOL: Final = "estiba"
 _CLASS: Final = "DJANGO_CONFIGURATION"
 # Values of variables during a build, by patterns of `type:NAME`; the first match wins.
 _VALUES: Final = (
-    (r"\bbool:", "false"),
-    (r"\b(int|float):|_PORT$", "1"),
-    (r"\b(dict|json):", "{}"),
+    (r"\b(bool|strtobool):", "false"),
+    (r"\b(int|float|Decimal|timedelta):|_PORT$", "1"),
+    (r"\b(dict|json|literal_eval|loads):", "{}"),
+    (r"\b(list|tuple|set|Csv\(\)):", ""),
+    (r"\bUUID:", "00000000-0000-0000-0000-000000000000"),
     (r"\bdb(_url)?:|DATABASE_UR[LI]$", "sqlite://:memory:"),
     (r"\bcache(_url)?:|REDIS|BROKER", "redis://localhost/0"),
     (r"\bemail(_url)?:", "consolemail://"),
@@ -59,8 +62,8 @@ class Adoption:
     Attributes:
         folder: Folder of the project.
         settings: Keys of `[tool.estiba]`.
-        files: Contents of files to write, by name; for pyproject.toml the text to append.
-        grows: Whether a pyproject.toml exists, so that its text is appended.
+        files: Contents of files to write, by name.
+        before: Text of the pyproject.toml that is there, None without one.
         kept: Existing files that are left unchanged.
         decided: Sentences about choices that were made; empty for a project that has `[tool.estiba]`.
         undecided: Sentences about what the user has to decide or do.
@@ -69,7 +72,7 @@ class Adoption:
     folder: Path
     settings: Mapping[str, Any]
     files: Mapping[str, str]
-    grows: bool
+    before: str | None
     kept: tuple[str, ...]
     decided: tuple[str, ...]
     undecided: tuple[str, ...]
@@ -97,6 +100,7 @@ def plan(folder: Path, *, flake: str = "", settings: str = "", wsgi: str = "") -
         ConfigError: The folder has no Django project, a module is neither given nor found, or a file cannot be parsed.
     """
     study = evidence.Study(folder=folder, pyproject=_load(folder))
+    evidence.convert(study)
     seen = modules.find(study, settings=settings, wsgi=wsgi)
     wanted = evidence.find_requirements(study, seen, has_database=deployment.find_database(study, seen))
     procfile.find(study, seen, wanted)
@@ -129,7 +133,7 @@ def plan(folder: Path, *, flake: str = "", settings: str = "", wsgi: str = "") -
         folder=folder,
         settings={key: value for key, value in study.settings.items() if value and is_new},
         files={name: text for name, text in files.items() if name not in kept},
-        grows=is_new and (folder / _PYPROJECT).exists(),
+        before=_read(folder / _PYPROJECT),
         kept=kept if is_new else tuple(sorted([*kept, _PYPROJECT])),
         decided=tuple(study.decided) if is_new else (),
         undecided=tuple(study.undecided),
@@ -137,21 +141,31 @@ def plan(folder: Path, *, flake: str = "", settings: str = "", wsgi: str = "") -
 
 
 def apply(adoption: Adoption) -> None:
-    """Write the files of a plan; an existing pyproject.toml is appended to, no other file is changed.
+    """Write the files of a plan; an existing pyproject.toml gets further tables, no other file is changed.
 
     Raises:
-        ScaffoldError: A file appeared since the plan was made.
+        ScaffoldError: A file appeared or changed since the plan was made.
     """
     # pyproject.toml comes last, since `[tool.estiba]` marks a project as adopted: after an interruption a second run
     # still writes the rest.
     for name, text in sorted(adoption.files.items(), key=lambda item: (item[0] == _PYPROJECT, item[0])):
-        mode = "a" if name == _PYPROJECT and adoption.grows else "x"
+        path = adoption.folder / name
+        if name == _PYPROJECT and adoption.before is not None:
+            if _read(path) != adoption.before:
+                msg = f"{name} has changed meanwhile"
+                raise ScaffoldError(msg, hint="run the command again, it keeps what is there")
+            write(path, text, mode=stat.S_IMODE(path.stat().st_mode))
+            continue
         try:
-            with (adoption.folder / name).open(mode, encoding="utf-8") as file:
+            with path.open("x", encoding="utf-8") as file:
                 file.write(text)
         except FileExistsError as error:
             msg = f"{name} exists already"
             raise ScaffoldError(msg, hint="run the command again, it keeps what is there") from error
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 def _load(folder: Path) -> dict[str, Any]:
@@ -251,43 +265,31 @@ def _take_from_template(flake: str) -> dict[str, str]:
 
 
 def _extend(study: Study) -> dict[str, str]:
-    """Return the text to append to pyproject.toml, after a check that the result is valid TOML."""
+    """Return the text of pyproject.toml with the settings, and with requirements that were converted to its form."""
     settings = study.settings
-    nested = {key: settings[key] for key in ("env", "groups") if settings.get(key)}
-    nested |= {f"processes.{name}": table for name, table in settings.get("processes", {}).items()}
-    for name, target in settings.get("targets", {}).items():
-        plain = {f"targets.{name}": {key: value for key, value in target.items() if key != "env"}}
-        env = {f"targets.{name}.env": target.get("env")}
-        nested |= {key: table for key, table in {**plain, **env}.items() if table}
     path = study.folder / _PYPROJECT
-    lines = [] if path.exists() else ["[project]", *_assign({"name": _name(study), "version": "0"}), ""]
-    flat = {key: value for key, value in settings.items() if value and not isinstance(value, dict)}
-    lines += ["[tool.estiba]", *_assign(flat)]
-    for key, table in nested.items():
-        lines += ["", f"[tool.estiba.{key}]", *_assign(table)]
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    added = ("\n" if before.endswith("\n") else "\n\n" if before else "") + "\n".join([*lines, ""])
-    try:
-        tomllib.loads(before + added)
-    except tomllib.TOMLDecodeError as error:
-        msg = "pyproject.toml takes no table [tool.estiba] at its end"
-        raise ScaffoldError(msg, hint=f"add this to it by hand:\n{added}") from error
-    return {_PYPROJECT: added}
+    project = study.tables.pop("project", {})
+    if not path.exists():
+        project = {"name": _name(study), "version": "0", **project}
+    flat = {key: settings[key] for key in sorted(settings) if settings[key] and not isinstance(settings[key], dict)}
+    tables: dict[str, Any] = {"project": project, **study.tables, f"tool.{_TOOL}": flat}
+    tables |= {f"tool.{_TOOL}.{key}": _sort(settings[key]) for key in ("env", "groups") if settings.get(key)}
+    tables |= {f"tool.{_TOOL}.processes.{name}": _sort(table) for name, table in settings.get("processes", {}).items()}
+    for name, target in settings.get("targets", {}).items():
+        where = f"tool.{_TOOL}.targets.{name}"
+        tables[where] = _sort({key: value for key, value in target.items() if key != "env"})
+        tables[f"{where}.env"] = _sort(target.get("env") or {})
+    return {_PYPROJECT: document.extend(path.read_text(encoding="utf-8") if path.exists() else "", tables)}
+
+
+def _sort(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: table[key] for key in sorted(table)}
 
 
 def _name(study: Study) -> str:
     """Return the name of the folder as project name, or that of the settings' package where it is not valid."""
     name = canonicalize_name(study.folder.resolve().name)
     return name if is_normalized_name(name) else study.settings["settings"].split(".")[0]
-
-
-def _assign(table: Mapping[str, Any]) -> list[str]:
-    return [f"{key if _BARE.fullmatch(key) else _write(key)} = {_write(table[key])}" for key in sorted(table)]
-
-
-def _write(value: object) -> str:
-    """Render a value as TOML: JSON's strings and lists of strings are valid TOML, except for the character DEL."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _find_kept(study: Study, files: Mapping[str, str]) -> tuple[str, ...]:

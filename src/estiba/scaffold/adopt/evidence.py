@@ -12,6 +12,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from estiba.scaffold.adopt import conversion
 from estiba.service import requirements
 from estiba.service.project import SUITES
 
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 
     from estiba.scaffold.adopt.survey import Survey
 
+_PYPROJECT: Final = "pyproject.toml"
 _RUNTIME: Final = ("production", "prod", "deploy", "requirements", "base", "common", "main")
 _DEV: Final = ("development", "dev", "local", "testing", "tests", "test")
 _DRIVER: Final = "psycopg[binary]"
 _DRIVERS: Final = frozenset({"psycopg", "psycopg-binary", "psycopg-c", "psycopg2", "psycopg2-binary"})
 _REASONS: Final = {"gunicorn": "the image is served by it", _DRIVER: "it reaches the database"}
+_PLAIN: Final = ("requirements", "requirements.in", "requirements.txt")
 _GENERATED: Final = re.compile(r"using Django (\d+\.\d+)")
 _MINOR: Final = re.compile(r"(?:^|python[-:@]?)\s*(3\.\d+)", re.MULTILINE)
 _MODERN: Final = Version("5.1")
@@ -38,9 +41,10 @@ class Study:
 
     Attributes:
         folder: Folder of the project.
-        pyproject: Parsed pyproject.toml, empty without one.
+        pyproject: Parsed pyproject.toml, empty without one; with the tables that are to be added.
         settings: Keys of `[tool.estiba]`.
         files: Contents of further files to create, by name.
+        tables: Tables to add to pyproject.toml, by dotted name.
         decided: Sentences about choices that were made, with their reasons.
         undecided: Sentences about what the user has to decide or do.
     """
@@ -49,8 +53,38 @@ class Study:
     pyproject: Mapping[str, Any]
     settings: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, Any] = field(default_factory=dict)
     decided: list[str] = field(default_factory=list)
     undecided: list[str] = field(default_factory=list)
+
+
+def convert(study: Study) -> None:
+    """Write the requirements of Poetry, or of a Pipfile, in the form that all tools read."""
+    project, tools = study.pyproject.get("project", {}), study.pyproject.get("tool", {})
+    if project.get("dependencies") is not None or "estiba" in tools:
+        return
+    if tools.get("poetry", {}).get("dependencies"):
+        found = conversion.convert_poetry(study.folder, tools["poetry"])
+    elif (study.folder / "Pipfile").is_file() and not any((study.folder / name).exists() for name in _PLAIN):
+        found = conversion.convert_pipfile(study.folder)
+    else:
+        return
+    if project:
+        # A table [project] that leaves its dependencies to Poetry cannot be opened again: they go into a group.
+        found.groups["main"] = found.project["dependencies"]
+        found.project = {}
+    groups = {**study.pyproject.get("dependency-groups", {}), **found.groups}
+    study.tables = {"project": found.project, "dependency-groups": found.groups}
+    study.tables |= {"tool.uv.index": found.indexes, "tool.uv.sources": found.sources}
+    uv = {"uv": {"index": found.indexes, "sources": found.sources}} if found.indexes else {}
+    study.pyproject = {
+        **study.pyproject,
+        "project": {**project, **found.project},
+        "dependency-groups": groups,
+        "tool": {**tools, **uv},
+    }
+    study.decided.append(f"requirements are converted from {found.source}, and stand in pyproject.toml now")
+    study.undecided += found.problems
 
 
 def find_requirements(study: Study, seen: Survey, *, has_database: bool) -> tuple[Requirement, ...]:
@@ -63,7 +97,7 @@ def find_requirements(study: Study, seen: Survey, *, has_database: bool) -> tupl
     """
     _choose_groups(study)
     groups = study.settings.get("groups", {}).get("runtime", [])
-    source = "pyproject.toml" if groups else _find_source(study)
+    source = _PYPROJECT if groups else _find_source(study)
     if not source:
         _start_requirements(study, seen)
         return ()
@@ -74,7 +108,10 @@ def find_requirements(study: Study, seen: Survey, *, has_database: bool) -> tupl
     names = {_name(one) for one in wanted}
     lacking = [] if "gunicorn" in names else ["gunicorn"]
     lacking += [_DRIVER] if has_database and not names & _DRIVERS else []
-    included = [] if source in {"pyproject.toml", *requirements.SOURCES} else [f"-r {source}"]
+    if lacking and source == _PYPROJECT and "estiba" not in study.pyproject.get("tool", {}):
+        _add_group(study, lacking)
+        return (*wanted, *map(Requirement, lacking))
+    included = [] if source in {_PYPROJECT, *requirements.SOURCES} else [f"-r {source}"]
     if lacking and source.endswith(".txt"):
         included = [f"-r {source}", *lacking]
         study.decided += [f"{one} is added in requirements.in: {_REASONS[one]}" for one in lacking]
@@ -85,10 +122,21 @@ def find_requirements(study: Study, seen: Survey, *, has_database: bool) -> tupl
     return wanted
 
 
+def _add_group(study: Study, lines: list[str]) -> None:
+    """Add a dependency group for the image."""
+    taken = study.pyproject.get("dependency-groups", {})
+    name = next(name for name in ("deploy", "image", "estiba") if name not in taken)
+    groups = {**study.tables.get("dependency-groups", {}), name: lines}
+    study.tables["dependency-groups"] = groups
+    runtime = study.settings.setdefault("groups", {}).setdefault("runtime", [])
+    runtime.append(name)
+    study.decided += [f"{line} is added in the group {name}: {_REASONS[line]}" for line in lines]
+
+
 def find_dev_requirements(study: Study) -> tuple[Requirement, ...]:
     """Return the requirements for tests and development, which are locked as well."""
     if "dependency-groups" in study.pyproject:
-        source, groups = "pyproject.toml", study.settings.get("groups", {}).get("dev")
+        source, groups = _PYPROJECT, study.settings.get("groups", {}).get("dev")
         table = study.pyproject["dependency-groups"]
         groups = groups or [name for name in requirements.DEV_GROUPS if name in table]
         lines, _ = requirements.read(study.folder, {"dependency-groups": table}, source, runtime_groups=groups)
@@ -101,11 +149,10 @@ def find_dev_requirements(study: Study) -> tuple[Requirement, ...]:
 
 def _start_requirements(study: Study, seen: Survey) -> None:
     """Create requirements for a project that has none; for those of other tools, ask for an export."""
-    signs = ("Pipfile", "setup.py", "setup.cfg", "environment.yml", "poetry.lock", "uv.lock", "requirements")
+    signs = ("setup.py", "setup.cfg", "environment.yml", "poetry.lock", "uv.lock", "requirements")
     if study.pyproject or any((study.folder / name).exists() for name in signs):
         study.undecided.append(
-            "no requirements that can be read: write requirements.txt, for example with"
-            " `poetry export -o requirements.txt` or `pipenv requirements > requirements.txt`"
+            "no requirements that can be read: write requirements.txt, for example with `pip freeze > requirements.txt`"
         )
         return
     generated = _GENERATED.search("".join(ast.get_docstring(source.tree) or "" for source in seen.sources))
@@ -142,7 +189,7 @@ def choose_python(study: Study, wanted: tuple[Requirement, ...]) -> str:
 
 def _find_source(study: Study) -> str:
     if study.pyproject.get("project", {}).get("dependencies") is not None:
-        return "pyproject.toml"
+        return _PYPROJECT
     if not next(_listed(study.folder, [""], ("requirements-dev",)), "") and (dev := _find_file(study, _DEV)):
         study.files["requirements-dev.in"] = f"-r {dev}\n"
     return next(_listed(study.folder, [""], ("requirements",)), "") or _find_file(study, _RUNTIME)

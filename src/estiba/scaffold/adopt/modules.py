@@ -45,6 +45,7 @@ def find(study: Study, *, settings: str = "", wsgi: str = "") -> Survey:
         settings = _choose_settings(study, root, {manage: study.folder / manage} | servers)
     seen = survey(root, settings, top=study.folder)
     study.undecided += [f"the settings import {missing}, which is not there" for missing in seen.missing]
+    study.undecided += [f"{unread}: what this statement does was not analysed" for unread in seen.unread]
     modules = [file.removesuffix(".py").replace("/", ".") for file in servers]
     if wsgi:
         _refuse_absent(root, wsgi.partition(":")[0], "wsgi", modules)

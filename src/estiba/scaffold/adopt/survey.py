@@ -20,6 +20,8 @@ _GETTERS: Final = frozenset({"os.getenv", "getenv", "os.environ.get", "environ.g
 _ENVIRONMENTS: Final = ("Env", "FileAwareEnv")
 _SECRET: Final = "SECRET_KEY"  # noqa: S105 - a setting's name
 _NOT_READING: Final = frozenset({"prefixed", "read_env", "read_envfile"})
+# Functions that settings pass the text of a variable to, which have to get what they can convert.
+_CONVERSIONS: Final = frozenset({"Decimal", "UUID", "float", "int", "literal_eval", "loads", "strtobool", "timedelta"})
 # Default variables of django-environ's methods.
 _IMPLIED: Final = {"db": "DATABASE_URL", "db_url": "DATABASE_URL", "cache": "CACHE_URL", "email": "EMAIL_URL"}
 
@@ -64,11 +66,13 @@ class Survey:
         sources: Modules in the order of execution, the settings module last.
         missing: Modules of the project that are imported but do not exist, with the location of the import.
         variables: Required environment variables, sorted by name.
+        unread: A sentence for each statement that was left out, for it has the syntax of a newer Python.
     """
 
     sources: tuple[Source, ...]
     missing: tuple[str, ...]
     variables: tuple[Variable, ...]
+    unread: tuple[str, ...] = ()
 
     @property
     def names(self) -> frozenset[str]:
@@ -101,9 +105,6 @@ def survey(root: Path, module: str, *, top: Path | None = None) -> Survey:
         root: Folder on the import path, that of manage.py.
         module: Dotted name of the settings module.
         top: Folder that paths in messages are relative to; by default `root`.
-
-    Raises:
-        ConfigError: A module has a syntax error for the running Python.
     """
     tracer = _Tracer(root=root, top=top or root)
     tracer.trace(module)
@@ -114,7 +115,12 @@ def survey(root: Path, module: str, *, top: Path | None = None) -> Survey:
     # Unconditional reads come last and win: one of them is enough to require the variable.
     found = {one.name: one for one in sorted(reader.found, key=lambda one: not one.conditional)}
     variables = tuple(sorted(found.values(), key=lambda one: one.name))
-    return Survey(sources=tuple(sources.values()), missing=tuple(tracer.missing), variables=variables)
+    return Survey(
+        sources=tuple(sources.values()),
+        missing=tuple(tracer.missing),
+        variables=variables,
+        unread=tuple(tracer.unread),
+    )
 
 
 def locate(root: Path, module: str) -> Path | None:
@@ -134,6 +140,7 @@ class _Tracer:
     top: Path
     sources: dict[str, Source] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
     def trace(self, module: str) -> None:
         """Add a module after those that it imports."""
@@ -142,7 +149,8 @@ class _Tracer:
         if file is None:
             return
         shown = str(file.relative_to(self.top))
-        tree = django.parse(file, shown)
+        tree, unknown = django.parse_known(file, shown)
+        self.unread.extend(unknown)
         self.sources[module] = Source(name=module, shown=shown, tree=tree)
         package = module if file.name == "__init__.py" else module.rpartition(".")[0]
         for name, line, needed in _imports(tree, package):
@@ -179,6 +187,7 @@ class _Reader(ast.NodeVisitor):
     readers: dict[str, int] = field(default_factory=dict)
     defaulted: set[str] = field(default_factory=set)
     cast_second: bool = False
+    conversions: list[str] = field(default_factory=list)
 
     def read(self, source: Source) -> None:
         """Add the variables that a module reads."""
@@ -262,11 +271,18 @@ class _Reader(ast.NodeVisitor):
             position = 2 if self.cast_second and not method else self.readers[reader]
             if not _has_default(node, position):
                 self._add(name, node, kind=method or _cast(node))
+        elif called in _GETTERS and name and self.conversions and not _has_default(node, 1):
+            # None cannot be converted.
+            self._add(name, node)
+        converted = called.rpartition(".")[2] if called.rpartition(".")[2] in _CONVERSIONS else ""
+        self.conversions += [converted] if converted else []
         self.generic_visit(node)
+        del self.conversions[len(self.conversions) - bool(converted) :]
 
     def _add(self, name: str, node: ast.expr, *, kind: str = "") -> None:
         if not any(name in mentioned for mentioned in self.conditions):
             location = f"{self.shown}:{node.lineno}"
+            kind = kind or next(reversed(self.conversions), "")
             self.found.append(Variable(name=name, location=location, kind=kind, conditional=bool(self.conditions)))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba.errors import ConfigError
 from estiba.publish.chart import ENVIRONMENTS
+from estiba.service import environment
 from estiba.service.processes import WEB
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def shared(project: Project) -> dict[str, Any]:
     if project.processes:
         found["processes"] = _processes(project.processes)
     table = {key: value for key, value in project.chart.items() if key not in ENVIRONMENTS}
-    return _complete(_merge(found, table))
+    return _complete(merge(found, table))
 
 
 def of_environment(project: Project, name: str) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def of_environment(project: Project, name: str) -> dict[str, Any]:
     _check(project)
     found: dict[str, Any] = {"environment": ENVIRONMENTS[name]}
     own = project.chart.get(name, {})
-    return _complete(_merge(_merge(found, _of_target(project, name)), own))
+    return _complete(merge(merge(found, _of_target(project, name)), own))
 
 
 def find_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
@@ -125,8 +126,17 @@ def _check(project: Project) -> None:
             f"{key!r} differs between 'staging' and 'prod': write it for all, above both"
             for key in find_differences(staging, prod)
         ]
+    if not problems and (schema := environment.load(project.folder)):
+        tables = [project.chart, *(project.chart.get(name, {}) for name in ENVIRONMENTS)]
+        problems = [problem for table in tables for problem in schema.find_problems(_variables(table))]
     if problems:
         raise ConfigError(_WHERE, problems)
+
+
+def _variables(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the variables that a table of values sets in the open, nothing where they are no table."""
+    found = table.get("env", {})
+    return found if isinstance(found, dict) else {}
 
 
 def _target(project: Project, name: str) -> Mapping[str, Any]:
@@ -143,12 +153,12 @@ def _of_target(project: Project, name: str) -> dict[str, Any]:
     return {**({"image": {"repository": image}} if is_own else {}), **({"hosts": [host]} if host else {})}
 
 
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Return two tables as one, as Helm merges values: tables key by key, all else as a whole."""
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
 
 

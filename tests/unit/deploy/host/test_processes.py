@@ -25,10 +25,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers as nginx of a target does."""
+
+    target = b""
+
+    def do_GET(self) -> None:
+        """Say which target it is."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.target)))
+        self.end_headers()
+        self.wfile.write(self.target)
+
+
 @pytest.fixture
 def port() -> Iterator[int]:
     """Answer as nginx does, on a free port."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever).start()
         yield server.server_port
         server.shutdown()
@@ -39,6 +52,7 @@ def processes(tmp_path: Path, port: int) -> Processes:
     """Return a machine with that port."""
     folder = StateFolder.at(tmp_path / "state")
     folder.prepare()
+    Handler.target = folder.secret("PROBE").encode()
     revisions = RevisionStore(folder=folder, runner=RecordingRunner())
     found = settings.parse("local", {"port": port}, folder=tmp_path, state=tmp_path)
     return Processes(folder=folder, settings=found, revisions=revisions, runner=RecordingRunner())
@@ -100,6 +114,16 @@ def test_sockets_are_opened_again_where_new_ones_cannot_be(
         assert not (place / "down").exists()
         assert not (runit.services / "nginx" / "down").exists()
         assert (processes.revisions.serve / "listen.conf").read_text() == known["listen"]
+
+
+def test_nginx_of_another_target_is_not_taken_for_this_ones(processes: Processes, tmp_path: Path) -> None:
+    """Two may have chosen one port, and the other's would answer for both."""
+    programs = Programs(folder=processes.folder, closure=make(tmp_path / "one"), env={}, memory={})
+    assert processes._has_proxy(programs)
+    Handler.target = b"another"
+
+    assert not processes._has_proxy(programs)
+    assert processes._has_proxy(replace(programs, closure=replace(programs.closure, has_users=False)))
 
 
 def test_release_of_before_needs_no_listener(processes: Processes, tmp_path: Path) -> None:

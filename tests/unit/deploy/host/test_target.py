@@ -10,6 +10,7 @@ from tests.unit.deploy.host.state import test_revisions
 
 from estiba import config
 from estiba.deploy.host import checks, settings
+from estiba.deploy.host.served import confirmation
 from estiba.deploy.host.target import HostTarget
 from estiba.deploy.logbook import Record
 from estiba.errors import BusyError, ChoiceError, DeployError, TargetError
@@ -55,7 +56,7 @@ def test_release_that_does_not_come_up_again_is_in_the_logbook(tmp_path: Path) -
     current = host._revisions.add(test_revisions.make(tmp_path / "one"))
 
     with pytest.raises(OSError, match="bin/start"), host._locked("deploy", on_status=lambda _: None) as rollout:
-        host._confirm(rollout, current)
+        confirmation.confirm(rollout, current)
 
     (record,) = host._logbook.records()
     assert (record.result, record.number, record.version) == ("failed", current.number, "1.0")

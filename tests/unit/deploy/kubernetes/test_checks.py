@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 from tests.recording import RecordingRunner
 
-from estiba.deploy.kubernetes import checks
+from estiba.deploy.kubernetes import checks, quotas
+from estiba.deploy.kubernetes.client import quantity
 from estiba.deploy.kubernetes.client.kubectl import Kubectl
 
 
@@ -15,7 +16,7 @@ from estiba.deploy.kubernetes.client.kubectl import Kubectl
 )
 def test_quantity_is_a_number(text: str, value: str) -> None:
     """Units are those of Kubernetes: decimal ones, binary ones, and thousandths."""
-    assert checks.parse_quantity(text) == Decimal(value)
+    assert quantity.parse(text) == Decimal(value)
 
 
 def test_pod_that_no_node_has_room_for_is_named() -> None:
@@ -46,3 +47,104 @@ def test_pod_that_no_node_has_room_for_is_named() -> None:
     assert checks.find_missing_room(Kubectl(runner=runner, namespace="shop"), [wanted]) == [
         "no node has room for one more pod of deployment/shop-web: it requests 1.00 CPU and 192 MiB"
     ]
+
+
+INGRESS = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress"}
+POLICY = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
+ADMIN = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+
+
+def review(*rules: dict[str, list[str]], incomplete: bool = False) -> str:
+    """Return what the cluster says of the rights of the account."""
+    return json.dumps({"status": {"incomplete": incomplete, "resourceRules": list(rules)}})
+
+
+def test_rights_on_all_that_the_chart_creates_are_asked_for_at_once() -> None:
+    """What is missing is named by verb and resource."""
+    but = {"apiGroups": ["", "apps", "batch", "coordination.k8s.io"], "resources": ["*"], "verbs": ["*"]}
+    some = {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": ["get", "list", "watch", "patch"]}
+    named = {**some, "verbs": ["create", "delete"], "resourceNames": ["shop"]}
+    runner = RecordingRunner(review(ADMIN), review(but, some, named))
+    kubectl = Kubectl(runner=runner, namespace="shop")
+
+    assert list(checks.find_missing_rights(kubectl, [INGRESS, POLICY])) == []
+    missing = "create ingresses.networking.k8s.io, delete ingresses.networking.k8s.io"
+    (said,) = checks.find_missing_rights(kubectl, [INGRESS])
+    assert said == f"the account may not: {missing} (in namespace shop)"
+    assert len(runner.calls) == 2
+
+
+def test_rights_that_a_webhook_decides_are_asked_for_one_by_one() -> None:
+    """It cannot list its rules."""
+    rights = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["create", "delete", "get", "list", "update", "watch"]}
+    runner = RecordingRunner(review(rights, incomplete=True), "yes", "yes", "no")
+
+    (said,) = checks.find_missing_rights(Kubectl(runner=runner, namespace="shop"), [INGRESS, POLICY])
+
+    assert said == "the account may not: patch networkpolicies.networking.k8s.io (in namespace shop)"
+    assert [argv[-3:] for argv in runner.calls[1:]] == [
+        ["can-i", "patch", name]
+        for name in (
+            "ingresses.networking.k8s.io",
+            "leases.coordination.k8s.io",
+            "networkpolicies.networking.k8s.io",
+        )
+    ]
+
+
+def deployment(**resources: object) -> dict[str, object]:
+    """Return a Deployment of three pods."""
+    pod = {"containers": [{"resources": resources}]}
+    return {"kind": "Deployment", "metadata": {"name": "shop-web"}, "spec": {"replicas": 3, "template": {"spec": pod}}}
+
+
+def quota(**spec: object) -> dict[str, object]:
+    """Return a quota that leaves half a CPU, and one pod."""
+    hard = {"requests.cpu": "2", "pods": "4", "count/secrets": "1"}
+    used = {"requests.cpu": "1500m", "pods": "3", "count/secrets": "1"}
+    status = {"hard": hard, "used": used}
+    return {"kind": "ResourceQuota", "metadata": {"name": "team"}, "spec": {"hard": hard, **spec}, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("items", "cpu", "is_upgrade", "said"),
+    [
+        pytest.param([quota()], "500m", True, [], id="fits"),
+        pytest.param(
+            [quota()],
+            "600m",
+            True,
+            ["quota team leaves 0.5 of requests.cpu, and the rollout needs 0.6"],
+            id="too large",
+        ),
+        pytest.param(
+            [quota()], "100m", False, ["quota team leaves 1 of pods, and the rollout needs 3"], id="first installation"
+        ),
+        pytest.param([quota(scopes=["BestEffort"])], "9", True, [], id="of other pods"),
+        pytest.param(
+            [quota()],
+            "",
+            True,
+            ["quota team wants requests.cpu of each container, and one of deployment/shop-web has none"],
+            id="nothing asked for",
+        ),
+        pytest.param([quota(), {"kind": "LimitRange"}], "", True, [], id="defaults"),
+    ],
+)
+def test_quota_that_would_refuse_pods_is_named(
+    items: list[dict[str, object]], cpu: str, said: list[str], *, is_upgrade: bool
+) -> None:
+    """Before anything is changed; the controller would only say it in an event."""
+    resources = {"requests": {"cpu": cpu}} if cpu else {}
+    kubectl = Kubectl(runner=RecordingRunner(json.dumps({"items": items})), namespace="shop")
+
+    found = quotas.find_excess(kubectl, [deployment(**resources)], is_upgrade=is_upgrade)
+
+    assert list(found) == said
+
+
+def test_quotas_that_may_not_be_listed_are_no_problem() -> None:
+    """As with nodes."""
+    kubectl = Kubectl(runner=RecordingRunner(1), namespace="shop")
+
+    assert list(quotas.find_excess(kubectl, [deployment()], is_upgrade=True)) == []

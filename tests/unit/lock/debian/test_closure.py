@@ -125,6 +125,19 @@ def test_without_a_way_all_packages_are_real(root: AptRoot) -> None:
     assert [status.rsplit("/", 2)[1] for status in statuses] == ["amd64-scripts", "amd64-none", "amd64-none"]
 
 
+@pytest.mark.parametrize("group", ["build", "prepare"])
+def test_roots_of_builds_hold_essential_packages(root: AptRoot, group: str) -> None:
+    """Packages count on them without a dependency, so none is only presented as installed there."""
+    apt = FakeApt({"libc6": "2", "perl-base": "5"}, {})
+    wanted = Request(python="3.13", suite="trixie", platforms=("x86_64-linux",), service=(), build=("libpq-dev",))
+    closure.resolve(root, wanted, groups=[group], runner=apt)
+
+    asked = apt.calls[0]
+    assert "?and(?essential,?not(?exact-name(apt)))" in asked
+    assert ("build-essential" in asked) == (group == "build")
+    assert f"Dir::State::Status={root.folder}/amd64-none/status" in asked
+
+
 def test_packages_asked_for_are_never_only_presented(root: AptRoot) -> None:
     """A service that asks for openssl gets it."""
     apt = FakeApt({"libc6": "2"}, {})

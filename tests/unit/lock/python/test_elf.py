@@ -10,12 +10,13 @@ HEADER_SIZE = 64
 SEGMENT_SIZE = 56
 
 
-def shared_library(*needed: str) -> bytes:
+def shared_library(*needed: str, folders: str = "") -> bytes:
     """Make the smallest ELF file that asks for libraries: a header, two segments, a dynamic section, its strings."""
-    strings = b"\0" + b"".join(name.encode() + b"\0" for name in needed)
+    named = [*needed, folders] if folders else list(needed)
+    strings = b"\0" + b"".join(name.encode() + b"\0" for name in named)
     dynamic_at = HEADER_SIZE + 2 * SEGMENT_SIZE
-    offsets = [strings.index(b"\0" + name.encode() + b"\0") + 1 for name in needed]
-    entries = [(1, offset) for offset in offsets]
+    offsets = [strings.index(b"\0" + name.encode() + b"\0") + 1 for name in named]
+    entries = [(29 if folders and offset == offsets[-1] else 1, offset) for offset in offsets]
     strings_at = dynamic_at + 16 * (len(entries) + 2)
     address = 0x10000
     dynamic = b"".join(struct.pack("<qQ", *entry) for entry in [*entries, (5, address + strings_at), (0, 0)])

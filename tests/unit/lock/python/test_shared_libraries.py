@@ -32,6 +32,14 @@ def test_libraries_come_from_wheels_or_debian(tmp_path: Path) -> None:
     assert missing == {"libpq.so.5": ["a.whl", "b.whl"], "libGL.so.1": ["b.whl"]}
 
 
+def test_bundled_library_of_any_version_is_recognised(tmp_path: Path) -> None:
+    """Versions may have letters, as OpenSSL's do, and names a hash of auditwheel."""
+    names = ("libcrypto-6aa7cfbd.so.1.1.1k", "libselinux-64a010fb.so.1", "libgfortran.so.5-a1b2")
+    path = wheel(tmp_path, "a.whl", {"a/_a.so": names, **{f"a.libs/{name}": () for name in names}})
+
+    assert shared_libraries.find_missing({"a.whl": path}, set()) == {}
+
+
 def test_nothing_to_check() -> None:
     """No wheels, nothing missing."""
     assert shared_libraries.find_missing({}, {"libc.so.6"}) == {}

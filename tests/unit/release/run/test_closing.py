@@ -8,7 +8,7 @@ import pytest
 from tests.services import releases
 
 from estiba import files
-from estiba.errors import BusyError, PlanError, RolledBackError
+from estiba.errors import BusyError, PlanError, RolledBackError, TargetError
 from estiba.release.journal import ABORTED
 from estiba.release.run import closing, owner
 
@@ -66,6 +66,35 @@ def test_target_that_was_not_reached_is_left_alone(tmp_path: Path) -> None:
         releases.release(service)
 
     assert [one.sentence for one in abort(service, rollback=True)] == ["serves nothing", "was not reached"]
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["first release", "second release"])
+def test_release_that_was_killed_half_way_is_taken_back(tmp_path: Path, *, is_first: bool) -> None:
+    """The target is said to have it half way; to be taken back is not to go back by one release more."""
+    folder = releases.create(tmp_path / "shop")
+    if not is_first:
+        releases.release(releases.workspace(folder, state=tmp_path / "state"))
+        releases.commit(folder, "1.1.0", "feat: Sell hats")
+    releases.doom(folder, tmp_path / "state", "switch staging")
+    service = releases.workspace(folder, state=tmp_path / "state")
+    place = releases.target(service, "staging")
+    before = place.version
+
+    (left, _) = abort(service, rollback=True)
+
+    assert left.sentence == ("serves nothing" if is_first else "serves 1.0.0 again")
+    assert (place.version, place.status().left) == (before, None)
+
+
+def test_target_that_cannot_be_asked_is_not_said_to_be_taken_back(stopped: Workspace) -> None:
+    """The release stays unfinished, so that the same command can be given again."""
+    releases.target(stopped, "staging").break_by("unreachable")
+    with pytest.raises(TargetError, match="nobody answers"):
+        abort(stopped, rollback=True)
+
+    left = abort(stopped)
+
+    assert [one.sentence.partition(" (")[0] for one in left] == ["cannot be asked: nobody answers", "serves 1.0.0"]
 
 
 def test_unlock_frees_what_a_killed_release_held(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from estiba.errors import (
     TargetError,
 )
 from estiba.release import journal as journals
-from estiba.release.journal import DONE, SUPERSEDED
+from estiba.release.journal import ABORTED, DONE, FAILED, SUPERSEDED
 from estiba.release.run import planning
 from estiba.release.run.execution import Execution
 from estiba.release.run.planning import Options
@@ -162,6 +162,71 @@ def test_newer_commit_replaces_a_failed_release(service: Workspace) -> None:
 
     assert [one.result for one in service.journals.list()] == [SUPERSEDED, DONE]
     assert journal.plan.version == "1.0.1"
+
+
+def test_ended_release_is_history(service: Workspace) -> None:
+    """What an aborted release has passed over does not come back, neither now nor in a resumption."""
+    releases.target(service, "production").break_by("full")
+    releases.target(service, "staging").break_by("broken")
+    with pytest.raises(RolledBackError):
+        releases.release(service, skip={"capacity": "the disk grows tonight"})
+    aborted = service.journals.open()
+    aborted.end(ABORTED)
+    releases.target(service, "staging").mend("broken")
+
+    with pytest.raises(GateError, match="the folder is full"):
+        releases.release(service)
+
+    stopped = service.journals.open()
+    assert stopped.options["skip"] == {}
+    assert stopped.identifier != aborted.identifier
+    with pytest.raises(GateError, match="the folder is full"):
+        releases.resume(service, stopped)
+    assert journals.load(aborted.path).result == ABORTED
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["given first", "given later"])
+def test_release_with_other_options_replaces_a_stopped_one(service: Workspace, *, is_first: bool) -> None:
+    """The options of the last command hold, also in its resumption."""
+    releases.target(service, "production").break_by("broken")
+    releases.target(service, "production").break_by("full")
+    skips = [{"capacity": "the disk grows tonight"}, {}]
+    for skip in skips if is_first else reversed(skips):
+        with pytest.raises((RolledBackError, GateError)):
+            releases.release(service, skip=skip)
+
+    assert [one.result for one in service.journals.list()] == [SUPERSEDED, FAILED]
+    wanted = GateError if is_first else RolledBackError
+    with pytest.raises(wanted):
+        releases.resume(service, service.journals.open())
+
+
+def test_stopped_release_is_replaced_where_its_plan_is_overtaken(service: Workspace) -> None:
+    """Somebody else has deployed meanwhile, so that the same commit is planned anew."""
+    releases.target(service, "production").break_by("full")
+    with pytest.raises(GateError):
+        releases.release(service)
+    place = releases.target(service, "production")
+    place._save({**place._state(), "number": 7})
+    with pytest.raises(PlanError, match="target production: number was 0 and is 7") as caught:
+        releases.resume(service, service.journals.open())
+    assert caught.value.hint == "invoke release.abort ends it; then invoke release.plan"
+
+    place.mend("full")
+    assert releases.release(service).result == DONE
+    assert [one.result for one in service.journals.list()] == [SUPERSEDED, DONE]
+
+
+def test_killed_release_with_other_options_is_looked_at_first(tmp_path: Path) -> None:
+    """The same command goes on with it; another one is told how."""
+    folder = releases.create(tmp_path / "shop")
+    releases.doom(folder, tmp_path / "state", "switch staging")
+    service = releases.workspace(folder, state=tmp_path / "state")
+
+    with pytest.raises(PlanError, match=r"was stopped in deploy:staging"):
+        releases.release(service, skip={"capacity": "the disk grows tonight"})
+    assert releases.release(service).result == DONE
+    assert len(service.journals.list()) == 1
 
 
 def test_failed_smoke_test_rolls_back(service: Workspace) -> None:

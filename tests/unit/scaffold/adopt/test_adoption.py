@@ -8,7 +8,7 @@ from invoke import Context
 from tests.djangoproject import FIXED, SETTINGS, adopt, lay, site
 
 from estiba.errors import ConfigError, ScaffoldError
-from estiba.scaffold.adopt import adoption
+from estiba.scaffold.adopt import adoption, document
 from estiba.service import project
 from estiba.tasks import adopt as task
 
@@ -151,15 +151,19 @@ def test_binary_brings_its_library(tmp_path: Path) -> None:
 def test_variables_get_values_for_the_build(tmp_path: Path) -> None:
     """What the settings need gets a value that fits, but for what every build has anyway."""
     names = ("DATABASE_URL", "API_TOKEN", "SITE_DOMAIN", "MAIL_PORT", "CELERY_BROKER", "STAGE")
+    types = "C = int(os.environ['LIMIT'])\nD = json.loads(os.environ.get('HOSTS_MAP'))\nE = env.list('NAMES')\n"
     reads = "import environ, os\nenv = environ.Env()\nA = env.bool('ON')\nB = env.json('MAP')\n"
-    text = SETTINGS + reads + "".join(f"{name} = os.environ['{name}']\n" for name in names)
+    text = SETTINGS + reads + types + "".join(f"{name} = os.environ['{name}']\n" for name in names)
     made = adoption.plan(site(tmp_path, **{"site/settings.py": text}))
 
     assert made.settings["env"] == {
         "API_TOKEN": "only-for-the-build-and-never-in-an-image-0123456789-abcdefghij",
         "CELERY_BROKER": "redis://localhost/0",
+        "HOSTS_MAP": "{}",
+        "LIMIT": "1",
         "MAIL_PORT": "1",
         "MAP": "{}",
+        "NAMES": "",
         "ON": "false",
         "SITE_DOMAIN": "localhost",
         "STAGE": "build",
@@ -236,4 +240,4 @@ def test_written_settings_are_toml(tmp_path: Path) -> None:
     """Values with quotes, backslashes and letters of any language survive."""
     table = {"a": 'x "y" \\ ñ', "b": ["ü", "\t"], "SITE.KEY": "a key of two", "c": "\x7f"}
 
-    assert tomllib.loads("\n".join(adoption._assign(table))) == table
+    assert tomllib.loads("\n".join(document.assign(table))) == table

@@ -124,16 +124,31 @@ def test_groups_are_chosen(tmp_path: Path) -> None:
 
 
 def test_no_requirements_are_told(tmp_path: Path) -> None:
-    """Other tools' files have to be exported first."""
-    folder = site(tmp_path, **{"pyproject.toml": '[tool.poetry.dependencies]\ndjango = "^5.2"\n'})
+    """Files of tools that only running them would read have to be exported first."""
+    folder = site(tmp_path, **{"setup.py": "setup()\n"})
     (folder / "requirements.txt").unlink()
 
-    assert "`poetry export -o requirements.txt`" in adoption.plan(folder).undecided[0]
+    assert "`pip freeze > requirements.txt`" in adoption.plan(folder).undecided[0]
+
+
+def test_server_and_driver_are_a_group(tmp_path: Path) -> None:
+    """What pyproject.toml lacks for the image is added to its groups, and nothing of it changes but for that line."""
+    before = '[project]\nname = "x"\ndependencies = ["django>=5.2"]\n\n[dependency-groups] # ours\ndev = ["ruff"]\n'
+    settings = SETTINGS + "import dj_database_url\nDATABASES = {'default': dj_database_url.config()}\n"
+    folder = site(tmp_path, **{"pyproject.toml": before + "[tool.x]\n", "site/settings.py": settings})
+    made = adopt(folder)
+    found = project.load(folder).requirements
+
+    assert made.undecided == ()
+    assert found.runtime == ("django>=5.2", "gunicorn", "psycopg[binary]")
+    assert found.dev == ("ruff",)
+    kept = (folder / "pyproject.toml").read_text().replace('deploy = ["gunicorn", "psycopg[binary]"]\n', "")
+    assert kept.startswith(before + "[tool.x]\n\n[tool.estiba]\n")
 
 
 def test_what_cannot_be_locked_is_told(tmp_path: Path) -> None:
     """Repositories and options in requirements are listed before anybody locks."""
-    lines = "--index-url x\ndjango>=5.2\ngunicorn\nfork @ git+https://example.org/fork.git\n"
+    lines = "--trusted-host x\ndjango>=5.2\ngunicorn\nfork @ git+https://example.org/fork.git\n"
     found = adoption.plan(site(tmp_path, **{"requirements.txt": lines})).undecided
 
     assert [sentence.partition(": ")[0] for sentence in found] == ["requirements.txt:1", "requirements.txt:4"]

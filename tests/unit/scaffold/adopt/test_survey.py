@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from estiba.errors import ConfigError
 from estiba.scaffold.adopt import survey
 
 
@@ -27,6 +26,7 @@ def needed(folder: Path, text: str) -> dict[str, bool]:
         pytest.param('def need(name):\n    return os.environ[name]\nX = need("TOKEN")', id="own-function"),
         pytest.param('if not os.getenv("TOKEN"):\n    raise ValueError("no token")', id="raise"),
         pytest.param('if "TOKEN" not in os.environ:\n    raise ValueError("no token")', id="raise-not-in"),
+        pytest.param('X = int(os.environ.get("TOKEN"))', id="converted"),
         pytest.param('if os.getenv("URL"):\n    X = 1\nelse:\n    X = os.environ["TOKEN"]', id="otherwise"),
         pytest.param('X = 1 if "URL" in os.environ else os.environ["TOKEN"]', id="otherwise-in"),
     ],
@@ -116,10 +116,13 @@ def test_missing_module_is_told(tmp_path: Path) -> None:
     assert survey.survey(tmp_path, "conf.settings").missing == ("conf.secrets (conf/settings.py:1)",)
 
 
-def test_broken_module_is_an_error(tmp_path: Path) -> None:
-    """Settings that are no Python are named."""
-    with pytest.raises(ConfigError, match=r"^settings\.py: line 1: '\(' was never closed, for Python 3\."):
-        needed(tmp_path, "DEBUG = (\n")
+def test_statement_of_another_python_is_left_out(tmp_path: Path) -> None:
+    """It is named, and what stands around it is read all the same."""
+    (tmp_path / "settings.py").write_text("A = os.environ['A']\nprint f'{x}'\nB = os.environ['B']\nC = (\n")
+    seen = survey.survey(tmp_path, "settings")
+
+    assert [one.name for one in seen.variables] == ["A", "B"]
+    assert [sentence.partition(" is no")[0] for sentence in seen.unread] == ["settings.py:2", "settings.py:4"]
 
 
 def test_files_are_shown_from_the_project(tmp_path: Path) -> None:

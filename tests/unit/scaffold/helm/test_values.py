@@ -131,3 +131,12 @@ def test_listed_values_may_differ() -> None:
     """
 
     assert values.of_environment(service(table), "staging")["processes"] == {"web": {"replicas": 2}}
+
+
+def test_secret_in_the_open_is_refused(tmp_path: Path) -> None:
+    """Values are committed, so what the service's schema calls a secret cannot be among them."""
+    (tmp_path / "env.schema.json").write_text('{"properties": {"SECRET_KEY": {"writeOnly": true}}}')
+    found = replace(service('[chart.prod.env]\nSECRET_KEY = "x"\nLOG_LEVEL = "INFO"\n'), folder=tmp_path)
+
+    with pytest.raises(ConfigError, match=r"'env.SECRET_KEY' is a secret"):
+        values.shared(found)

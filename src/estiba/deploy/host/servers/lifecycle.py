@@ -7,13 +7,15 @@ So the server comes back even if the deploying process is killed meanwhile.
 from __future__ import annotations
 
 import functools
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.servers import postgresql, redis
+from estiba.deploy.host.supervise import starter
 from estiba.deploy.host.supervise.program import LISTENER, is_same
 from estiba.endpoint import dial
+from estiba.files import lock
 from estiba.nix import commands as nix
 from estiba.process import run
 
@@ -47,6 +49,9 @@ _HANDOVER: Final = "handover.sock"
 
 _NEXT: Final = "-next"
 _WEB: Final = "web-"
+_KILL: Final = ("k", 10.0)
+_HOLD: Final = "hold"
+"""Lock file of a service; see `nix/build/builders/release/start.py`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +98,10 @@ class Servers:
         # Services that come with this release too: a running supervisor takes seconds to see new ones.
         names = dict.fromkeys([*self.runit.names, *closure.services("a"), *closure.services("b")])
         runit = replace(self.runit, names=tuple(names))
-        runit.install_all(starter=closure.starter)
+        runit.install_all(starter=starter.find(self.folder, closure))
         runit.start(closure.runit)
         changed = self.changed(programs, DATABASES)
+        postgresql.secure(self.folder, programs, is_up=self.runit.is_up(DATABASES[0]))
         for service in DATABASES:
             self.install(service, programs)
         if changed:
@@ -117,7 +123,7 @@ class Servers:
             self._add_root_of_running(service)
         # A second root, since the running process needs its own until it ends.
         self._add_root(f"{service}{_NEXT}", closure.path)
-        self.runit.install(service, self._describe(service, programs), starter=closure.starter)
+        self.runit.install(service, self._describe(service, programs), starter=starter.find(self.folder, closure))
 
     def up(self, service: str, programs: Programs) -> None:
         """Start a server that does not run."""
@@ -201,18 +207,17 @@ class Servers:
 
     @contextmanager
     def _without_jobs(self) -> Iterator[None]:
-        """Stop the workers for the block: a job in progress would fail when its database or queue restarts."""
+        """Stop the workers for the block: a job in progress would fail when its database or queue restarts.
+
+        They stay wanted up, and their starter waits for a lock of this process's: if it is killed, they go on.
+        """
         jobs = [service for service in self.runit.names if service not in SERVERS and not service.startswith(_WEB)]
         services = [service for service in jobs if self.runit.is_wanted(service)]
-        for service in services:
-            self.runit.down(service)
-        for service in services:
-            self.runit.end(service)
-        try:
-            yield
-        finally:
+        with ExitStack() as locks:
             for service in services:
-                self.runit.up(service)
+                locks.enter_context(lock(self.runit.services / service / _HOLD, wait=True))
+            self.runit.restart({service: (("t", self.runit.grace(service)), _KILL) for service in services})
+            yield
 
 
 def _is_answered(path: Path) -> bool:

@@ -6,8 +6,9 @@ import functools
 import shutil
 from typing import TYPE_CHECKING, Final
 
+from estiba.deploy.host.state import users
 from estiba.deploy.host.supervise import oneshot
-from estiba.deploy.host.supervise.program import POSTGRESQL_DATA
+from estiba.deploy.host.supervise.program import HBA, POSTGRESQL_DATA
 from estiba.errors import DeployError, TargetError
 from estiba.service.variables import DATABASE, POSTGRESQL_FOLDER
 
@@ -20,10 +21,17 @@ if TYPE_CHECKING:
     from estiba.deploy.target import Finished
 
 _SUPERUSER: Final = "postgres"
+_PASSWORD: Final = "POSTGRESQL_PASSWORD"  # noqa: S105 - its name
+"""Name of the superuser's password among the secrets of the target."""
+
+# The service's role needs no password: only its processes get to the socket, by the modes of its folder. They cannot
+# become the superuser, who could run programs (COPY … FROM PROGRAM).
+_HBA: Final = f"local all {_SUPERUSER} scram-sha-256\nlocal {DATABASE} {DATABASE} trust\n"
+_HBA_FILE: Final = f"settings/postgresql/{HBA}"
 # With -j, `postgres --single` takes a semicolon and an empty line for the end of a statement; CREATE DATABASE has to be
 # one of its own.
 _SQL: Final = f"CREATE ROLE {DATABASE} LOGIN;\n\nCREATE DATABASE {DATABASE} OWNER {DATABASE};\n\n"
-# No password: only the processes' user can connect, by the modes of the socket and its folder.
+# `_HBA` counts, and not what initdb writes.
 _INITDB: Final = ("--auth=trust", "--data-checksums", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions")
 _LIMIT: Final = 120.0
 _ANSWER_LIMIT: Final = 5.0
@@ -37,7 +45,7 @@ def check(folder: StateFolder, closure: HostClosure) -> None:
         TargetError: The data was written by another major version.
     """
     file = folder.path / "data" / "postgresql" / "PG_VERSION"
-    found = file.read_text().strip() if file.exists() else closure.postgresql
+    found = (folder.read_text(file) or closure.postgresql).strip()
     if found != closure.postgresql:
         msg = (
             f"{file.parent} holds data of PostgreSQL {found}, and this release brings PostgreSQL {closure.postgresql}, "
@@ -60,10 +68,10 @@ def initialise(folder: StateFolder, programs: Programs) -> None:
         return
     made = data.with_name("postgresql.new")
     shutil.rmtree(made, ignore_errors=True)
-    folder.own(made)
+    folder.own(made, folder.user(users.POSTGRESQL))
     steps = (
         ([f"{programs.bin}/initdb", "--pgdata", POSTGRESQL_DATA, "--username", _SUPERUSER, *_INITDB], ""),
-        ([f"{programs.bin}/postgres", "--single", "-j", "-D", POSTGRESQL_DATA, _SUPERUSER], _SQL),
+        (_single(programs), _SQL),
     )
     inside = str(made.relative_to(folder.path))
     for argv, stdin in steps:
@@ -76,13 +84,46 @@ def initialise(folder: StateFolder, programs: Programs) -> None:
     made.rename(data)
 
 
+def secure(folder: StateFolder, programs: Programs, *, is_up: bool) -> None:
+    """Give the superuser a password, and have PostgreSQL ask for it from its next start on; once for each target.
+
+    Args:
+        folder: State folder of the target.
+        programs: Programs of the release.
+        is_up: Whether PostgreSQL runs, then as configured by an earlier version.
+
+    Raises:
+        DeployError: PostgreSQL did not take the password.
+    """
+    file = folder.path / _HBA_FILE
+    if file.exists():
+        folder.write_text(file, _HBA, mode=0o640, group=users.POSTGRESQL)
+        return
+    statement = f"ALTER ROLE {_SUPERUSER} PASSWORD '{folder.secret(_PASSWORD)}'"
+    if is_up:
+        ran = _order(folder, programs, _SUPERUSER, statement)
+    else:
+        describe = functools.partial(programs.tool, argv=_single(programs), data="data/postgresql")
+        ran = oneshot.run(folder, programs.closure, "initdb", describe, limit=_LIMIT, stdin=f"{statement};\n\n")
+    if not ran.has_passed or "ERROR" in ran.output:
+        msg = f"the superuser of the database gets no password:\n{ran.tail()}"
+        raise DeployError(msg)
+    # Last, since it says that all is done.
+    folder.write_text(file, _HBA, mode=0o640, group=users.POSTGRESQL)
+
+
+def _single(programs: Programs) -> list[str]:
+    """Return the command line of PostgreSQL without a server, which reads statements from its standard input."""
+    return [f"{programs.bin}/postgres", "--single", "-j", "-D", POSTGRESQL_DATA, _SUPERUSER]
+
+
 def is_ready(folder: StateFolder, programs: Programs) -> bool:
     """Return whether PostgreSQL accepts connections, which it does not while it starts up or recovers."""
     # Polled every few hundredths of a second: before the socket exists, no process is started for the answer.
     if not (folder.path / _SOCKET).exists():
         return False
     argv = ["pg_isready", "--quiet", "--host", POSTGRESQL_FOLDER, "--dbname", DATABASE, "--username", DATABASE]
-    describe = functools.partial(programs.client, argv=argv)
+    describe = functools.partial(programs.client, argv=argv, env={})
     return oneshot.run(folder, programs.closure, "pg_isready", describe, limit=_ANSWER_LIMIT).has_passed
 
 
@@ -124,5 +165,7 @@ def find_reason(ran: Finished) -> str:
 def _order(folder: StateFolder, programs: Programs, database: str, statement: str) -> Finished:
     """Execute a statement in a database as the superuser."""
     argv = ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--host", POSTGRESQL_FOLDER]
-    argv += ["--username", _SUPERUSER, "--dbname", database, "--command", statement]
-    return oneshot.run(folder, programs.closure, "psql", functools.partial(programs.client, argv=argv), limit=_LIMIT)
+    argv += ["--username", _SUPERUSER, "--dbname", database]
+    # By neither argument nor log, since a statement may hold a password.
+    describe = functools.partial(programs.client, argv=argv, env={"PGPASSWORD": folder.secret(_PASSWORD)})
+    return oneshot.run(folder, programs.closure, "psql", describe, limit=_LIMIT, stdin=f"{statement};\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from estiba.deploy.host.environment import REDIS_PASSWORD
+from estiba.deploy.host.state import users
 from estiba.deploy.host.supervise.program import REDIS_SETTINGS
 from estiba.endpoint import dial
 
@@ -38,4 +39,5 @@ def is_ready(folder: StateFolder, *, is_secured: bool) -> bool:
 
 def write_password(folder: StateFolder) -> None:
     """Write the password to a configuration file that Redis reads; arguments of a process are visible to all users."""
-    folder.write_text(folder.path / "run" / "redis" / REDIS_SETTINGS, f"requirepass {folder.secret(REDIS_PASSWORD)}\n")
+    file = folder.path / "settings" / "redis" / REDIS_SETTINGS
+    folder.write_text(file, f"requirepass {folder.secret(REDIS_PASSWORD)}\n", mode=0o640, group=users.REDIS)

@@ -9,16 +9,33 @@ import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from estiba import files
+from estiba.deploy.host.state import users
 from estiba.errors import TargetError
 
-UID: Final = 10001
-"""User and group ID that the processes run as where root deploys; the same as in the image."""
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
-_OWNED: Final = ("data/media", "data/redis", "logs", "run/postgresql", "run/redis", "services", "tasks")
-"""Folders that the processes write to, and own."""
+_PASSED: Final = ("data", "logs", "profile", "roots", "run", "serve", "serve/releases", "services", "settings", "tasks")
+"""Folders of the deploying user that others pass through to their own, but write nothing in."""
+
+_OWNED: Final[Mapping[str, tuple[str | None, str | None]]] = {
+    "data/media": (users.SERVICE, users.NGINX),
+    "data/redis": (users.REDIS, None),
+    "run/postgresql": (users.POSTGRESQL, users.SERVICE),
+    "run/redis": (users.REDIS, users.SERVICE),
+    "settings/postgresql": (None, users.POSTGRESQL),
+    "settings/redis": (None, users.REDIS),
+}
+"""Folders of the programs, each with its user, and with the group that has access too."""
+
+_USERS: Final = "users.json"
+_PRIVATE: Final = 0o700
+_PASSABLE: Final = 0o711
+_GROUP: Final = 0o2750
+"""Mode of a folder with a group: the bit before makes what is created in it, such as a socket, the group's too."""
 
 _SECRET_BYTES: Final = 48
 
@@ -37,27 +54,40 @@ def damage(path: Path, reason: str) -> TargetError:
 class StateFolder:
     """State folder of a target, with atomic writes of its files.
 
+    Where root deploys, each kind of program has a user of its own (see `users`), and all that root reads or writes by
+    its name lies in folders of root's: a program can put no link in its way.
+
     Attributes:
         path: Path of the folder.
-        uid: User ID to run the processes as.
-        gid: Group ID to run the processes as.
+        uid: User ID of the deploying user.
     """
 
     path: Path
     uid: int
-    gid: int
 
     @classmethod
     def at(cls, path: Path) -> StateFolder:
         """Return the state folder at a path, whether it exists or not."""
-        if os.geteuid() == 0:
-            return cls(path=path, uid=UID, gid=UID)
-        return cls(path=path, uid=os.geteuid(), gid=os.getegid())
+        return cls(path=path, uid=os.geteuid())
 
     @property
-    def user(self) -> int | None:
-        """User ID to switch to before a process starts, or None without a switch."""
-        return self.uid if os.geteuid() == 0 else None
+    def is_root(self) -> bool:
+        """Whether root deploys, so that programs have to switch to other users."""
+        return self.uid == 0
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether root deployed here with an earlier version, all of whose programs have one user, and write here."""
+        folders = [path for name in ("services", "tasks", "logs") if (path := self.path / name).exists()]
+        return self.is_root and any(path.lstat().st_uid != self.uid for path in folders)
+
+    def user(self, name: str | None) -> int | None:
+        """Return the user ID, which is the group ID too, of a kind of program, or None if it is the deploying user.
+
+        Args:
+            name: One of `users.NAMES`, or None for the deploying user.
+        """
+        return self._first() + users.NAMES.index(name) if self.is_root and name else None
 
     def prepare(self) -> None:
         """Create the folder and its subfolders with their owners and modes.
@@ -67,20 +97,50 @@ class StateFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            # The processes' user passes through to its own folders, but cannot list this one.
-            self.path.chmod(0o711)
-            for name in ("data", "evidence", "profile", "roots", "serve/releases"):
-                (self.path / name).mkdir(parents=True, exist_ok=True)
-            # The processes' user follows the links in it, such as that to the supervisor.
-            (self.path / "roots").chmod(0o755)
+            self._check_owner()
+            # Programs pass through to their own folders, but cannot list this one.
+            self.path.chmod(_PASSABLE)
             # It has copies of logs, which may hold personal data.
-            (self.path / "evidence").chmod(0o700)
-            for name in _OWNED:
-                self.own(self.path / name)
+            self.own(self.path / "evidence")
+            # What was created with one user for all is converted first, see `conversion`.
+            if not self.is_shared:
+                self._divide()
         except (PermissionError, FileExistsError, NotADirectoryError) as error:
             msg = f"{error.filename} cannot be written to: {error.strerror}"
             hint = "set folder in [tool.estiba.targets.local], or let this user write there"
             raise TargetError(msg, hint=hint) from error
+
+    def _check_owner(self) -> None:
+        """Check that root writes in no folder of another user, who could put a link anywhere.
+
+        Raises:
+            TargetError: The folder is another user's.
+        """
+        if self.is_root and (owner := self.path.stat().st_uid) != self.uid:
+            msg = f"{self.path} belongs to the user with the ID {owner}, and root writes only in folders of its own"
+            hint = "deploy as that user, or set folder in [tool.estiba.targets.local] to another one"
+            raise TargetError(msg, hint=hint)
+
+    def _divide(self) -> None:
+        """Create the folders of the deploying user and of the programs."""
+        for name in _PASSED:
+            self.open_up(self.path / name)
+        # The supervisor's programs find the links in it by their names.
+        (self.path / "roots").chmod(0o755)
+        for name, (user, group) in _OWNED.items():
+            self.own(self.path / name, self.user(user), group=self.user(group))
+
+    def _first(self) -> int:
+        """Return the first user ID of the target, which is chosen once and kept."""
+        file = self.path / _USERS
+        known = self.read(file).get("first")
+        if known is None:
+            known = users.choose(self.path)
+            if self.path.exists():
+                self.write(file, {"first": known})
+        if not isinstance(known, int) or known < 1:
+            raise damage(file, f"{known!r} is no user ID")
+        return known
 
     def claim(self, project: Path) -> None:
         """Prepare the folder and record which service it belongs to.
@@ -104,35 +164,59 @@ class StateFolder:
             raise TargetError(msg, hint=hint)
         self.write(self.path / "service.json", {"folder": str(service)})
 
-    def own(self, path: Path, mode: int = 0o700) -> None:
-        """Create a folder that belongs to the processes' user.
+    def open_up(self, path: Path) -> None:
+        """Create a folder of the deploying user that programs pass through, but neither list nor write to."""
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(_PASSABLE)
+
+    def own(self, path: Path, user: int | None = None, *, group: int | None = None) -> None:
+        """Create a folder that belongs to a program, in one of the deploying user's.
+
+        Args:
+            path: Path of the folder; a link to another disk, which only the deploying user can have made, is followed.
+            user: User ID of the program, see `user`; by default the deploying user.
+            group: Group ID of another program that has access too.
 
         Raises:
             OSError: Something else is in its place.
         """
         path.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        # A link that the processes' user has made could hand him any folder of root's.
-        if self.user is not None and path.parent.stat().st_uid == self.uid:
-            flags |= os.O_NOFOLLOW
-        folder = os.open(path, flags)
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            if os.fstat(folder).st_uid != self.uid:
-                os.fchown(folder, self.uid, self.gid)
-            os.fchmod(folder, mode)
+            owner = self.uid if user is None else user
+            if group or os.fstat(folder).st_uid != owner:
+                os.fchown(folder, owner, group or owner)
+            os.fchmod(folder, _GROUP if group else _PRIVATE)
         finally:
             os.close(folder)
 
+    def keep(self, places: Iterable[str]) -> None:
+        """Create the folders of data that the service itself names, by their paths in its root file system."""
+        data = self.path / "data"
+        for place in places:
+            path = data / f"folders{place}"
+            for above in list(path.relative_to(data).parents)[-2::-1]:
+                self.open_up(data / above)
+            self.own(path, self.user(users.SERVICE))
+
     def write(self, path: Path, data: object) -> None:
-        """Write JSON to a file atomically; the file belongs to the processes' user."""
+        """Write JSON to a file atomically; the file belongs to the deploying user alone."""
         self.write_text(path, json.dumps(data, sort_keys=True, indent=1) + "\n")
 
-    def write_text(self, path: Path, text: str) -> None:
-        """Write text to a file atomically, as `write` does; a file with the same text is left alone."""
+    def write_text(self, path: Path, text: str, *, mode: int = 0o600, group: str | None = None) -> None:
+        """Write text to a file atomically, unless it has the same text and mode.
+
+        Args:
+            path: Path of the file, in a folder of the deploying user.
+            text: Content of the file.
+            mode: Permission bits.
+            group: Kind of program whose group the file gets, see `users`.
+        """
         with contextlib.suppress(OSError):
-            if files.read(path) == text:
+            if files.read(path) == text and path.stat().st_mode & 0o777 == mode:
                 return
-        files.write(path, text, owner=(self.uid, self.gid) if self.user is not None else None)
+        gid = self.user(group)
+        files.write(path, text, mode=mode, owner=None if gid is None else (0, gid))
 
     def link(self, path: Path, target: str | Path) -> None:
         """Create or replace a symbolic link atomically."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from estiba.deploy.host.state.folder import damage
 from estiba.deploy.logbook import Record
+from estiba.errors import TargetError
 
 if TYPE_CHECKING:
     from estiba.deploy.host.state.folder import StateFolder
@@ -28,12 +28,14 @@ class FileLogbook:
         self.folder.write(self.folder.path / _JOURNAL, record.to_dict())
 
     def interrupted(self) -> Record | None:
-        """Return the record in the journal, or None. If the target is not locked, that command was killed."""
-        known = self.folder.read(self.folder.path / _JOURNAL)
-        try:
-            return Record.from_dict(known) if known else None
-        except (TypeError, ValueError) as error:
-            raise damage(self.folder.path / _JOURNAL, str(error)) from error
+        """Return the record in the journal, or None. If the target is not locked, that command was killed.
+
+        A journal that a power failure has emptied, or that is damaged, is that of a command that nothing is known of:
+        what is left of it is repaired all the same, from what is served.
+        """
+        if not os.path.lexists(self.folder.path / _JOURNAL):
+            return None
+        return self._parse_journal() or replace(Record.begin("a command"), user="somebody")
 
     def close(self, record: Record) -> None:
         """Append a line to the logbook, then remove the journal."""
@@ -48,7 +50,16 @@ class FileLogbook:
             file.flush()
             # On disk before the journal goes, so that a power failure loses neither of the two.
             os.fsync(file.fileno())
-        (self.folder.path / _JOURNAL).unlink(missing_ok=True)
+        journal = self.folder.path / _JOURNAL
+        if os.path.lexists(journal) and self._parse_journal() is None:
+            journal.replace(journal.with_name(f"{_JOURNAL}.damaged"))
+        journal.unlink(missing_ok=True)
+
+    def _parse_journal(self) -> Record | None:
+        try:
+            return Record.from_dict(self.folder.read(self.folder.path / _JOURNAL))
+        except (TypeError, ValueError, TargetError):
+            return None
 
     def records(self) -> list[Record]:
         """Return all records, oldest first; a line that a full disk has cut short, or damaged, is skipped."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from estiba.deploy.host import closure as closures
+from estiba.deploy.host.state import users
 from estiba.deploy.host.state.folder import damage
 from estiba.deploy.host.state.releases import ReleaseRecords
 from estiba.deploy.host.supervise.program import WEB_SOCKET
@@ -104,9 +105,9 @@ class RevisionStore:
         number += (number - self._number("current")) % 2 == 0
         trail = self._trail(closure, generation)
         revision = Revision(number=number, closure=closure, generation=generation, trail=trail)
-        self.directory(number).mkdir()
-        self.folder.own(self.run(number))
-        (self.directory(number) / "files").mkdir()
+        self.folder.open_up(self.directory(number))
+        self.folder.own(self.run(number), self.folder.user(users.SERVICE), group=self.folder.user(users.NGINX))
+        self.folder.open_up(self.directory(number) / "files")
         if closure.static:
             self._add_static(number, *closure.static)
         self._note(revision)
@@ -129,6 +130,10 @@ class RevisionStore:
     def current(self) -> Revision | None:
         """Return the revision that is served, or None."""
         return self._linked("current")
+
+    def previous(self) -> Revision | None:
+        """Return the revision that was served before the current one, or None."""
+        return self._linked("previous")
 
     def switched(self) -> float:
         """Return the time at which the served revision was switched to, in seconds since the epoch."""
@@ -228,7 +233,8 @@ class RevisionStore:
     def _add_static(self, number: int, url: str, files: str) -> None:
         inside = self.directory(number) / "files" / url.strip("/")
         if url.startswith("/") and url.strip("/"):
-            inside.parent.mkdir(parents=True, exist_ok=True)
+            for parent in reversed(inside.relative_to(self.directory(number)).parents[:-2]):
+                self.folder.open_up(self.directory(number) / parent)
             inside.symlink_to(files)
 
     def _note(self, revision: Revision) -> None:

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
     from estiba.deploy.host.supervise.runit import Runit
 
+_STARTER: Final = "start.py"
+"""Program beside the one that a service's `finish` is a link to."""
+
 _PROXY: Final = "nginx"
 _ENDS: Final = "ends.json"
-"""Ends of a service's process, written by `note_end` of nix/build/builders/release/start.py."""
+"""Ends of a service's process, written by `note_end` of nix/build/builders/release/start.py at the first of them."""
 
 
 def observe(runit: Runit, services: Sequence[str], since: datetime) -> Observation:
@@ -67,7 +70,19 @@ def _check_period(runit: Runit, log: Path, since: datetime, stamp: str) -> None:
 
 def _count_restarts(runit: Runit, service: str, since: float) -> int:
     """Return the number of times that a process ended although it was wanted."""
+    directory = runit.services / service
+    if not (directory / _ENDS).exists() and not _notes_ends(directory):
+        msg = f"the release that is served does not note the ends of {service}, so nobody knows of restarts"
+        raise TargetError(msg, hint="invoke deploy of a release that this Estiba builds, which does")
     return sum(1 for end in _read_ends(runit, service) if end >= since)
+
+
+def _notes_ends(directory: Path) -> bool:
+    """Tell whether the starter of a service writes its ends down; that of an earlier Estiba does not."""
+    try:
+        return _ENDS in (directory / "finish").resolve().with_name(_STARTER).read_text(encoding="utf-8")
+    except OSError:
+        return False
 
 
 def _read_ends(runit: Runit, service: str) -> Iterator[float]:

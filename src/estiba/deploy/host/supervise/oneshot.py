@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from estiba.deploy.host.supervise import starter
 from estiba.deploy.target import Finished
 from estiba.process import run_interactive, run_limited
 
@@ -50,10 +51,11 @@ def run(
     before = output.stat().st_size if output.exists() else 0
     with _scratch(folder, name) as directory:
         # `bound` ends the program with this process: a migration must not go on after the lock is gone.
-        folder.write(directory / "program.json", {**describe(directory), "bound": os.getpid()})
-        code = run_limited(
-            [str(closure.starter)], env={}, cwd=directory, output=output, limit=limit, user=folder.user, stdin=stdin
-        )
+        program = describe(directory)
+        folder.own(directory / "tmp", program.get("user"))
+        folder.write(directory / "program.json", {**program, "bound": os.getpid()})
+        argv = [str(starter.find(folder, closure))]
+        code = run_limited(argv, env={}, cwd=directory, output=output, limit=limit, stdin=stdin)
     with output.open("rb") as file:
         file.seek(before)
         return Finished(code=code, output=file.read().decode(errors="replace"))
@@ -63,9 +65,10 @@ def attach(folder: StateFolder, closure: HostClosure, describe: Callable[[Path],
     """Run a program on this process's terminal and return its exit code; arguments are those of `run`."""
     with _scratch(folder, _ATTACHED) as directory:
         made = describe(directory)
+        folder.own(directory / "tmp", made.get("user"))
         program = {**made, "env": {**made["env"], "TERM": _TERMINAL}, "bound": os.getpid()}
         folder.write(directory / "program.json", program)
-        return run_interactive([str(closure.starter)], env={}, cwd=directory, user=folder.user)
+        return run_interactive([str(starter.find(folder, closure))], env={}, cwd=directory)
 
 
 @contextmanager
@@ -76,8 +79,7 @@ def _scratch(folder: StateFolder, name: str) -> Iterator[Path]:
         number = left.name.removeprefix(f"{name}-")
         if number == str(os.getpid()) or (number.isdecimal() and not Path("/proc", number).exists()):
             shutil.rmtree(left, ignore_errors=True)
-    folder.own(directory)
-    folder.own(directory / "tmp")
+    folder.open_up(directory)
     try:
         yield directory
     finally:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.environment import REDIS_ADDRESS
+from estiba.deploy.host.state import users
 from estiba.service import variables
 from estiba.service.processes import WEB
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 POSTGRESQL_DATA: Final = "/srv/postgresql"
 REDIS_SETTINGS: Final = "redis.conf"
+HBA: Final = "pg_hba.conf"
 WEB_SOCKET: Final = "web.sock"
 LISTENER: Final = "listener"
 """Name of the service that holds the listening sockets of nginx."""
@@ -30,6 +32,8 @@ LISTENER: Final = "listener"
 _RESERVE: Final = 5.0
 _BIN: Final = "/usr/lib/postgresql/{}/bin"
 _REDIS_DATA: Final = "/srv/redis"
+_POSTGRESQL_SETTINGS: Final = "/srv/settings/postgresql"
+_REDIS_SETTINGS: Final = "/srv/settings/redis"
 _RUN: Final = "/run/estiba"
 _SERVE: Final = "/srv/estiba"
 _SERVER_ENV: Final = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
@@ -39,12 +43,14 @@ _SETTINGS: Final = {
     "client_connection_check_interval": "1s",
     # JIT compilation costs short queries, as those of web requests, more than it saves.
     "jit": "off",
+    "hba_file": f"{_POSTGRESQL_SETTINGS}/{HBA}",
     # Unix socket only.
     "listen_addresses": "",
     "log_timezone": "UTC",
     "timezone": "UTC",
     "unix_socket_directories": variables.POSTGRESQL_FOLDER,
-    "unix_socket_permissions": "0700",
+    # Who gets to the socket is a matter of its folder, whose group is the service's.
+    "unix_socket_permissions": "0770",
 }
 
 
@@ -85,11 +91,12 @@ class Programs:
         settings = {**_SETTINGS, **self.memory}
         options = [word for name, value in sorted(settings.items()) for word in ("-c", f"{name}={value}")]
         argv = [f"{self.bin}/postgres", "-D", POSTGRESQL_DATA, *options]
-        return self._server(directory, argv, self.database_binds, name="postgresql")
+        binds = {**self.database_binds, _POSTGRESQL_SETTINGS: "settings/postgresql"}
+        return self._server(directory, argv, binds, user=users.POSTGRESQL)
 
     def redis(self, directory: Path) -> dict[str, Any]:
         """Return the description of Redis, with its append-only file on so that queued jobs survive a restart."""
-        settings = [f"{variables.REDIS_FOLDER}/{REDIS_SETTINGS}"] if self.redis_port else []
+        settings = [f"{_REDIS_SETTINGS}/{REDIS_SETTINGS}"] if self.redis_port else []
         options = {
             "appendonly": "yes",
             "bind": REDIS_ADDRESS,
@@ -98,16 +105,16 @@ class Programs:
             # No snapshots beside the append-only file.
             "save": "",
             "unixsocket": variables.REDIS_SOCKET,
-            "unixsocketperm": "700",
+            "unixsocketperm": "770",
         }
         args = [word for name, value in options.items() for word in (f"--{name}", value)]
-        binds = {_REDIS_DATA: "data/redis", variables.REDIS_FOLDER: "run/redis"}
-        return self._server(directory, ["/usr/bin/redis-server", *settings, *args], binds, name="redis")
+        binds = {_REDIS_DATA: "data/redis", variables.REDIS_FOLDER: "run/redis", _REDIS_SETTINGS: "settings/redis"}
+        return self._server(directory, ["/usr/bin/redis-server", *settings, *args], binds, user=users.REDIS)
 
     def nginx(self, directory: Path) -> dict[str, Any]:
         """Return the description of nginx, which inherits its listening sockets from the listener."""
         argv = ["/usr/sbin/nginx", "-e", "stderr", "-p", "/tmp", "-c", f"{_SERVE}/nginx.conf"]  # noqa: S108 - its own
-        made = self._server(directory, argv, {_SERVE: "serve", "/srv/media": "data/media"}, name="nginx")
+        made = self._server(directory, argv, {_SERVE: "serve", "/srv/media": "data/media"}, user=users.NGINX)
         if not self.closure.has_listener:
             return made
         # nginx takes inherited sockets from this variable: it is how its own binary upgrade passes them on.
@@ -115,7 +122,7 @@ class Programs:
 
     def listener(self) -> dict[str, Any]:
         """Return the description of the listener, which only holds nginx's sockets, so that nginx can be replaced."""
-        return {"argv": [], "env": {}, "listen": [list(one) for one in self.listen]}
+        return {"argv": [], "env": {}, "listen": [list(one) for one in self.listen], **self._identify(users.NGINX)}
 
     def command(self, directory: Path, args: Sequence[str], *, run: Path | None = None) -> dict[str, Any]:
         """Return the description of a command of the image's entry point.
@@ -134,10 +141,13 @@ class Programs:
         more = {f"/run/host/{Path(file).name}": file for file in _OF_THE_MACHINE if Path(file).is_file()}
         argv = [*self.closure.entrypoint, *args]
         # /sys has the CPU quota of the control group, which sets the number of gunicorn's workers.
-        made = self._describe(directory, argv, self.closure.app, {**binds, **more, "/sys": "/sys"})
+        made = self._describe(directory, argv, self.closure.app, {**binds, **more, "/sys": "/sys"}, user=users.SERVICE)
         own = {place: made["binds"][place] for place in self.closure.data}
         seeds = {own[place]: seed for place, seed in self.closure.app.seeds.items()}
-        return {**made, **({"seeds": seeds} if seeds else {}), "env": dict(self.env), "cwd": self.closure.cwd}
+        # What it stores is for nginx to read, too, whose group its folder has.
+        mask = {"umask": 0o027} if self.folder.is_root else {}
+        begin = {"seeds": seeds} if seeds else {}
+        return {**made, **begin, "env": dict(self.env), "cwd": self.closure.cwd, **mask}
 
     def web(self, directory: Path, run: Path) -> dict[str, Any]:
         """Return the description of the web server, listening on a Unix socket in the folder `run`."""
@@ -156,12 +166,20 @@ class Programs:
             argv: Command line.
             data: Data folder, relative to the state folder.
         """
-        return self._describe(directory, argv, self.closure.servers, {POSTGRESQL_DATA: data})
+        return self._describe(directory, argv, self.closure.servers, {POSTGRESQL_DATA: data}, user=users.POSTGRESQL)
 
-    def client(self, directory: Path, argv: Sequence[str]) -> dict[str, Any]:
-        """Return the description of a PostgreSQL client, such as psql, that connects to the server."""
+    def client(self, directory: Path, argv: Sequence[str], env: Mapping[str, str]) -> dict[str, Any]:
+        """Return the description of a PostgreSQL client, such as psql, that connects to the server.
+
+        Args:
+            directory: Directory that it is started in.
+            argv: Command line, with the name of the program.
+            env: Environment variables to add.
+        """
         binds = {variables.POSTGRESQL_FOLDER: "run/postgresql"}
-        return self._describe(directory, [f"{self.bin}/{argv[0]}", *argv[1:]], self.closure.servers, binds)
+        words = [f"{self.bin}/{argv[0]}", *argv[1:]]
+        made = self._describe(directory, words, self.closure.servers, binds, user=users.POSTGRESQL)
+        return {**made, "env": {**made["env"], **env}}
 
     @property
     def bin(self) -> str:
@@ -173,12 +191,20 @@ class Programs:
         """Folders of PostgreSQL's data and socket in the state folder, by mount point."""
         return {POSTGRESQL_DATA: "data/postgresql", variables.POSTGRESQL_FOLDER: "run/postgresql"}
 
-    def _server(self, directory: Path, argv: Sequence[str], binds: Mapping[str, str], *, name: str) -> dict[str, Any]:
+    def _server(self, directory: Path, argv: Sequence[str], binds: Mapping[str, str], *, user: str) -> dict[str, Any]:
         files = self.closure.servers
-        # The root has other packages too, and changes with each of them.
-        return {**self._describe(directory, argv, files, binds), "digest": self.closure.digests.get(name, files.tree)}
+        # The root has other packages too, and changes with each of them. A server's user has its name.
+        digest = self.closure.digests.get(user, files.tree)
+        return {**self._describe(directory, argv, files, binds, user=user), "digest": digest}
 
-    def _describe(self, directory: Path, argv: Sequence[str], files: Files, binds: Mapping[str, str]) -> dict[str, Any]:
+    def _identify(self, name: str) -> dict[str, Any]:
+        """Return the part of a description that says which user the starter switches to."""
+        user = self.folder.user(name)
+        return {} if user is None else {"user": user}
+
+    def _describe(
+        self, directory: Path, argv: Sequence[str], files: Files, binds: Mapping[str, str], *, user: str
+    ) -> dict[str, Any]:
         scratch = {"/tmp": f"{directory}/tmp", "/var/tmp": f"{directory}/tmp"}  # noqa: S108 - its own
         own = {
             where: os.path.relpath(self.folder.path / what, directory) for where, what in {**scratch, **binds}.items()
@@ -191,6 +217,7 @@ class Programs:
             "env": _SERVER_ENV,
             "links": dict(files.links),
             "tree": files.tree,
+            **self._identify(user),
         }
 
 

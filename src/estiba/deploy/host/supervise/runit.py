@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from estiba.deploy.host.state import users
 from estiba.deploy.host.supervise import logs
+from estiba.deploy.host.supervise.status import SIZE, Status
 from estiba.errors import DeployError
 from estiba.process import spawn
 
@@ -30,46 +32,15 @@ GRACE: Final = 40.0
 """Seconds that a process may take to end, unless its description says otherwise."""
 
 _LOGGER: Final = "roots/supervisor/bin/svlogd"
-_STATUS_SIZE: Final = 20
-_TAI: Final = 4611686018427387914
-"""Offset of a TAI64 label to Unix time in seconds: 2**62 and the ten seconds that TAI was ahead in 1970."""
-
-_STATES: Final = ("down", "up", "finishing")
 _PAUSE: Final = 0.02
 _MAX_PAUSE: Final = 1.0
 _BACKOFF: Final = 0.05
 _START_LIMIT: Final = 10.0
+_DISMISSAL_LIMIT: Final = 60.0
 _LINES: Final = 60
 """Lines of log in an error; enough for a traceback with its cause."""
 
 _LOGGER_DELAY: Final = 0.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """State of a service, as runsv reports it.
-
-    Attributes:
-        state: `up`, `down`, or `finishing` while its finish script runs.
-        is_wanted: Whether the supervisor restarts it when it ends.
-        pid: Process ID; 0 where it is down.
-        since: Time of the last change of state, in seconds since the epoch.
-    """
-
-    state: str
-    is_wanted: bool
-    pid: int
-    since: float
-
-    @classmethod
-    def parse(cls, data: bytes) -> Status:
-        """Parse `supervise/status`: 12 bytes TAI64N, 4 bytes process ID, 4 bytes flags (`svstatus` in runit's sv.c)."""
-        return cls(
-            state=_STATES[data[19]],
-            is_wanted=data[17:18] == b"u",
-            pid=int.from_bytes(data[12:16], "little"),
-            since=int.from_bytes(data[:8], "big") - _TAI + int.from_bytes(data[8:12], "big") / 1e9,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,16 +71,23 @@ class Runit:
             starter: Program that runs it, see `HostClosure.starter`.
         """
         directory, log = self.services / service, self.folder.path / "logs" / service
-        if not (directory / "supervise").exists():
+        is_new = not (directory / "supervise").exists()
+        self.folder.open_up(directory)
+        if is_new:
             # First of all, since runsvdir starts whatever it finds without this file.
-            self.folder.own(directory)
-            _touch(directory / "down")
-        for path in (directory, directory / "tmp", directory / "log", log):
-            self.folder.own(path)
-        self.folder.write_text(log / "config", f"s{LOG_BYTES}\nn{LOG_FILES}\n")
+            (directory / "down").touch()
+        logger_user = self.folder.user(users.LOG)
+        self.folder.open_up(directory / "log")
+        # svlogd opens the folder that it is started in.
+        (directory / "log").chmod(0o755)
+        self.folder.own(directory / "tmp", program.get("user"))
+        self.folder.own(log, logger_user)
+        self.folder.write_text(log / "config", f"s{LOG_BYTES}\nn{LOG_FILES}\n", mode=0o644)
         # svlogd of the running supervisor, which has a garbage collector root; that of the release may be collected.
         svlogd = os.path.relpath(self.folder.path / _LOGGER, directory / "log")
-        logger = {"argv": [svlogd, "-tt", os.path.relpath(log, directory / "log")], "env": {}}
+        logger: dict[str, Any] = {"argv": [svlogd, "-tt", os.path.relpath(log, directory / "log")], "env": {}}
+        if logger_user is not None:
+            logger["user"] = logger_user
         for path, content in ((directory / "log", logger), (directory, program)):
             self.folder.write(path / "program.json", content)
             self.folder.link(path / "run", starter)
@@ -149,6 +127,8 @@ class Runit:
         Raises:
             DeployError: The supervisor does not start.
         """
+        if self.is_alone:
+            self.dismiss(_DISMISSAL_LIMIT)
         if self._is_complete():
             return
         if self.systemd and self.systemd.start():
@@ -160,7 +140,7 @@ class Runit:
         if not self._find():
             argv = [f"{runit}/bin/runsvdir", "-P", "."]
             env = {"PATH": f"{runit}/bin"}
-            spawn(argv, env=env, cwd=self.services, output=output, user=self.folder.user)
+            spawn(argv, env=env, cwd=self.services, output=output)
         if not _wait(self._is_complete, _START_LIMIT):
             said = output.read_text(errors="replace")[-2000:] if output.exists() else ""
             msg = f"the supervisor does not start:\n{said}"
@@ -175,6 +155,41 @@ class Runit:
         Raises:
             DeployError: A service does not end.
         """
+        self._end_supervisor(limit)
+        for service in self.names:
+            self._send(service, "x")
+        self._await_ends(limit)
+
+    def dismiss(self, limit: float) -> None:
+        """Stop the supervisor, which tells each runsv to end its service and itself; writes nothing to the folders.
+
+        What is wanted up stays so, and is up again after `start`.
+
+        Args:
+            limit: Time limit in seconds.
+
+        Raises:
+            DeployError: A service does not end.
+        """
+        if not self._find():
+            # It was killed, so nobody tells them. A second SIGTERM would be one too many for a worker.
+            for pid in self._find_runsv():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+        self._end_supervisor(limit)
+        self._await_ends(limit)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the supervisor runs."""
+        return bool(self._find())
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether processes are left of a supervisor that was killed: nobody restarts what restarts them."""
+        return not self.is_running and any(self.is_supervised(service) for service in self.names)
+
+    def _end_supervisor(self, limit: float) -> None:
         # The unit first: systemd would restart a supervisor that ends by itself.
         if self.systemd:
             self.systemd.stop()
@@ -185,8 +200,8 @@ class Runit:
         if not _wait(lambda: not self._find(), limit):
             msg = f"the supervisor did not end within {limit:g} seconds"
             raise DeployError(msg, hint="run the command again")
-        for service in self.names:
-            self._send(service, "x")
+
+    def _await_ends(self, limit: float) -> None:
         if not _wait(lambda: not any(self.is_supervised(service) for service in self.names), limit):
             left = ", ".join(service for service in self.names if self.is_supervised(service))
             msg = f"{left} did not end within {limit:g} seconds"
@@ -207,7 +222,7 @@ class Runit:
         """
         if (self.services / service).exists():
             # The file first: a supervisor that is restarted in between does not start the service again.
-            _touch(self.services / service / "down")
+            (self.services / service / "down").touch()
             self._send(service, f"d{also}")
 
     def signal(self, service: str, letter: str) -> None:
@@ -237,7 +252,7 @@ class Runit:
         if not self.is_supervised(service):
             return None
         data = (self.services / service / "supervise" / "status").read_bytes()
-        return Status.parse(data) if len(data) == _STATUS_SIZE else None
+        return Status.parse(data) if len(data) == SIZE else None
 
     def is_up(self, service: str) -> bool:
         """Return whether a service runs."""
@@ -349,12 +364,21 @@ class Runit:
 
     def _find(self) -> list[int]:
         """Return the process IDs of this folder's supervisors, found by their working directory."""
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if b"runsvdir" in (process / "cmdline").read_bytes() and (process / "cwd").samefile(self.services):
-                    found.append(int(process.name))
-        return found
+        return _find_processes("runsvdir", "cwd", self.services)
+
+    def _find_runsv(self) -> list[int]:
+        """Return the process IDs of this folder's runsv(8), each of which works in a service directory."""
+        return _find_processes("runsv", "cwd/..", self.services)
+
+
+def _find_processes(name: str, link: str, folder: Path) -> list[int]:
+    """Return the IDs of the processes of a name that a link of /proc connects with a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "comm").read_text().strip() == name and (process / link).samefile(folder):
+                found.append(int(process.name))
+    return found
 
 
 def until(limit: float) -> Iterator[float]:
@@ -367,13 +391,6 @@ def until(limit: float) -> Iterator[float]:
     while (left := began + limit - time.monotonic()) > 0:
         yield left
         time.sleep(min(max((limit - left) * _BACKOFF, _PAUSE), _MAX_PAUSE))
-
-
-def _touch(path: Path) -> None:
-    """Create a file in a folder that the processes' user writes to, where a link could lead to a file of root's."""
-    if path.is_symlink():
-        path.unlink()
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
 
 
 def _wait(is_done: Any, limit: float) -> bool:  # noqa: ANN401 - a function without arguments

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from estiba.deploy.host.servers.lifecycle import SERVERS
+from estiba.deploy.host.supervise import starter
 from estiba.deploy.host.supervise.runit import until
 from estiba.errors import DeployError
 from estiba.service.processes import WEB
@@ -82,7 +83,7 @@ def _start(processes: Processes, service: str, process: Process, programs: Progr
     # A worker with the same program that still finishes its last job needs no wait: runit starts it again.
     if processes.runit.installed(service) != program:
         processes.runit.end(service)
-        processes.runit.install(service, program, starter=programs.closure.starter)
+        processes.runit.install(service, program, starter=starter.find(processes.folder, programs.closure))
     processes.runit.up(service)
 
 

@@ -107,6 +107,11 @@ class Store:
         numbers = [number for number, one in self.releases.items() if one.is_verified and (not below or number < below)]
         return self.releases[max(numbers)] if numbers else None
 
+    def unverified(self) -> Deployed | None:
+        """Return the newest revision if nobody has verified it: what a failed or killed command has left."""
+        last = self.releases[max(self.releases)] if self.releases else None
+        return None if last is None or last.is_verified else last
+
     def add(self, release: Deployed, keep: int) -> None:
         """Add a revision, and forget the oldest ones above a number of verified ones."""
         self.releases[release.number] = release

@@ -129,7 +129,7 @@ def test_password_of_redis_is_in_no_command(servers: Servers) -> None:
 
     argv = programs.redis(place)["argv"]
 
-    assert argv[:2] == ["/usr/bin/redis-server", "/run/redis/redis.conf"]
+    assert argv[:2] == ["/usr/bin/redis-server", "/srv/settings/redis/redis.conf"]
     assert argv[argv.index("--port") + 1] == "6379"
     assert servers.folder.secret("REDIS_PASSWORD") not in " ".join(argv)
 

@@ -59,11 +59,12 @@ def test_redis_answers_once_its_data_is_there(place: Path, answer: bytes, *, is_
 
 
 def test_password_of_redis_is_in_a_file_of_its_own(tmp_path: Path) -> None:
-    """Nobody else can read it, and it stays the same."""
+    """Nobody else but Redis can read it, and it stays the same."""
     folder = StateFolder.at(tmp_path)
     folder.prepare()
     redis.write_password(folder)
-    file = tmp_path / "run/redis/redis.conf"
+    file = tmp_path / "settings/redis/redis.conf"
 
     assert file.read_text() == f"requirepass {folder.secret('REDIS_PASSWORD')}\n"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert stat.S_IMODE(file.parent.stat().st_mode) & 0o007 == 0

@@ -12,7 +12,7 @@ from estiba import process
 from estiba.deploy.host import closure as closures
 from estiba.deploy.host import settings
 from estiba.deploy.host.processes import Processes
-from estiba.deploy.host.state import target_lock
+from estiba.deploy.host.state import target_lock, users
 from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.state.logbook import FileLogbook
 from estiba.deploy.host.state.revisions import RevisionStore
@@ -106,12 +106,20 @@ def test_damaged_lines_do_not_cost_the_logbook(folder: StateFolder) -> None:
     assert logbook.records() == [record, record]
 
 
-def test_damaged_journal_is_named(folder: StateFolder) -> None:
-    """It would say what a killed command has left, which nobody can tell without it."""
-    (folder.path / "journal.json").write_text('{"command": "deploy"}')
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"command": "deploy"}', '{"command": "deploy", "number": "7"}'])
+def test_damaged_journal_is_repaired_as_that_of_a_killed_command(folder: StateFolder, text: str) -> None:
+    """It stops nobody, nothing in it is believed, and it is put aside."""
+    (folder.path / "journal.json").write_text(text)
+    logbook = FileLogbook(folder=folder)
 
-    with pytest.raises(TargetError, match=r"journal\.json is damaged: "):
-        FileLogbook(folder=folder).interrupted()
+    found = logbook.interrupted()
+
+    assert found is not None
+    assert (found.user, found.command, found.number) == ("somebody", "a command", 0)
+    logbook.close(found.end("interrupted"))
+    assert logbook.interrupted() is None
+    assert (folder.path / "journal.json.damaged").read_text() == text
+    assert [one.result for one in logbook.records()] == ["interrupted"]
 
 
 @pytest.mark.parametrize(
@@ -162,21 +170,27 @@ def test_kept_port_that_is_none_is_named(folder: StateFolder, tmp_path: Path, po
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand over folders")
-def test_link_of_the_processes_user_hands_over_no_folder(folder: StateFolder, tmp_path: Path) -> None:
-    """Root follows links in its own folders alone, such as one to a larger disk."""
-    target = tmp_path / "root"
-    target.mkdir()
-    (folder.path / "services" / "web").symlink_to(target)
+def test_folders_of_root_are_where_names_are_looked_up(folder: StateFolder, tmp_path: Path) -> None:
+    """A program can replace no folder, and puts no link where root writes; a link of root's own is followed."""
     (folder.path / "data" / "redis").rmdir()
     (folder.path / "data" / "redis").symlink_to(tmp_path / "disk")
     (tmp_path / "disk").mkdir()
 
-    with pytest.raises(NotADirectoryError):
-        folder.own(folder.path / "services" / "web")
-    folder.own(folder.path / "data" / "redis")
+    folder.prepare()
 
-    assert target.stat().st_uid == 0
-    assert (tmp_path / "disk").stat().st_uid == folder.uid
+    for name in ("", "data", "logs", "run", "serve", "services", "settings", "settings/redis", "tasks"):
+        found = (folder.path / name).stat()
+        assert (found.st_uid, found.st_mode & 0o022) == (0, 0), name
+    assert (tmp_path / "disk").stat().st_uid == folder.user(users.REDIS)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+def test_root_writes_in_no_folder_of_another_user(folder: StateFolder) -> None:
+    """He could exchange everything in it at any moment."""
+    os.chown(folder.path, 1000, 1000)
+
+    with pytest.raises(TargetError, match="belongs to the user with the ID 1000"):
+        folder.prepare()
 
 
 def test_output_goes_to_no_link(tmp_path: Path) -> None:

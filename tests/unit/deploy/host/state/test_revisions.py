@@ -48,6 +48,7 @@ def make(path: Path, *, version: str = "1.0", layout: int = 1) -> HostClosure:
         "servers": {"tree": "/nix/store/t", "postgresql": "17", "versions": {"nginx": "1"}},
         "supervisor": "/nix/store/r",
         "listener": True,
+        "users": True,
     }
     (path / "host.json").write_text(json.dumps(described))
     return closures.load(path)

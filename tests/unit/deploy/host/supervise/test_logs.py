@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from estiba.deploy.host.supervise import logs
-from estiba.deploy.host.supervise.runit import Status
+from estiba.deploy.host.supervise.status import Status
 
 if TYPE_CHECKING:
     from pathlib import Path

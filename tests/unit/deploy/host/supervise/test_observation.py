@@ -85,6 +85,30 @@ def test_no_data_is_no_zero(runit: Runit, monkeypatch: pytest.MonkeyPatch) -> No
         observe(runit, [], datetime(2026, 3, 1, 12, 45, tzinfo=UTC))
 
 
+@pytest.mark.parametrize(
+    ("starter", "is_known"),
+    [
+        pytest.param('ENDS = "ends.json"', True, id="notes ends"),
+        pytest.param("", False, id="of an earlier Estiba"),
+        pytest.param(None, False, id="gone"),
+    ],
+)
+def test_restarts_that_nobody_notes_are_no_zero(
+    runit: Runit, tmp_path: Path, starter: str | None, *, is_known: bool
+) -> None:
+    """A release that was built before ends were noted has no data about them."""
+    write(runit, "nginx", [("13:00:00", '{"status":200}')])
+    (runit.services / "web-a" / "finish").symlink_to(tmp_path / "start")
+    if starter is not None:
+        (tmp_path / "start.py").write_text(starter)
+
+    if is_known:
+        assert observe(runit, ["web-a"], NOON).restarts == 0
+    else:
+        with pytest.raises(TargetError, match="does not note the ends of web-a, so nobody knows of restarts"):
+            observe(runit, ["web-a"], NOON)
+
+
 def test_period_that_has_not_begun_is_refused(runit: Runit) -> None:
     """A clock or a time zone is wrong then."""
     with pytest.raises(TargetError, match="is in the future"):
@@ -99,6 +123,9 @@ def test_period_that_has_not_begun_is_refused(runit: Runit) -> None:
         pytest.param("ValueError: in a message", [], id="no-traceback"),
         pytest.param('{"exception": "boats.Error"}', ["boats.Error"], id="other-formatter"),
         pytest.param('{"exception": ""}', [], id="empty"),
+        pytest.param('{"error": {"type": "ValueError", "message": "no boat"}}', ["ValueError: no boat"], id="ecs"),
+        pytest.param('{"error": {"type": "KeyError", "message": null}}', ["KeyError"], id="ecs-without-message"),
+        pytest.param('{"error": "refused"}', [], id="other-error"),
     ],
 )
 def test_exception_is_the_last_line_of_its_traceback(text: str, expected: list[str]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def test_log_that_has_grown_is_put_aside(tmp_path: Path) -> None:
     """Logs of tasks are read by nobody but the one who looks for a fault, and must not fill the disk."""
     # As whoever runs the tests, for nobody else gets into a folder of theirs.
-    folder = StateFolder(path=tmp_path / "state", uid=os.geteuid(), gid=os.getegid())
+    folder = StateFolder(path=tmp_path / "state", uid=os.geteuid())
     folder.prepare()
     closure = make(tmp_path / "one")
     closure.starter.parent.mkdir(parents=True, exist_ok=True)

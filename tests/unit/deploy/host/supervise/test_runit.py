@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from estiba.deploy.host.state.folder import StateFolder
-from estiba.deploy.host.supervise.runit import Runit, Status, until
+from estiba.deploy.host.supervise.runit import Runit, until
+from estiba.deploy.host.supervise.status import Status
 from estiba.errors import DeployError
 
 if TYPE_CHECKING:
@@ -133,16 +134,3 @@ def test_status_is_read_as_the_supervisor_writes_it() -> None:
     data += (77).to_bytes(4, "little") + b"\0u\0\1"
 
     assert Status.parse(data) == Status(state="up", is_wanted=True, pid=77, since=1000.5)
-
-
-def test_link_in_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
-    """The processes' user could have root create a file anywhere."""
-    runit = Runit(folder=StateFolder.at(tmp_path / "state"), names=["web"])
-    (runit.services / "web").mkdir(parents=True)
-    (runit.services / "web" / "down").symlink_to(tmp_path / "elsewhere")
-
-    runit.down("web")
-
-    assert not (tmp_path / "elsewhere").exists()
-    assert (runit.services / "web" / "down").is_file()
-    assert not (runit.services / "web" / "down").is_symlink()

@@ -28,7 +28,7 @@ def make(root: Path, runner: Runner, *, is_system: bool = True) -> Unit:
     """Return the unit of a folder, on a machine where systemd runs."""
     for name in ("run/systemd/system", "run/user/1000/systemd/private"):
         (root / name).mkdir(parents=True)
-    folder = StateFolder(path=Path("/srv/shop/local"), uid=1000, gid=1000)
+    folder = StateFolder(path=Path("/srv/shop/local"), uid=1000)
     return Unit(folder=folder, is_system=is_system, runner=runner, root=root, home=root / "home")
 
 
@@ -124,7 +124,7 @@ def test_user_without_a_manager_is_left_alone(tmp_path: Path, runner: RecordingR
 def test_path_that_is_too_long_for_a_name_is_left_alone(tmp_path: Path, runner: RecordingRunner) -> None:
     """A unit's name has 255 characters at most."""
     systemd = make(tmp_path, runner)
-    folder = StateFolder(path=Path("/", "-" * 70), uid=0, gid=0)
+    folder = StateFolder(path=Path("/", "-" * 70), uid=0)
 
     assert not Unit(folder=folder, is_system=True, runner=runner, root=systemd.root).start()
 

@@ -1,0 +1,1 @@
+"""Tests of lending; those of the service are in `tests/` beside it."""

@@ -1,0 +1,178 @@
+"""Program: all that a developer of a service runs, in one log: servers, migrations, the development server, a worker.
+
+Arguments: the service's folder; then `up PORT`, until somebody ends it, or `down`. PostgreSQL and Redis are those of
+`run_services.py`. The development server restarts when a source changes, the worker when it is told to.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import IO, TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+given: dict[str, Any] = json.loads(Path(__file__).resolve().parents[1].joinpath("settings.json").read_text())
+
+FAILED, BUSY = 8, 10
+"""Exit codes, as Estiba has them: a process failed, they run already."""
+
+_STATE = Path(".estiba")
+_PATIENCE = 30.0
+"""Seconds that processes have to end; PostgreSQL writes a checkpoint then."""
+
+_PAUSE = 0.1
+_LAST = "REDIS_URL"
+"""The last of the variables that `run_services.py` prints."""
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_printing = threading.Lock()
+
+
+def main() -> None:
+    """Do what the second argument says."""
+    folder = Path(sys.argv[1])
+    (folder / _STATE).mkdir(exist_ok=True)
+    with (folder / _STATE / "develop.lock").open("a+") as lock:
+        if sys.argv[2] == "down":
+            end_other(lock)
+        else:
+            take(lock)
+            run(folder, int(sys.argv[3]))
+
+
+def take(lock: IO[str]) -> None:
+    """Note that this process is the one, unless another one is."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        fail("it runs already; end it with: invoke dev.down", BUSY)
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+
+
+def end_other(lock: IO[str]) -> None:
+    """End the process that holds the lock, and wait for it; none is fine, too."""
+    deadline = time.monotonic() + _PATIENCE
+    asked = False
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            number = lock.read()
+            if number and not asked:
+                os.kill(int(number), signal.SIGTERM)
+                asked = True
+        else:
+            print("ended" if asked else "nothing runs", file=sys.stderr)
+            return
+        if time.monotonic() > deadline:
+            fail(f"it has not ended within {_PATIENCE:g} seconds", FAILED)
+        time.sleep(_PAUSE)
+
+
+def run(folder: Path, port: int) -> None:
+    """Run everything until a signal comes or one of the processes ends."""
+    for number in _SIGNALS:
+        signal.signal(number, leave)
+    os.chdir(folder)
+    manage = folder / given["manage"]
+    python = [given["python"], str(manage)]
+    env = {**os.environ, "PYTHONPATH": str(manage.parent), **given["variables"]}
+    commands = {
+        "web": [*python, "runserver", f"127.0.0.1:{port}"],
+        "worker": [*python, "rqworker", "--with-scheduler"],
+    }
+    with contextlib.ExitStack() as stack:
+        argv = [given["services"], str(folder / _STATE / "services")]
+        servers = stack.enter_context(running("servers", argv, env, is_read=True))
+        env |= read_addresses(servers)
+        with running("migrate", [*python, "migrate"], env) as migrate:
+            if migrate.wait():
+                fail("the migrations failed, see above", FAILED)
+        children = {name: stack.enter_context(running(name, argv, env)) for name, argv in commands.items()}
+        watch({"servers": servers, **children})
+
+
+def read_addresses(servers: "subprocess.Popen[str]") -> dict[str, str]:
+    """Return the variables that the servers print as soon as they answer."""
+    assert servers.stdout is not None
+    found: dict[str, str] = {}
+    while _LAST not in found:
+        name, _, value = servers.stdout.readline().rstrip("\n").partition("=")
+        if not name:
+            fail("PostgreSQL and Redis do not run, see above", FAILED)
+        found[name] = value
+    return found
+
+
+@contextlib.contextmanager
+def running(
+    name: str, argv: list[str], env: dict[str, str], *, is_read: bool = False
+) -> "Iterator[subprocess.Popen[str]]":
+    """Run a process whose lines are shown with its name, and end it; it gets no signals from the terminal.
+
+    Args:
+        name: Of the process.
+        argv: Its command.
+        env: Its whole environment.
+        is_read: Whether its standard output is for the caller, and its standard error alone is shown.
+    """
+    errors = subprocess.PIPE if is_read else subprocess.STDOUT
+    child = subprocess.Popen(argv, env=env, text=True, start_new_session=True, stdout=subprocess.PIPE, stderr=errors)
+    lines = child.stderr if is_read else child.stdout
+    assert lines is not None
+    threading.Thread(target=show, args=(name, lines), daemon=True).start()
+    try:
+        yield child
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            try:
+                child.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+
+
+def show(name: str, lines: IO[str]) -> None:
+    """Print the lines of a process behind its name."""
+    for line in lines:
+        with _printing:
+            print(f"{name:>7} | {line}", end="", flush=True)
+
+
+def watch(children: "dict[str, subprocess.Popen[str]]") -> NoReturn:
+    """Wait until one of the processes ends by itself, which is an error."""
+    while True:
+        for name, child in children.items():
+            if child.poll() is not None:
+                fail(f"{name} has ended with {child.returncode}, see above", FAILED)
+        time.sleep(_PAUSE)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Say why this ends."""
+    print(f"develop: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def leave(_number: int, _frame: FrameType | None) -> None:
+    """End, and do not let a second signal interrupt that."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Pages below the public address of a service, as its users ask for them."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import requests
+
+_REFUSAL: Final = 400
+_REDIRECTION: Final = 300
+_TIMEOUT: Final = 10.0
+_TRIES: Final = 5
+
+
+def find_problem(url: str) -> str:
+    """Return what is wrong with a page, or an empty string; a load balancer may need some seconds to know new pods."""
+    problem = ""
+    for _ in range(_TRIES):
+        try:
+            answer = requests.get(url, timeout=_TIMEOUT, allow_redirects=False)
+        except requests.RequestException as error:
+            problem = f"does not answer: {type(error).__name__}"
+        else:
+            if answer.status_code < _REDIRECTION:
+                return ""
+            if answer.status_code < _REFUSAL and not answer.headers.get("Location", "").startswith(url):
+                return ""
+            problem = f"answers {answer.status_code}"
+        time.sleep(1)
+    return problem

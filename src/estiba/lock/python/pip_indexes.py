@@ -1,0 +1,113 @@
+"""Package indexes of a project, for pip: which of them are asked for which project, and in which order.
+
+Part of the driver, which runs under the service's interpreter. Between two indexes of its configuration pip takes the
+higher version, so whoever publishes one under a private name on a public index is installed. uv, Poetry and PDM ask one
+after another, and the first that has a project is the only one; that order is kept here.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import threading
+import urllib.parse
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+_asked = threading.local()
+_SETTINGS: Final = {"default": "index-url"}
+
+
+def restrict(indexes: Sequence[Mapping[str, Any]], withheld: Sequence[str]) -> list[str]:
+    """Patch pip to ask each index for its own projects alone.
+
+    Args:
+        indexes: Indexes of the project: `name`, `url`, `rank` and `projects`, as `estiba.service.foreign.Index`.
+        withheld: Normalised names of projects that no index is asked for.
+
+    Returns:
+        A sentence for each index that pip's configuration lacks, and with it its credentials.
+    """
+    from pip._internal.index.package_finder import PackageFinder  # noqa: PLC0415 - the emulation comes first
+    from pip._internal.models.index import PyPI  # noqa: PLC0415
+    from pip._internal.models.search_scope import SearchScope  # noqa: PLC0415
+    from pip._vendor.packaging.utils import canonicalize_name  # noqa: PLC0415
+
+    configured = _read_configuration()
+    known = {key(url): url for url in configured}
+    # PyPI is whatever pip's configuration has as its main index: a mirror, where there is one.
+    named = [index for index in indexes if key(index["url"]) != key(PyPI.simple_url)]
+    own = [index for index in named if index["rank"] != "default"]
+    rest = [url for url in configured if key(url) not in {key(index["url"]) for index in own}]
+    find, locate = PackageFinder.find_all_candidates, SearchScope.get_index_urls_locations
+
+    def find_in_order(self: Any, project_name: str) -> Any:  # noqa: ANN401 - pip has no types for others
+        found: Any = self._all_candidates.get(project_name, [])
+        for urls in plan(canonicalize_name(project_name), own, rest, withheld=withheld):
+            if found:
+                break
+            self._all_candidates.pop(project_name, None)
+            _asked.urls = [known.get(key(url), url) for url in urls]
+            try:
+                found = find(self, project_name)
+            finally:
+                _asked.urls = None
+        return found
+
+    def locate_asked(self: Any, project_name: str) -> list[str]:  # noqa: ANN401
+        urls = getattr(_asked, "urls", None)
+        if urls is None:
+            return locate(self, project_name)
+        return locate(SearchScope(find_links=[], index_urls=urls, no_index=False), project_name)
+
+    patched: Any = PackageFinder
+    patched.find_all_candidates = find_in_order
+    SearchScope.get_index_urls_locations = locate_asked  # type: ignore[method-assign]
+    return list(_find_missing(named, known))
+
+
+def plan(
+    project: str, indexes: Sequence[Mapping[str, Any]], rest: Sequence[str], *, withheld: Iterable[str]
+) -> Iterator[list[str]]:
+    """Yield the indexes to ask for a project, one group after another until one has it.
+
+    Args:
+        project: Normalised name.
+        indexes: Indexes of the project beside pip's own.
+        rest: Indexes of pip's configuration that are none of these.
+        withheld: Names that no index is asked for.
+    """
+    if project in withheld:
+        # Folders of files (find-links) belong to none, and are looked into all the same.
+        yield []
+        return
+    only = [index for index in indexes if any(fnmatch.fnmatchcase(project, one) for one in index["projects"])]
+    if only:
+        yield from ([index["url"]] for index in only)
+        return
+    yield from ([index["url"]] for index in indexes if index["rank"] == "first")
+    yield list(rest)
+    yield from ([index["url"]] for index in indexes if index["rank"] == "last")
+
+
+def key(url: str) -> str:
+    """Return an address without credentials, and in one form, to compare it with others."""
+    parts = urllib.parse.urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path.rstrip('/')}"
+
+
+def _read_configuration() -> list[str]:
+    """Return the indexes of pip's configuration, its main one first."""
+    from pip._internal.commands.download import DownloadCommand  # noqa: PLC0415 - the emulation comes first
+
+    options, _ = DownloadCommand("download", "").parse_args([])
+    return [] if options.no_index else [options.index_url, *options.extra_index_urls]
+
+
+def _find_missing(indexes: Sequence[Mapping[str, Any]], known: Mapping[str, str]) -> Iterator[str]:
+    for index in indexes:
+        if key(index["url"]) not in known:
+            setting = _SETTINGS.get(index["rank"], "extra-index-url")
+            yield f"{index['name']} is {key(index['url'])}: pip config set global.{setting} {key(index['url'])}"

@@ -1,0 +1,33 @@
+"""`invoke compose.*`: files for Docker Compose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from estiba.scaffold import compose
+from estiba.service import project as projects
+from estiba.tasks.console import console, task
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+_PROJECT = "Folder of the service."
+
+
+@task(help={"project": _PROJECT, "json": "Print the result as one JSON object."})
+def render(_: Context, *, project: str = ".", json: bool = False) -> None:
+    """Write docker-compose.yml for a server and docker-compose.dev.yml for developers."""
+    changed = compose.render(projects.load(Path(project)))
+    if json:
+        console.json({"changed": list(changed)})
+        return
+    for name in changed:
+        console.result(name)
+    console.say(f"{len(changed)} files changed")
+
+
+@task(help={"project": _PROJECT})
+def check(_: Context, *, project: str = ".") -> None:
+    """Check that both files are those that `compose.render` writes."""
+    compose.check(projects.load(Path(project)))

@@ -1,0 +1,59 @@
+"""Files that Debian's maintainer scripts link to, which no package holds: alternatives of libraries and programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.services import harbour, locking, rootfs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GEODJANGO = "from django.contrib.gis import gdal, geos; print(bool(gdal.gdal_version()), bool(geos.geos_version()))"
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Path:
+    """Copy the tiny service, without its tests' requirements."""
+    folder = locking.prepare(locking.copy("tiny", tmp_path / "tiny"))
+    locking.require(folder, "django~=5.2.0", "gunicorn", "whitenoise")
+    return folder
+
+
+def build(folder: Path, *packages: str) -> Path:
+    """Build the service's image with Debian packages."""
+    path = folder / "pyproject.toml"
+    path.write_text(path.read_text().replace("[tool.estiba]\n", f"[tool.estiba]\ndebian = {json.dumps(packages)}\n"))
+    for task in ("lock", "fetch", "build"):
+        harbour.invoke(folder, task)
+    return harbour.build(folder, "default")
+
+
+def test_geodjango_is_imported(service: Path, tmp_path: Path) -> None:
+    """GDAL needs libblas.so.3, which is a link that the script of libblas3 makes."""
+    image = build(service, "libgdal32", "libgeos-c1v5", "libproj25")
+    root = rootfs.unpack(image, tmp_path / "root")
+
+    assert root.python(GEODJANGO) == "True True"
+
+
+def test_image_for_another_platform_has_the_same_links(service: Path, tmp_path: Path) -> None:
+    """No program of the packages runs: scripts with loops, such as those of Java and ImageMagick, register the same."""
+    image = build(service, "imagemagick-6.q16", "liblapack3", "openjdk-17-jre-headless")
+    links = {}
+    for architecture in ("amd64", "arm64"):
+        top = rootfs.unpack(image, tmp_path / architecture, architecture=architecture).top
+        found = {path.name: str(path.readlink()) for path in (top / "etc/alternatives").iterdir() if path.is_symlink()}
+        assert all((top / target.lstrip("/")).exists() for target in found.values())
+        triplet = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}[architecture]
+        assert (top / f"usr/lib/{triplet}/liblapack.so.3").readlink().name == f"liblapack.so.3-{triplet}"
+        links[architecture] = {
+            name.replace(triplet, "T"): target.replace(triplet, "T").replace(architecture, "A")
+            for name, target in found.items()
+        }
+
+    assert links["amd64"] == links["arm64"]
+    assert links["amd64"]["java"] == "/usr/lib/jvm/java-17-openjdk-A/bin/java"
+    assert links["amd64"]["convert"] == "/usr/bin/convert-im6.q16"

@@ -1,0 +1,128 @@
+"""The way back of a rollout, whatever went wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.test_release_manifest import MANIFEST
+
+from estiba.deploy.kubernetes import settings
+from estiba.deploy.kubernetes.client.helm import Helm
+from estiba.deploy.kubernetes.client.kubectl import Kubectl
+from estiba.deploy.kubernetes.inputs import Inputs
+from estiba.deploy.kubernetes.rollout import Rollout
+from estiba.deploy.kubernetes.state.store import Deployed, Store
+from estiba.deploy.logbook import Record
+from estiba.digest import Digest
+from estiba.errors import RolledBackError
+from estiba.imageref import ImageRef
+from estiba.process import Completed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+DIGEST = Digest.of_bytes(b"inputs")
+SERVED = Deployed(number=1, manifest=MANIFEST, fingerprint="1", is_verified=True, origin=1)
+
+
+@dataclass
+class Cluster:
+    """Answers of kubectl and helm about a release whose first revision is served.
+
+    Attributes:
+        answers: Standard output by the start of a command, without its flags.
+        changes: Commands of Helm that changed it.
+    """
+
+    answers: dict[str, str] = field(default_factory=dict)
+    changes: list[str] = field(default_factory=list)
+
+    def run(self, argv: Sequence[str], *, stdin: str | None = None, check: bool = True) -> Completed:
+        """Answer a command; an object that is written is echoed."""
+        del check
+        words = " ".join(word for word in argv if not word.startswith("--"))
+        found = next((said for start, said in self.answers.items() if words.startswith(start)), "")
+        return Completed(argv=tuple(argv), code=0, stdout=found or stdin or "", tail="")
+
+    def watch(self, argv: Sequence[str], *, poll: Callable[[], None]) -> Completed:
+        """Note a command that changes the release; an upgrade is looked at while it runs."""
+        self.changes.append(argv[1])
+        if argv[1] == "upgrade":
+            poll()
+        return Completed(argv=tuple(argv), code=0, stdout="", tail="")
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    """Return a cluster without pods and Jobs."""
+    history = json.dumps([{"revision": 1, "status": "deployed"}])
+    return Cluster(answers={"helm history": history, "kubectl get jobs": '{"items": []}'})
+
+
+@pytest.fixture
+def rollout(cluster: Cluster, tmp_path: Path) -> Rollout:
+    """Return a rollout on that cluster."""
+    kubectl = Kubectl(runner=cluster.run, namespace="shop")  # type: ignore[arg-type] # the arguments that are used
+    helm = Helm(kubectl=kubectl, runner=kubectl.runner, watched=cluster.watch, release="shop", timeout=9)
+    table = {"image": "registry.example/shop", "chart": str(tmp_path)}
+    return Rollout(
+        helm=helm,
+        store=Store(kubectl=kubectl, name="estiba-shop", releases={1: SERVED}),
+        settings=settings.parse("production", table, folder=tmp_path, service="shop"),
+        evidence=tmp_path / "evidence",
+        record=Record.begin("deploy"),
+        on_status=lambda _: None,
+    )
+
+
+def upgrade(rollout: Rollout) -> Record:
+    """Upgrade to the next version."""
+    given = Inputs(
+        chart=Path("chart"),
+        values=(),
+        image=ImageRef.parse(f"registry.example/shop@{DIGEST}"),
+        chart_digest=DIGEST,
+        fingerprint=DIGEST,
+    )
+    return rollout.upgrade(replace(MANIFEST, version="1.5.0"), given)
+
+
+@pytest.mark.parametrize("listed", ['{"items": [{}]}', "no JSON"], ids=["KeyError", "ValueError"])
+def test_error_that_nobody_expected_goes_the_way_back(rollout: Rollout, cluster: Cluster, listed: str) -> None:
+    """What the watch over the pods cannot read ends the upgrade; the release before is served, and then it is told."""
+    cluster.answers["kubectl get pods"] = listed
+
+    with pytest.raises(RolledBackError) as caught:
+        upgrade(rollout)
+
+    assert cluster.changes == ["upgrade", "rollback", "test"]
+    assert "1.4.0 is served again" in caught.value.message
+    assert isinstance(caught.value.__cause__, KeyError | ValueError)
+    assert rollout.store.logbook[-1].result == "taken back"
+
+
+def test_rollback_returns_from_what_a_killed_command_has_left(rollout: Rollout, cluster: Cluster) -> None:
+    """To the last verified revision, and not to the one before that."""
+    left = replace(SERVED, number=2, manifest=replace(MANIFEST, version="1.5.0"), is_verified=False, origin=2)
+    rollout.store.releases[2] = left
+    assert rollout.store.unverified() == left
+
+    record = rollout.leave(left)
+
+    assert (record.result, record.version) == ("rolled back", "1.4.0")
+    assert cluster.changes == ["rollback", "test"]
+    assert rollout.store.unverified() is None
+
+
+def test_rollback_from_a_killed_first_release_serves_nothing(rollout: Rollout) -> None:
+    """There was none before it, so that what was installed is removed."""
+    left = replace(SERVED, is_verified=False)
+    rollout.store.releases = {1: left}
+
+    record = rollout.leave(left)
+
+    assert (record.result, record.version, rollout.store.releases) == ("rolled back", "", {})

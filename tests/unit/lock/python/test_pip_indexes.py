@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from estiba.lock.python import pip_indexes
+
+INDEXES = [
+    {"name": "a", "url": "https://a", "rank": "first", "projects": ()},
+    {"name": "b", "url": "https://b", "rank": "last", "projects": ()},
+    {"name": "c", "url": "https://c", "rank": "only", "projects": ("crane", "harbour-*")},
+]
+
+
+def plan(project: str) -> list[list[str]]:
+    """Return the groups of indexes that are asked for a project."""
+    return list(pip_indexes.plan(project, INDEXES, ["https://main", "https://extra"], withheld=["own"]))
+
+
+def test_indexes_are_asked_one_after_another() -> None:
+    """A project is looked for in the order of its ranks; one that belongs to an index is looked for there alone."""
+    assert plan("django") == [["https://a"], ["https://main", "https://extra"], ["https://b"]]
+    assert plan("crane") == plan("harbour-tools") == [["https://c"]]
+
+
+def test_withheld_names_are_asked_for_nowhere() -> None:
+    """The service's own name, and those of its packages, go to no index."""
+    assert plan("own") == [[]]
+
+
+def test_addresses_are_compared_without_credentials() -> None:
+    """Who asks, and a slash at the end, make no other index."""
+    assert pip_indexes.key("https://me:secret@Example.org:8443/simple/") == pip_indexes.key(
+        "https://example.org:8443/simple"
+    )

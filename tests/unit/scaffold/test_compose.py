@@ -1,0 +1,122 @@
+"""Files for Docker Compose, held to the chart and to each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from estiba.errors import DriftError
+from estiba.publish import chart
+from estiba.scaffold import compose, new
+from estiba.service import project as projects
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from estiba.service.project import Project
+
+SERVER, DEVELOPMENT = compose.NAMES
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a new service with its files for Compose."""
+    project = projects.load(new.create(tmp_path_factory.mktemp("made") / "harbour"))
+    compose.render(project)
+    return project
+
+
+@pytest.fixture(params=compose.NAMES)
+def file(service: Project, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return each of the files, as they are read back."""
+    return dict(yaml.safe_load((service.folder / request.param).read_text()))
+
+
+def test_only_nginx_is_reached_from_elsewhere(service: Project) -> None:
+    """Nginx is the only published port on a server; for developers all ports are on their own machine."""
+    server, development = (compose.describe(service)[name]["services"] for name in compose.NAMES)
+
+    assert {name: one["ports"] for name, one in server.items() if "ports" in one} == {
+        "nginx": ["${HTTP_PORT:-80}:8080"]
+    }
+    ports = [port for one in development.values() for port in one.get("ports", [])]
+    assert ports == ["127.0.0.1:4455:8080", "127.0.0.1:8025:8025"]
+
+
+def test_settings_are_those_of_the_chart(file: dict[str, Any]) -> None:
+    """Processes, port, readiness, time to end and static files are said once, in the chart's values."""
+    values = yaml.safe_load((chart.own() / "values.yaml").read_text())
+    web, found = values["processes"]["web"], file["services"]
+    ready = values["processDefaults"]["probes"]["readiness"]
+
+    assert set(values["processes"]) - {"web"} < set(found)
+    assert found["webapp"]["healthcheck"]["test"][-1] == f"http://127.0.0.1:{web['port']}{ready}"
+    assert f"proxy_pass http://webapp:{web['port']};" in file["configs"]["nginx"]["content"]
+    assert found["worker"]["stop_grace_period"] == f"{values['processes']['worker']['gracePeriodSeconds']}s"
+    assert found["static"]["command"] == [values["static"]["root"], "/staticfiles"]
+    assert f"location {values['static']['url']} {{" in file["configs"]["nginx"]["content"]
+    assert found["nginx"]["volumes"] == ["staticfiles:/srv/static:ro"]
+
+
+def test_service_is_the_image_that_was_built(file: dict[str, Any]) -> None:
+    """Each container of the service runs its image, read-only and without privileges; nothing is built by Compose."""
+    own = [one for one in file["services"].values() if one["image"].startswith("${IMAGE:-")]
+
+    assert {one["image"] for one in own} == {"${IMAGE:-harbour:0.1.0}"}
+    assert all(one["read_only"] and one["cap_drop"] == ["ALL"] for one in own)
+    assert not any("build" in one for one in file["services"].values())
+
+
+def test_migrations_come_before_the_processes(file: dict[str, Any]) -> None:
+    """Every process waits for the migrations, and those for the servers; nginx waits for a service that is ready."""
+    services = file["services"]
+
+    for name in ("webapp", "worker", "scheduler"):
+        assert services[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
+    assert set(services["migrate"]["depends_on"]) == {"postgres", "redis"}
+    assert services["nginx"]["depends_on"]["webapp"] == {"condition": "service_healthy"}
+
+
+def test_data_is_in_volumes_and_postgresql_is_tuned(file: dict[str, Any]) -> None:
+    """Data outlives the containers; PostgreSQL's memory has a value that a variable changes."""
+    postgres = file["services"]["postgres"]
+
+    assert set(file["volumes"]) == {"postgres", "redis", "staticfiles"}
+    assert postgres["volumes"] == ["postgres:/var/lib/postgresql/data"]
+    assert "shared_buffers=${POSTGRES_SHARED_BUFFERS:-512MB}" in postgres["command"]
+    assert "effective_cache_size=${POSTGRES_EFFECTIVE_CACHE_SIZE:-1024MB}" in postgres["command"]
+
+
+def test_no_secret_is_in_the_file_of_a_server(service: Project) -> None:
+    """A server's secrets come from .env, and without them nothing starts."""
+    text = (service.folder / SERVER).read_text()
+
+    assert "${POSTGRES_PASSWORD:?set it in .env}" in text
+    assert "SECRET_KEY" not in text
+    assert ".env" in text
+
+
+def test_developers_see_their_sources(service: Project) -> None:
+    """In development the sources are those of the folder, and no file of secrets is needed."""
+    services = compose.describe(service)[DEVELOPMENT]["services"]
+
+    assert services["webapp"]["volumes"] == [".:/app:ro"]
+    assert services["webapp"]["command"] == ["manage", "runserver", "0.0.0.0:8000"]
+    assert services["webapp"]["environment"]["ENVIRONMENT"] == "development"
+    assert ".env" not in (service.folder / DEVELOPMENT).read_text()
+
+
+def test_process_that_is_not_there_has_no_container(service: Project, tmp_path: Path) -> None:
+    """Processes are those of `[tool.estiba.chart]`, and a changed setting is drift."""
+    folder = new.create(tmp_path / "harbour")
+    pyproject = folder / "pyproject.toml"
+    compose.render(projects.load(folder))
+    compose.check(projects.load(folder))
+    pyproject.write_text(pyproject.read_text() + "\n[tool.estiba.chart.processes]\nscheduler = false\n")
+
+    with pytest.raises(DriftError, match=r"docker-compose.yml, docker-compose.dev.yml"):
+        compose.check(projects.load(folder))
+    assert "scheduler" not in compose.describe(projects.load(folder))[SERVER]["services"]
+    assert "scheduler" in compose.describe(service)[SERVER]["services"]
