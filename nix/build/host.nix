@@ -28,7 +28,7 @@
     - env: the Python environment
     - application: the service's own files
     - static: the collected static files, or null
-    - processes: the commands of the entry point that run all the time
+    - processes: see `lib.processes.plan`
     - supervisor: a folder with `bin/runsvdir` and what it needs
   */
   release =
@@ -66,7 +66,7 @@
         processes
         supervisor
         ;
-      inherit (service) version;
+      inherit (service) persist version;
       service = service.name;
       python = "${python}/usr/bin/python3.11";
       shell = "${shell}/bin/busybox";

@@ -7,6 +7,7 @@ let
     layers = import ./layers.nix;
     lock = import ./lock.nix { inherit (lib) closure; };
     platform = import ./platform.nix;
+    processes = import ./processes.nix;
     service = import ./service.nix { inherit (lib) platform; };
     source = import ./source.nix;
     storeName = import ./store-name.nix;

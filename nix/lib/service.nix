@@ -6,6 +6,7 @@ let
       "aarch64-linux"
       "x86_64-linux"
     ];
+    asgi = null;
     build-constraints = [ ];
     chart = { };
     ci = { };
@@ -18,6 +19,8 @@ let
     configuration = null;
     static = true;
     prepare = [ ];
+    processes = { };
+    persist = [ ];
     compression = "zstd";
     test-command = [ "pytest" ];
     check-level = "WARNING";
@@ -61,9 +64,9 @@ let
 
   # django-configurations: the class of the settings. The service runs by its WSGI module, which names it for production.
   configurationOf =
-    src: manage: wsgi:
+    src: manage: application:
     let
-      module = builtins.head (builtins.match "([^:]*)(:.*)?" wsgi);
+      module = builtins.head (builtins.match "([^:]*)(:.*)?" application);
       files = builtins.filter (file: builtins.pathExists (src + "/${file}")) [
         "${builtins.dirOf manage}/${dots module}.py"
         manage
@@ -77,46 +80,75 @@ let
     in
     if found == [ ] then null else builtins.elemAt (builtins.head found) 1;
 
-  # WSGI_APPLICATION of the settings, as Django writes it, or null.
+  # A constant of the settings such as WSGI_APPLICATION, or of the modules that they import everything from, or null.
   applicationOf =
-    src: manage: settings:
+    src: manage: name: settings:
     let
-      files = builtins.filter (file: builtins.pathExists (src + "/${file}")) [
-        "${beside manage}${dots settings}.py"
-        "${beside manage}${dots settings}/__init__.py"
-      ];
       find =
-        file:
-        builtins.match "(.*\n)?WSGI_APPLICATION *= *[\"']([A-Za-z0-9_.]+)\\.([A-Za-z0-9_]+)[\"'].*" (
-          builtins.readFile (src + "/${file}")
-        );
-      found = builtins.filter (match: match != null) (map find files);
+        seen: module:
+        let
+          place = "/${beside manage}${dots module}";
+          isPackage = builtins.pathExists (src + "${place}/__init__.py");
+          file = src + (if isPackage then "${place}/__init__.py" else "${place}.py");
+          text = builtins.readFile file;
+          found = builtins.match "(.*\n)?${name} *= *[\"']([A-Za-z0-9_.]+)\\.([A-Za-z0-9_]+)[\"'].*" text;
+          further = builtins.filter (one: !builtins.elem one seen) (
+            starImports (if isPackage then module else packageOf module) text
+          );
+        in
+        if !(isPackage || builtins.pathExists file) then
+          null
+        else if found != null then
+          "${builtins.elemAt found 1}:${builtins.elemAt found 2}"
+        else
+          first (map (find (seen ++ [ module ])) further);
     in
-    if found == [ ] then
-      null
-    else
-      "${builtins.elemAt (builtins.head found) 1}:${builtins.elemAt (builtins.head found) 2}";
+    find [ ] settings;
+
+  first =
+    values:
+    let
+      found = builtins.filter (value: value != null) values;
+    in
+    if found == [ ] then null else builtins.head found;
+
+  # The modules that the text of a module of a package imports everything from.
+  starImports =
+    package: text:
+    let
+      matches = builtins.filter builtins.isList (
+        builtins.split "(^|\n)from +(\\.*)([A-Za-z0-9_.]*) +import +[*]" text
+      );
+      resolve =
+        match:
+        let
+          level = builtins.stringLength (builtins.elemAt match 1);
+          module = builtins.elemAt match 2;
+          above = builtins.foldl' (name: _: packageOf name) package (builtins.genList (at: at) (level - 1));
+        in
+        if level == 0 then
+          module
+        else
+          builtins.concatStringsSep "." (builtins.filter (name: name != "") [ above module ]);
+    in
+    map resolve matches;
+
+  packageOf = module: if builtins.match ".*\\..*" module == null then "" else parentOf module;
 
   # Modules are looked up beside manage.py.
   beside = manage: if dirOf manage == "." then "" else "${dirOf manage}/";
 
   parentOf = module: builtins.head (builtins.match "(.*)\\.[^.]*" module);
 
-  # config.settings and config.settings.production both belong to config.wsgi.
-  wsgiOf =
-    src: manage: settings:
+  # config.settings and config.settings.production both belong to config.wsgi, and to config.asgi.
+  moduleOf =
+    src: manage: settings: name:
     let
-      named = applicationOf src manage settings;
       candidates = builtins.filter (module: builtins.pathExists (src + "/${beside manage}${dots module}.py")) (
-        map (package: "${package}.wsgi") (ancestors settings) ++ [ "wsgi" ]
+        map (package: "${package}.${name}") (ancestors settings) ++ [ name ]
       );
     in
-    if named != null then
-      named
-    else if candidates == [ ] then
-      throw "no wsgi.py beside the settings ${settings}; set [tool.estiba] wsgi in pyproject.toml"
-    else
-      "${builtins.head candidates}:application";
+    if candidates == [ ] then null else "${builtins.head candidates}:application";
 
   # PEP 503.
   normalised =
@@ -147,7 +179,7 @@ in
 
     # Type
     ```
-    load :: Path -> { name, version, settings, configuration, wsgi, manage, platforms, static, compression, … }
+    load :: Path -> { name, version, settings, configuration, wsgi, asgi, isAsgi, manage, platforms, static, compression, … }
     ```
 
     # Arguments
@@ -163,7 +195,21 @@ in
       merged = defaults // given;
       settings =
         if merged.settings != null then merged.settings else settingsOf src merged.manage;
-      wsgi = if merged.wsgi != null then merged.wsgi else wsgiOf src merged.manage settings;
+      named = name: applicationOf src merged.manage name settings;
+      wsgi = first [
+        merged.wsgi
+        (named "WSGI_APPLICATION")
+        (moduleOf src merged.manage settings "wsgi")
+      ];
+      # Who names an ASGI application, as Channels wants it, counts on that one; every new project has an asgi.py.
+      namedAsgi = first [
+        merged.asgi
+        (named "ASGI_APPLICATION")
+      ];
+      asgi = first [
+        namedAsgi
+        (moduleOf src merged.manage settings "asgi")
+      ];
       project = pyproject.project or { };
     in
     if unknown != [ ] then
@@ -175,18 +221,27 @@ in
     else
       merged
       // {
-        inherit settings;
+        inherit settings asgi;
+        # Folders of the service's own count from where it is.
+        persist = map (
+          folder: if builtins.substring 0 1 folder == "/" then folder else "/app/${folder}"
+        ) merged.persist;
+        wsgi =
+          if wsgi == null && asgi == null then
+            throw "no wsgi.py beside the settings ${settings}; set [tool.estiba] wsgi in pyproject.toml"
+          else
+            wsgi;
+        isAsgi = namedAsgi != null || (wsgi == null && asgi != null);
         # The folder's name differs from clone to clone, and so would the image's digest.
         name = normalised (project.name or "service");
         version = project.version or "0";
         source = project.urls.Source or project.urls.Repository or null;
         licenses = if builtins.isString (project.license or null) then project.license else null;
-        inherit wsgi;
         configuration =
           if merged.configuration != null then
             merged.configuration
           else
-            configurationOf src merged.manage wsgi;
+            configurationOf src merged.manage (first [ wsgi asgi ]);
         platforms = map (name: builtins.seq (platform.of name) name) merged.platforms;
       };
 }

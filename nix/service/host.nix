@@ -3,13 +3,15 @@
 
   # Type
   ```
-  { lib, service, lock, lockDigest, revision, system, scope, compiler, supervisor, frame, env, tree, checks,
-    application, static } -> Derivation
+  { lib, service, processes, config, lock, lockDigest, revision, system, scope, compiler, supervisor, frame, env, tree,
+    checks, application, static } -> Derivation
   ```
 
   # Arguments
   - lib: the library of pure functions
   - service: its settings
+  - processes: see `lib.processes.plan`
+  - config: its image's configuration
   - lock: its lock
   - lockDigest: digest of the lock file
   - revision: the commit, or an empty string
@@ -27,6 +29,8 @@
 {
   lib,
   service,
+  processes,
+  config,
   lock,
   lockDigest,
   revision,
@@ -68,8 +72,10 @@ scope.host.release {
   inherit
     application
     compiler
+    config
     env
     frame
+    processes
     revision
     service
     static
@@ -77,20 +83,7 @@ scope.host.release {
     tree
     ;
   lock = lockDigest;
-  config = import ./image-config.nix service;
   servers = checks.tree;
   versions = builtins.mapAttrs (_: versionOf) servers;
   digests = builtins.mapAttrs (_: lib.lock.programDigest lock system checks.groups) servers;
-  processes = [
-    "web"
-  ]
-  ++ (
-    if builtins.any ({ name, ... }: name == "django-rq") (lib.lock.distributions lock system [ "runtime" ]) then
-      [
-        "worker"
-        "scheduler"
-      ]
-    else
-      [ ]
-  );
 }

@@ -3,13 +3,18 @@
 
   # Type
   ```
-  Service -> AttrSet
+  { service, processes } -> AttrSet
   ```
 
   # Arguments
   - service: see `lib.service.load`
+  - processes: see `lib.processes.plan`
 */
-service: {
+{ service, processes }:
+let
+  variable = name: value: if value == null then [ ] else [ "${name}=${value}" ];
+in
+{
   User = "10001:10001";
   WorkingDir = "/app";
   Entrypoint = [
@@ -26,13 +31,14 @@ service: {
     "PYTHONUNBUFFERED=1"
     "PYTHONDONTWRITEBYTECODE=1"
     "DJANGO_SETTINGS_MODULE=${service.settings}"
-    "ESTIBA_WSGI=${service.wsgi}"
     "ESTIBA_MANAGE=${service.manage}"
   ]
+  ++ variable "ESTIBA_WSGI" service.wsgi
   ++ (
-    if service.configuration == null then
+    if processes.table == { } then
       [ ]
     else
-      [ "DJANGO_CONFIGURATION=${service.configuration}" ]
-  );
+      variable "ESTIBA_ASGI" service.asgi ++ [ "ESTIBA_PROCESSES=${builtins.toJSON processes.table}" ]
+  )
+  ++ variable "DJANGO_CONFIGURATION" service.configuration;
 }

@@ -48,6 +48,12 @@ let
       inherit (service) compression;
     };
 
+  processes = lib.processes.plan {
+    inherit service;
+    distributions = map (record: record.name) (lib.lock.distributions lock system [ "runtime" ]);
+  };
+  imageConfig = import ./image-config.nix { inherit service processes; };
+
   environment = import ./environment.nix { inherit service; };
   wheels = import ./wheels.nix {
     inherit lib lock src system scope compiler frame tree;
@@ -66,6 +72,8 @@ let
   };
   host = import ./host.nix {
     inherit lib service lock lockDigest revision system scope compiler supervisor frame tree checks;
+    inherit processes;
+    config = imageConfig;
     inherit (wheels) env;
     inherit (own) application static;
   };
@@ -84,7 +92,7 @@ let
     annotations = import ./annotations.nix { inherit service lockDigest commit; };
     inherit (commit) created;
     reference = "${service.name}:${service.version}";
-    config = import ./image-config.nix service;
+    config = imageConfig;
     platforms = map onPlatform platforms;
   };
   platforms = builtins.filter (name: builtins.elem name lock.platforms) service.platforms;

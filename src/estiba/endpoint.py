@@ -26,10 +26,11 @@ _FAILURE: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """HTTP response: status and body."""
+    """HTTP response: status, body, and where it redirects to."""
 
     status: int
     body: bytes
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class Endpoint:
         address: IP address; by default that of `localhost`.
         port: TCP port; by default 80.
         timeout: Timeout in seconds, of the connection and of each read.
+        is_behind_tls: Whether to ask as a proxy that has ended TLS, which the service trusts.
     """
 
     host: str
@@ -49,6 +51,7 @@ class Endpoint:
     address: str = ""
     port: int = 0
     timeout: float = TIMEOUT
+    is_behind_tls: bool = False
 
     def ask(self, path: str, connection: http.client.HTTPConnection | None = None) -> Answer:
         """Send a GET request and return the response, without following redirects or using a proxy.
@@ -86,11 +89,17 @@ class Endpoint:
         return not _REDIRECTION <= self.get(path) < _FAILURE
 
     def problem(self, path: str) -> str:
-        """Return why a page cannot be served, or an empty string."""
-        status = self.get(path)
-        if 0 < status < REFUSAL:
-            return ""
-        return f"{path} answers {status}" if status else f"{path} does not answer"
+        """Return why a page cannot be served, or an empty string.
+
+        A redirect to the same page by HTTPS is a problem: whoever follows it comes here again, where TLS has ended.
+        """
+        try:
+            answer = self.ask(path)
+        except (OSError, http.client.HTTPException):
+            return f"{path} does not answer"
+        if answer.location.partition("?")[0] == f"https://{self.host}{path}":
+            return f"{path} redirects to itself by HTTPS for ever"
+        return "" if answer.status < REFUSAL else f"{path} answers {answer.status}"
 
     @contextmanager
     def connect(self) -> Iterator[http.client.HTTPConnection]:
@@ -105,9 +114,11 @@ class Endpoint:
             connection.close()
 
     def _ask(self, connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> Answer:
-        connection.request("GET", path, headers={"Host": self.host, "User-Agent": "estiba", **headers})
+        tls = {"X-Forwarded-Proto": "https"} if self.is_behind_tls else {}
+        connection.request("GET", path, headers={"Host": self.host, "User-Agent": "estiba", **tls, **headers})
         response = connection.getresponse()
-        return Answer(status=response.status, body=response.read())
+        location = response.headers.get("Location", "") if _REDIRECTION <= response.status < REFUSAL else ""
+        return Answer(status=response.status, body=response.read(), location=location)
 
 
 def dial(path: Path, timeout: float = TIMEOUT) -> socket.socket:

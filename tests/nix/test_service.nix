@@ -30,7 +30,14 @@ in
     };
     finds-what-python-finds = {
       expr = builtins.mapAttrs (
-        name: _: { inherit (load (./services + "/${name}")) settings wsgi; }
+        name: _: {
+          inherit (load (./services + "/${name}"))
+            settings
+            wsgi
+            asgi
+            isAsgi
+            ;
+        }
       ) found;
       expected = found;
     };

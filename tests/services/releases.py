@@ -194,6 +194,10 @@ class FolderTarget:
         """Run nothing."""
         raise ChoiceError("command", args[0], [])
 
+    def attach(self, args: Sequence[str]) -> int:
+        """Run nothing."""
+        raise ChoiceError("command", args[0], [])
+
     def status(self) -> Report:
         """Return what is served."""
         if self._has("unreachable"):

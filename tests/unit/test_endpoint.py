@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import http.server
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +17,11 @@ class Answers(http.server.BaseHTTPRequestHandler):
     """Answers with the status that the path names."""
 
     def do_GET(self) -> None:
-        """Answer."""
-        self.send_response(int(self.path.strip("/")))
+        """Answer; a number with `s` is a redirect to the same page by HTTPS unless the request came like that."""
+        is_same = self.path.endswith("s") and self.headers["X-Forwarded-Proto"] != "https"
+        self.send_response(301 if is_same else int(self.path.strip("/s")))
+        if is_same:
+            self.send_header("Location", f"https://{self.headers['Host']}{self.path}")
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
@@ -58,3 +62,9 @@ def test_page_that_cannot_be_asked_may_be_there() -> None:
 def test_problem_is_what_is_answered(endpoint: Endpoint) -> None:
     """What answers with less than 400 is no problem, all else is named."""
     assert (endpoint.problem("/302"), endpoint.problem("/500")) == ("", "/500 answers 500")
+
+
+def test_redirect_to_itself_is_no_success(endpoint: Endpoint) -> None:
+    """Whoever follows it comes back here; where a proxy has ended TLS, the page answers."""
+    assert endpoint.problem("/200s") == "/200s redirects to itself by HTTPS for ever"
+    assert replace(endpoint, is_behind_tls=True).problem("/200s") == ""

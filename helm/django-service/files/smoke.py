@@ -18,14 +18,26 @@ class Staying(urllib.request.HTTPRedirectHandler):
 address, host, *paths = sys.argv[1:]
 opener = urllib.request.build_opener(Staying, urllib.request.ProxyHandler({}))
 failed = False
-for path in paths:
-    request = urllib.request.Request(address + path, headers={"Host": host} if host else {})  # noqa: S310 - http alone
+
+
+def ask(path: str, **headers: str) -> tuple[int | str, bool]:
+    """Return the status of a page, and whether it only redirects to itself by HTTPS."""
+    headers |= {"Host": host} if host else {}
+    request = urllib.request.Request(address + path, headers=headers)  # noqa: S310 - http alone
     try:
-        status: int | str = opener.open(request, timeout=10).status
+        return opener.open(request, timeout=10).status, False
     except urllib.error.HTTPError as error:
-        status = error.code
+        own = f"https://{host or address.partition('//')[2]}{path}"
+        return error.code, error.headers.get("Location", "").partition("?")[0] == own
     except OSError as error:
-        status = str(error)
-    print(path, status, flush=True)
-    failed |= not isinstance(status, int) or status >= REFUSAL
+        return str(error), False
+
+
+for path in paths:
+    status, is_itself = ask(path)
+    if is_itself:
+        # As the ingress asks, where TLS ends; a service that does not believe that redirects for ever.
+        status, is_itself = ask(path, **{"X-Forwarded-Proto": "https"})
+    print(path, "redirects to itself by HTTPS for ever" if is_itself else status, flush=True)
+    failed |= is_itself or not isinstance(status, int) or status >= REFUSAL
 sys.exit(failed)

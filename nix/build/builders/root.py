@@ -109,12 +109,7 @@ class Root(NamedTuple):
             if not here.is_symlink():
                 here.symlink_to(target)
         for place, source in self._places().items():
-            here = self.top / place.lstrip("/")
-            if source.is_dir():
-                here.mkdir(parents=True, exist_ok=True)
-            else:
-                here.parent.mkdir(parents=True, exist_ok=True)
-                here.touch()
+            _make_place(self.top / place.lstrip("/"), is_folder=source.is_dir())
 
     def _places(self) -> dict[str, Path]:
         of_tree = {place: path for place, path in self._of_tree() if not path.is_symlink()}
@@ -144,10 +139,22 @@ class Root(NamedTuple):
 
     def _bind(self, cwd: str, without: Container[str] = ()) -> None:
         for place, source in sorted(self._places().items()):
-            if place not in without:
-                _mount(str(source), f"{self.top}{place}", _MS_BIND | _MS_REC)
+            if place in without:
+                continue
+            here = Path(f"{self.top}{place}")
+            # What was made for it may lie below what has been bound since.
+            if not here.exists():
+                _make_place(here, is_folder=source.is_dir())
+            _mount(str(source), str(here), _MS_BIND | _MS_REC)
         os.chroot(self.top)
         os.chdir(cwd)
+
+
+def _make_place(here: Path, *, is_folder: bool) -> None:
+    """Make what something can be bound on."""
+    (here if is_folder else here.parent).mkdir(parents=True, exist_ok=True)
+    if not is_folder:
+        here.touch()
 
 
 def _separate() -> None:

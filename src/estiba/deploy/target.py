@@ -337,6 +337,17 @@ class Target(Protocol):
         """
         ...
 
+    def attach(self, args: Sequence[str]) -> int:
+        """Run a management command of the release that is served on this process's terminal; return its exit code.
+
+        Args:
+            args: As for `manage`.
+
+        Raises:
+            DeployError: No release is served.
+        """
+        ...
+
     def status(self) -> Report:
         """Return the state of the target; works while another command holds the lock."""
         ...

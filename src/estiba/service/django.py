@@ -1,4 +1,4 @@
-"""Settings module and WSGI application of a Django project, found by parsing its files without running them."""
+"""Settings module, WSGI and ASGI application of a Django project, found by parsing its files without running them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SETTINGS: Final = "DJANGO_SETTINGS_MODULE"
 _WSGI: Final = "WSGI_APPLICATION"
+_ASGI: Final = "ASGI_APPLICATION"
 # The first line of a statement at the top level: not indented, and not the end of brackets or of a longer statement.
 _BEGINS: Final = re.compile(rb"(?!(?:else|elif|except|finally)\b)[\w@'\"(\[{]")
 
@@ -25,24 +26,30 @@ class Layout:
 
     Attributes:
         settings: Dotted path of the settings module.
-        wsgi: WSGI application as `module:attribute`.
+        wsgi: WSGI application as `module:attribute`; empty where there is an ASGI application alone.
+        asgi: ASGI application, or an empty string.
+        is_asgi: Whether the ASGI application is the one to serve: settings that name it, as Channels wants it, count on
+            that, while the `asgi.py` of a new Django project says nothing.
     """
 
     settings: str
     wsgi: str
+    asgi: str = ""
+    is_asgi: bool = False
 
 
-def find_layout(folder: Path, manage: str, *, settings: str = "", wsgi: str = "") -> Layout:
-    """Find the settings module in manage.py, and the WSGI application in the settings or in a `wsgi` module.
+def find_layout(folder: Path, manage: str, *, settings: str = "", wsgi: str = "", asgi: str = "") -> Layout:
+    """Find the settings module in manage.py, and the applications in the settings or in modules `wsgi` and `asgi`.
 
     Args:
         folder: Folder of the service.
         manage: Path of manage.py relative to `folder`; modules are looked up beside that file.
         settings: Configured settings module, which is not looked up then.
         wsgi: Configured WSGI application, which is not looked up then.
+        asgi: Configured ASGI application.
 
     Raises:
-        ConfigError: There is no manage.py, or one of the two is neither configured nor found.
+        ConfigError: There is no manage.py, or the settings or both applications are neither configured nor found.
     """
     path = folder / manage
     if not path.is_file():
@@ -51,8 +58,19 @@ def find_layout(folder: Path, manage: str, *, settings: str = "", wsgi: str = ""
             [f"no such file in {folder.resolve().name}, so this is not a Django project's folder"],
             hint="run this in the folder that holds manage.py, or set manage in [tool.estiba]",
         )
-    module = settings or find_settings(path, manage)
-    return Layout(settings=module, wsgi=_normalise(wsgi) or _find_wsgi(path.parent, module))
+    root, module = path.parent, settings or find_settings(path, manage)
+    named = asgi or _find_named(root, module, _ASGI)
+    found = {
+        "wsgi": _normalise(wsgi or _find_named(root, module, _WSGI) or _find_module(root, module, "wsgi")),
+        "asgi": _normalise(named or _find_module(root, module, "asgi")),
+    }
+    if not any(found.values()):
+        raise ConfigError(
+            module,
+            [f"has no {_WSGI}, and there is no wsgi.py beside it"],
+            hint='set wsgi = "package.wsgi:application" in [tool.estiba]',
+        )
+    return Layout(settings=module, is_asgi=bool(named) or not found["wsgi"], **found)
 
 
 def find_settings(path: Path, shown: str) -> str:
@@ -153,20 +171,44 @@ def _blank(lines: list[bytes], index: int) -> bool:
     return had
 
 
-def _find_wsgi(root: Path, settings: str) -> str:
-    """Look for `WSGI_APPLICATION` in the settings module, then for `wsgi` in its packages and beside manage.py."""
+def _find_named(root: Path, settings: str, name: str) -> str:
+    """Return a constant of the settings module, or of those that it imports everything from."""
+    seen: list[str] = []
+    left = [settings]
+    while left:
+        seen.append(module := left.pop(0))
+        path = root.joinpath(*module.split("."))
+        package = path / "__init__.py"
+        file = package if package.is_file() else path.with_suffix(".py")
+        if not file.is_file():
+            continue
+        if found := _find_constant(file, name):
+            return found
+        parent = module if file == package else module.rpartition(".")[0]
+        left += [one for one in _star_imports(file, parent) if one not in seen]
+    return ""
+
+
+def _star_imports(path: Path, package: str) -> list[str]:
+    """Return the modules that a module of a package imports everything from."""
+    found = []
+    for node in parse_known(path, path.name)[0].body:
+        match node:
+            case ast.ImportFrom(names=[ast.alias(name="*")]):
+                above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+                found.append(".".join(filter(None, [*above, node.module])))
+            case _:
+                pass
+    return found
+
+
+def _find_module(root: Path, settings: str, name: str) -> str:
+    """Look for `wsgi.py` or `asgi.py` in the packages of the settings, then beside manage.py."""
     parts = settings.split(".")
-    for candidate in (root.joinpath(*parts).with_suffix(".py"), root.joinpath(*parts, "__init__.py")):
-        if candidate.is_file() and (found := _find_constant(candidate, _WSGI)):
-            return _normalise(found)
     for length in range(len(parts) - 1, -1, -1):
-        if root.joinpath(*parts[:length], "wsgi.py").is_file():
-            return ".".join([*parts[:length], "wsgi"]) + ":application"
-    raise ConfigError(
-        settings,
-        [f"has no {_WSGI}, and there is no wsgi.py beside it"],
-        hint='set wsgi = "package.wsgi:application" in [tool.estiba]',
-    )
+        if root.joinpath(*parts[:length], f"{name}.py").is_file():
+            return ".".join([*parts[:length], name]) + ":application"
+    return ""
 
 
 def _find_constant(path: Path, name: str) -> str:
@@ -177,6 +219,6 @@ def _find_constant(path: Path, name: str) -> str:
     return ""
 
 
-def _normalise(wsgi: str) -> str:
+def _normalise(application: str) -> str:
     """Convert Django's notation `package.module.attribute` to `package.module:attribute`."""
-    return wsgi if ":" in wsgi else ":".join(wsgi.rsplit(".", 1))
+    return application if ":" in application else ":".join(application.rsplit(".", 1))

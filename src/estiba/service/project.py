@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from estiba.errors import ConfigError, describe_unknown
-from estiba.service import debian, django, postgresql, requirements
+from estiba.service import debian, django, postgresql, processes, requirements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from estiba.service.debian import Release
     from estiba.service.postgresql import PostgreSQL
+    from estiba.service.processes import Process
     from estiba.service.requirements import Requirements
 
 PLATFORMS: Final = ("aarch64-linux", "x86_64-linux")
@@ -25,9 +27,13 @@ PLATFORMS: Final = ("aarch64-linux", "x86_64-linux")
 
 _CHECK_LEVELS: Final = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 _COMPRESSIONS: Final = ("zstd", "gzip")
+_TAKEN: Final = frozenset(("/", *map("/{}".format, "app bin dev etc lib nix opt proc sys tmp usr var".split())))  # noqa: SIM905 - short
+"""Folders that hold what no data may hide."""
+
 _NAMES: Final[tuple[type, str]] = (list, "a list of strings")
 _TEXT: Final[tuple[type, str]] = (str, "a string")
 _KEYS: Final[Mapping[str, tuple[type, str]]] = {
+    "asgi": _TEXT,
     "build-constraints": _NAMES,
     "chart": (dict, "a table such as {hosts = ['shop.example']}"),
     "check-level": _TEXT,
@@ -43,10 +49,12 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "include": _NAMES,
     "manage": _TEXT,
     "missing-libraries": (dict, "a table such as {torch = 'allow'}"),
+    "persist": _NAMES,
     "platforms": _NAMES,
     "pockets": _NAMES,
     "postgresql": (dict, "a table such as {packages = ['postgresql-17-postgis-3']}"),
     "prepare": (list, "a list of commands such as [['compilescss']], each a list of words"),
+    "processes": (dict, "a table of tables such as {worker = {concurrency = 2}}"),
     "python": _TEXT,
     "release": (dict, "a table such as {targets = ['staging', 'production']}"),
     "settings": _TEXT,
@@ -76,9 +84,10 @@ class Project:
         missing_libraries: `allow` or `refuse` by normalised name of a distribution: what a lock does if its wheels
             name shared libraries that the image lacks.
         settings: Dotted path of Django's settings module.
-        wsgi: WSGI application as `module:attribute`.
+        wsgi: WSGI application as `module:attribute`; empty for a service that has an ASGI application alone.
         manage: Path of manage.py relative to `folder`; empty to lock Python tools without a Django project.
         prepare: Commands to run at the start of the build: manage.py subcommands or scripts, with arguments.
+        processes: Processes, `web` first; empty without `[tool.estiba.processes]`, for those that the build finds.
         static: Whether to collect static files.
         compression: Compression of image layers: `zstd` or `gzip`.
         env: Environment variables of manage.py commands in the build and of checks.
@@ -107,6 +116,7 @@ class Project:
     wsgi: str
     manage: str
     prepare: tuple[tuple[str, ...], ...]
+    processes: tuple[Process, ...]
     static: bool
     compression: str
     env: Mapping[str, str]
@@ -140,12 +150,7 @@ def load(folder: Path) -> Project:
     table = pyproject.get("tool", {}).get("estiba", {})
     _check(table, pyproject.get("project", {}))
     manage = table.get("manage", "manage.py")
-    # An empty `manage` locks Python tools, as this repository does for its own; there is no Django project then.
-    layout = (
-        django.find_layout(folder, manage, settings=table.get("settings", ""), wsgi=table.get("wsgi", ""))
-        if manage
-        else django.Layout(settings="", wsgi="")
-    )
+    layout = _find_layout(folder, manage, table)
     requires = pyproject.get("project", {}).get("requires-python", "")
     return Project(
         folder=folder,
@@ -163,6 +168,7 @@ def load(folder: Path) -> Project:
         wsgi=layout.wsgi,
         manage=manage,
         prepare=tuple(tuple(words) for words in table.get("prepare", ())),
+        processes=processes.parse(table.get("processes", {})),
         static=table.get("static", True),
         compression=table.get("compression", "zstd"),
         env=dict(table.get("env", {})),
@@ -175,6 +181,13 @@ def load(folder: Path) -> Project:
         ci=dict(table.get("ci", {})),
         requirements=_load_requirements(folder, pyproject, table),
     )
+
+
+def _find_layout(folder: Path, manage: str, table: Mapping[str, Any]) -> django.Layout:
+    # An empty `manage` locks Python tools, as this repository does for its own; there is no Django project then.
+    if not manage:
+        return django.Layout(settings="", wsgi="")
+    return django.find_layout(folder, manage, **{key: table.get(key, "") for key in ("settings", "wsgi", "asgi")})
 
 
 def _load_pyproject(folder: Path) -> dict[str, Any]:
@@ -270,6 +283,8 @@ def _check_values(table: Mapping[str, Any], project: Mapping[str, Any]) -> list[
         for name, say in table.get("missing-libraries", {}).items()
         if say not in {"allow", "refuse"}
     ]
+    problems += _check_folders(table.get("persist", []))
+    problems += processes.check(table.get("processes", {}))
     problems += requirements.check_constraints(table.get("build-constraints", ()), "'build-constraints'")
     problems += [f"{key!r} must name at least one" for key in ("platforms", "pockets") if table.get(key) == []]
     if "main" not in table.get("pockets", ["main"]):
@@ -293,12 +308,30 @@ def _check_identity(project: Mapping[str, Any]) -> list[str]:
     return problems
 
 
+def _check_folders(folders: list[str]) -> list[str]:
+    """Return what is wrong with `persist`."""
+    places = {folder: PurePosixPath("/app", folder) for folder in folders}
+    problems = [
+        f"'persist' has {folder!r}, not a folder such as 'data' or '/var/lib/site'"
+        for folder, place in places.items()
+        if ".." in place.parts or str(place) in _TAKEN or folder != folder.rstrip("/") or not folder
+    ]
+    problems += [
+        f"'persist' has {folder!r}, which is in {other!r} already"
+        for folder, place in places.items()
+        for other, above in places.items()
+        if above in place.parents
+    ]
+    return problems
+
+
 _TABLES: Final[Mapping[str, Callable[[Mapping[str, Any]], list[str]]]] = {
     "chart": lambda _: [],
     "ci": lambda _: [],
     "debian": debian.check,
     "groups": _check_groups,
     "postgresql": postgresql.check,
+    "processes": lambda _: [],
     "release": lambda _: [],
     "targets": _check_targets,
 }

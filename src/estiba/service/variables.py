@@ -39,6 +39,7 @@ def servers() -> Mapping[str, str]:
     return {
         **{f"{prefix}{name}": value for prefix in ("PG", "POSTGRES_", "DB_") for name, value in database.items()},
         "DATABASE_URL": f"postgresql://{DATABASE}@/{DATABASE}?host={POSTGRESQL_FOLDER}",
+        "POSTGRES_URL": f"postgres://{DATABASE}@/{DATABASE}?host={POSTGRESQL_FOLDER}",
         "DB_NAME": DATABASE,
         "PGDATABASE": DATABASE,
         "POSTGRES_DB": DATABASE,

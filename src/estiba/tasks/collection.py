@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import itertools
 import pkgutil
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,7 +45,8 @@ def load(package: str, path: list[str], arguments: Sequence[str] = ()) -> Collec
             importing all takes longer than some tasks.
     """
     names = {module.name for module in pkgutil.iter_modules(path)} - _NOT_TASKS
-    named = [word.partition(".")[0] for word in arguments if not word.startswith("-")]
+    own = itertools.takewhile(lambda word: word != "--", arguments)
+    named = [word.partition(".")[0] for word in own if not word.startswith("-")]
     wanted = names & set(named) if named and named[0] in names else names
     collection = Collection()
     for name in sorted(wanted):

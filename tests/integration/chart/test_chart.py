@@ -168,13 +168,25 @@ def test_processes_are_data() -> None:
     found = {one["metadata"]["name"]: one["spec"] for one in render("processes") if one["kind"] == "Deployment"}
     mails = found["shop-mails"]["template"]["spec"]
 
-    assert set(found) == {"shop-admin", "shop-mails", "shop-web"}
+    assert set(found) == {"shop-admin", "shop-letters", "shop-mails", "shop-web"}
     assert found["shop-mails"]["replicas"] == 3
     assert mails["containers"][0]["args"] == ["worker", "mails"]
     assert {"name": "QUEUE", "value": "mails"} in mails["containers"][0]["env"]
     assert mails["terminationGracePeriodSeconds"] == 605
     assert "livenessProbe" not in mails["containers"][0]
     assert {"name": "PORT", "value": "8001"} in found["shop-admin"]["template"]["spec"]["containers"][0]["env"]
+
+
+def test_process_without_a_port_is_ready_when_its_command_says_so() -> None:
+    """The entry point runs the check, as it runs the process."""
+    (container,) = named("processes", "Deployment", "shop-letters")["spec"]["template"]["spec"]["containers"]
+
+    assert container["readinessProbe"]["exec"]["command"] == [
+        "/opt/venv/bin/python",
+        "/opt/estiba/entrypoint.py",
+        "ready",
+        "letters",
+    ]
 
 
 def test_scheduler_is_never_there_twice() -> None:
@@ -262,19 +274,29 @@ def test_production_is_held_to_its_rules(settings: list[str], problem: str) -> N
 
 
 class Pages(http.server.BaseHTTPRequestHandler):
-    """Answers `/` with 200, `/login` with 302, `/host` by the host's name, and else with 500."""
+    """Answers `/` with 200, `/login` with 302, `/host` by the host's name, and else with 500.
+
+    `/secure` and `/loop` redirect to themselves by HTTPS, `/secure` until it is told that this is so.
+    """
 
     def do_GET(self) -> None:
         """Answer."""
         known = {"/": 200, "/login": 302, "/host": 200 if self.headers["Host"] == "shop.example" else 400}
-        self.send_response(known.get(self.path, 500))
+        is_told = self.headers["X-Forwarded-Proto"] == "https"
+        if self.path == "/loop" or (self.path == "/secure" and not is_told):
+            self.send_response(301)
+            self.send_header("Location", f"https://shop.example{self.path}")
+        else:
+            self.send_response(200 if self.path == "/secure" else known.get(self.path, 500))
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 
-@pytest.mark.parametrize(("paths", "code"), [(["/", "/login", "/host"], 0), (["/", "/broken"], 1)])
+@pytest.mark.parametrize(
+    ("paths", "code"), [(["/", "/login", "/host", "/secure"], 0), (["/", "/broken"], 1), (["/loop"], 1)]
+)
 def test_smoke_test_tells_pages_that_fail(paths: list[str], code: int) -> None:
     """A redirection is an answer, an error is none, and each page stands in the log."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:

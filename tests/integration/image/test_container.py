@@ -159,7 +159,7 @@ def test_first_process_is_gunicorn(host: Host) -> None:
     """The entry point has become the server, which signals reach without a shell between."""
     words = host.file("/proc/1/cmdline").content_string.split("\0")
 
-    assert words[:2] == ["/opt/venv/bin/python", "-m"] or "gunicorn" in words[0]
+    assert words[:2] == ["/opt/venv/bin/python", "-P"] or "gunicorn" in words[0]
     assert any("gunicorn" in word for word in words)
     assert "config.wsgi:application" in words
 

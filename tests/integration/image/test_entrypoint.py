@@ -63,7 +63,8 @@ def test_web_waits_for_a_late_database_and_becomes_gunicorn(stage: Stage) -> Non
         with stage.database():
             assert stage.run("migrate")[0] == 0
             wait_for(lambda: answers(stage.port))
-            assert command_line(web)[1:3] == ["-m", "gunicorn"]
+            assert command_line(web)[1] == "-P"
+            assert command_line(web)[3] == "gunicorn"
             web.send_signal(signal.SIGTERM)
 
             assert web.wait(60) == 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,6 +94,19 @@ def test_owners_and_times_are_fixed() -> None:
 
     assert {(member.mtime, member.uname, member.gname) for member in members.values()} == {(MTIME, "", "")}
     assert {path: (member.uid, member.gid) for path, member in members.items() if member.uid} == {"srv": (10001, 10001)}
+
+
+def test_times_can_tell_contents() -> None:
+    """The same content has the same time everywhere, another one of the same size another; zip takes all of them."""
+    entries = Entries()
+    for name, content in (("a", b"one"), ("b", b"one"), ("c", b"two"), ("d/e", b"")):
+        entries.add(name, file(content))
+    entries.tells_contents = True
+    times = {path: member.mtime for path, member in members_of(entries).items()}
+
+    assert times["a"] == times["b"] != times["c"]
+    assert times["d"] == times["d/e"] == MTIME
+    assert all(1980 <= datetime.fromtimestamp(time, UTC).year < 2012 for time in times.values())
 
 
 def test_long_paths_and_other_scripts_survive() -> None:

@@ -186,3 +186,42 @@ def test_both_sides_agree_on_names() -> None:
     assert lifecycle._HANDOVER == start.HANDOVER
     assert lifecycle._HOLD == start.HOLD
     assert observation._ENDS == start.ENDS
+
+
+def test_folder_of_data_begins_with_the_services_own_files(tmp_path: Path) -> None:
+    """What is there stays, also a link that leads nowhere; what lacks is copied."""
+    seeds, folder = tmp_path / "seeds", tmp_path / "data"
+    (seeds / "below").mkdir(parents=True)
+    for name in ("first", "below/second", "link"):
+        (seeds / name).write_text("new")
+    folder.mkdir()
+    (folder / "first").write_text("old")
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+
+    start.sow(seeds, folder)
+
+    assert {name: (folder / name).read_text() for name in ("first", "below/second")} == {
+        "first": "old",
+        "below/second": "new",
+    }
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_root_that_cannot_be_put_together_is_told_in_one_line(tmp_path: Path) -> None:
+    """The exit code says that no program has run."""
+    (tmp_path / "tree").mkdir()
+    place = {"tree": str(tmp_path / "tree"), "binds": {"/x": "missing"}, "links": {}, "cwd": "/"}
+    program = {**place, "argv": [], "env": {}}
+    (tmp_path / "program.json").write_text(json.dumps(program))
+    done = subprocess.run(
+        [sys.executable, "-SB", start.__file__, "run"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": PATHS},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == start.EX_OSERR
+    assert "\nthe release's root file system cannot be put together: " in f"\n{done.stderr}"
+    assert "Traceback" not in done.stderr

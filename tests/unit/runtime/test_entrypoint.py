@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from estiba_runtime import commands, databases
+from estiba_runtime import commands, databases, servers
 from estiba_runtime.cpus import count_workers, cpu_limit
 from estiba_runtime.failure import EX_CONFIG, EX_USAGE, StartError, parse_number, redact
 
 MANAGE = [sys.executable, "manage.py"]
+SERVE = str(Path(commands.__file__).parents[1] / "serve.py")
 
 # In the forms that cgroups(7) describes: version 2 with a namespace and without one (a systemd service), version 1
 # under Docker without a namespace; the hybrid of both is recorded, without the other controllers.
@@ -84,12 +85,12 @@ def test_workers_follow_the_cpus(cpus: float, workers: int) -> None:
 
 def test_web_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gunicorn gets threads, a heartbeat in memory, a port and workers by the CPUs, all through its environment."""
-    monkeypatch.setattr(commands, "cpu_limit", lambda: 3.0)
+    monkeypatch.setattr(servers, "cpu_limit", lambda: 3.0)
     env = {"ESTIBA_WSGI": "config.wsgi:application"}
 
-    argv = commands.web_command(["--log-level", "debug"], env)
+    argv = servers.gunicorn(["--log-level", "debug"], env)
 
-    assert argv == [sys.executable, "-m", "gunicorn", "config.wsgi:application", "--log-level", "debug"]
+    assert argv == [sys.executable, "-P", SERVE, "gunicorn", "config.wsgi:application", "--log-level", "debug"]
     assert env["PORT"] == "8000"
     assert env["WEB_CONCURRENCY"] == "3"
     assert env["GUNICORN_CMD_ARGS"] == (
@@ -107,7 +108,7 @@ def test_web_is_overridden_by_the_environment() -> None:
         "GUNICORN_CMD_ARGS": "--threads 9",
     }
 
-    commands.web_command([], env)
+    servers.gunicorn([], env)
 
     assert (env["PORT"], env["WEB_CONCURRENCY"]) == ("9000", "7")
     assert env["GUNICORN_CMD_ARGS"].endswith("--threads=2 --graceful-timeout=25 --worker-tmp-dir=/dev/shm --threads 9")
@@ -124,7 +125,7 @@ def test_web_leaves_a_configuration_file_alone(tmp_path: Path, where: str) -> No
         env["GUNICORN_CMD_ARGS"] = "-c web.py"
     before = env["GUNICORN_CMD_ARGS"]
 
-    commands.web_command(arguments, env)
+    servers.gunicorn(arguments, env)
 
     assert env["GUNICORN_CMD_ARGS"] == before
 
@@ -136,7 +137,7 @@ def test_workers_count_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
     chosen = {"PROMETHEUS_MULTIPROC_DIR": given} if given else {}
     env = {"ESTIBA_WSGI": "config.wsgi:application", "TMPDIR": str(tmp_path), **chosen}
 
-    commands.web_command([], env)
+    servers.gunicorn([], env)
 
     made = Path(env["PROMETHEUS_MULTIPROC_DIR"])
     assert str(made) == given or (made.is_dir() and made.parent == tmp_path)
@@ -145,7 +146,7 @@ def test_workers_count_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 def test_web_needs_an_application() -> None:
     """Without ESTIBA_WSGI the error says what to set."""
     with pytest.raises(StartError, match="ESTIBA_WSGI is not set") as raised:
-        commands.web_command([], {})
+        servers.gunicorn([], {})
 
     assert raised.value.code == EX_CONFIG
 
@@ -227,7 +228,7 @@ def test_lost_databases_are_known(tmp_path: Path, engine: str, name: str, lost: 
 
 
 def test_prepare_gives_a_home_and_the_import_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user without a home gets a writable one, and the folder of manage.py is imported from."""
+    """A user without a home gets a writable one, and the folder of manage.py comes before the working one."""
     monkeypatch.setattr(sys, "path", [])
     env = {"ESTIBA_MANAGE": "source/manage.py", "HOME": "/nonexistent", "PYTHONPATH": "/more", "TMPDIR": str(tmp_path)}
 
@@ -235,8 +236,8 @@ def test_prepare_gives_a_home_and_the_import_path(tmp_path: Path, monkeypatch: p
 
     folder = str(tmp_path / "source")
     assert env["HOME"] == str(tmp_path)
-    assert env["PYTHONPATH"] == f"{folder}:/more"
-    assert sys.path == [folder]
+    assert env["PYTHONPATH"] == f"{folder}:{tmp_path}:/more"
+    assert sys.path == [folder, str(tmp_path)]
 
 
 @pytest.mark.parametrize(
@@ -252,7 +253,7 @@ def test_prepare_finds_what_is_writable(
 ) -> None:
     """Temporary files and a home have a place in every root that has any."""
     monkeypatch.setattr(sys, "path", [])
-    monkeypatch.setattr(commands, "_is_writable", writable.__contains__)
+    monkeypatch.setattr(servers, "is_writable", writable.__contains__)
     env = {"HOME": "/home/app"}
 
     commands.prepare(env)

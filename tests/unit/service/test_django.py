@@ -82,7 +82,12 @@ def test_finds_what_nix_finds(name: str) -> None:
     pyproject = tomllib.loads((folder / "pyproject.toml").read_text()) if (folder / "pyproject.toml").exists() else {}
     found = django.find_layout(folder, pyproject.get("tool", {}).get("estiba", {}).get("manage", "manage.py"))
 
-    assert {"settings": found.settings, "wsgi": found.wsgi} == SERVICES[name]
+    assert {
+        "settings": found.settings,
+        "wsgi": found.wsgi or None,
+        "asgi": found.asgi or None,
+        "isAsgi": found.is_asgi,
+    } == SERVICES[name]
 
 
 NEWER = """\

@@ -87,7 +87,7 @@ def test_all_problems_are_listed_at_once(folder: Path) -> None:
 
     assert caught.value.problems[0] == "unknown key 'platform', did you mean 'platforms'?"
     assert caught.value.problems[1].startswith(
-        "unknown key 'zzz'; known: build-constraints, chart, check-level, ci, compression, "
+        "unknown key 'zzz'; known: asgi, build-constraints, chart, check-level, ci, compression, "
     )
     assert caught.value.problems[2] == "'static' must be true or false, not 'yes'"
 
@@ -106,6 +106,10 @@ def test_all_problems_are_listed_at_once(folder: Path) -> None:
             'missing-libraries = {torch = "perhaps"}',
             "'missing-libraries.torch' cannot be 'perhaps', only 'allow' or 'refuse'",
         ),
+        ('persist = ["../x"]', "'persist' has '../x', not a folder such as 'data' or '/var/lib/site'"),
+        ('persist = ["/var"]', "'persist' has '/var', not a folder such as 'data' or '/var/lib/site'"),
+        ('persist = ["/app/data", "data/more"]', "'persist' has 'data/more', which is in '/app/data' already"),
+        ("processes = {web = {grace = 0}}", "'processes.web.grace' must be a number of seconds above 0, not 0"),
         ("groups = {docs = []}", "unknown group 'docs' in 'groups', only 'dev' and 'runtime' are locked"),
         ('prepare = "compilescss"', _COMMANDS.format("'compilescss'")),
         ('prepare = ["compilescss"]', _COMMANDS.format("['compilescss']")),

@@ -2,13 +2,20 @@
 
 import os
 import tarfile
+import zlib
 from collections.abc import Iterator
 from operator import attrgetter
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-MTIME = 1
-"""Modification time of everything, in seconds since 1970; Nix gives its store paths the same."""
+STORE_TIME = 1
+"""Modification time of everything in the Nix store, in seconds since 1970."""
+
+MTIME = 2 * 86400 + 315532800
+"""Modification time in archives: zip knows no time before 1980, and is told the local one."""
+
+_SPAN = 30 * 365 * 86400
+"""Seconds after `MTIME` that the times of contents are spread over, all of them past."""
 
 _MOST_LINKS = 40
 """Links that the kernel follows on the way to one file."""
@@ -50,6 +57,7 @@ class Entries:
 
     def __init__(self, items: dict[str, Entry] | None = None) -> None:
         self.items = items or {}
+        self.tells_contents = False
 
     def add(self, path: str, entry: Entry) -> None:
         """Add one path; its parents come by themselves.
@@ -113,12 +121,16 @@ class Entries:
     def write_tar(self, stream: BinaryIO) -> None:
         """Write an archive in the PAX format, without names of users and without any time but `MTIME`.
 
+        With `tells_contents`, the time of a file is one that its content has: web servers make an ETag of time and
+        size, and would take a file of the next release for the one that a browser has.
+
         `TarFile.addfile` would copy each header and cut the files into small blocks, which takes twice as long.
         """
         size = 0
         for path, entry in self.ordered():
             content = entry.read()
-            header = _header(path, entry, len(content)).tobuf(tarfile.PAX_FORMAT)
+            time = MTIME + zlib.crc32(content) % _SPAN if self.tells_contents and content else MTIME
+            header = _header(path, entry, len(content), time).tobuf(tarfile.PAX_FORMAT)
             size += stream.write(b"".join((header, content, _padding(len(content), tarfile.BLOCKSIZE))))
         end = bytes(2 * tarfile.BLOCKSIZE)
         stream.write(end + _padding(size + len(end), tarfile.RECORDSIZE))
@@ -158,9 +170,9 @@ def _padding(size: int, unit: int) -> bytes:
     return bytes(-size % unit)
 
 
-def _header(path: str, entry: Entry, size: int) -> tarfile.TarInfo:
+def _header(path: str, entry: Entry, size: int, time: int) -> tarfile.TarInfo:
     header = tarfile.TarInfo(path)
-    header.mtime = MTIME
+    header.mtime = time
     header.mode = entry.mode
     header.uid = header.gid = entry.uid
     if entry.target is not None:

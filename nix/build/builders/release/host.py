@@ -4,6 +4,8 @@ Nothing is copied that has a place in the store already; `host.json` says where 
 """
 
 import json
+import mimetypes
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +26,13 @@ FORMAT = 1
 _STARTER = (Path(__file__).with_name("start.py"), Path(namespace.__file__), Path(root.__file__))
 _NO_PLACE = {"media_root": "", "media_url": "", "static_root": "", "static_url": ""}
 _MEDIA_ROOT = "/app/media"
+_OWN_PLACES = ("/opt/estiba", "/opt/venv", "/tmp", "/var/tmp")  # noqa: S108 - in the root of programs
+"""Places below which, or on which, something is bound in every root."""
+
+_TYPE = re.compile(r"^\s*([\w.+-]+/[\w.+-]+)\s+([^;]+);", re.MULTILINE)
+_LATER = {"js": "text/javascript", "mjs": "text/javascript"}
+"""Types that Python says since 3.12; what builds a release may be older than what runs it."""
+
 _PROBES = ("try_worker",)
 """Management commands that prove more than a page does, run after a switch where a service has them."""
 
@@ -35,6 +44,7 @@ _OF_THE_MACHINE = {"hosts": "/run/host/hosts", "resolv.conf": "/run/host/resolv.
 class Plan:
     """How folders that are laid over one another become binds and links, by their paths in the root."""
 
+    tree: Path
     binds: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
 
@@ -44,12 +54,16 @@ class Plan:
             found = [source / name for source in sources if (source / name).exists() or (source / name).is_symlink()]
             folders = [path for path in found if path.is_dir() and not path.is_symlink()]
             here = f"{place}/{name}"
-            if len(folders) > 1 and folders[-1] == found[-1]:
+            if folders and folders[-1] == found[-1] and (len(folders) > 1 or self._has(here)):
                 self.add(folders, here)
             elif found[-1].is_symlink():
                 self.links[here] = str(found[-1].readlink())
             else:
                 self.binds[here] = str(found[-1])
+
+    def _has(self, place: str) -> bool:
+        """Tell whether a folder has other things in it, which a bind over the whole of it would hide."""
+        return (self.tree / place[1:]).is_dir() or any(one.startswith(f"{place}/") for one in _OWN_PLACES)
 
 
 def make_etc(tree: Path, out: Path) -> Path:
@@ -67,11 +81,16 @@ def make_etc(tree: Path, out: Path) -> Path:
 def plan_app(given: dict[str, Any], out: Path, media: str) -> dict[str, Any]:
     """Plan the root of the service's own programs, the same as the image's."""
     placeholder = out / "empty"
-    (placeholder / media.lstrip("/")).mkdir(parents=True)
-    plan = Plan()
-    sources = [given["application"], given["static"]]
-    plan.add([placeholder, *(Path(source, "root") for source in sources if source)])
+    folders = [media, *given["persist"]]
+    for folder in folders:
+        (placeholder / folder.lstrip("/")).mkdir(parents=True, exist_ok=True)
     tree = Path(given["tree"])
+    plan = Plan(tree=tree)
+    sources = [Path(source, "root") for source in (given["application"], given["static"]) if source]
+    plan.add([placeholder, *sources])
+    # Data is bound there, which begins with the service's own files and hides them from then on.
+    for place in [one for one in plan.binds if any(f"{one}/".startswith(f"{folder}/") for folder in folders)]:
+        del plan.binds[place]
     for place, source in standard_library.binds(tree, given["compiler"]).items():
         plan.binds[place] = str(source)
     plan.binds["/etc"] = str(make_etc(tree, out))
@@ -82,6 +101,11 @@ def plan_app(given: dict[str, Any], out: Path, media: str) -> dict[str, Any]:
         "tree": given["tree"],
         "binds": plan.binds,
         "links": plan.links,
+        "seeds": {
+            folder: str(found[-1])
+            for folder in folders
+            if (found := [one for one in (source / folder.lstrip("/") for source in sources) if one.is_dir()])
+        },
         "env": dict(word.split("=", 1) for word in config["Env"]),
         "cwd": config["WorkingDir"],
         "entrypoint": config["Entrypoint"],
@@ -104,13 +128,29 @@ def add_starter(given: dict[str, Any], out: Path) -> None:
 
 def write_proxy(given: dict[str, Any], place: dict[str, str], out: Path) -> None:
     """Write nginx's configuration: our text with the service's addresses in it."""
-    text = Path(given["nginx"]).read_text()
+    text = Path(given["nginx"]).read_text().replace("@types@", list_types(Path(given["servers"])))
     for name in ("static", "media"):
         url = place[f"{name}_url"]
         # An address on another machine is not ours to serve, and the root of all addresses is the service's own.
         served = url.startswith("/") and len(url) > 1 and place[f"{name}_root"]
         text = text.replace(f"@{name}@", url if served else f"/.estiba-no-{name}/")
     (out / "nginx.conf").write_text(text)
+
+
+def list_types(servers: Path) -> str:
+    """Return the media types of names' ends, as lines of nginx's `types`.
+
+    Python's own, without those of the machine, come before nginx's, which knows neither `.mjs` nor `.csv`.
+    """
+    known = {"ics": "text/calendar"}
+    for found in _TYPE.finditer((servers / "etc/nginx/mime.types").read_text()):
+        known |= dict.fromkeys(found[2].split(), found[1])
+    known |= {end.lstrip("."): kind for end, kind in mimetypes.MimeTypes().types_map[True].items()}
+    known |= _LATER
+    ends: dict[str, list[str]] = {}
+    for end, kind in sorted(known.items()):
+        ends.setdefault(kind, []).append(end)
+    return "\n".join(f"    {kind} {' '.join(names)};" for kind, names in sorted(ends.items()))
 
 
 def probes(application: Path) -> list[str]:
@@ -139,8 +179,10 @@ def main() -> None:
         "revision": given["revision"],
         "app": plan_app(given, out, media),
         "media": media,
+        "persist": given["persist"],
         "static": {"files": str(files), "url": place["static_url"]} if given["static"] else None,
-        "processes": given["processes"],
+        "processes": given["processes"]["names"],
+        "table": given["processes"]["table"],
         "probes": probes(Path(given["application"])),
         "servers": {
             "tree": given["servers"],

@@ -33,6 +33,9 @@ STARTED = "started.json"
 HANDOVER = "handover.sock"
 """Where a program that holds sockets gives them to those that are to listen on them, in its own folder."""
 
+EX_OSERR = 71
+"""Exit code of sysexits.h for what the system refuses."""
+
 _ENDS = 100
 _BACKLOG = 511
 """Connections that wait to be accepted, as many as nginx asks for."""
@@ -70,7 +73,8 @@ def start(program: dict[str, Any], folder: Path) -> NoReturn:
     Args:
         program: `argv` and `env`; with `tree` the rest of a `Root`, where relative sources count from the folder;
             with `bound`, the process that started it, it ends together with that one; `sockets` names a variable for
-            the numbers of the sockets that it is to listen on, and `holder` the folder of the program that holds them.
+            the numbers of the sockets that it is to listen on, and `holder` the folder of the program that holds them;
+            `seeds` are folders of files that a folder of data begins with, by that folder.
             With `listen`, a list of addresses and ports, it is that program, and `argv` counts for nothing.
             `user` is the ID of the user and the group to switch to, and `umask` the mask of the files it creates.
         folder: Where the program's file is.
@@ -87,6 +91,8 @@ def start(program: dict[str, Any], folder: Path) -> NoReturn:
     os.umask(program.get("umask", _UMASK))
     if program.get("user"):
         namespace.switch(program["user"])
+    for source, seeds in program.get("seeds", {}).items():
+        sow(Path(seeds), folder / source)
     if program.get("bound"):
         bind_to(program["bound"])
     execute = functools.partial(_execute, program["argv"], env)
@@ -119,12 +125,31 @@ def settle(program: dict[str, Any], folder: Path, execute: Callable[[], NoReturn
         namespace.run(begin, execute)
     except namespace.RefusedError:
         # A container that hides parts of /proc allows no other one. What the program leaves is ended by `end_orphans`.
-        place.become(program["cwd"])
+        try:
+            place.become(program["cwd"])
+        except OSError as error:
+            sys.stderr.write(f"the release's root file system cannot be put together: {error}\n")
+            sys.exit(EX_OSERR)
 
 
 def _execute(argv: list[str], env: dict[str, str]) -> NoReturn:
     sys.stdout.flush()
     os.execve(argv[0], argv, env)  # noqa: S606 - no shell is the point
+
+
+def sow(seeds: Path, folder: Path) -> None:
+    """Copy the service's own files into a folder of data that hides them, but none that is there.
+
+    This runs as the processes' user, who may have made links in that folder.
+    """
+    for path in sorted(seeds.rglob("*")):
+        target = folder / path.relative_to(seeds)
+        # A link that leads nowhere is there, too.
+        if path.is_dir() or target.exists() or target.is_symlink():
+            continue
+        with contextlib.suppress(OSError):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
 
 
 def bind_to(parent: int) -> None:

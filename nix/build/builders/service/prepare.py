@@ -43,7 +43,7 @@ def clear_times(top: Path) -> None:
     What compresses static files leaves it there, django-compressor for one, and each build would have another.
     """
     for path in sorted(top.rglob("*.gz")):
-        if path.is_symlink() or path.stat().st_mtime == entries.MTIME:
+        if path.is_symlink() or path.stat().st_mtime == entries.STORE_TIME:
             continue
         with path.open("r+b") as file:
             magic, flags = file.read(3), file.read(1)

@@ -21,5 +21,7 @@ def install(source: Path, out: Path, interpreter: dict[str, Any]) -> None:
 
 
 def write_layer(source: Path, target: Path, description: dict[str, Any]) -> None:
-    """Write a layer of `source`/root."""
-    layer.write(tree_layer.entries([source]), target, **description)
+    """Write a layer of `source`/root, whose files change from release to release under the same names."""
+    found = tree_layer.entries([source])
+    found.tells_contents = True
+    layer.write(found, target, **description)

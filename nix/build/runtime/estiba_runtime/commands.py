@@ -1,24 +1,24 @@
 """The commands of the image, and what each of them becomes.
 
 There is no shell in between: every command ends in `exec`, so gunicorn or the RQ worker has the process id and gets the
-signals that the container engine sends. `migrate` alone stays, because its lock lives as long as its connection.
+signals that the container engine sends. `migrate` stays, because its lock lives as long as its connection, and so does
+what stands before a process with a signal of its own.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
-import shlex
+import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from estiba_runtime import databases, migrations
-from estiba_runtime.cpus import count_workers, cpu_limit
+from estiba_runtime import databases, migrations, processes, servers
 from estiba_runtime.failure import EX_CONFIG, EX_USAGE, StartError, parse_number, say
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 USAGE: Final = """\
 usage: COMMAND [ARGUMENT...]
 
+  NAME       a process of [tool.estiba.processes], with further arguments
+  ready      check of a process NAME, as its table says
   web        gunicorn for ESTIBA_WSGI; arguments go to gunicorn
   worker     RQ worker; arguments are those of rqworker, by default the queues in RQ_QUEUES
   scheduler  RQ scheduler: rqcron with RQ_CRON or an argument, else rqscheduler, else rqworker --with-scheduler
@@ -35,10 +37,12 @@ usage: COMMAND [ARGUMENT...]
              if it meets a migration that cannot be taken back
   pending    the migrations that the database lacks, as JSON, why the release before could not live with them, and why
              they cannot be taken back; for each `APP NAME`, those that `migrate APP NAME` would take back
+  page       whether the service has a page PATH, as exit code 0 or 1
   manage     manage.py with the arguments
 
 seconds: DB_WAIT_TIMEOUT (60, 0 does not wait), MIGRATE_LOCK_TIMEOUT (600)
-web: PORT (8000), WEB_CONCURRENCY (from the CPUs), GUNICORN_THREADS (4), GUNICORN_CMD_ARGS"""
+web: PORT (8000), WEB_CONCURRENCY (from the CPUs), GUNICORN_THREADS (4), GUNICORN_CMD_ARGS
+others: any program of the image with its arguments, in ESTIBA_PROCESSES alone"""
 
 _NO_CHANGE: Final = frozenset({"--check", "--fake", "--plan"})
 """Options with which `manage.py migrate` leaves the schema as it is."""
@@ -47,14 +51,12 @@ _TARGET_WORDS: Final = 2
 _WITH_VALUE: Final = frozenset({"--database", "--pythonpath", "--settings", "--verbosity", "-v"})
 """Options of `manage.py migrate` that are followed by a value."""
 
+_WEB: Final = "gunicorn"
+"""What `web` is where the table says nothing else."""
+
 _DB_WAIT: Final = 60.0
 _LOCK_WAIT: Final = 600.0
 _KEEPALIVE: Final = 15.0
-_THREADS: Final = 4
-# Below the 30 seconds that engines leave between SIGTERM and SIGKILL.
-_GRACEFUL: Final = 25
-_TMP: Final = "/tmp"  # noqa: S108 - as below
-_SHM: Final = "/dev/shm"  # noqa: S108 - nothing is created under a name that another could guess
 
 
 def main(argv: Sequence[str], env: MutableMapping[str, str]) -> int:
@@ -75,34 +77,14 @@ def prepare(env: MutableMapping[str, str]) -> None:
 
     An engine may give neither a writable `/tmp` nor a home to a numeric user; `/dev/shm` is there in all of them.
     """
-    if "TMPDIR" not in env and not _is_writable(_TMP) and _is_writable(_SHM):
-        env["TMPDIR"] = _SHM
-    if not _is_writable(env.get("HOME", "")):
-        env["HOME"] = env.get("TMPDIR") or _TMP
-    folder = str(_manage_file(env).absolute().parent)
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, env.get("PYTHONPATH", "")]))
-    sys.path.insert(0, folder)
-
-
-def web_command(arguments: Sequence[str], env: MutableMapping[str, str]) -> list[str]:
-    """Return gunicorn's command line; its defaults go into `env`, so that the service and the operator can change them.
-
-    gunicorn reads, each beating the one before: `PORT` and `WEB_CONCURRENCY`, its configuration file,
-    `GUNICORN_CMD_ARGS`, its arguments. Where there is such a file, only the first two are set here.
-
-    Raises:
-        StartError: `ESTIBA_WSGI` is not set, or a number is none.
-    """
-    if not env.get("ESTIBA_WSGI"):
-        message = "ESTIBA_WSGI is not set: it names the WSGI application, such as config.wsgi:application"
-        raise StartError(message, EX_CONFIG)
-    env["PORT"] = env.get("PORT") or "8000"
-    env["WEB_CONCURRENCY"] = env.get("WEB_CONCURRENCY") or str(count_workers(cpu_limit()))
-    given = env.get("GUNICORN_CMD_ARGS", "")
-    if not _has_config([*arguments, *shlex.split(given)]):
-        env["GUNICORN_CMD_ARGS"] = shlex.join(_gunicorn_defaults(env)) + f" {given}".rstrip()
-    _share_metrics(env)
-    return [sys.executable, "-m", "gunicorn", env["ESTIBA_WSGI"], *arguments]
+    if "TMPDIR" not in env and not servers.is_writable(servers.TMP) and servers.is_writable(servers.SHM):
+        env["TMPDIR"] = servers.SHM
+    if not servers.is_writable(env.get("HOME", "")):
+        env["HOME"] = env.get("TMPDIR") or servers.TMP
+    # The folder of manage.py first, as manage.py itself has it; programs that are run as modules want the other, too.
+    folders = dict.fromkeys([str(_manage_file(env).absolute().parent), str(Path.cwd())])
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [*folders, env.get("PYTHONPATH", "")]))
+    sys.path[:0] = folders
 
 
 def worker_command(arguments: Sequence[str], env: Mapping[str, str]) -> list[str]:
@@ -180,14 +162,55 @@ def list_pending(arguments: Sequence[str]) -> int:
     return 0
 
 
+def find_page(path: str) -> int:
+    """Return 0 if the service's addresses have a path, else 1; a page that is there may fail all the same.
+
+    Raises:
+        StartError: The settings or the apps cannot be loaded.
+    """
+    databases.open_django("default")
+    urls = importlib.import_module("django.urls")
+    try:
+        urls.resolve(path)
+    except urls.Resolver404:
+        return 1
+    return 0
+
+
+def process_command(argv: Sequence[str], process: processes.Process, env: MutableMapping[str, str]) -> list[str]:
+    """Return the command line of a process.
+
+    Args:
+        argv: Its command, followed by further arguments.
+        process: What the table says of it.
+        env: Environment of the process, which gets defaults.
+
+    Raises:
+        StartError: There is no such command, or it cannot be started like this.
+    """
+    name, *arguments = argv
+    if process.concurrency and name in {"web", *servers.SERVERS}:
+        env.setdefault("WEB_CONCURRENCY", str(process.concurrency))
+    if name == "web" or name in servers.SERVERS:
+        return servers.SERVERS[_WEB if name == "web" else name](arguments, env, process.grace)
+    match name:
+        case "celery":
+            return servers.celery(arguments, env, process.concurrency)
+        case "worker":
+            return worker_command(arguments, env)
+        case "scheduler":
+            return scheduler_command(arguments, env, has=has_scheduler)
+        case "manage":
+            return manage_command(env, *arguments)
+        case _ if process.is_named and (found := shutil.which(name, path=env.get("PATH"))):
+            return [found, *arguments]
+        case _:
+            message = f"unknown command: {name}\n{USAGE}"
+            raise StartError(message, EX_USAGE)
+
+
 def _dispatch(argv: Sequence[str], env: MutableMapping[str, str]) -> int:
     match list(argv):
-        case ["web", *arguments]:
-            command = web_command(arguments, env)
-        case ["worker", *arguments]:
-            command = worker_command(arguments, env)
-        case ["scheduler", *arguments]:
-            command = scheduler_command(arguments, env, has=has_scheduler)
         case ["migrate", *arguments]:
             _wait(env)
             return migrate(arguments, env)
@@ -196,11 +219,23 @@ def _dispatch(argv: Sequence[str], env: MutableMapping[str, str]) -> int:
             return list_pending(arguments)
         case ["manage", *arguments]:
             return _become(manage_command(env, *arguments), env)
+        case ["page", path]:
+            return find_page(path)
+        case ["ready", name] if (process := processes.find(name, env)).ready and name != "web":
+            return _become(process_command(process.ready, process, env), env)
+        case [name, *arguments]:
+            return _run_process(name, arguments, env)
         case _:
-            problem = f"unknown command: {argv[0]}" if argv else "no command"
-            message = f"{problem}\n{USAGE}"
+            message = f"no command\n{USAGE}"
             raise StartError(message, EX_USAGE)
+
+
+def _run_process(name: str, arguments: Sequence[str], env: MutableMapping[str, str]) -> int:
+    process = processes.find(name, env)
+    command = process_command([*process.command, *arguments], process, env)
     _wait(env)
+    if process.stop_signal is not signal.SIGTERM:
+        return processes.run_with_signal(command, env, process.stop_signal)
     return _become(command, env)
 
 
@@ -212,7 +247,7 @@ def _wait(env: Mapping[str, str]) -> None:
 
 def _become(command: list[str], env: Mapping[str, str]) -> NoReturn:
     sys.stderr.flush()
-    os.execve(command[0], command, env)  # noqa: S606 - no shell is the point
+    processes.become(command, env)
 
 
 def _run_child(command: Sequence[str], env: Mapping[str, str], keep: Callable[[], None]) -> int:
@@ -231,25 +266,6 @@ def _run_child(command: Sequence[str], env: Mapping[str, str], keep: Callable[[]
 
 def _leave(number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(128 + number)
-
-
-def _gunicorn_defaults(env: Mapping[str, str]) -> list[str]:
-    threads = int(parse_number(env, "GUNICORN_THREADS", _THREADS))
-    # The heartbeat file must not be on a disk: where its write blocks, the arbiter kills a healthy worker.
-    heartbeat = [f"--worker-tmp-dir={_SHM}"] if _is_writable(_SHM) else []
-    return ["--worker-class=gthread", f"--threads={threads}", f"--graceful-timeout={_GRACEFUL}", *heartbeat]
-
-
-def _share_metrics(env: MutableMapping[str, str]) -> None:
-    """Let the workers count in a common folder; else each counts for itself, and a scrape gets the numbers of one."""
-    folder = env.get("TMPDIR") or _TMP
-    if "PROMETHEUS_MULTIPROC_DIR" not in env and importlib.util.find_spec("prometheus_client") and _is_writable(folder):
-        env["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="prometheus-", dir=folder)
-
-
-def _has_config(words: Sequence[str]) -> bool:
-    named = any(word.startswith(("-c", "--config")) for word in words)
-    return named or Path("gunicorn.conf.py").exists()
 
 
 def _queues(env: Mapping[str, str]) -> list[str]:
@@ -274,7 +290,3 @@ def _words(arguments: Sequence[str]) -> list[str]:
 
 def _manage_file(env: Mapping[str, str]) -> Path:
     return Path(env.get("ESTIBA_MANAGE") or "manage.py")
-
-
-def _is_writable(folder: str) -> bool:
-    return bool(folder) and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)  # noqa: PTH112 - "" is no folder

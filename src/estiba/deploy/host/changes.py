@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 from estiba.deploy.host import environment, migrations
@@ -103,7 +104,8 @@ def _describe(
     yield f"lock {closure.lock}"
     yield f"postgresql data {closure.postgresql}"
     yield from (f"server {name} {version}" for name, version in sorted(closure.versions.items()))
-    yield from (f"process {name}" for name in sorted(closure.processes))
+    for process in sorted(closure.processes, key=lambda one: one.name):
+        yield f"process {process.name}" + (f": {shlex.join(process.command)}" if process.command else "")
     yield from (f"probe manage.py {name}" for name in closure.probes)
     yield f"static {closure.static[0] if closure.static else 'none'}"
     yield f"media {closure.media}"
@@ -119,6 +121,6 @@ def _list_commands(
     entry = closure.entrypoint
     migrate = ((*entry, "migrate"),) if pending else ()
     profile = ("nix-env", "--profile", str(processes.revisions.profile), "--set", str(closure.path))
-    started = tuple((*entry, name) for name in closure.processes)
+    started = tuple((*entry, one.name) for one in closure.processes)
     probes = tuple((*entry, "manage", name) for name in closure.probes)
     return (*migrate, *started[:1], profile, *started[1:], *probes)

@@ -8,6 +8,7 @@ from estiba.deploy.host import closure as closures
 from estiba.deploy.host.environment import REDIS_ADDRESS
 from estiba.deploy.host.servers import ports, postgresql
 from estiba.deploy.host.state.folder import is_versioned
+from estiba.deploy.host.supervise import readiness
 from estiba.errors import DeployError, TargetError
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ _SPACE: Final = 100 * 2**20
 """Free bytes on disk that a deployment needs to begin."""
 
 _PROBE_LIMIT: Final = 30.0
+_BY_HTTPS: Final = "by HTTPS"
+_TLS_HINT: Final = (
+    "name the proxy that ends TLS in trusted-proxies of the target; without one, set SECURE_SSL_REDIRECT to False there"
+)
 
 
 def load_closure(manifest: ReleaseManifest, store: Path) -> HostClosure:
@@ -89,18 +94,19 @@ def find_problems(processes: Processes, manifest: ReleaseManifest, store: Path) 
     return tuple(found)
 
 
-def smoke(processes: Processes, endpoint: Endpoint) -> None:
-    """Request the readiness page and the pages of `smoke`.
+def smoke(processes: Processes, endpoint: Endpoint, closure: HostClosure) -> None:
+    """Request the readiness page and the pages of `smoke` of a release.
 
     Raises:
         DeployError: One does not answer as it should; the message names all of them.
     """
     problems = [problem for path in processes.settings.smoke if (problem := endpoint.problem(path))]
-    if not endpoint.is_ready(processes.settings.ready):
-        problems.append(f"{processes.settings.ready} says that the release is not ready")
+    path = readiness.find_path(processes, closure)
+    if not readiness.is_ready(endpoint, path, processes.settings.ready):
+        problems.append(f"{path} says that the release is not ready")
     if problems:
         msg = f"the release does not work: {'; '.join(problems)}"
-        raise DeployError(msg)
+        raise DeployError(msg, hint=_TLS_HINT if any(_BY_HTTPS in problem for problem in problems) else "")
 
 
 def probe(processes: Processes, programs: Programs) -> None:

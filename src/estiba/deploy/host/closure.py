@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba.digest import Digest
 from estiba.errors import DeployError
+from estiba.service import processes
+from estiba.service.processes import Process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,11 +27,13 @@ class Files:
         tree: Store path of the unpacked tree.
         binds: Store paths to bind-mount over it, by mount point.
         links: Targets of symbolic links to create in it, by path.
+        seeds: Store paths of files that a folder of data begins with, by mount point.
     """
 
     tree: str
     binds: Mapping[str, str]
     links: Mapping[str, str]
+    seeds: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +52,9 @@ class HostClosure:
         cwd: Working directory of the service's programs.
         entrypoint: Entry point of the image, the start of each command line.
         media: Mount point of the uploads.
+        persist: Mount points of further data.
         static: URL path and folder of the static files, or None.
-        processes: Commands of the entry point that run as supervised processes.
+        processes: Supervised processes, `web` first.
         probes: Management commands that the smoke tests run.
         servers: Root file system of nginx, PostgreSQL and Redis.
         versions: Versions of the servers, by name.
@@ -73,7 +78,7 @@ class HostClosure:
     entrypoint: tuple[str, ...]
     media: str
     static: tuple[str, str] | None
-    processes: tuple[str, ...]
+    processes: tuple[Process, ...]
     probes: tuple[str, ...]
     servers: Files
     versions: Mapping[str, str]
@@ -83,6 +88,24 @@ class HostClosure:
     has_listener: bool = True
     has_users: bool = True
     settings: Mapping[str, str] = field(default_factory=dict)
+    persist: tuple[str, ...] = ()
+
+    @property
+    def data(self) -> Mapping[str, str]:
+        """Folders of data in the state folder, by mount point."""
+        return {self.media: "data/media", **{place: f"data/folders{place}" for place in self.persist}}
+
+    def services(self, slot: str) -> dict[str, Process]:
+        """Return the processes by the names of their supervised services, one for each instance.
+
+        Args:
+            slot: `a` or `b`, see `Revision.slot`.
+        """
+        return {
+            f"{process.name}{f'.{number}' if number > 1 else ''}-{slot}": process
+            for process in self.processes
+            for number in range(1, process.instances + 1)
+        }
 
     @property
     def starter(self) -> Path:
@@ -117,12 +140,12 @@ def _parse(path: Path, content: bytes, data: dict[str, Any]) -> HostClosure:
     return HostClosure(
         path=path,
         digest=Digest.of_bytes(content),
-        app=Files(tree=app["tree"], binds=app["binds"], links=app["links"]),
+        app=Files(tree=app["tree"], binds=app["binds"], links=app["links"], seeds=app.get("seeds", {})),
         env=app["env"],
         cwd=app["cwd"],
         entrypoint=tuple(app["entrypoint"]),
         static=(static["url"], static["files"]) if static else None,
-        processes=tuple(data["processes"]),
+        processes=_parse_processes(data["processes"], data.get("table", {})),
         probes=tuple(data["probes"]),
         servers=Files(tree=servers["tree"], binds={}, links={}),
         versions=servers["versions"],
@@ -131,6 +154,12 @@ def _parse(path: Path, content: bytes, data: dict[str, Any]) -> HostClosure:
         settings=servers.get("settings", {}),
         runit=Path(data["supervisor"]),
         has_listener=data.get("listener", False),
+        persist=tuple(data.get("persist", ())),
         has_users=data.get("users", False),
         **{key: data[key] for key in ("service", "version", "revision", "lock", "media")},
     )
+
+
+def _parse_processes(names: list[str], table: dict[str, Any]) -> tuple[Process, ...]:
+    known = {one.name: one for one in processes.parse(table)}
+    return tuple(known.get(name, Process(name=name)) for name in names)

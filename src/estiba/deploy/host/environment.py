@@ -21,6 +21,8 @@ REDIS_PASSWORD: Final = "REDIS_PASSWORD"  # noqa: S105 - its name
 """Variable with the password of Redis, which it needs once it has a port that every local user can connect to."""
 
 _LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
+_REFERENCE: Final = re.compile(r"(?<!\{)\{([A-Z][A-Z0-9_]*)\}(?!\})")
+_ESCAPED: Final = re.compile(r"\{\{([A-Z][A-Z0-9_]*)\}\}")
 _QUOTED: Final = re.compile(r"(['\"])(.*)\1")
 
 
@@ -55,10 +57,10 @@ def _assemble(
     origins = [f"http://{host}:{port}" for host in settings.hosts] + [f"https://{host}" for host in settings.hosts]
     media = closure.media if closure else ""
     own = (",".join(settings.hosts), ",".join(origins), media, secret("SECRET_KEY"))
-    return {
+    provided = {
         **(closure.env if closure else {}),
         **variables.servers(),
-        **(_redis(settings.redis_port, secret(REDIS_PASSWORD)) if settings.redis_port else {}),
+        **(_redis(settings.redis_port, secret(REDIS_PASSWORD)) if settings.redis_port or settings.has_celery else {}),
         **{
             f"{prefix}{name}": value
             for prefix in variables.PREFIXES
@@ -69,7 +71,28 @@ def _assemble(
         # nginx speaks plain HTTP here, so a redirect would loop; a proxy that ends TLS redirects by itself.
         "SSL_REDIRECT": "false",
         **(load(settings.env_file) if settings.env_file else {}),
-        **settings.env,
+    }
+    return {**provided, **_refer(settings, provided)}
+
+
+def _refer(settings: Settings, provided: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of `env`, with the values of those that their values refer to as `{NAME}`.
+
+    Raises:
+        ConfigError: There is no variable of that name.
+    """
+    problems = [
+        f"{name} refers to {{{found[1]}}}, which the target does not provide"
+        for name, value in settings.env.items()
+        for found in _REFERENCE.finditer(value)
+        if found[1] not in provided
+    ]
+    if problems:
+        where = f"pyproject.toml [tool.estiba.targets.{settings.name}.env]"
+        raise ConfigError(where, problems, hint="write {{NAME}} for a name in braces that is no reference")
+    return {
+        name: _ESCAPED.sub(r"{\1}", _REFERENCE.sub(lambda found: provided[found[1]], value))
+        for name, value in settings.env.items()
     }
 
 

@@ -26,6 +26,9 @@ _INDENT: Final = "\n    "
 _UNUSABLE: Final = 78
 """Exit code of the entry point for unusable settings (`EX_CONFIG` of sysexits.h)."""
 
+_NO_ROOT: Final = 71
+"""Exit code of the starter where the root file system cannot be put together (`EX_OSERR`)."""
+
 _DENIED: Final = re.compile(r'permission denied to create extension "([^"]+)"')
 _PENDING: Final = '{"pending": '
 """Start of the output line with the entry point's answer; Django and the settings may print others."""
@@ -253,6 +256,9 @@ def _failure(processes: Processes, ran: Finished, what: str, limit: float) -> De
     hint = f"migrate-limit in {where} allows more time" if ran.code is None else "fix what it reports, and deploy again"
     if denied := _DENIED.search(ran.output):
         hint = f'set extensions = ["{denied[1]}"] in {where}: it is then created before the migrations'
+    if ran.code == _NO_ROOT:
+        msg = f"the release cannot be started here:\n{ran.tail()}"
+        hint = "no migration was begun; the line above names the folder that cannot be mounted"
     if ran.code == _UNUSABLE:
         hint = f"check the settings; variables that they read belong in env of {where}, secrets in its env-file"
     return DeployError(msg, hint=hint)

@@ -8,23 +8,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.environment import REDIS_ADDRESS
-from estiba.deploy.host.servers import lifecycle, ports
+from estiba.deploy.host.servers import lifecycle, ports, proxy
 from estiba.deploy.host.servers.lifecycle import PROXY, SERVERS, Servers
 from estiba.deploy.host.state.folder import damage
 from estiba.deploy.host.supervise import oneshot, starter
 from estiba.deploy.host.supervise.program import LISTENER
-from estiba.deploy.host.supervise.runit import Runit, until
+from estiba.deploy.host.supervise.runit import GRACE, Runit, until
 from estiba.deploy.host.supervise.systemd import Unit
 from estiba.digest import Digest
 from estiba.endpoint import Endpoint
-from estiba.errors import DeployError, TargetError
+from estiba.errors import TargetError
 from estiba.process import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from estiba.deploy.host.closure import HostClosure
     from estiba.deploy.host.settings import Settings
     from estiba.deploy.host.state.folder import StateFolder
     from estiba.deploy.host.state.revisions import Revision, RevisionStore
@@ -32,19 +31,20 @@ if TYPE_CHECKING:
     from estiba.deploy.target import Finished
     from estiba.process import Runner
 
-PAIRED: Final = ("web", "worker", "scheduler")
-SERVICES: Final = (*SERVERS, *(f"{name}-{slot}" for name in PAIRED for slot in "ab"))
-"""Names of all supervised services: each server once, each process of a release in slot `a` and in slot `b`."""
+_USUAL: Final = ("web", "worker", "scheduler")
+"""Processes that have services also where no release has them, so that most find a supervisor that knows theirs."""
 
 _PORT_FILE: Final = "port.json"
 _PROXY_FILE: Final = "proxy.json"
 """File with the configuration that nginx has loaded: `listen`, `port`, and the digest of `nginx.conf`."""
 
-_END_LIMIT: Final = 40.0
 _PROBE: Final = "PROBE"
 """Name, among the secrets, of what nginx of this target answers at `/.estiba`."""
 
 _PROXY_LIMIT: Final = 1.0
+_REDIS_PORT: Final = 16379
+"""First port that the search for one of Redis tries; 6379 is that of a machine's own."""
+
 _DRAIN: Final = 0.2
 """Seconds for requests that nginx had passed to the previous release when the switch came."""
 
@@ -68,7 +68,15 @@ class Processes:
     @property
     def runit(self) -> Runit:
         """Supervisor of the processes."""
-        return Runit(folder=self.folder, names=SERVICES, systemd=self.systemd)
+        return Runit(folder=self.folder, names=self.services, systemd=self.systemd)
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Names of all supervised services: each server once, each process of a release in slot `a` and in slot `b`."""
+        usual = [f"{name}-{slot}" for name in _USUAL for slot in "ab"]
+        folder = self.folder.path / "services"
+        known = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        return tuple(dict.fromkeys([*SERVERS, *usual, *known]))
 
     @property
     def systemd(self) -> Unit:
@@ -129,38 +137,25 @@ class Processes:
         # A port that this target's own server listens on is no conflict.
         if self.port() not in self._find_ports():
             ports.check(self.settings.address, self.port())
-        wanted = self.settings.redis_port
+        wanted = self.redis_port()
         has_redis_port = self.runit.is_up("redis") and str(wanted) in self.runit.running("redis").get("argv", ())
         if wanted and not has_redis_port:
             ports.check(REDIS_ADDRESS, wanted, setting="redis-port")
 
     def start(self, revision: Revision, programs: Programs) -> None:
-        """Start the web process of a release in its slot, and wait until it is ready.
-
-        Raises:
-            DeployError: The process ended, or is not ready within `ready-limit`.
-        """
+        """Start the web process of a release in its slot, without waiting until it is ready."""
         service = f"web-{revision.slot}"
         # A process of the revision before the previous one may still finish its requests in this slot.
-        self.runit.terminate(service, _END_LIMIT)
-        self._install(
-            service, revision.closure, lambda directory: programs.web(directory, self.revisions.run(revision.number))
-        )
+        self.runit.end(service)
+        program = programs.web(self.runit.services / service, self.revisions.run(revision.number))
+        self.runit.install(service, program, starter=starter.find(self.folder, revision.closure))
         self.runit.up(service)
-        endpoint = self.endpoint_of(revision)
-        ready = self.settings.ready
-        try:
-            self.runit.wait_ready(service, lambda: endpoint.is_ready(ready), self.settings.ready_limit)
-        except DeployError as error:
-            # An HTTP status of the readiness check says more than that its time is over.
-            if not (problem := endpoint.get(ready) and endpoint.problem(ready)):
-                raise
-            msg = f"{problem}; {error}"
-            raise DeployError(msg) from error
 
     def endpoint_of(self, revision: Revision) -> Endpoint:
         """Return the endpoint of a release itself, its Unix socket, which needs no nginx."""
-        return Endpoint(host=self.settings.hosts[0], socket=self.revisions.socket(revision.number))
+        is_behind = bool(self.settings.trusted_proxies)
+        socket = self.revisions.socket(revision.number)
+        return Endpoint(host=self.settings.hosts[0], socket=socket, is_behind_tls=is_behind)
 
     def endpoint(self) -> Endpoint:
         """Return the endpoint of the service, nginx's port."""
@@ -169,31 +164,8 @@ class Processes:
         # A wildcard address can be listened on, but is no address to connect to on all systems.
         anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
         address = anywhere.get(self.settings.address, self.settings.address)
-        return Endpoint(host=f"{host}:{number}", address=address, port=number)
-
-    def start_workers(self, revision: Revision, programs: Programs, before: Revision | None) -> None:
-        """Start the workers of a release, after SIGTERM to those of the previous one."""
-        for name in PAIRED[1:]:
-            if before and before.slot != revision.slot:
-                self.runit.down(f"{name}-{before.slot}")
-            if name not in revision.closure.processes:
-                self.runit.down(f"{name}-{revision.slot}")
-                continue
-            self._start_worker(name, revision, programs)
-
-    def _start_worker(self, name: str, revision: Revision, programs: Programs) -> None:
-        service = f"{name}-{revision.slot}"
-        program = programs.command(self.runit.services / service, [name])
-        # A worker with the same program that still finishes its last job needs no wait: runit starts it again.
-        if self.runit.installed(service) != program:
-            self.runit.terminate(service, _END_LIMIT)
-            self._install(service, revision.closure, lambda _scratch: program)
-        self.runit.up(service)
-
-    def end(self, revision: Revision) -> None:
-        """Send SIGTERM to all processes of a release; they finish their requests and the current job first."""
-        for name in PAIRED:
-            self.runit.down(f"{name}-{revision.slot}")
+        is_behind = bool(self.settings.trusted_proxies)
+        return Endpoint(host=f"{host}:{number}", address=address, port=number, is_behind_tls=is_behind)
 
     def drain(self) -> None:
         """Wait until requests in flight have reached the release that nginx chose for them."""
@@ -207,14 +179,14 @@ class Processes:
             DeployError: A process does not end.
         """
         # SIGINT too for PostgreSQL: SIGTERM alone would wait until all clients have disconnected (smart shutdown).
-        servers = ((("nginx", LISTENER), ""), (SERVICES[len(SERVERS) :], ""), (("redis",), ""), (("postgresql",), "i"))
-        for group, also in servers:
+        own = self.services[len(SERVERS) :]
+        for group, also in ((("nginx", LISTENER), ""), (own, ""), (("redis",), ""), (("postgresql",), "i")):
             for service in group:
                 self.runit.down(service, also=also)
             for service in group:
-                if not self.runit.wait_down(service, _END_LIMIT):
+                if not self.runit.wait_down(service, self.runit.grace(service)):
                     self.runit.signal(service, "k")
-        self.runit.stop(_END_LIMIT)
+        self.runit.stop(GRACE)
 
     def end_shared(self) -> None:
         """End all processes of a state folder whose service directories belong to them, and write nothing there.
@@ -222,7 +194,7 @@ class Processes:
         Raises:
             DeployError: A process does not end.
         """
-        self.runit.dismiss(_END_LIMIT)
+        self.runit.dismiss(GRACE)
 
     def command(
         self,
@@ -253,7 +225,7 @@ class Processes:
     @property
     def has_port(self) -> bool:
         """Whether `port` is known without choosing one."""
-        return bool(self.settings.port) or (self.folder.path / _PORT_FILE).exists()
+        return bool(self.settings.port) or "port" in self.folder.read_state(self.folder.path / _PORT_FILE)
 
     def port(self) -> int:
         """Return the port that nginx listens on; without a setting a free one is chosen once and kept.
@@ -261,14 +233,26 @@ class Processes:
         Raises:
             TargetError: No port is free, or the file that keeps it is damaged.
         """
-        if self.settings.port:
-            return self.settings.port
+        return self.settings.port or self._keep_port("port", self.settings.address)
+
+    def redis_port(self) -> int:
+        """Return the port that Redis listens on, 0 for none; as `port` where Celery needs one.
+
+        Raises:
+            TargetError: As for `port`.
+        """
+        if self.settings.redis_port or not self.settings.has_celery:
+            return self.settings.redis_port
+        # Outside the range of those for nginx, so that both are chosen before either is taken.
+        return self._keep_port("redis", REDIS_ADDRESS, first=_REDIS_PORT)
+
+    def _keep_port(self, name: str, address: str, *, first: int = ports.FIRST) -> int:
         file = self.folder.path / _PORT_FILE
         known = self.folder.read(file)
-        if "port" not in known:
-            known = {"port": ports.choose(self.settings.address)}
+        if name not in known:
+            known = {**known, name: ports.choose(address, first)}
             self.folder.write(file, known)
-        port = known["port"]
+        port = known[name]
         if not isinstance(port, int) or not 0 < port <= ports.LAST:
             raise damage(file, f"{port!r} is no port")
         return port
@@ -291,8 +275,8 @@ class Processes:
             TargetError: The port is taken.
         """
         had_sockets = self.runit.is_up(LISTENER)
-        self.runit.terminate("nginx", _END_LIMIT)
-        self.runit.terminate(LISTENER, _END_LIMIT)
+        self.runit.end("nginx")
+        self.runit.end(LISTENER)
         try:
             ports.check(self.settings.address, self.port())
         except TargetError:
@@ -305,12 +289,13 @@ class Processes:
     def _write_proxy_settings(self, programs: Programs) -> dict[str, Any]:
         """Write the configuration of nginx, and return the content of `_PROXY_FILE` for it."""
         number, settings = self.port(), programs.closure.proxy_settings
-        address = f"[{self.settings.address}]" if ":" in self.settings.address else self.settings.address
         # Another server may have the same port, as on another address, and would answer that nginx is there.
-        text = f'listen {address}:{number};\nset $estiba_target "{self.folder.secret(_PROBE)}";\n'
+        text = f'{proxy.of_server(self.settings, number)}set $estiba_target "{self.folder.secret(_PROBE)}";\n'
+        trusted = proxy.list_trusted(self.settings)
         self._write_listen(text)
+        self.folder.write_text(self.revisions.serve / "trusted.conf", trusted, mode=0o644)
         self.folder.link(self.revisions.serve / "nginx.conf", settings)
-        return {"listen": text, "port": number, "settings": str(Digest.of_file(settings))}
+        return {"listen": text, "port": number, "settings": str(Digest.of_file(settings)), "trusted": trusted}
 
     def _write_listen(self, text: str) -> None:
         self.folder.write_text(self.revisions.serve / "listen.conf", text, mode=0o644)
@@ -322,7 +307,3 @@ class Processes:
             # nginx of earlier versions does not say whose it is.
             return answer.body.decode(errors="replace") == self.folder.secret(_PROBE) or not programs.closure.has_users
         return False
-
-    def _install(self, service: str, closure: HostClosure, describe: Callable[[Path], Mapping[str, Any]]) -> None:
-        directory = self.runit.services / service
-        self.runit.install(service, describe(directory), starter=starter.find(self.folder, closure))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from estiba.deploy.host.processes import PAIRED, SERVICES
 from estiba.deploy.host.rollout import Step
 from estiba.deploy.host.servers.lifecycle import SERVERS
 from estiba.deploy.host.state import target_lock
@@ -24,8 +23,8 @@ def workloads(processes: Processes, current: Revision | None) -> Iterator[Worklo
     """Yield the processes that should run, and others that still do."""
     wanted = set(SERVERS) if current else set()
     if current:
-        wanted |= {f"{name}-{current.slot}" for name in PAIRED if name in current.closure.processes}
-    for service in SERVICES:
+        wanted |= {*current.closure.services(current.slot)}
+    for service in processes.services:
         status = processes.runit.status(service)
         if service in wanted or (status and status.state != "down"):
             # A process of another revision that is still up finishes its requests or its job.

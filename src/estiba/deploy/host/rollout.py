@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from estiba.deploy.host import checks, evidence, migrations
 from estiba.deploy.host.servers.lifecycle import DATABASES, PROXY
+from estiba.deploy.host.supervise import readiness, workers
 from estiba.errors import DeployError, EstibaError, RolledBackError, StrandedError, TargetError
 
 if TYPE_CHECKING:
@@ -133,10 +134,10 @@ class Rollout:
         known = self.revisions.record(revision)
         if not self.processes.servers.are_configured_for(programs):
             self.start_servers(revision.closure)
-        self.processes.start_workers(known, programs, before)
+        workers.start(self.processes, known, programs, before)
         self._start_proxy(programs)
         if before and before.slot != revision.slot:
-            self.processes.end(before)
+            workers.end(self.processes, before)
         return known
 
     def check_migrations(self, contracts: tuple[str, ...], before: Revision) -> None:
@@ -222,7 +223,7 @@ class Rollout:
         if before is None:
             location = evidence.try_to_keep(self.processes, self.programs(revision.closure), self.record)
             self.revisions.unserve()
-            self.processes.end(revision)
+            workers.end(self.processes, revision)
             self._fail(error, "failed", "there was no release before it, so nothing is served", location)
         # Users first: evidence and servers take seconds in which a broken release would be served.
         self.revisions.switch(before)
@@ -238,6 +239,7 @@ class Rollout:
         """Run the steps before the switch, which do not affect the release that is served."""
         programs = self.programs(revision.closure)
         self._begin(Step.SERVERS)
+        self.processes.folder.keep(revision.closure.persist)
         # Before the migrations, which may need an extension that comes with the new PostgreSQL.
         self.start_servers(revision.closure)
         if is_new:
@@ -249,8 +251,8 @@ class Rollout:
             self._begin(Step.MIGRATE)
             self._undo(before, revision.closure.path)
         self._begin(Step.START)
-        self.processes.start(revision, programs)
-        checks.smoke(self.processes, self.processes.endpoint_of(revision))
+        readiness.start(self.processes, revision, programs)
+        checks.smoke(self.processes, self.processes.endpoint_of(revision), revision.closure)
 
     def _undo(self, before: Revision, kept: Path) -> None:
         """Take back for a rollback the migrations that removed what the release needs.
@@ -307,7 +309,7 @@ class Rollout:
         self.revisions.record(revision)
         self._start_proxy(programs)
         self._begin(Step.WORKERS)
-        self.processes.start_workers(revision, programs, before)
+        workers.start(self.processes, revision, programs, before)
         self.try_out(revision, is_new=is_new)
 
     def try_out(self, revision: Revision, *, is_new: bool) -> None:
@@ -317,9 +319,11 @@ class Rollout:
             DeployError: One fails.
         """
         self._begin(Step.SMOKE)
-        checks.smoke(self.processes, self.processes.endpoint())
+        checks.smoke(self.processes, self.processes.endpoint(), revision.closure)
+        programs = self.programs(revision.closure)
+        workers.check(self.processes, revision, programs)
         if is_new:
-            checks.probe(self.processes, self.programs(revision.closure))
+            checks.probe(self.processes, programs)
         self.revisions.releases.verify(revision.closure.path)
 
     def _start_proxy(self, programs: Programs) -> None:
@@ -341,7 +345,7 @@ class Rollout:
         self._begin(Step.FINISH)
         self.processes.drain()
         if before:
-            self.processes.end(before)
+            workers.end(self.processes, before)
         self.revisions.prune(self.processes.settings.keep)
         self.record = self.record.end("rolled back" if self.record.command == "rollback" else "deployed")
         self.logbook.close(self.record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,9 @@ from estiba.deploy.host.servers import ports
 from estiba.errors import ConfigError, describe_unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from estiba.service.processes import Process
 
 _NAMES: Final[tuple[type, str]] = (list, "a list of strings")
 _NUMBER: Final[tuple[type, str]] = (int, "a whole number above 0")
@@ -30,7 +33,10 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "ready": _TEXT,
     "ready-limit": _NUMBER,
     "redis-port": _NUMBER,
+    "request-limit": _NUMBER,
     "smoke": _NAMES,
+    "trusted-proxies": _NAMES,
+    "upload-limit": _TEXT,
 }
 _EXTENSION: Final = re.compile(r"[A-Za-z0-9_-]+")
 _MEMORY: Final = re.compile(r"(\d+)\s*(MB|GB)")
@@ -56,7 +62,12 @@ class Settings:
         ready: Path of the readiness check.
         ready_limit: Seconds until a release has to be ready after its start.
         redis_port: TCP port that Redis listens on at the loopback address, besides its Unix socket; 0 for none.
+        has_celery: Whether Redis needs such a port in any case: Celery knows no Unix socket by the URL of Redis's own
+            clients. Without `redis_port` a free one is chosen once and kept.
+        request_limit: Seconds that nginx waits for the service between two parts of an answer.
         smoke: Paths that the smoke tests request.
+        trusted_proxies: IP addresses and networks whose word on a client's address and protocol counts.
+        upload_limit: Largest body of a request, in bytes.
     """
 
     name: str
@@ -73,10 +84,16 @@ class Settings:
     ready: str
     ready_limit: int
     redis_port: int
+    has_celery: bool
+    request_limit: int
     smoke: tuple[str, ...]
+    trusted_proxies: tuple[str, ...]
+    upload_limit: int
 
 
-def parse(name: str, table: Mapping[str, Any], *, folder: Path, state: Path) -> Settings:
+def parse(
+    name: str, table: Mapping[str, Any], *, folder: Path, state: Path, processes: Sequence[Process] = ()
+) -> Settings:
     """Parse the settings of a target.
 
     Args:
@@ -84,6 +101,7 @@ def parse(name: str, table: Mapping[str, Any], *, folder: Path, state: Path) -> 
         table: Table `[tool.estiba.targets.NAME]`, without `kind`.
         folder: Folder of the service, which relative paths start from.
         state: Parent of the default state folder.
+        processes: Processes of the service, as far as it names them.
 
     Raises:
         ConfigError: The settings are invalid; the error lists all problems.
@@ -107,10 +125,14 @@ def parse(name: str, table: Mapping[str, Any], *, folder: Path, state: Path) -> 
         keep=table.get("keep", 5),
         memory=_parse_memory(table.get("memory", "")),
         migrate_limit=table.get("migrate-limit", 300),
-        ready=table.get("ready", "/readyz"),
+        ready=table.get("ready") or next((one.ready for one in processes if one.ready), "/readyz"),
         ready_limit=table.get("ready-limit", 60),
         redis_port=table.get("redis-port", 0),
+        has_celery=any(one.command[:1] == ("celery",) for one in processes),
+        request_limit=table.get("request-limit", 60),
         smoke=tuple(table.get("smoke", ("/",))),
+        trusted_proxies=tuple(table.get("trusted-proxies", ())),
+        upload_limit=_parse_memory(table.get("upload-limit", "100MB")),
     )
 
 
@@ -128,18 +150,28 @@ def _check_value(key: str, value: Any) -> list[str]:  # noqa: ANN401 - of the ty
     match key:
         case "port" | "redis-port" if value > ports.LAST:
             return [f"{key!r} is {value}, above {ports.LAST}"]
-        case "memory" if not _MEMORY.fullmatch(value):
-            return [f"'memory' is {value!r}, not a number with MB or GB, such as '2GB'"]
+        case "memory" | "upload-limit" if not _MEMORY.fullmatch(value):
+            return [f"{key!r} is {value!r}, not a number with MB or GB, such as '2GB'"]
         case "ready" if not value.startswith("/"):
             return [f"'ready' is {value!r}, not a path that starts with /"]
         case "smoke" if wrong := [path for path in value if not path.startswith("/")]:
             return [f"'smoke' has {wrong[0]!r}, not a path that starts with /"]
+        case "trusted-proxies" if wrong := [name for name in value if not _is_network(name)]:
+            return [f"'trusted-proxies' has {wrong[0]!r}, not an IP address or a network such as '10.0.0.0/8'"]
         case "extensions" if wrong := [name for name in value if not _EXTENSION.fullmatch(name)]:
             return [f"'extensions' has {wrong[0]!r}, not a name of letters, digits, _ and -"]
         case "hosts" if not value:
             return ["'hosts' must name at least one"]
         case _:
             return []
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _parse_memory(text: str) -> int:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host import changes, checks, environment, report, settings
-from estiba.deploy.host.processes import PAIRED, SERVICES, Processes
+from estiba.deploy.host.processes import Processes
 from estiba.deploy.host.rollout import Rollout, Step
 from estiba.deploy.host.served import confirmation, conversion
 from estiba.deploy.host.servers import postgresql_tuning
@@ -18,7 +18,7 @@ from estiba.deploy.host.state import target_lock
 from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.state.logbook import FileLogbook
 from estiba.deploy.host.state.revisions import RevisionStore
-from estiba.deploy.host.supervise import logs, observation, starter
+from estiba.deploy.host.supervise import logs, observation, oneshot, readiness, starter
 from estiba.deploy.host.supervise.program import Programs
 from estiba.deploy.logbook import Record
 from estiba.deploy.target import Release, Report
@@ -67,7 +67,8 @@ class HostTarget:
         Raises:
             ConfigError: The settings are invalid.
         """
-        found = settings.parse(name, table, folder=project.folder, state=config.state_dir / project.name)
+        state = config.state_dir / project.name
+        found = settings.parse(name, table, folder=project.folder, state=state, processes=project.processes)
         return cls(project=project.folder, config=config, settings=found)
 
     @property
@@ -120,7 +121,7 @@ class HostTarget:
         """See `Target.smoke`."""
         current = self._served()
         on_status(Step.SMOKE.value)
-        checks.smoke(self._processes, self._processes.endpoint())
+        checks.smoke(self._processes, self._processes.endpoint(), current.closure)
         checks.probe(self._processes, self._programs(current.closure))
 
     def observe(self, since: datetime) -> Observation:
@@ -130,7 +131,7 @@ class HostTarget:
             msg = "nothing is served, so there is nothing to observe"
             raise TargetError(msg, hint="invoke deploy")
         switch = datetime.fromtimestamp(self._revisions.switched(), tz=UTC)
-        services = [f"{name}-{current.slot}" for name in PAIRED if name in current.closure.processes]
+        services = [*current.closure.services(current.slot)]
         return observation.observe(self._processes.runit, services, max(since, switch))
 
     def unlock(self) -> str:
@@ -181,6 +182,12 @@ class HostTarget:
             programs = self._programs(self._served().closure)
             return self._processes.command(programs, ["manage", *args], limit=_COMMAND_LIMIT)
 
+    def attach(self, args: Sequence[str]) -> int:
+        """See `Target.attach`; without the lock, since somebody may leave a shell open, and be deployed around."""
+        closure = self._served().closure
+        programs = self._programs(closure)
+        return oneshot.attach(self._folder, closure, lambda directory: programs.command(directory, ["manage", *args]))
+
     def status(self) -> Report:
         """See `Target.status`."""
         current = self._current()
@@ -191,9 +198,7 @@ class HostTarget:
             target=self.settings.name,
             kind="host",
             service=closure.service if closure else "",
-            is_ready=current is not None
-            and self._processes.endpoint().is_ready(self.settings.ready)
-            and report.is_complete(self._processes, current),
+            is_ready=current is not None and self._is_ready(current) and report.is_complete(self._processes, current),
             release=current.to_release() if current else None,
             left=self._find_left(current),
             workloads=tuple(report.workloads(self._processes, current)),
@@ -205,7 +210,7 @@ class HostTarget:
                 "path": str(closure.path) if closure else "",
                 "pids": {
                     service: status.pid
-                    for service in SERVICES
+                    for service in self._processes.services
                     if (status := self._processes.runit.status(service)) and status.pid
                 },
             },
@@ -214,9 +219,10 @@ class HostTarget:
     def logs(self, *, tail: int, process: str, follow: bool) -> Iterator[str]:
         """See `Target.logs`."""
         folder = self._folder.path / "logs"
-        services = [service for service in SERVICES if service.startswith(process) and (folder / service).is_dir()]
+        known = [service for service in self._processes.services if (folder / service).is_dir()]
+        services = [service for service in known if service.startswith(process)]
         if not services:
-            if known := [service for service in SERVICES if (folder / service).is_dir()]:
+            if known:
                 what = "process with logs named"
                 hint = f"invoke logs --process {known[0]}, for example; without --process, the logs of all"
                 raise ChoiceError(what, process, known, hint=hint)
@@ -234,7 +240,9 @@ class HostTarget:
         endpoint = self._processes.endpoint()
         pages = {"page": next(iter(self.settings.smoke), "/")}
         # A project that was not created from the template may have no such page.
-        if endpoint.has(self.settings.ready):
+        current = self._current()
+        path = readiness.find_path(self._processes, current.closure) if current else self.settings.ready
+        if path == self.settings.ready and endpoint.has(path):
             pages["ready"] = self.settings.ready
         return {name: f"http://{endpoint.host}{page}" for name, page in pages.items()}
 
@@ -261,6 +269,10 @@ class HostTarget:
             msg = "there is no earlier release to roll back to"
             raise DeployError(msg, hint="invoke status shows what is served")
         return found
+
+    def _is_ready(self, current: Revision) -> bool:
+        path = readiness.find_path(self._processes, current.closure)
+        return readiness.is_ready(self._processes.endpoint(), path, self.settings.ready)
 
     def _find_left(self, current: Revision | None) -> Release | None:
         """Return the release that a killed deployment has left beside the one that is served."""
@@ -302,7 +314,8 @@ class HostTarget:
         return FileLogbook(folder=self._folder)
 
     def _programs(self, closure: HostClosure) -> Programs:
-        env = environment.build(self.settings, self._folder, closure, self._processes.port())
+        known = replace(self.settings, redis_port=self._processes.redis_port())
+        env = environment.build(known, self._folder, closure, self._processes.port())
         return replace(self._server_programs(closure), env=env)
 
     def _server_programs(self, closure: HostClosure) -> Programs:
@@ -313,7 +326,7 @@ class HostTarget:
             closure=closure,
             env={},
             memory=plan,
-            redis_port=self.settings.redis_port,
+            redis_port=self._processes.redis_port(),
             listen=((self.settings.address, self._processes.port()),),
         )
 

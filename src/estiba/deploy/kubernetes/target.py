@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -189,6 +190,12 @@ class KubernetesTarget:
         pod = self._web_pod()
         done = self.runner(self._kubectl.argv("exec", pod, "--", *_ENTRYPOINT, "manage", *args), check=False)
         return Finished(code=done.code, output=f"{done.stdout}{done.tail}")
+
+    def attach(self, args: Sequence[str]) -> int:
+        """See `Target.attach`."""
+        terminal = ("--tty",) if os.isatty(0) and os.isatty(1) else ()
+        argv = self._kubectl.argv("exec", "--stdin", *terminal, self._web_pod(), "--", *_ENTRYPOINT, "manage", *args)
+        return process.run_interactive(argv)
 
     def status(self) -> Report:
         """See `Target.status`."""

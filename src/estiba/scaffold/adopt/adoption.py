@@ -18,7 +18,7 @@ from estiba.errors import ConfigError, ScaffoldError
 from estiba.files import write
 from estiba.lock.debian import known_packages
 from estiba.scaffold import new
-from estiba.scaffold.adopt import deployment, document, evidence, frontend, loading, modules
+from estiba.scaffold.adopt import deployment, document, evidence, frontend, loading, modules, procfile
 from estiba.service import django, project, variables
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def plan(folder: Path, *, flake: str = "", settings: str = "", wsgi: str = "") -
     evidence.convert(study)
     seen = modules.find(study, settings=settings, wsgi=wsgi)
     wanted = evidence.find_requirements(study, seen, has_database=deployment.find_database(study, seen))
+    procfile.find(study, seen, wanted)
     python = evidence.choose_python(study, wanted)
     _choose_platform(study)
     wanted += evidence.find_dev_requirements(study)
@@ -274,6 +275,7 @@ def _extend(study: Study) -> dict[str, str]:
     flat = {key: settings[key] for key in sorted(settings) if settings[key] and not isinstance(settings[key], dict)}
     tables: dict[str, Any] = {"project": project, **study.tables, f"tool.{_TOOL}": flat}
     tables |= {f"tool.{_TOOL}.{key}": _sort(settings[key]) for key in ("env", "groups") if settings.get(key)}
+    tables |= {f"tool.{_TOOL}.processes.{name}": _sort(table) for name, table in settings.get("processes", {}).items()}
     for name, target in settings.get("targets", {}).items():
         where = f"tool.{_TOOL}.targets.{name}"
         tables[where] = _sort({key: value for key, value in target.items() if key != "env"})

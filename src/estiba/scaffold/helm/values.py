@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 from estiba.errors import ConfigError
 from estiba.publish.chart import ENVIRONMENTS
 from estiba.service import environment
+from estiba.service.processes import WEB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from estiba.service.processes import Process
     from estiba.service.project import Project
 
 ALIAS: Final = "service"
@@ -41,6 +43,12 @@ DIFFERENCES: Final = (
 )
 """Values in which staging and production may differ; in all others staging is what production will be."""
 
+_OF_THE_CHART: Final = ("worker", "scheduler")
+"""Processes that the chart has unless they are taken away."""
+
+_RESERVE: Final = 5
+"""Seconds between a process's own time limit and SIGKILL."""
+
 _WHERE: Final = "pyproject.toml [tool.estiba.chart]"
 _ORDER: Final = ("environment", "image", "hosts")
 
@@ -54,7 +62,9 @@ def shared(project: Project) -> dict[str, Any]:
     _check(project)
     targets = [_target(project, name) for name in reversed(list(ENVIRONMENTS))]
     images = [target["image"] for target in targets if "image" in target]
-    found = {"image": {"repository": images[0]}} if images else {}
+    found: dict[str, Any] = {"image": {"repository": images[0]}} if images else {}
+    if project.processes:
+        found["processes"] = _processes(project.processes)
     table = {key: value for key, value in project.chart.items() if key not in ENVIRONMENTS}
     return _complete(merge(found, table))
 
@@ -80,6 +90,28 @@ def find_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[
     flat, flat_other = dict(_flatten(one)), dict(_flatten(other))
     differing = {key for key in {*flat, *flat_other} if flat.get(key) != flat_other.get(key)}
     return tuple(sorted(key for key in differing if not any(fnmatch.fnmatch(key, may) for may in DIFFERENCES)))
+
+
+def _processes(given: Sequence[Process]) -> dict[str, Any]:
+    """Return the chart's processes for `[tool.estiba.processes]`, where those of the chart itself count for nothing."""
+    unwanted: dict[str, Any] = dict.fromkeys(_OF_THE_CHART, False)
+    return {**unwanted, **{one.name: _process(one) for one in given}}
+
+
+def _process(given: Process) -> dict[str, Any]:
+    """Return a process of the chart; the image knows what it runs, so that the name is its command."""
+    made: dict[str, Any] = {} if given.name == WEB else {"command": [given.name]}
+    if given.instances > 1:
+        made["replicas"] = given.instances
+    if given.is_singleton:
+        made["singleton"] = True
+    if given.grace:
+        made["gracePeriodSeconds"] = given.grace + _RESERVE
+    if given.ready:
+        made["probes"] = {"readiness": given.ready}
+    if given.ready_command:
+        made["readinessCommand"] = ["ready", given.name]
+    return made
 
 
 def _check(project: Project) -> None:

@@ -68,3 +68,33 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
     """A file that is not there is no empty one."""
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         environment.load(tmp_path / "env")
+
+
+def build(tmp_path: Path, **env: str) -> dict[str, str]:
+    """Return the environment of a target with some variables of its own."""
+    folder = StateFolder.at(tmp_path / "state")
+    folder.prepare()
+    found = settings.parse("local", {"env": env}, folder=tmp_path, state=tmp_path)
+    return environment.build(found, folder, make(tmp_path / "one"), 8000)
+
+
+def test_variables_refer_to_what_the_target_provides(tmp_path: Path) -> None:
+    """A value gets other names; braces of JSON and doubled ones are none of a reference."""
+    given = {"CACHE": "{REDIS_URL}", "BOTH": "{PGUSER}@{PGHOST}", "JSON": '{"A": {}}', "PLAIN": "{{NAME}} {name}"}
+    found = build(tmp_path, **given)
+
+    assert {name: found[name] for name in given} == {
+        "CACHE": "unix:///run/redis/redis.sock?db=0",
+        "BOTH": "app@/run/postgresql",
+        "JSON": '{"A": {}}',
+        "PLAIN": "{NAME} {name}",
+    }
+    assert found["POSTGRES_URL"] == "postgres" + found["DATABASE_URL"].removeprefix("postgresql")
+
+
+def test_reference_to_nothing_is_an_error(tmp_path: Path) -> None:
+    """The variable and the name are told."""
+    with pytest.raises(ConfigError) as caught:
+        build(tmp_path, CACHE="{REDIS_ULR}")
+
+    assert caught.value.problems == ("CACHE refers to {REDIS_ULR}, which the target does not provide",)

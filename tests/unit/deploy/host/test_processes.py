@@ -107,7 +107,7 @@ def test_sockets_are_opened_again_where_new_ones_cannot_be(
         processes.servers.install(service, programs)
     with running(processes.servers, "listener") as place:
         known = {"listen": "listen 127.0.0.1:1;\n"}
-        monkeypatch.setattr(Runit, "terminate", lambda runit, service, _limit: runit.down(service))
+        monkeypatch.setattr(Runit, "end", lambda runit, service: runit.down(service))
         with pytest.raises(TargetError, match="is taken"):
             processes._free_port(known)
 

@@ -57,6 +57,16 @@ def test_memory_has_a_unit(text: str, size: int) -> None:
         pytest.param({"port": 70000}, "'port' is 70000, above 65535", id="large"),
         pytest.param({"redis-port": 70000}, "'redis-port' is 70000, above 65535", id="redis"),
         pytest.param({"port": 80, "redis-port": 80}, "'port' and 'redis-port' are both 80", id="twice"),
+        pytest.param(
+            {"trusted-proxies": ["proxy"]},
+            "'trusted-proxies' has 'proxy', not an IP address or a network such as '10.0.0.0/8'",
+            id="proxies",
+        ),
+        pytest.param(
+            {"upload-limit": "100m"},
+            "'upload-limit' is '100m', not a number with MB or GB, such as '2GB'",
+            id="upload",
+        ),
         pytest.param({"memory": "much"}, "'memory' is 'much', not a number with MB or GB, such as '2GB'", id="memory"),
         pytest.param({"ready": "readyz"}, "'ready' is 'readyz', not a path that starts with /", id="ready"),
         pytest.param({"smoke": ["/", "x"]}, "'smoke' has 'x', not a path that starts with /", id="smoke"),

@@ -9,6 +9,7 @@ import pytest
 
 from estiba.errors import ConfigError
 from estiba.scaffold.helm import values
+from estiba.service import processes
 from estiba.service import project as projects
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def service(text: str) -> Project:
     """Return the sample service with other tables of `[tool.estiba]`."""
     tables = tomllib.loads(text)
     shop = projects.load(Path(__file__).parents[3] / "fixtures" / "services" / "shop")
-    return replace(shop, chart=tables.get("chart", {}), targets=tables.get("targets", {}))
+    own = processes.parse(tables["processes"]) if "processes" in tables else ()
+    return replace(shop, chart=tables.get("chart", {}), targets=tables.get("targets", {}), processes=own)
 
 
 def test_targets_say_image_and_hosts() -> None:
@@ -42,6 +44,37 @@ def test_targets_say_image_and_hosts() -> None:
     assert values.shared(found) == {"image": {"repository": "registry.example/shop"}}
     assert values.of_environment(found, "staging") == {"environment": "staging", "hosts": ["staging.shop.example"]}
     assert values.of_environment(found, "dev") == {"environment": "development"}
+
+
+def test_processes_are_those_of_the_image() -> None:
+    """The image knows what a process runs; the cluster how often, how long, and when it is ready."""
+    found = service(
+        """
+        [processes.web]
+        command = ["uvicorn"]
+        grace = 60
+        ready = "/up"
+        [processes.jobs]
+        command = ["celery", "worker"]
+        concurrency = 4
+        ready = ["celery", "inspect", "ping"]
+        [processes.feed]
+        concurrency = 3
+        [processes.beat]
+        command = ["celery", "beat"]
+        [chart.processes.jobs]
+        replicas = 2
+        """
+    )
+
+    assert values.shared(found)["processes"] == {
+        "worker": None,
+        "scheduler": None,
+        "web": {"gracePeriodSeconds": 65, "probes": {"readiness": "/up"}},
+        "beat": {"command": ["beat"], "singleton": True},
+        "feed": {"command": ["feed"], "replicas": 3},
+        "jobs": {"command": ["jobs"], "readinessCommand": ["ready", "jobs"], "replicas": 2},
+    }
 
 
 def test_image_of_another_registry_is_the_environments_own() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from estiba.deploy.host import evidence
 from estiba.deploy.host.rollout import Step
+from estiba.deploy.host.supervise import readiness
 from estiba.errors import EstibaError, StrandedError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def bring_up(rollout: Rollout, current: Revision) -> None:
     rollout.on_status(Step.SERVERS.value)
     rollout.start_servers(current.closure)
     if not rollout.processes.runit.is_up(f"web-{current.slot}"):
-        rollout.processes.start(current, rollout.programs(current.closure))
+        readiness.start(rollout.processes, current, rollout.programs(current.closure))
     rollout.reconcile(current, None)
 
 
@@ -81,7 +82,7 @@ def _start_again(rollout: Rollout, before: Revision, error: BaseException) -> No
     if rollout.processes.runit.is_up(f"web-{before.slot}"):
         return
     try:
-        rollout.processes.start(before, rollout.programs(before.closure))
+        readiness.start(rollout.processes, before, rollout.programs(before.closure))
     except (EstibaError, OSError) as second:
         msg = f"{evidence.tell(error)}\n  release {before.number} cannot be started again: {evidence.tell(second)}"
         raise StrandedError(msg, hint="fix the cause and deploy again") from second

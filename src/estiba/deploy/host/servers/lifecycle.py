@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.servers import postgresql, redis
@@ -48,8 +48,8 @@ _HANDOVER: Final = "handover.sock"
 """Unix socket over which the starter passes file descriptors; see `nix/build/builders/release/start.py`."""
 
 _NEXT: Final = "-next"
-_JOBS: Final = ("worker-", "scheduler-")
-_JOB_ENDING: Final = (("t", 40.0), ("k", 10.0))
+_WEB: Final = "web-"
+_KILL: Final = ("k", 10.0)
 _HOLD: Final = "hold"
 """Lock file of a service; see `nix/build/builders/release/start.py`."""
 
@@ -95,8 +95,11 @@ class Servers:
         # A running supervisor keeps its root: it still starts svlogd and runsv from that store path.
         if not self.runit.is_supervised(DATABASES[0]):
             self._add_root("supervisor", closure.runit)
-        self.runit.install_all(starter=starter.find(self.folder, closure))
-        self.runit.start(closure.runit)
+        # Services that come with this release too: a running supervisor takes seconds to see new ones.
+        names = dict.fromkeys([*self.runit.names, *closure.services("a"), *closure.services("b")])
+        runit = replace(self.runit, names=tuple(names))
+        runit.install_all(starter=starter.find(self.folder, closure))
+        runit.start(closure.runit)
         changed = self.changed(programs, DATABASES)
         postgresql.secure(self.folder, programs, is_up=self.runit.is_up(DATABASES[0]))
         for service in DATABASES:
@@ -208,13 +211,12 @@ class Servers:
 
         They stay wanted up, and their starter waits for a lock of this process's: if it is killed, they go on.
         """
-        services = [
-            service for service in self.runit.names if service.startswith(_JOBS) and self.runit.is_wanted(service)
-        ]
+        jobs = [service for service in self.runit.names if service not in SERVERS and not service.startswith(_WEB)]
+        services = [service for service in jobs if self.runit.is_wanted(service)]
         with ExitStack() as locks:
             for service in services:
                 locks.enter_context(lock(self.runit.services / service / _HOLD, wait=True))
-            self.runit.restart(dict.fromkeys(services, _JOB_ENDING))
+            self.runit.restart({service: (("t", self.runit.grace(service)), _KILL) for service in services})
             yield
 
 

@@ -22,16 +22,16 @@ _TRIES: Final = 1000
 _PRIVILEGED: Final = 1024
 
 
-def choose(address: str) -> int:
-    """Return the first free port from `FIRST` on.
+def choose(address: str, first: int = FIRST) -> int:
+    """Return the first free port from a number on.
 
     Raises:
         TargetError: The address is not one of this machine, or none is free.
     """
-    for port in range(FIRST, FIRST + _TRIES):
+    for port in range(first, first + _TRIES):
         if _try_to_bind(address, port) is None:
             return port
-    msg = f"no port from {FIRST} to {FIRST + _TRIES - 1} of {address} is free"
+    msg = f"no port from {first} to {first + _TRIES - 1} of {address} is free"
     raise TargetError(msg, hint="set port in [tool.estiba.targets.local]")
 
 

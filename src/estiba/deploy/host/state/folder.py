@@ -16,7 +16,7 @@ from estiba.deploy.host.state import users
 from estiba.errors import TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _PASSED: Final = ("data", "logs", "profile", "roots", "run", "serve", "serve/releases", "services", "settings", "tasks")
 """Folders of the deploying user that others pass through to their own, but write nothing in."""
@@ -189,6 +189,15 @@ class StateFolder:
             os.fchmod(folder, _GROUP if group else _PRIVATE)
         finally:
             os.close(folder)
+
+    def keep(self, places: Iterable[str]) -> None:
+        """Create the folders of data that the service itself names, by their paths in its root file system."""
+        data = self.path / "data"
+        for place in places:
+            path = data / f"folders{place}"
+            for above in list(path.relative_to(data).parents)[-2::-1]:
+                self.open_up(data / above)
+            self.own(path, self.user(users.SERVICE))
 
     def write(self, path: Path, data: object) -> None:
         """Write JSON to a file atomically; the file belongs to the deploying user alone."""

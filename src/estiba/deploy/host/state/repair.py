@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from estiba.deploy.host import migrations, report
 from estiba.deploy.host.rollout import STRANDED, Step
+from estiba.deploy.host.supervise import workers
 from estiba.errors import StrandedError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def repair(rollout: Rollout, killed: Record, wanted: ReleaseManifest | None, *, 
         rollout.reconcile(kept, _other(kept, killed, left=left, before=before))
         current = kept
     elif left and not current:
-        rollout.processes.end(left)
+        workers.end(rollout.processes, left)
     if left and (not current or left.number != current.number):
         if killed.command == "deploy":
             revisions.retract(left)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.supervise import starter
 from estiba.deploy.target import Finished
-from estiba.process import run_limited
+from estiba.process import run_interactive, run_limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 _LOG_LIMIT: Final = 2**22
 """Size in bytes above which a log is rotated; one old file is kept."""
+
+_ATTACHED: Final = "attached"
+_TERMINAL: Final = "xterm"
+"""Kind of terminal that all emulators of today understand."""
 
 
 def run(
@@ -55,6 +59,16 @@ def run(
     with output.open("rb") as file:
         file.seek(before)
         return Finished(code=code, output=file.read().decode(errors="replace"))
+
+
+def attach(folder: StateFolder, closure: HostClosure, describe: Callable[[Path], dict[str, Any]]) -> int:
+    """Run a program on this process's terminal and return its exit code; arguments are those of `run`."""
+    with _scratch(folder, _ATTACHED) as directory:
+        made = describe(directory)
+        folder.own(directory / "tmp", made.get("user"))
+        program = {**made, "env": {**made["env"], "TERM": _TERMINAL}, "bound": os.getpid()}
+        folder.write(directory / "program.json", program)
+        return run_interactive([str(starter.find(folder, closure))], env={}, cwd=directory)
 
 
 @contextmanager

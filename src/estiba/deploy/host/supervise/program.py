@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 from estiba.deploy.host.environment import REDIS_ADDRESS
 from estiba.deploy.host.state import users
 from estiba.service import variables
+from estiba.service.processes import WEB
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from estiba.deploy.host.closure import Files, HostClosure
     from estiba.deploy.host.state.folder import StateFolder
+    from estiba.service.processes import Process
 
 POSTGRESQL_DATA: Final = "/srv/postgresql"
 REDIS_SETTINGS: Final = "redis.conf"
@@ -27,6 +29,7 @@ WEB_SOCKET: Final = "web.sock"
 LISTENER: Final = "listener"
 """Name of the service that holds the listening sockets of nginx."""
 
+_RESERVE: Final = 5.0
 _BIN: Final = "/usr/lib/postgresql/{}/bin"
 _REDIS_DATA: Final = "/srv/redis"
 _POSTGRESQL_SETTINGS: Final = "/srv/settings/postgresql"
@@ -130,7 +133,7 @@ class Programs:
             run: Folder of the command's socket, or None.
         """
         binds = {
-            self.closure.media: "data/media",
+            **self.closure.data,
             variables.POSTGRESQL_FOLDER: "run/postgresql",
             variables.REDIS_FOLDER: "run/redis",
             **({_RUN: str(run.relative_to(self.folder.path))} if run else {}),
@@ -139,13 +142,21 @@ class Programs:
         argv = [*self.closure.entrypoint, *args]
         # /sys has the CPU quota of the control group, which sets the number of gunicorn's workers.
         made = self._describe(directory, argv, self.closure.app, {**binds, **more, "/sys": "/sys"}, user=users.SERVICE)
+        own = {place: made["binds"][place] for place in self.closure.data}
+        seeds = {own[place]: seed for place, seed in self.closure.app.seeds.items()}
         # What it stores is for nginx to read, too, whose group its folder has.
         mask = {"umask": 0o027} if self.folder.is_root else {}
-        return {**made, "env": dict(self.env), "cwd": self.closure.cwd, **mask}
+        begin = {"seeds": seeds} if seeds else {}
+        return {**made, **begin, "env": dict(self.env), "cwd": self.closure.cwd, **mask}
 
     def web(self, directory: Path, run: Path) -> dict[str, Any]:
-        """Return the description of gunicorn, listening on a Unix socket in the folder `run`."""
-        return self.command(directory, ["web", "--bind", f"unix:{_RUN}/{WEB_SOCKET}"], run=run)
+        """Return the description of the web server, listening on a Unix socket in the folder `run`."""
+        made = self.command(directory, [WEB, "--bind", f"unix:{_RUN}/{WEB_SOCKET}"], run=run)
+        return {**made, **_grace(self.closure.processes[0])}
+
+    def worker(self, directory: Path, process: Process) -> dict[str, Any]:
+        """Return the description of another process of the service."""
+        return {**self.command(directory, [process.name]), **_grace(process)}
 
     def tool(self, directory: Path, argv: Sequence[str], data: str) -> dict[str, Any]:
         """Return the description of a PostgreSQL tool that works on data files.
@@ -208,3 +219,8 @@ class Programs:
             "tree": files.tree,
             **self._identify(user),
         }
+
+
+def _grace(process: Process) -> dict[str, float]:
+    """Return the time limit of a process's end, which is later than the one that it sets itself."""
+    return {"grace": process.grace + _RESERVE} if process.grace else {}

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 LOG_BYTES: Final = 4_000_000
 LOG_FILES: Final = 10
+GRACE: Final = 40.0
+"""Seconds that a process may take to end, unless its description says otherwise."""
 
 _LOGGER: Final = "roots/supervisor/bin/svlogd"
 _PAUSE: Final = 0.02
@@ -281,8 +283,13 @@ class Runit:
         status = self.status(service)
         return status is not None and status.is_wanted
 
-    def terminate(self, service: str, limit: float) -> None:
-        """Stop a service and wait for it; SIGKILL follows after a time limit in seconds."""
+    def grace(self, service: str) -> float:
+        """Return the seconds that a service may take to end, by the description that it was started with."""
+        return float(self.running(service).get("grace", GRACE))
+
+    def end(self, service: str) -> None:
+        """Stop a service and wait for it; SIGKILL follows after its time is over."""
+        limit = self.grace(service)
         # One that ends already gets no second signal: an RQ worker takes that for the order to drop its job.
         if self.is_wanted(service) or not self.is_supervised(service):
             self.down(service)
@@ -306,20 +313,33 @@ class Runit:
         for _ in until(limit):
             if is_ready():
                 return
-            if ended := self.has_ended(service, since):
-                # svlogd may not have written the last lines yet.
-                time.sleep(_LOGGER_DELAY)
-                msg = f"{service} {ended} instead of starting:\n{self._last_lines(service, began)}"
-                raise DeployError(msg)
-        msg = f"{service} is not ready after {limit:g} seconds:\n{self._last_lines(service, began)}"
+            self.check_up(service, since=since, began=began)
+        msg = f"{service} is not ready after {limit:g} seconds:\n{self.said(service, began)}"
         raise DeployError(msg)
+
+    def check_up(self, service: str, *, since: float = 0.0, began: str = "") -> None:
+        """Check that a service has not ended since its last `up`.
+
+        Args:
+            service: Name of the service.
+            since: Time in seconds since the epoch; an earlier end is ignored.
+            began: Stamp of the first line of log that belongs to an error; empty for the last lines.
+
+        Raises:
+            DeployError: It has ended; the message has its last lines of log.
+        """
+        if ended := self.has_ended(service, since):
+            # svlogd may not have written the last lines yet.
+            time.sleep(_LOGGER_DELAY)
+            msg = f"{service} {ended} instead of starting:\n{self.said(service, began)}"
+            raise DeployError(msg)
 
     def _is_complete(self) -> bool:
         """Return whether every service has its runsv."""
         return all(self.is_supervised(service) for service in self.names)
 
-    def _last_lines(self, service: str, began: str) -> str:
-        """Return the last lines that a service has logged since a timestamp."""
+    def said(self, service: str, began: str) -> str:
+        """Return the last lines that a service has logged since a timestamp, see `logs.stamp`."""
         found = logs.tail(self.folder.path / "logs", [service], _LINES)
         return "\n".join(line for line in found if line >= began)
 

@@ -10,12 +10,12 @@ import pytest
 from tests.recording import RecordingRunner
 
 from estiba.deploy.host.closure import Files, HostClosure
-from estiba.deploy.host.processes import SERVICES
 from estiba.deploy.host.servers.lifecycle import SERVERS, Servers
 from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.supervise.program import Programs
 from estiba.deploy.host.supervise.runit import Runit
 from estiba.digest import Digest
+from estiba.service.processes import Process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +29,8 @@ def servers(tmp_path: Path) -> Servers:
     """Return the servers of a folder where nothing runs."""
     folder = StateFolder.at(tmp_path)
     folder.prepare()
-    return Servers(folder=folder, runit=Runit(folder=folder, names=SERVICES), runner=RecordingRunner())
+    names = (*SERVERS, "web-a", "worker-a")
+    return Servers(folder=folder, runit=Runit(folder=folder, names=names), runner=RecordingRunner())
 
 
 def describe(servers: Servers, name: str, digests: Mapping[str, str]) -> Programs:
@@ -48,7 +49,7 @@ def describe(servers: Servers, name: str, digests: Mapping[str, str]) -> Program
         entrypoint=("/opt/venv/bin/python",),
         media="/app/media",
         static=None,
-        processes=("web",),
+        processes=(Process(name="web"),),
         probes=(),
         servers=root,
         versions={},

@@ -1,0 +1,39 @@
+"""Configuration of nginx that follows the settings of a target; the rest is nix/build/host/nginx.conf."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from estiba.deploy.host.settings import Settings
+
+_LOOPBACK: Final = ("127.0.0.1", "::1")
+
+
+def of_server(settings: Settings, port: int) -> str:
+    """Return the directives of nginx's server.
+
+    Args:
+        settings: Settings of the target.
+        port: TCP port to listen on.
+    """
+    address = f"[{settings.address}]" if ":" in settings.address else settings.address
+    lines = [
+        f"listen {address}:{port}",
+        f"client_max_body_size {settings.upload_limit}",
+        f"proxy_read_timeout {settings.request_limit}s",
+        f"proxy_send_timeout {settings.request_limit}s",
+        *(f"set_real_ip_from {network}" for network in settings.trusted_proxies),
+    ]
+    if settings.trusted_proxies:
+        lines += ["real_ip_header X-Forwarded-For", "real_ip_recursive on"]
+    return "".join(f"{line};\n" for line in lines)
+
+
+def list_trusted(settings: Settings) -> str:
+    """Return the lines of nginx's `geo` for those that may say that a request came over TLS.
+
+    Where there is a proxy, this machine may say so too, since the smoke tests ask as the proxy does.
+    """
+    networks = dict.fromkeys([*settings.trusted_proxies, *_LOOPBACK]) if settings.trusted_proxies else ()
+    return "".join(f"{network} 1;\n" for network in networks)

@@ -1,0 +1,143 @@
+"""nginx of a service on this machine: types of files, limits of requests, and who may say that TLS has ended."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.services import harbour, locking, ports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+URLS = """
+from django.conf import settings
+from django.http import HttpResponse
+from django.urls import path
+
+
+def page(request):
+    answer = HttpResponse(f"{request.scheme} {request.META.get('HTTP_X_FORWARDED_FOR')}", content_type="text/plain")
+    for name in ("first", "second"):
+        answer.set_cookie(name, "x" * 3000)
+    return answer
+
+
+urlpatterns = [path("", page), path("upload/", lambda request: HttpResponse(str(len(request.body))))]
+"""
+SETTINGS = """
+MIDDLEWARE = ["django.middleware.security.SecurityMiddleware"]
+SECURE_SSL_REDIRECT = True
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+DATA_UPLOAD_MAX_MEMORY_SIZE = None
+"""
+TARGET = """
+[tool.estiba.targets.local]
+folder = "../state"
+port = {port}
+upload-limit = "2MB"
+request-limit = 5
+trusted-proxies = ["127.0.0.1"]
+
+[tool.estiba.targets.local.env]
+TINY_DATABASE = "/tmp/tiny.sqlite3"
+"""
+# As Python's mimetypes has them, which Django's own server asks.
+TYPES = {
+    "page.mjs": "text/javascript; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "site.webmanifest": "application/manifest+json; charset=utf-8",
+    "data.csv": "text/csv; charset=utf-8",
+    "day.ics": "text/calendar; charset=utf-8",
+    "note.txt": "text/plain; charset=utf-8",
+    "face.woff2": "font/woff2",
+    "art.webp": "image/webp",
+    "code.wasm": "application/wasm",
+    "unknown": "application/octet-stream",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lay out a service behind a proxy."""
+    made = locking.prepare(locking.copy("tiny", tmp_path_factory.mktemp("proxy") / "tiny"))
+    (made / "tiny" / "urls.py").write_text(URLS)
+    settings = made / "tiny" / "settings.py"
+    text = settings.read_text().replace('":memory:"', 'os.environ.get("TINY_DATABASE", ":memory:")')
+    settings.write_text(text + SETTINGS)
+    for name in TYPES:
+        (made / "tiny" / "static" / name).write_text("x")
+    harbour.invoke(made, "fetch")
+    return made
+
+
+@pytest.fixture(scope="module")
+def port(folder: Path) -> Iterator[int]:
+    """Deploy it, first as if nobody were in front."""
+    number = ports.find_free()
+    file = folder / "pyproject.toml"
+    before, target = file.read_text(), TARGET.format(port=number)
+    file.write_text(before + target.replace('trusted-proxies = ["127.0.0.1"]\n', ""))
+    try:
+        refused = harbour.invoke(folder, "deploy", check=False)
+        assert refused.returncode != 0
+        assert "/ redirects to itself by HTTPS for ever" in refused.stderr
+        assert "name the proxy that ends TLS in trusted-proxies of the target" in refused.stderr
+        file.write_text(before + target)
+        harbour.invoke(folder, "deploy")
+        yield number
+    finally:
+        harbour.invoke(folder, "down")
+        shutil.rmtree(folder.parent / "state", ignore_errors=True)
+
+
+def ask(
+    port: int, path: str, body: bytes = b"", headers: Mapping[str, str] = MappingProxyType({})
+) -> tuple[http.client.HTTPResponse, str]:
+    """Return an answer and its text."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("POST" if body else "GET", path, body, dict(headers))
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer, text
+
+
+def test_trusted_proxy_says_who_asks_and_how(port: int) -> None:
+    """The service sees the client's address and that it came over TLS, and answers with large cookies."""
+    told = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "198.51.100.7, 203.0.113.9"}
+
+    assert ask(port, "/", headers=told)[1] == "https 203.0.113.9"
+    assert ask(port, "/")[0].headers["Location"] == f"https://127.0.0.1:{port}/"
+
+
+def test_others_are_not_believed(port: int, folder: Path) -> None:
+    """Where another machine is the proxy, a client's own word changes nothing."""
+    file = folder / "pyproject.toml"
+    before = file.read_text()
+    file.write_text(before.replace('["127.0.0.1"]', '["192.0.2.0/24"]'))
+    harbour.invoke(folder, "deploy")
+    answer, _ = ask(port, "/", headers={"X-Forwarded-For": "203.0.113.9"})
+    log = harbour.invoke(folder, "logs", "--process", "nginx", "--tail", "3").stdout
+    file.write_text(before)
+    harbour.invoke(folder, "deploy")
+
+    assert answer.status == 301
+    assert "203.0.113.9" not in log
+
+
+def test_files_have_the_types_of_djangos_own_server(port: int) -> None:
+    """Text says its encoding, and modules of JavaScript run."""
+    assert {name: ask(port, f"/static/{name}")[0].headers["Content-Type"] for name in TYPES} == TYPES
+
+
+def test_uploads_have_the_limit_of_the_target(port: int) -> None:
+    """What is larger is refused by nginx."""
+    told = {"X-Forwarded-Proto": "https"}
+
+    assert ask(port, "/upload/", b"x" * 1_500_000, told)[1] == "1500000"
+    assert ask(port, "/upload/", b"x" * 2_500_000, told)[0].status == 413

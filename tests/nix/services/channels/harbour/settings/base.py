@@ -1,0 +1,4 @@
+"""Settings of all environments."""
+
+ASGI_APPLICATION = "harbour.routing.application"
+WSGI_APPLICATION = "harbour.serving.application"

@@ -1,0 +1,5 @@
+"""Settings of production."""
+
+from .base import *
+
+DEBUG = False

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.scaffold.adopt.test_deployment import SETTINGS, harbour
+
+from estiba.scaffold.adopt import adoption
+from estiba.service import project
+from estiba.service.processes import Process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REQUIREMENTS = "django>=5.2\ngunicorn\ncelery\nuvicorn\n"
+
+
+def test_procfile_becomes_the_table(tmp_path: Path) -> None:
+    """Addresses are the image's own affair, manage.py is known by its name, and deployments migrate anyway."""
+    procfile = (
+        "# what runs\n"
+        "release: python manage.py migrate --noinput\n"
+        "web: uvicorn harbour.asgi:application --host 0.0.0.0 --port $PORT --workers $WEB_CONCURRENCY\n"
+        "worker: celery -A harbour worker -l info --concurrency=4\n"
+        "Mail_Feed: python manage.py feed --every 60\n"
+    )
+    made = adoption.plan(harbour(tmp_path, Procfile=procfile, **{"requirements.txt": REQUIREMENTS}))
+    adoption.apply(made)
+
+    assert project.load(tmp_path).processes == (
+        Process(name="web", command=("uvicorn", "harbour.asgi:application")),
+        Process(name="mail-feed", command=("manage", "feed", "--every", "60")),
+        Process(name="worker", command=("celery", "-A", "harbour", "worker", "-l", "info", "--concurrency=4")),
+    )
+    assert "processes = mail-feed, web, worker: Procfile names them" in made.decided
+    assert not any("Procfile" in one for one in made.undecided)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "web: gunicorn harbour.wsgi",
+        "web: gunicorn harbour.wsgi:application --bind 0.0.0.0:$PORT",
+        "release: python manage.py migrate",
+        "no process",
+    ],
+)
+def test_what_runs_anyway_is_not_written(tmp_path: Path, line: str) -> None:
+    """The table is for what differs."""
+    made = adoption.plan(harbour(tmp_path, Procfile=f"{line}\n"))
+
+    assert "processes" not in made.settings
+    assert not any("Procfile" in one for one in made.undecided)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("web: python manage.py runserver", "Procfile web will not run: runserver is for development"),
+        ("web: newrelic-admin run-program gunicorn x.wsgi", "starts with 'newrelic-admin', not with one of"),
+        ("clock: python tick.py && echo x", "'&&' in 'python tick.py && echo x' needs a shell"),
+        ("release: ./release.sh", "Procfile release: a deployment runs migrate, and not './release.sh'"),
+        ("clock: A=1 python tick.py", "'A=1' in"),
+        ("clock: python tick.py 'x", "is no command: No closing quotation"),
+        ("a-name-that-is-too-long: x", "is no name of at most 16 lowercase letters"),
+    ],
+)
+def test_lines_that_will_not_run_are_named(tmp_path: Path, line: str, reason: str) -> None:
+    """Each with its reason, and without a process."""
+    made = adoption.plan(harbour(tmp_path, Procfile=f"{line}\n"))
+
+    assert "processes" not in made.settings
+    assert any(reason in one for one in made.undecided)
+
+
+def test_folder_of_manage_is_no_need_for_a_shell(tmp_path: Path) -> None:
+    """The image starts everything with that folder first on the path."""
+    folder = harbour(tmp_path)
+    (folder / "site").mkdir()
+    for name in ("manage.py", "harbour"):
+        (folder / name).rename(folder / "site" / name)
+    (folder / "Procfile").write_text("jobs: cd site && python manage.py feed\n")
+
+    assert adoption.plan(folder).settings["processes"] == {"jobs": {"command": ["manage", "feed"]}}
+
+
+def test_celery_and_asgi_that_nothing_runs_are_named(tmp_path: Path) -> None:
+    """Both would be silently left out."""
+    text = SETTINGS + "ASGI_APPLICATION = 'harbour.asgi.application'\n"
+    files = {"harbour/settings.py": text, "requirements.txt": "django>=5.2\ngunicorn\ncelery\n"}
+    said = adoption.plan(harbour(tmp_path, **files)).undecided
+
+    assert any(one.startswith("celery is required, and nothing runs it") for one in said)
+    assert any(one.startswith("the settings name an ASGI application: add uvicorn[standard]") for one in said)
