@@ -43,7 +43,7 @@ def test_port() -> None:
     """Image, entry point, chart and Compose have one port."""
     (exposed,) = re.findall(r'ExposedPorts\."(\d+)/tcp"', text("nix/service/image-config.nix"))
     (default,) = re.findall(
-        r'env\["PORT"\] = env.get\("PORT"\) or "(\d+)"', text("nix/build/runtime/estiba_runtime/commands.py")
+        r'env\["PORT"\] = env.get\("PORT"\) or "(\d+)"', text("nix/build/runtime/estiba_runtime/servers.py")
     )
 
     assert {int(exposed), int(default)} == {VALUES["processes"]["web"]["port"]}
@@ -61,7 +61,7 @@ def test_health_paths(path: str) -> None:
 
 def test_time_to_end() -> None:
     """Gunicorn ends within the grace that the chart gives; a worker gets as long as a job may take."""
-    (graceful,) = re.findall(r"_GRACEFUL: Final = (\d+)", text("nix/build/runtime/estiba_runtime/commands.py"))
+    (graceful,) = re.findall(r"_GRACEFUL: Final = (\d+)", text("nix/build/runtime/estiba_runtime/servers.py"))
     (limit,) = re.findall(r'"DEFAULT_TIMEOUT": (\d+)', text("config/settings.py"))
 
     assert int(graceful) < VALUES["processDefaults"]["gracePeriodSeconds"]

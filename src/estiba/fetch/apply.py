@@ -18,8 +18,8 @@ from estiba.lock.direct import repository
 from estiba.lock.python.interpreter import drive
 from estiba.nix import commands as nix
 from estiba.nix.store_path import store_name
-from estiba.service import direct
 from estiba.service import project as projects
+from estiba.service.declarations import direct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -13,7 +13,7 @@ from estiba.lock.files import read
 from estiba.lock.model import FILE_NAME
 from estiba.lock.python.pins import DEV_FILE, RUNTIME_FILE
 from estiba.service import project as projects
-from estiba.service.direct import METADATA_FILES
+from estiba.service.declarations.direct import METADATA_FILES
 
 if TYPE_CHECKING:
     from pathlib import Path

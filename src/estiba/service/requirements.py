@@ -11,14 +11,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from estiba.errors import ConfigError
-from estiba.service import direct, foreign, requirements_file
-from estiba.service.collection import Collection
+from estiba.service.declarations import direct, foreign, requirements_file
+from estiba.service.declarations.collection import Collection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from estiba.service.direct import Source
-    from estiba.service.foreign import Foreign, Index
+    from estiba.service.declarations.direct import Source
+    from estiba.service.declarations.foreign import Foreign, Index
 
 _PYPROJECT: Final = "pyproject.toml"
 

@@ -16,7 +16,7 @@ from estiba import config
 from estiba.lock.artifacts import Artifacts
 from estiba.lock.direct import repository
 from estiba.process import run
-from estiba.service import direct
+from estiba.service.declarations import direct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -17,7 +17,7 @@ from estiba.lock import disk_cache
 from estiba.lock.direct import archive, repository
 from estiba.lock.python.pip import Choice
 from estiba.lock.sdist import inspection
-from estiba.service import direct
+from estiba.service.declarations import direct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from estiba.lock.artifacts import Artifacts
     from estiba.lock.python.pip import ResolverContext
     from estiba.lock.sdist.inspection import Sdist
-    from estiba.service.direct import Source
+    from estiba.service.declarations.direct import Source
     from estiba.service.project import Project
 
 _LEFT_OUT: Final = frozenset({"__pycache__", "node_modules", "venv"})

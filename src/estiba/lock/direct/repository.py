@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from estiba.digest import Digest
 from estiba.errors import ArtifactError, CommandError
 from estiba.lock.direct import archive
-from estiba.service import direct
+from estiba.service.declarations import direct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from estiba.config import Config
     from estiba.lock.artifacts import Artifacts
     from estiba.process import Runner
-    from estiba.service.direct import Source
+    from estiba.service.declarations.direct import Source
 
 _POINTER: Final = b"version https://git-lfs"
 _VERSIONED: Final = re.compile(rb"setuptools[-_]scm|hatch-vcs|versioningit|pbr|flit[-_]scm", re.IGNORECASE)

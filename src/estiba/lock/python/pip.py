@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from estiba.lock.python.pins import Pin
     from estiba.lock.sdist.backend import HookCall
     from estiba.process import Runner
-    from estiba.service.foreign import Index
+    from estiba.service.declarations.foreign import Index
 
 _OPTIONS: Final = (
     "--allow-unsafe",  # otherwise pip-compile leaves out setuptools and pip, and the lock is incomplete

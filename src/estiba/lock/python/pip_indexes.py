@@ -23,7 +23,7 @@ def restrict(indexes: Sequence[Mapping[str, Any]], withheld: Sequence[str]) -> l
     """Patch pip to ask each index for its own projects alone.
 
     Args:
-        indexes: Indexes of the project: `name`, `url`, `rank` and `projects`, as `estiba.service.foreign.Index`.
+        indexes: Indexes of the project: `name`, `url`, `rank` and `projects`, as in `foreign.Index`.
         withheld: Normalised names of projects that no index is asked for.
 
     Returns:

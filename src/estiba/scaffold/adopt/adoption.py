@@ -22,7 +22,7 @@ from estiba.scaffold.adopt import deployment, document, evidence, frontend, load
 from estiba.service import django, project, variables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from estiba.scaffold.adopt.evidence import Study
     from estiba.scaffold.adopt.survey import Survey, Variable
@@ -107,14 +107,7 @@ def plan(folder: Path, *, flake: str = "", settings: str = "", wsgi: str = "") -
     python = evidence.choose_python(study, wanted)
     _choose_platform(study)
     wanted += evidence.find_dev_requirements(study)
-    for name, needs in known_packages.find_packages(
-        wanted, python=python, geography="django.contrib.gis" in seen.strings
-    ).items():
-        study.decided.append(
-            f"Debian packages for {name}: {', '.join(name for names in needs.values() for name in names)}"
-        )
-        for key, names in needs.items():
-            study.settings[key] = sorted({*study.settings.get(key, []), *names})
+    _find_packages(study, wanted, python=python, is_geographic="django.contrib.gis" in seen.strings)
     _find_variables(study, seen)
     root = (folder / study.settings.get("manage", "manage.py")).parent
     deployment.find_page(study, seen, root)
@@ -139,6 +132,15 @@ def plan(folder: Path, *, flake: str = "", settings: str = "", wsgi: str = "") -
         decided=tuple(study.decided) if is_new else (),
         undecided=tuple(study.undecided),
     )
+
+
+def _find_packages(study: Study, wanted: Sequence[str], *, python: str, is_geographic: bool) -> None:
+    """Name the Debian packages that requirements are known to need."""
+    for name, needs in known_packages.find_packages(wanted, python=python, geography=is_geographic).items():
+        packages = ", ".join(package for names in needs.values() for package in names)
+        study.decided.append(f"Debian packages for {name}: {packages}")
+        for key, names in needs.items():
+            study.settings[key] = sorted({*study.settings.get(key, []), *names})
 
 
 def apply(adoption: Adoption) -> None:

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name, is_normalized_name
 from packaging.version import InvalidVersion, Version
 
 from estiba.errors import ConfigError
-from estiba.service.direct import hide
+from estiba.service.declarations.direct import hide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from estiba.service import direct
-from estiba.service.direct import DirectError
+from estiba.service.declarations import direct
+from estiba.service.declarations.direct import DirectError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from estiba.service.direct import Source
-    from estiba.service.foreign import Index
+    from estiba.service.declarations.direct import Source
+    from estiba.service.declarations.foreign import Index
 
 
 @dataclass(slots=True, kw_only=True)

@@ -14,8 +14,8 @@ from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from estiba.service import direct
-from estiba.service.direct import DirectError, Source
+from estiba.service.declarations import direct
+from estiba.service.declarations.direct import DirectError, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

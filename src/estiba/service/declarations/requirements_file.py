@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from estiba.service.foreign import DEFAULT, FIRST, Index
+from estiba.service.declarations.foreign import DEFAULT, FIRST, Index
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from estiba.service.collection import Collection
+    from estiba.service.declarations.collection import Collection
 
 _COMMENT: Final = re.compile(r"(^|\s)#.*$")
 _INCLUDES: Final = ("-r", "--requirement")

@@ -7,9 +7,10 @@ import pytest
 from tests.djangoproject import lay
 
 from estiba.errors import ConfigError
-from estiba.service import foreign, requirements
-from estiba.service.direct import Source
-from estiba.service.foreign import DEFAULT, FIRST, LAST, ONLY, Index
+from estiba.service import requirements
+from estiba.service.declarations import foreign
+from estiba.service.declarations.direct import Source
+from estiba.service.declarations.foreign import DEFAULT, FIRST, LAST, ONLY, Index
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.djangoproject import lay
 
-from estiba.service import direct
-from estiba.service.direct import DirectError, Source
+from estiba.service.declarations import direct
+from estiba.service.declarations.direct import DirectError, Source
 
 if TYPE_CHECKING:
     from pathlib import Path

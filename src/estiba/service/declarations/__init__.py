@@ -1,0 +1,1 @@
+"""Requirements as people and other tools declare them: lines, files, tables, and direct references."""
