@@ -24,6 +24,8 @@ from estiba.service import django, project, variables
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from packaging.requirements import Requirement
+
     from estiba.scaffold.adopt.evidence import Study
     from estiba.scaffold.adopt.survey import Survey, Variable
 
@@ -134,7 +136,7 @@ def plan(folder: Path, *, flake: str = "", settings: str = "", wsgi: str = "") -
     )
 
 
-def _find_packages(study: Study, wanted: Sequence[str], *, python: str, is_geographic: bool) -> None:
+def _find_packages(study: Study, wanted: Sequence[Requirement], *, python: str, is_geographic: bool) -> None:
     """Name the Debian packages that requirements are known to need."""
     for name, needs in known_packages.find_packages(wanted, python=python, geography=is_geographic).items():
         packages = ", ".join(package for names in needs.values() for package in names)
