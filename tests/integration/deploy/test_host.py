@@ -40,7 +40,7 @@ def test_service_answers_with_everything_that_it_needs(running: Site) -> None:
     assert MARK in running.text()
     (sheet,) = re.findall(r'href="(/static/site/site\.[0-9a-f]{12}\.css)"', running.text())
     with urllib.request.urlopen(f"http://127.0.0.1:{running.port}{sheet}", timeout=10) as answer:
-        assert answer.headers["Content-Type"] == "text/css"
+        assert answer.headers["Content-Type"] == "text/css; charset=utf-8"
     assert "0 entries" in (running.state / "logs" / "manage.log").read_text()
 
 

@@ -99,7 +99,7 @@ def test_it_is_served_from_postgresql(port: int) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
         assert answer.read() == b"postgresql 1 False"
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/static/lighthouse/page.css", timeout=10) as answer:
-        assert answer.headers["Content-Type"] == "text/css"
+        assert answer.headers["Content-Type"] == "text/css; charset=utf-8"
 
 
 def test_page_that_it_does_not_have_is_not_shown(project: Path, port: int) -> None:
