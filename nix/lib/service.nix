@@ -26,6 +26,7 @@ let
     include = [ ];
     groups = { };
     env = { };
+    frontend = null;
     shell-env = { };
     pockets = [ ];
     release = { };
@@ -181,6 +182,15 @@ in
         source = project.urls.Source or project.urls.Repository or null;
         licenses = if builtins.isString (project.license or null) then project.license else null;
         inherit wsgi;
+        frontend =
+          if merged.frontend == null then
+            null
+          else
+            {
+              folder = ".";
+              script = "build";
+            }
+            // merged.frontend;
         configuration =
           if merged.configuration != null then
             merged.configuration

@@ -11,12 +11,13 @@ from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from estiba.errors import ConfigError, describe_unknown
-from estiba.service import django, requirements
+from estiba.service import django, frontend, requirements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from estiba.service.frontend import Frontend
     from estiba.service.requirements import Requirements
 
 SUITES: Final = {"3.11": "bookworm", "3.13": "trixie"}
@@ -43,6 +44,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "env": (dict, "a table of strings"),
     "exclude": _NAMES,
     "extras": _NAMES,
+    "frontend": (dict, "a table such as {output = ['static/dist']}"),
     "groups": (dict, "a table such as {dev = ['dev', 'test']}"),
     "include": _NAMES,
     "manage": _TEXT,
@@ -82,6 +84,7 @@ class Project:
         wsgi: WSGI application as `module:attribute`.
         manage: Path of manage.py relative to `folder`; empty to lock Python tools without a Django project.
         prepare: Commands to run at the start of the build: manage.py subcommands or scripts, with arguments.
+        frontend: Front end that npm builds, or None.
         static: Whether to collect static files.
         compression: Compression of image layers: `zstd` or `gzip`.
         env: Environment variables of manage.py commands in the build and of checks.
@@ -110,6 +113,7 @@ class Project:
     wsgi: str
     manage: str
     prepare: tuple[tuple[str, ...], ...]
+    frontend: Frontend | None
     static: bool
     compression: str
     env: Mapping[str, str]
@@ -156,6 +160,7 @@ def load(folder: Path) -> Project:
         wsgi=layout.wsgi,
         manage=manage,
         prepare=tuple(tuple(words) for words in table.get("prepare", ())),
+        frontend=frontend.parse(table.get("frontend")),
         static=table.get("static", True),
         compression=table.get("compression", "zstd"),
         env=dict(table.get("env", {})),
@@ -214,8 +219,8 @@ def _check_type(key: str, value: object) -> list[str]:
         entries = value
     elif isinstance(value, dict) and key in {"env", "missing-libraries", "shell-env"}:
         entries = list(value.values())
-    elif isinstance(value, dict) and key in {"chart", "ci", "release"}:
-        return []
+    elif isinstance(value, dict) and key in {"chart", "ci", "frontend", "release"}:
+        return frontend.check(value) if key == "frontend" else []
     elif isinstance(value, dict) and key == "targets":
         return [
             f"'targets.{name}' must be a table, not {entry!r}"

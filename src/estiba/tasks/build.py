@@ -131,11 +131,11 @@ def _fetch(folder: Path) -> None:
     from estiba.lock.context import LockContext  # noqa: PLC0415
 
     lock = model.parse(files.read(folder / LOCK))
-    wanted = plan.plan(lock)
+    wanted = plan.plan(lock, folder=folder)
     if wanted.files:
         context = LockContext(config=config.load(), tell=console.say)
         with console.progress("fetch", total=wanted.size, unit="bytes") as advance:
-            apply.apply(lock, wanted, context, advance=advance)
+            apply.apply(lock, wanted, context, folder=folder, advance=advance)
 
 
 def _show(built: Built) -> None:
