@@ -46,7 +46,7 @@ let
       throw "package-lock.json: lockfileVersion is not 2 or 3; run: invoke fetch";
 
   # The settings by which npm decides what it installs, and no other: those may have credentials and hosts in them.
-  kept = "[[:space:]]*(engine-strict|force|ignore-scripts|install-links|install-strategy|legacy-bundling|legacy-peer-deps|global-style|strict-peer-deps)[[:space:]]*=.*";
+  kept = "[[:space:]]*(engine-strict|force|ignore-scripts|install-strategy|legacy-bundling|legacy-peer-deps|global-style|strict-peer-deps)[[:space:]]*=.*";
 
   normalise =
     path:

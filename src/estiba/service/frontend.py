@@ -6,13 +6,14 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.errors import ConfigError, describe_unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
 LOCK: Final = "package-lock.json"
 """Lock file of npm, which is the only lock of a front end."""
@@ -175,7 +176,7 @@ def _find_problem(entry: Mapping[str, Any]) -> str:
     if resolved.startswith("git"):
         return "a git dependency has no tarball whose hash npm locks"
     if resolved.startswith("file:"):
-        return "a tarball in the repository is not read; make it a folder"
+        return "a tarball in the repository is not read; name a folder, which npm links (install-links=false)"
     return "" if _find_sha512(entry) else "no sha512 integrity"
 
 
@@ -203,20 +204,3 @@ def _to_tarball(path: str, entry: Mapping[str, Any]) -> Tarball:
     return Tarball(
         name=_name(path, entry), version=str(entry.get("version", "0")), sha512=_find_sha512(entry), source=source
     )
-
-
-def find_outside(folder: Path) -> Iterator[Path]:
-    """Yield package.json files below a folder that have a script `build`, nearest first."""
-    for depth in ("package.json", "*/package.json", "*/*/package.json"):
-        for path in sorted(folder.glob(depth)):
-            if "node_modules" not in path.parts and path.is_file() and has_build(path):
-                yield path
-
-
-def has_build(path: Path) -> bool:
-    """Tell whether a package.json has a script `build`."""
-    try:
-        scripts = json.loads(path.read_text(encoding="utf-8")).get("scripts", {})
-    except (ValueError, AttributeError):
-        return False
-    return isinstance(scripts, dict) and "build" in scripts

@@ -58,7 +58,7 @@ def test_tarballs_are_those_that_npm_installs(tmp_path: Path, platform: str) -> 
         ),
         (
             packages(hola={**HOLA, "resolved": "file:vendor/hola.tgz"}),
-            ["hola: a tarball in the repository is not read; make it a folder"],
+            ["hola: a tarball in the repository is not read; name a folder, which npm links (install-links=false)"],
         ),
         (
             packages(**{f"p{number}": {} for number in range(10)}),

@@ -25,6 +25,8 @@ _SETTINGS = {
     "npm_config_audit": "false",
     "npm_config_cache": "/tmp/npm",  # noqa: S108 - inside the root
     "npm_config_fund": "false",
+    # The default but for some versions of npm 9, which copy linked folders before the service is there.
+    "npm_config_install_links": "false",
     "npm_config_offline": "true",
     "npm_config_progress": "false",
     "npm_config_update_notifier": "false",

@@ -23,8 +23,6 @@ def find_builders(folder: Path, seen: Survey, *, has_commands: bool = False) -> 
         seen: Survey of its settings.
         has_commands: Whether the project has set `prepare`.
     """
-    if (folder / "package.json").is_file():
-        yield "package.json: a build runs no npm, so commit what it generates to git"
     if not has_commands:
         yield from _find_commands(folder, seen)
 
