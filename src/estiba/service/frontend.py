@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +31,9 @@ _CPUS: Final = {"aarch64-linux": "arm64", "x86_64-linux": "x64"}
 _OS: Final = "linux"
 _MODULES: Final = "node_modules/"
 _SHA512: Final = "sha512-"
+_PACKAGE: Final = re.compile(r"(@[\w~][\w.~-]*/)?[\w~][\w.~-]*@\d[0-9A-Za-z.+-]*", re.ASCII)
+"""Name and version of a package in a registry (package.json(5))."""
+
 _SHOWN: Final = 8
 _RELOCK: Final = "npm install --package-lock-only"
 
@@ -128,7 +132,7 @@ def read(folder: Path, frontend: Frontend, platform: str) -> tuple[Tarball, ...]
         raise ConfigError(str(shown / LOCK), [problem], hint=f"with npm 7 or newer: {_RELOCK}")
     packages = lock.get("packages", {})
     wanted = [(path, entry) for path, entry in packages.items() if _has_tarball(path, entry, platform)]
-    problems = [f"{_name(path, entry)}: {problem}" for path, entry in wanted if (problem := _find_problem(entry))]
+    problems = [f"{_name(path, entry)}: {problem}" for path, entry in wanted if (problem := _find_problem(path, entry))]
     if problems:
         more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
         hint = f"take the package from a registry, or lock it anew: {_RELOCK}"
@@ -171,7 +175,10 @@ def _admits(listed: str | list[str], value: str) -> bool:
     return f"!{value}" not in words and (value in words or all(word.startswith("!") for word in words))
 
 
-def _find_problem(entry: Mapping[str, Any]) -> str:
+def _find_problem(path: str, entry: Mapping[str, Any]) -> str:
+    # Anything else that npm takes for a package, such as an address, would be fetched, and may run scripts.
+    if not _PACKAGE.fullmatch(f"{_name(path, entry)}@{entry.get('version', '0')}"):
+        return f"no name and version of a package: {entry.get('version', '0')!r}"
     resolved = str(entry.get("resolved", ""))
     if resolved.startswith("git"):
         return "a git dependency has no tarball whose hash npm locks"

@@ -61,11 +61,16 @@ def test_tarballs_are_those_that_npm_installs(tmp_path: Path, platform: str) -> 
             ["hola: a tarball in the repository is not read; name a folder, which npm links (install-links=false)"],
         ),
         (
+            packages(**{"git+https:": {**HOLA, "name": "git+https://npm.example/hola"}}),
+            ["git+https://npm.example/hola: no name and version of a package: '1.0.0'"],
+        ),
+        (packages(hola={**HOLA, "version": "--x"}), ["hola: no name and version of a package: '--x'"]),
+        (
             packages(**{f"p{number}": {} for number in range(10)}),
             [*(f"p{number}: no sha512 integrity" for number in range(8)), "and 2 more"],
         ),
     ],
-    ids=["old", "list", "none", "weak", "git", "file", "many"],
+    ids=["old", "list", "none", "weak", "git", "file", "address", "option", "many"],
 )
 def test_what_cannot_be_fetched_is_named(tmp_path: Path, lock: object, problems: list[str]) -> None:
     """One error says which packages, and why."""

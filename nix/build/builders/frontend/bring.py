@@ -21,9 +21,11 @@ def main() -> None:
     files = {place: Path(path) for place, path in given["files"].items()}
     binds = {**files, _CACHE: Path(given["cache"]), _PROJECT: Path(given["project"])}
     root = build_root.assemble(Path(given["tree"]), binds=binds, env=given["env"])
-    command = ["/usr/bin/npm", "cache", "add", f"--cache={_CACHE}", "--logs-max=0", "--no-update-notifier"]
-    code = root.run([*command, *given["specs"]], cwd=_PROJECT)
-    root.give_back()
+    options = [f"--cache={_CACHE}", "--ignore-scripts", "--logs-max=0", "--no-update-notifier"]
+    try:
+        code = root.run(["/usr/bin/npm", "cache", "add", *options, "--", *given["specs"]], cwd=_PROJECT)
+    finally:
+        root.give_back()
     sys.exit(code)
 
 

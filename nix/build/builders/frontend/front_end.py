@@ -16,7 +16,7 @@ _SHOWN = 12
 _POSTINSTALL = "postinstall"
 
 Snapshot = dict[str, tuple[int, int, int]]
-"""Inode, time of change and size of each file, by its path."""
+"""Inode, time of writing and size of each file, by its path."""
 
 
 def place(modules: Path, work: Path, *, writable: bool) -> dict[str, Path]:
@@ -58,7 +58,7 @@ def snapshot(top: Path) -> Snapshot:
         for name in sorted(files):
             path = Path(where, name)
             status = path.lstat()
-            found[str(path.relative_to(top))] = (status.st_ino, status.st_ctime_ns, status.st_size)
+            found[str(path.relative_to(top))] = (status.st_ino, status.st_mtime_ns, status.st_size)
     return found
 
 

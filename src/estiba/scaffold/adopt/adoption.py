@@ -273,7 +273,9 @@ def _extend(study: Study) -> dict[str, str]:
         project = {"name": _name(study), "version": "0", **project}
     flat = {key: settings[key] for key in sorted(settings) if settings[key] and not isinstance(settings[key], dict)}
     tables: dict[str, Any] = {"project": project, **study.tables, f"tool.{_TOOL}": flat}
-    tables |= {f"tool.{_TOOL}.{key}": _sort(settings[key]) for key in ("env", "frontend", "groups") if settings.get(key)}
+    tables |= {
+        f"tool.{_TOOL}.{key}": _sort(settings[key]) for key in ("env", "frontend", "groups") if settings.get(key)
+    }
     for name, target in settings.get("targets", {}).items():
         where = f"tool.{_TOOL}.targets.{name}"
         tables[where] = _sort({key: value for key, value in target.items() if key != "env"})
