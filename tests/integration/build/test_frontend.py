@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SERVICES = Path(__file__).parents[2] / "fixtures" / "services"
 TABLE = '\n[tool.estiba.frontend]\nfolder = "web"\noutput = ["tiny/static/made"]\n'
+HOLA = f"export default '{uuid.uuid4()}'\n"
 BUILD = 'require("fs").cpSync("node_modules/hola/hola.js", "../tiny/static/made/hola.js")\n'
 
 
@@ -58,13 +60,11 @@ def root(service: Path, tmp_path_factory: pytest.TempPathFactory) -> RootFs:
 
 @pytest.fixture(scope="module")
 def registry() -> Iterator[Registry]:
-    """Run a registry with two packages."""
+    """Run a registry with two packages, which no store has yet."""
     install = 'require("fs").appendFileSync("hola.js", "// installed\\n")\n'
     packages = {
-        "hola": npm_registry.pack(
-            "hola", {"hola.js": "export default 1\n", "i.js": install}, scripts={"postinstall": "node i.js"}
-        ),
-        "adios": npm_registry.pack("adios", {}),
+        "hola": npm_registry.pack("hola", {"hola.js": HOLA, "i.js": install}, scripts={"postinstall": "node i.js"}),
+        "adios": npm_registry.pack("adios", {"adios.js": HOLA}),
     }
     with npm_registry.run(packages) as running:
         yield running
@@ -184,7 +184,7 @@ def test_small_one_is_built(small: Path, user: Path, tmp_path: Path) -> None:
     image = Path(json.loads(harbour.invoke(commit(small), "build", "--json").stdout)["path"])
     made = rootfs.unpack(image, tmp_path / "root").top / "app/tiny/static/made"
 
-    assert {path.name: path.read_text() for path in made.iterdir()} == {"hola.js": "export default 1\n// installed\n"}
+    assert {path.name: path.read_text() for path in made.iterdir()} == {"hola.js": f"{HOLA}// installed\n"}
 
 
 def test_wrong_hash_is_refused(small: Path, user: Path, registry: Registry) -> None:
