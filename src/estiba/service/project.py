@@ -137,12 +137,7 @@ def load(folder: Path) -> Project:
     table = pyproject.get("tool", {}).get("estiba", {})
     _check(table, pyproject.get("project", {}))
     manage = table.get("manage", "manage.py")
-    # An empty `manage` locks Python tools, as this repository does for its own; there is no Django project then.
-    layout = (
-        django.find_layout(folder, manage, settings=table.get("settings", ""), wsgi=table.get("wsgi", ""))
-        if manage
-        else django.Layout(settings="", wsgi="")
-    )
+    layout = _find_layout(folder, manage, table)
     python = table.get("python", _DEFAULT_PYTHON)
     return Project(
         folder=folder,
@@ -173,6 +168,13 @@ def load(folder: Path) -> Project:
         ci=dict(table.get("ci", {})),
         requirements=_load_requirements(folder, pyproject, table),
     )
+
+
+def _find_layout(folder: Path, manage: str, table: Mapping[str, Any]) -> django.Layout:
+    # An empty `manage` locks Python tools, as this repository does for its own; there is no Django project then.
+    if not manage:
+        return django.Layout(settings="", wsgi="")
+    return django.find_layout(folder, manage, settings=table.get("settings", ""), wsgi=table.get("wsgi", ""))
 
 
 def _load_pyproject(folder: Path) -> dict[str, Any]:
