@@ -5,11 +5,11 @@
 
   # Type
   ```
-  artifact :: { file, sha256, … } -> Derivation
+  artifact :: { file, sha256 | integrity, … } -> Derivation
   ```
 
   # Arguments
-  - record: of a lock's `debs` or `distributions`
+  - record: of a lock's `debs` or `distributions`, or of `lib.frontend.tarballs`, whose hash is a SHA-512
 */
 record:
 derivation {
@@ -21,8 +21,8 @@ derivation {
     "-c"
     "echo \"artifact missing from the store: $file; run: invoke fetch\" >&2; exit 1"
   ];
-  outputHash = record.sha256;
-  outputHashAlgo = "sha256";
+  outputHash = record.integrity or record.sha256;
+  outputHashAlgo = if record ? integrity then "sha512" else "sha256";
   outputHashMode = "flat";
   preferLocalBuild = true;
 }

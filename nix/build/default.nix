@@ -41,6 +41,7 @@ let
     };
     check = import ./check.nix { inherit (scope) builder; };
     django = import ./django.nix { inherit (scope) builder; };
+    frontend = import ./frontend.nix { inherit (scope) artifact builder debian; };
     host = import ./host.nix {
       inherit (scope) builder;
       python = tools.builderPython;

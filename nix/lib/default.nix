@@ -4,6 +4,7 @@
 let
   lib = {
     closure = import ./closure.nix;
+    frontend = import ./frontend.nix { inherit (lib) platform; };
     layers = import ./layers.nix;
     lock = import ./lock.nix { inherit (lib) closure; };
     platform = import ./platform.nix;

@@ -43,7 +43,7 @@ rec {
     # Arguments
     - lock: as `parse` returns it
     - platform: a Nix system
-    - groups: `base`, `service`, `build`, `prepare`, `check`
+    - groups: `base`, `service`, `build`, `prepare`, `frontend`, `check`
   */
   debs = lock: select lock.debs;
 

@@ -2,6 +2,7 @@ let
   table = {
     x86_64-linux = {
       debian = "amd64";
+      node = "x64";
       oci = {
         architecture = "amd64";
         os = "linux";
@@ -11,6 +12,7 @@ let
     };
     aarch64-linux = {
       debian = "arm64";
+      node = "arm64";
       oci = {
         architecture = "arm64";
         os = "linux";
@@ -43,7 +45,7 @@ in
 
     # Type
     ```
-    of :: String -> { debian, oci, triplet, loader }
+    of :: String -> { debian, node, oci, triplet, loader }
     ```
 
     # Arguments

@@ -29,6 +29,7 @@ let
     include = [ ];
     groups = { };
     env = { };
+    frontend = null;
     shell-env = { };
     pockets = [ ];
     postgresql = { };
@@ -237,6 +238,15 @@ in
         version = project.version or "0";
         source = project.urls.Source or project.urls.Repository or null;
         licenses = if builtins.isString (project.license or null) then project.license else null;
+        frontend =
+          if merged.frontend == null then
+            null
+          else
+            {
+              folder = ".";
+              script = "build";
+            }
+            // merged.frontend;
         configuration =
           if merged.configuration != null then
             merged.configuration

@@ -9,6 +9,7 @@ let
     "(.*/)?\\.env(\\..*)?"
     "(.*/)?\\.coverage(\\..*)?"
     "(.*/)?\\.DS_Store"
+    "(.*/)?\\.npmrc"
     "(.*/)?[^/]*\\.(pem|key)"
     "result(-.*)?"
   ];
@@ -65,6 +66,9 @@ let
     builtins.replaceStrings [ "//star//" ] [ ".*" ] (
       builtins.replaceStrings [ "**" "*" "?" ] [ "//star//" "[^/]*" "[^/]" ] (escaped glob)
     );
+
+  # A path and the folders that it is in.
+  upwards = path: if path == "." then [ ] else [ path ] ++ upwards (dirOf path);
 
   matchesAny = patterns: relative: builtins.any (pattern: builtins.match pattern relative != null) patterns;
 
@@ -157,6 +161,31 @@ in
       leftovers = [ "build|dist|(src/)?[^/]*\\.egg-info" ];
     in
     filtered (matchesAny (never ++ leftovers)) "package" (src + "/${path}");
+
+  /**
+    Some files of a service, as a store path that depends on their content alone.
+
+    # Type
+    ```
+    only :: String -> [String] -> Path -> Path
+    ```
+
+    # Arguments
+    - name: of the store path
+    - files: their paths relative to the service's folder
+    - src: the service's folder
+  */
+  only =
+    name: files:
+    let
+      wanted = builtins.listToAttrs (
+        map (path: {
+          name = path;
+          value = null;
+        }) (builtins.concatMap upwards files)
+      );
+    in
+    filtered (relative: !(wanted ? ${relative})) name;
 
   /**
     The files of a service that its checks see: all but leftovers, secrets, and its chart with the values.

@@ -41,13 +41,19 @@ let
     inherit (service) exclude include;
   };
 
-  # Null where the service has no commands of its own to run: then nothing comes before its application.
+  frontend = import ./frontend.nix {
+    inherit lib service lock src system scope source;
+  };
+
+  # Null where the service has neither a front end nor commands of its own to run: then nothing comes before its
+  # application.
   prepared =
     if service.prepare == [ ] then
-      null
+      frontend
     else
       django.prepared {
-        inherit compiler source;
+        inherit compiler;
+        source = if frontend == null then source else frontend;
         inherit (service) manage;
         commands = service.prepare;
         tree = prepareTree;

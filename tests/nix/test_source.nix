@@ -142,6 +142,21 @@ in
       ];
     };
   };
+  only = {
+    has-files-and-nothing-beside-them = {
+      expr = list (
+        lib.source.only "some" [
+          "manage.py"
+          "docs/pilot.md"
+          "missing/file"
+        ] ./services/plain
+      );
+      expected = [
+        "docs/pilot.md"
+        "manage.py"
+      ];
+    };
+  };
   checked = {
     keeps-a-package-with-the-name-of-our-folders = {
       expr = list (lib.source.checked ./services/reporting);

@@ -42,7 +42,9 @@ def explain(log: BuildLog, error: CommandError, lock: Path, unknown: str = "") -
     missing = {line for lines in log.lines.values() for line in lines if line.startswith(_MISSING)}
     if missing:
         named = {line.removeprefix(_MISSING).partition(";")[0] for line in missing}
-        names = sorted(named | _wanted_artifacts(log, lock))
+        # npm packages, which the lock does not have.
+        tarballs = {name for name in log.wanted if name.endswith(".tgz")} - {store_name(name) for name in named}
+        names = sorted(named | tarballs | _wanted_artifacts(log, lock))
         listed = f" {names[0]}" if len(names) == 1 else "".join(f"\n  - {name}" for name in names)
         return ArtifactError(f"not in the store:{listed}", hint="invoke fetch")
     failure = log.failure() or error.tail

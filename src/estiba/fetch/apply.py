@@ -1,4 +1,4 @@
-"""Download the artifacts of a lock with apt and pip, and add them to the Nix store."""
+"""Download the artifacts of a lock with apt, pip and npm, and add them to the Nix store."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.errors import ArtifactError, CommandError
+from estiba.fetch import npm
 from estiba.fetch.plan import artifact_path
 from estiba.fetch.plan import plan as make_plan
 from estiba.lock.debian import apt, debs
 from estiba.lock.direct import repository
+from estiba.lock.model import FILE_NAME
 from estiba.lock.python.interpreter import drive
 from estiba.nix import commands as nix
 from estiba.nix.store_path import store_name
@@ -32,7 +34,14 @@ _GOT: Final = re.compile(r"got (\d+) (\S+)")
 _DIVIDER: Final = "\n  - "
 
 
-def apply(lock: Lock, wanted: FetchPlan, context: LockContext, *, advance: Callable[[int], None]) -> None:
+def apply(
+    lock: Lock,
+    wanted: FetchPlan,
+    context: LockContext,
+    *,
+    folder: Path | None = None,
+    advance: Callable[[int], None],
+) -> None:
     """Download the artifacts of a plan, check their hashes, and add them to the store.
 
     After an interruption the next call continues; partial downloads are kept.
@@ -41,6 +50,7 @@ def apply(lock: Lock, wanted: FetchPlan, context: LockContext, *, advance: Calla
         lock: Lock that the plan was made from.
         wanted: Fetch plan.
         context: Download cache and runner.
+        folder: Folder of the service, as for the plan.
         advance: Called with the number of bytes of each downloaded part, from any thread.
 
     Raises:
@@ -57,6 +67,7 @@ def apply(lock: Lock, wanted: FetchPlan, context: LockContext, *, advance: Calla
     for problem in problems:
         if problem:
             raise problem
+    _fetch_tarballs(wanted, folder, context)
 
 
 def fetch(lock: Lock, context: LockContext) -> None:
@@ -124,6 +135,13 @@ def _fetch_repositories(wanted: Sequence[Distribution], context: LockContext, ad
         advance(distribution.size)
 
 
+def _fetch_tarballs(wanted: FetchPlan, folder: Path | None, context: LockContext) -> None:
+    """Fetch the packages of the front end, by an npm whose Debian packages have just been fetched."""
+    settings = projects.load(folder).frontend if folder and wanted.tarballs else None
+    if folder and settings:
+        npm.fetch(wanted.tarballs, folder / settings.folder, folder / FILE_NAME, context)
+
+
 def _drive(request: Mapping[str, object], context: LockContext, advance: Callable[[int], None]) -> list[dict[str, Any]]:
     def listen(line: str) -> None:
         if match := _GOT.fullmatch(line):
@@ -142,6 +160,8 @@ def _drive(request: Mapping[str, object], context: LockContext, advance: Callabl
 def _add(wanted: Sequence[Deb | Distribution], context: LockContext) -> None:
     """Add downloaded artifacts to the store under their store names."""
     arrived = [artifact for artifact in wanted if context.artifacts.has(artifact.sha256)]
+    if not arrived:
+        return
     with tempfile.TemporaryDirectory(dir=context.cache, prefix="adding-") as scratch:
         files = []
         for artifact in arrived:

@@ -80,7 +80,8 @@ def _describe_origins(project: Project) -> dict[str, list[str]]:
 def groups_of(project: Project) -> tuple[str, ...]:
     """Return the groups of Debian packages that are resolved for every lock; `build` is added if there are sdists."""
     prepare = ("prepare",) if project.prepare and project.debian_build else ()
-    return ("base", "service", "check", *prepare)
+    frontend = ("frontend",) if project.frontend else ()
+    return ("base", "service", "check", *prepare, *frontend)
 
 
 def make_request(project: Project) -> Request:

@@ -35,7 +35,7 @@ class Deb:
         size: Size of the file in bytes.
         source: Name of the source package.
         source_version: Version of the source package.
-        groups: Groups that need it: of `base`, `service`, `build`, `prepare` and `check`; sorted.
+        groups: Groups that need it: of `base`, `service`, `build`, `prepare`, `frontend` and `check`; sorted.
         platforms: Nix system names that it is locked for; sorted.
         depends: Names of locked packages that it depends on.
     """

@@ -110,20 +110,23 @@ def delete(path: Path, *, runner: Runner = run) -> None:
     runner(["nix", "store", "delete", str(path)])
 
 
-def add_fixed(files: Sequence[Path], *, recursive: bool = False, runner: Runner = run) -> list[Path]:
-    """Add files to the store as fixed outputs with SHA-256 hashes and return their store paths in order.
+def add_fixed(
+    files: Sequence[Path], *, algorithm: str = "sha256", recursive: bool = False, runner: Runner = run
+) -> list[Path]:
+    """Add files to the store as fixed outputs and return their store paths in order.
 
     Each path is the output path of a fixed-output derivation with the same name, mode and hash.
 
     Args:
         files: Files to add; their base names must be valid store names (see `estiba.nix.store_path.store_name`).
+        algorithm: `sha256` or `sha512`.
         recursive: Hash the NAR serialisation instead of the flat file contents.
         runner: Runs the command.
     """
     if not files:
         return []
     flags = ["--recursive"] if recursive else []
-    argv = ["nix-store", "--add-fixed", *flags, "sha256", *map(str, files)]
+    argv = ["nix-store", "--add-fixed", *flags, algorithm, *map(str, files)]
     return [Path(line) for line in runner(argv).stdout.splitlines()]
 
 

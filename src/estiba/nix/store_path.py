@@ -30,14 +30,14 @@ def store_name(file_name: str) -> str:
     return f"_{name[1:]}" if name.startswith(".") else name
 
 
-def fixed_output(name: str, digest: Digest) -> str:
-    """Return the store path of a file that `nix-store --add-fixed sha256` adds.
+def fixed_output(name: str, digest: Digest | str) -> str:
+    """Return the store path of a file that `nix-store --add-fixed` adds.
 
     It is also the output path of a fixed-output derivation in flat mode (`fixed:out` in the Nix manual).
 
     Args:
         name: Store name of the file.
-        digest: Digest of its contents.
+        digest: Digest of its contents, or `sha512:` and its SHA-512 in hexadecimal.
     """
     inner = hashlib.sha256(f"fixed:out:{digest}:".encode()).hexdigest()
     outer = hashlib.sha256(f"output:out:sha256:{inner}:{STORE}:{name}".encode()).digest()

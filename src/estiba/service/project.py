@@ -11,13 +11,14 @@ from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from estiba.errors import ConfigError, describe_unknown
-from estiba.service import debian, django, postgresql, processes, requirements
+from estiba.service import debian, django, frontend, postgresql, processes, requirements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from estiba.service.debian import Release
+    from estiba.service.frontend import Frontend
     from estiba.service.postgresql import PostgreSQL
     from estiba.service.processes import Process
     from estiba.service.requirements import Requirements
@@ -45,6 +46,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "env": (dict, "a table of strings"),
     "exclude": _NAMES,
     "extras": _NAMES,
+    "frontend": (dict, "a table such as {output = ['static/dist']}"),
     "groups": (dict, "a table such as {dev = ['dev', 'test']}"),
     "include": _NAMES,
     "manage": _TEXT,
@@ -88,6 +90,7 @@ class Project:
         manage: Path of manage.py relative to `folder`; empty to lock Python tools without a Django project.
         prepare: Commands to run at the start of the build: manage.py subcommands or scripts, with arguments.
         processes: Processes, `web` first; empty without `[tool.estiba.processes]`, for those that the build finds.
+        frontend: Front end that npm builds, or None.
         static: Whether to collect static files.
         compression: Compression of image layers: `zstd` or `gzip`.
         env: Environment variables of manage.py commands in the build and of checks.
@@ -117,6 +120,7 @@ class Project:
     manage: str
     prepare: tuple[tuple[str, ...], ...]
     processes: tuple[Process, ...]
+    frontend: Frontend | None
     static: bool
     compression: str
     env: Mapping[str, str]
@@ -169,6 +173,7 @@ def load(folder: Path) -> Project:
         manage=manage,
         prepare=tuple(tuple(words) for words in table.get("prepare", ())),
         processes=processes.parse(table.get("processes", {})),
+        frontend=frontend.parse(table.get("frontend")),
         static=table.get("static", True),
         compression=table.get("compression", "zstd"),
         env=dict(table.get("env", {})),
@@ -329,6 +334,7 @@ _TABLES: Final[Mapping[str, Callable[[Mapping[str, Any]], list[str]]]] = {
     "chart": lambda _: [],
     "ci": lambda _: [],
     "debian": debian.check,
+    "frontend": frontend.check,
     "groups": _check_groups,
     "postgresql": postgresql.check,
     "processes": lambda _: [],

@@ -46,6 +46,7 @@ def build(_: Context, project: str = ".", platform: str = "", json: bool = False
 
         choose("platform", platform, projects.load(Path(project)).platforms, hint=_PLATFORMS)
     freshness.check(Path(project))
+    warn_of_front_end(Path(project))
     settings = config.load()
     with console.step("build") as on_status:
         built = build_image(Path(project), settings, platform=platform, on_status=on_status)
@@ -91,6 +92,15 @@ def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = 
     leave(0 if proof.is_same else 1)
 
 
+def warn_of_front_end(folder: Path) -> None:
+    """Warn if a service has a front end that no build builds, and whose output is not there."""
+    from estiba.service import npm_package  # noqa: PLC0415 - see _candidate
+    from estiba.service import project as projects  # noqa: PLC0415
+
+    if not projects.load(folder).frontend and (told := npm_package.find_unbuilt(folder)):
+        console.warn(told)
+
+
 def _show_proof(proof: Proof) -> None:
     varied = f"with another {', '.join(proof.varied)}" if proof.varied else "from the commit that the image names"
     console.say(f"built again {varied}")
@@ -131,11 +141,11 @@ def _fetch(folder: Path) -> None:
     from estiba.lock.context import LockContext  # noqa: PLC0415
 
     lock = model.parse(files.read(folder / LOCK))
-    wanted = plan.plan(lock)
+    wanted = plan.plan(lock, folder=folder)
     if wanted.files:
         context = LockContext(config=config.load(), folder=folder, tell=console.say)
         with console.progress("fetch", total=wanted.size, unit="bytes") as advance:
-            apply.apply(lock, wanted, context, advance=advance)
+            apply.apply(lock, wanted, context, folder=folder, advance=advance)
 
 
 def _show(built: Built) -> None:

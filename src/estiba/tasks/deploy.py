@@ -9,6 +9,7 @@ from estiba import config
 from estiba.build import release
 from estiba.deploy import targets
 from estiba.lock import freshness
+from estiba.tasks.build import warn_of_front_end
 from estiba.tasks.console import console, task
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def deploy(
     step fails, the previous release is served again.
     """
     freshness.check(Path(project))
+    warn_of_front_end(Path(project))
     settings = config.load()
     destination = targets.load(Path(project), target, settings)
     with console.step(f"deploy to {target}") as on_status:

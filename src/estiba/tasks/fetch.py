@@ -37,10 +37,10 @@ def fetch(
     """Fetch the artifacts that the lock names into the Nix store."""
     lock = freshness.check(Path(project))
     context = LockContext(config=config.load(), folder=Path(project), tell=console.say)
-    wanted = plan.plan(lock, everything=everything, image=image)
+    wanted = plan.plan(lock, folder=Path(project), everything=everything, image=image)
     if wanted.files and not dry_run:
         with console.progress("fetch", total=wanted.size, unit="bytes") as advance:
-            apply.apply(lock, wanted, context, advance=advance)
+            apply.apply(lock, wanted, context, folder=Path(project), advance=advance)
     if json:
         console.json(wanted.to_dict())
     else:

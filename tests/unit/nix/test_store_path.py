@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -23,3 +24,10 @@ def test_fixed_output_is_where_nix_puts_the_file() -> None:
     path = fixed_output("hello.txt", Digest.of_bytes(b"hello"))
 
     assert path == "/nix/store/iixxin28s82lrxs8v4lcf7nha2dkwprm-hello.txt"
+
+
+def test_fixed_output_of_a_sha512() -> None:
+    """Recorded with `nix-store --print-fixed-path sha512 <SHA-512 of "hello"> hello.txt` (Nix 2.26.3)."""
+    path = fixed_output("hello.txt", f"sha512:{hashlib.sha512(b'hello').hexdigest()}")
+
+    assert path == "/nix/store/8wyqp5vyydvckami85sghchxjldmk33b-hello.txt"

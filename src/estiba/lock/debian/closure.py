@@ -32,6 +32,8 @@ apt counts itself, too, although no package may rely on it.
 """
 _TOOLCHAIN: Final = (_ESSENTIAL, "build-essential", "pkgconf")
 """Packages to build sdists with."""
+_FRONTEND: Final = (_ESSENTIAL, "ca-certificates", "nodejs", "npm")
+"""Packages to install npm packages with, and to run their scripts."""
 
 _SERVERS: Final = {
     "bookworm": ("nginx", "postgresql-15", "redis-server"),
@@ -103,7 +105,7 @@ class Request:
     postgresql: PostgreSQL = field(default_factory=PostgreSQL)
 
     def names(self, group: str) -> tuple[str, ...]:
-        """Return the names of the packages to install for a group; every group includes `base`."""
+        """Return the names of the packages to install for a group; every group but `frontend` includes `base`."""
         base = (*_BASE, f"python{self.python}")
         match group:
             case "service":
@@ -112,6 +114,8 @@ class Request:
                 return (*base, *self.service, *_TOOLCHAIN, f"python{self.python}-dev", *self.build)
             case "prepare":
                 return (*base, *self.service, _ESSENTIAL, *self.build)
+            case "frontend":
+                return _FRONTEND
             case "check":
                 return (*base, *_SERVER_NEEDS, *self._list_servers())
             case _:
@@ -132,7 +136,7 @@ def resolve(
     Args:
         root: The apt root, with up-to-date lists.
         request: Packages to resolve.
-        groups: Of `base`, `service`, `check`, `prepare` and `build`; `service` needs `base`.
+        groups: Of `base`, `service`, `check`, `prepare`, `frontend` and `build`; `service` needs `base`.
         keep: Locked packages whose versions to keep.
         runner: Runs apt.
 
@@ -209,7 +213,7 @@ def _resolve_platform(
         chosen = _solve(root, arch, request, group, keep=keep, runner=runner)
         versions.update(chosen)
         for name in chosen:
-            # Every group includes `base`; the image's layer of `service` must not repeat the layer of `base`.
+            # Groups include `base`; the image's layer of `service` must not repeat the layer of `base`.
             if group != "service" or "base" not in groups[name]:
                 groups[name].add(group)
     paragraphs = apt.show(root, arch, list(versions.items()), runner=runner)

@@ -18,7 +18,7 @@ from estiba.errors import ConfigError, ScaffoldError
 from estiba.files import write
 from estiba.lock.debian import known_packages
 from estiba.scaffold import new
-from estiba.scaffold.adopt import deployment, document, evidence, frontend, loading, modules, procfile
+from estiba.scaffold.adopt import deployment, document, evidence, frontend, loading, modules, npm, procfile
 from estiba.service import django, project, variables
 
 if TYPE_CHECKING:
@@ -227,6 +227,7 @@ def _find_gaps(study: Study, seen: Survey) -> None:
     shown = seen.sources[-1].shown
     if study.pyproject and "name" not in study.pyproject.get("project", {}):
         study.undecided.append("no [project] name in pyproject.toml: the image is called service")
+    npm.find_front_end(study)
     has_commands = bool(study.pyproject.get("tool", {}).get(_TOOL, {}).get("prepare"))
     study.undecided += frontend.find_builders(study.folder, seen, has_commands=has_commands)
     study.undecided += [
@@ -278,13 +279,15 @@ def _extend(study: Study) -> dict[str, str]:
         project = {"name": _name(study), "version": "0", **project}
     flat = {key: settings[key] for key in sorted(settings) if settings[key] and not isinstance(settings[key], dict)}
     tables: dict[str, Any] = {"project": project, **study.tables, f"tool.{_TOOL}": flat}
-    tables |= {f"tool.{_TOOL}.{key}": _sort(settings[key]) for key in ("env", "groups") if settings.get(key)}
+    nested = ("env", "frontend", "groups")
+    tables |= {f"tool.{_TOOL}.{key}": _sort(settings[key]) for key in nested if settings.get(key)}
     tables |= {f"tool.{_TOOL}.processes.{name}": _sort(table) for name, table in settings.get("processes", {}).items()}
     for name, target in settings.get("targets", {}).items():
         where = f"tool.{_TOOL}.targets.{name}"
         tables[where] = _sort({key: value for key, value in target.items() if key != "env"})
         tables[f"{where}.env"] = _sort(target.get("env") or {})
-    return {_PYPROJECT: document.extend(path.read_text(encoding="utf-8") if path.exists() else "", tables)}
+    text = document.extend(path.read_text(encoding="utf-8") if path.exists() else "", tables)
+    return {_PYPROJECT: text + "".join(f"{line}\n" for line in ["", *study.comments] if study.comments)}
 
 
 def _sort(table: Mapping[str, Any]) -> dict[str, Any]:

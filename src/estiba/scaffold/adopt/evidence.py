@@ -45,6 +45,7 @@ class Study:
         settings: Keys of `[tool.estiba]`.
         files: Contents of further files to create, by name.
         tables: Tables to add to pyproject.toml, by dotted name.
+        comments: Lines to add to the end of pyproject.toml.
         decided: Sentences about choices that were made, with their reasons.
         undecided: Sentences about what the user has to decide or do.
     """
@@ -54,6 +55,7 @@ class Study:
     settings: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     tables: dict[str, Any] = field(default_factory=dict)
+    comments: list[str] = field(default_factory=list)
     decided: list[str] = field(default_factory=list)
     undecided: list[str] = field(default_factory=list)
 

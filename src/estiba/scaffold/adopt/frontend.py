@@ -23,11 +23,6 @@ def find_builders(folder: Path, seen: Survey, *, has_commands: bool = False) -> 
         seen: Survey of its settings.
         has_commands: Whether the project has set `prepare`.
     """
-    for file in find_own(folder, "package.json"):
-        shown = file.relative_to(folder)
-        # At the top it may be for tools alone, and that cannot be told; below, a script tells.
-        if file.name == "package.json" and (file.parent == folder or _builds(file)):
-            yield f"{shown}: a build runs no npm, so commit what it generates to git"
     if not has_commands:
         yield from _find_commands(folder, seen)
 

@@ -117,7 +117,7 @@ def test_own_platform_is_the_first(tmp_path: Path, own: str, monkeypatch: pytest
 
 def test_task_tells_what_was_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What was written is the result; a trial writes nothing and does not send anybody on."""
-    folder = site(tmp_path, **{"package.json": "{}"})
+    folder = site(tmp_path, **{"package.json": '{"scripts": {"lint": "x"}}'})
     task.adopt(Context(), str(folder), dry_run=True)
     tried = capsys.readouterr()
     assert not (folder / "flake.nix").exists()

@@ -17,7 +17,6 @@ COMPRESSOR = 'INSTALLED_APPS = ["compressor"]\n'
 @pytest.mark.parametrize(
     ("files", "start", "end"),
     [
-        ({"package.json": "{}"}, "package.json: ", "so commit what it generates to git"),
         ({"site/settings.py": SETTINGS + SASS}, "sass_processor: ", 'set prepare = [["compilescss"]]'),
         (
             {"site/settings.py": SETTINGS + COMPRESSOR + "COMPRESS_OFFLINE = True\n"},
@@ -30,7 +29,7 @@ COMPRESSOR = 'INSTALLED_APPS = ["compressor"]\n'
             'set prepare = [["compilemessages"]] and debian-build = ["gettext"]',
         ),
     ],
-    ids=["npm", "sass", "compress", "messages"],
+    ids=["sass", "compress", "messages"],
 )
 def test_what_is_made_of_files_is_told(tmp_path: Path, files: dict[str, str], start: str, end: str) -> None:
     """Each kind of file that is made before it is served is told with what makes it in a build."""
@@ -50,10 +49,9 @@ def test_what_is_there_or_not_needed_is_not_told(tmp_path: Path) -> None:
 def test_chosen_commands_are_not_doubted(tmp_path: Path) -> None:
     """A project that says what a build runs is not told again."""
     text = "[project]\nname = 'x'\n[tool.estiba]\nprepare = [['build_all']]\n"
-    files = {"pyproject.toml": text, "site/settings.py": SETTINGS + SASS, "package.json": "{}"}
+    files = {"pyproject.toml": text, "site/settings.py": SETTINGS + SASS}
 
-    (told,) = adoption.plan(site(tmp_path, **files)).undecided
-    assert told.startswith("package.json: ")
+    assert adoption.plan(site(tmp_path, **files)).undecided == ()
 
 
 def test_own_files_come_sorted(tmp_path: Path) -> None:
