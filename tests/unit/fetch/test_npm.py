@@ -70,7 +70,7 @@ def context_of(
 ) -> LockContext:
     """Return a context with these variables alone."""
     settings = dataclasses.replace(config.load(), cache_dir=folder, flake=flake, variables=variables, sandbox="")
-    return LockContext(config=settings, tell=lambda _: None, runner=machine)
+    return LockContext(config=settings, folder=folder, tell=lambda _: None, runner=machine)
 
 
 def run(

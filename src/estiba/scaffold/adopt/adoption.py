@@ -18,7 +18,7 @@ from estiba.errors import ConfigError, ScaffoldError
 from estiba.files import write
 from estiba.lock.debian import known_packages
 from estiba.scaffold import new
-from estiba.scaffold.adopt import deployment, document, evidence, frontend, loading, modules, npm, procfile
+from estiba.scaffold.adopt import deployment, document, evidence, frontend, loading, modules, procfile
 from estiba.service import django, project, variables
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ def _find_gaps(study: Study, seen: Survey) -> None:
     shown = seen.sources[-1].shown
     if study.pyproject and "name" not in study.pyproject.get("project", {}):
         study.undecided.append("no [project] name in pyproject.toml: the image is called service")
-    npm.find_front_end(study)
+    frontend.find_front_end(study)
     has_commands = bool(study.pyproject.get("tool", {}).get(_TOOL, {}).get("prepare"))
     study.undecided += frontend.find_builders(study.folder, seen, has_commands=has_commands)
     study.undecided += [

@@ -60,15 +60,3 @@ def test_own_files_come_sorted(tmp_path: Path) -> None:
 
     found = [str(file.relative_to(tmp_path)) for file in frontend.find_own(tmp_path, ".po")]
     assert found == ["a.po", "a/y.po", "a/b/z.po", "b/x.po"]
-
-
-def test_packages_below_the_top_are_found(tmp_path: Path) -> None:
-    """One that has a script to build it is told, wherever it is; one for tools, or of a dependency, is not."""
-    packages = {
-        "theme/front/package.json": '{"scripts": {"build": "vite build"}}',
-        "theme/lint/package.json": '{"scripts": {"lint": "eslint"}}',
-        "theme/node_modules/x/package.json": '{"scripts": {"build": "x"}}',
-    }
-    made = adoption.plan(site(tmp_path, **packages))
-
-    assert [sentence.partition(":")[0] for sentence in made.undecided] == ["theme/front/package.json"]
