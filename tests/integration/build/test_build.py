@@ -205,7 +205,8 @@ def test_settings_that_do_not_load(copied: Path) -> None:
 
     lines = str(caught.value).splitlines()
     assert "  | KeyError: 'NOT_THERE'" in lines
-    assert "collectstatic failed; settings must load with build-time values ([tool.estiba] env)" in lines[-2]
+    assert "  | collectstatic failed: KeyError: 'NOT_THERE', at config/settings.py:3" in lines
+    assert lines[-2].startswith("  | settings must load with build-time values ([tool.estiba] env)")
     assert lines[-1].startswith("  hint: nix log /nix/store/")
 
 

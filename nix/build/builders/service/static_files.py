@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from service_root import APP, assemble
 
@@ -27,6 +27,7 @@ class Collecting:
             compiler: The interpreter, see `compiler.argv`.
         """
         self._out = out
+        self._application = application
         self._prepared = given.get("prepared")
         self._folder = out / "collected"
         self._folder.mkdir(parents=True)
@@ -40,11 +41,7 @@ class Collecting:
     def finish(self) -> Path:
         """Wait for its end, put the files at their place below `root` and return `out`; leave where it failed."""
         if self._child.wait() != 0:
-            sys.stderr.write(self._log.read_text(errors="replace"))
-            sys.exit(
-                "collectstatic failed; settings must load with build-time values ([tool.estiba] env), "
-                "or set [tool.estiba] static = false"
-            )
+            self._fail()
         self._root.give_back()
         (self._folder / PLACE).rename(self._out / PLACE)
         place = json.loads((self._out / PLACE).read_text())["static_root"]
@@ -57,6 +54,14 @@ class Collecting:
         if self._prepared:
             add_prepared(Path(self._prepared), place, target)
         return self._out
+
+    def _fail(self) -> NoReturn:
+        # Collecting starts before anything else is imported, and hardly ever fails.
+        import advice  # noqa: PLC0415
+
+        log = self._log.read_text(errors="replace")
+        sys.stderr.write(log)
+        sys.exit(f"collectstatic failed: {advice.explain(log, self._application)}")
 
 
 def add_prepared(prepared: Path, place: str, target: Path) -> None:
