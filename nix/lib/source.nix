@@ -1,8 +1,8 @@
 let
-  # One regular expression per path component or whole relative path. Version control, editors' and tools' leftovers,
-  # local environments and secrets never belong to a service.
-  never = [
-    "(.*/)?\\.git"
+  # One regular expression per path component or whole relative path. Version control never belongs to a service.
+  always = [ "(.*/)?\\.git(/.*)?" ];
+  # Editors' and tools' leftovers, local environments and secrets do not either, unless the service names them.
+  leftovers = [
     "(.*/)?\\.(hg|svn|venv|tox|nox|mypy_cache|ruff_cache|pytest_cache|idea|vscode|direnv|estiba)"
     "(.*/)?(__pycache__|node_modules|venv)"
     "(.*/)?[^/]*\\.py[co]"
@@ -11,7 +11,7 @@ let
     "(.*/)?\\.DS_Store"
     "(.*/)?\\.npmrc"
     "(.*/)?[^/]*\\.(pem|key)"
-    "result(-.*)?"
+    "result-.*"
   ];
   # What builds the image is not part of it.
   buildFiles = [
@@ -26,6 +26,22 @@ let
 
   # Folders that tasks write, unless the service has a Python package of that name.
   unlessPackage = src: builtins.filter (name: !builtins.pathExists (src + "/${name}/__init__.py"));
+
+  # All that is left out by its name, with what is below it; Nix's own link is called `result`.
+  never = src: always ++ map (pattern: "(${pattern})(/.*)?") (leftovers ++ unlessPackage src [ "result" ]);
+
+  # Whether globs name a path, or a folder that is on the way to one. `**` may be anything, so it leads into no folder.
+  named =
+    globs:
+    let
+      paths = map fromGlob globs;
+      folders = map plainGlob (
+        builtins.filter (folder: builtins.match ".*\\*\\*.*" folder == null) (
+          builtins.concatMap (glob: upwards (dirOf glob)) globs
+        )
+      );
+    in
+    kind: relative: matchesAny paths relative || kind == "directory" && matchesAny folders relative;
 
   # A tasks.py that does not import Estiba's is a module of the service, such as Celery's.
   ownTasks =
@@ -88,7 +104,7 @@ let
     builtins.path {
       inherit name;
       path = src;
-      filter = path: _: !isLeftOut (builtins.substring (skip path) (-1) path);
+      filter = path: kind: !isLeftOut kind (builtins.substring (skip path) (-1) path);
     };
 in
 {
@@ -123,7 +139,8 @@ in
     # Arguments
     - src: the service's folder
     - exclude: globs relative to it
-    - include: globs of what belongs to the service in spite of its name, such as a change log that settings read
+    - include: globs of what belongs to the service in spite of its name, such as a change log that settings read; what
+      `exclude` names stays out
   */
   application =
     {
@@ -138,9 +155,9 @@ in
       ];
     in
     filtered (
-      relative:
-      matchesAny (never ++ map fromGlob exclude) relative
-      || matchesAny (buildFiles ++ ours ++ ownTasks src) relative && !matchesAny (map fromGlob include) relative
+      kind: relative:
+      matchesAny (always ++ map fromGlob exclude) relative
+      || matchesAny (never src ++ buildFiles ++ ours ++ ownTasks src) relative && !named include kind relative
     ) "application" src;
 
   /**
@@ -158,9 +175,9 @@ in
   package =
     { src, path }:
     let
-      leftovers = [ "build|dist|(src/)?[^/]*\\.egg-info" ];
+      built = [ "build|dist|(src/)?[^/]*\\.egg-info" ];
     in
-    filtered (matchesAny (never ++ leftovers)) "package" (src + "/${path}");
+    filtered (_: matchesAny (never src ++ built)) "package" (src + "/${path}");
 
   /**
     Some files of a service, as a store path that depends on their content alone.
@@ -185,21 +202,22 @@ in
         }) (builtins.concatMap upwards files)
       );
     in
-    filtered (relative: !(wanted ? ${relative})) name;
+    filtered (_: relative: !(wanted ? ${relative})) name;
 
   /**
     The files of a service that its checks see: all but leftovers, secrets, and its chart with the values.
 
     # Type
     ```
-    checked :: Path -> Path
+    checked :: { src :: Path, include :: [String] } -> Path
     ```
 
     # Arguments
     - src: the service's folder
+    - include: globs of leftovers and secrets that belong to the service
   */
   checked =
-    src:
+    { src, include }:
     let
       patterns = [
         "flake\\.(nix|lock)"
@@ -212,5 +230,8 @@ in
         "reports"
       ];
     in
-    filtered (matchesAny (never ++ patterns ++ ours)) "checked" src;
+    filtered (
+      kind: relative:
+      matchesAny (always ++ patterns ++ ours) relative || matchesAny (never src) relative && !named include kind relative
+    ) "checked" src;
 }

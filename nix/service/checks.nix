@@ -57,7 +57,10 @@ in
       ;
     inherit (service) manage;
     env = devEnv;
-    source = lib.source.checked src;
+    source = lib.source.checked {
+      inherit src;
+      inherit (service) include;
+    };
     test = service.test-command;
     level = service.check-level;
     override = service.env;

@@ -98,6 +98,23 @@ in
         "pyproject.toml"
       ];
     };
+    keeps-a-name-that-is-asked-for = {
+      expr = list (
+        lib.source.application {
+          src = ./services/secretive;
+          exclude = [ ];
+          include = [
+            "certs/*.pem"
+            "shop/node_modules/htmx/*.js"
+          ];
+        }
+      );
+      expected = [
+        "certs/public.pem"
+        "result/__init__.py"
+        "shop/node_modules/htmx/htmx.js"
+      ];
+    };
     leaves-out-the-tasks-of-invoke-alone = {
       expr = map (
         src:
@@ -159,11 +176,17 @@ in
   };
   checked = {
     keeps-a-package-with-the-name-of-our-folders = {
-      expr = list (lib.source.checked ./services/reporting);
+      expr = list (lib.source.checked {
+          src = ./services/reporting;
+          include = [ ];
+        });
       expected = [ "reports/__init__.py" ];
     };
     keeps-what-tests-may-read = {
-      expr = list (lib.source.checked ./services/plain);
+      expr = list (lib.source.checked {
+          src = ./services/plain;
+          include = [ ];
+        });
       expected = [
         "README.md"
         "docs/pilot.md"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
 from estiba import files
-from estiba.build import untracked
+from estiba.build import tracked, untracked
 from estiba.build.explain import explain, explain_flake
 from estiba.digest import Digest
 from estiba.errors import CommandError, ConfigError
@@ -17,6 +17,7 @@ from estiba.nix import commands as nix
 from estiba.nix import substituters
 from estiba.nix.log import BuildLog
 from estiba.process import run
+from estiba.service import project as projects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,6 +96,10 @@ def _tell_unknown(folder: Path, runner: Runner) -> list[str]:
         _log.warning(sentence)
     unknown = untracked.find(folder, runner=runner)
     untracked.refuse_needed(unknown)
+    if untracked.is_in_git(folder):
+        project = projects.load(folder)
+        for sentence in tracked.check(folder, exclude=project.exclude, include=project.include, runner=runner):
+            _log.warning(sentence)
     if modules := [name for name in unknown if name.endswith(".py")]:
         _log.warning(untracked.describe(modules))
     return unknown
