@@ -217,7 +217,7 @@ def test_lock_that_git_does_not_know(copied: Path) -> None:
     with pytest.raises(BuildError) as caught:
         shop_service.built(copied)
 
-    expected = "no estiba.lock beside pyproject.toml, or not known to git; run: invoke lock && git add estiba.lock"
+    expected = "estiba.lock is not in git, and a build sees only what is\n  hint: git add estiba.lock"
     assert str(caught.value) == expected
 
 
