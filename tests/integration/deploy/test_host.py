@@ -165,7 +165,8 @@ def test_broken_release_is_taken_back(site: Site, file: str, text: str, reason: 
     assert site.logbook()[-1]["reason"]
 
 
-MOMENTS = [pytest.param(step.value, id=step.name.lower()) for step in Step]
+# The way back is a step of releases that fail.
+MOMENTS = [pytest.param(step.value, id=step.name.lower()) for step in Step if step is not Step.RETURN]
 
 
 @pytest.mark.parametrize("moment", [*MOMENTS, pytest.param("--set", id="between-link-and-profile")])

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def shipyard(tmp_path: Path) -> Iterator[tuple[Archive, str]]:
+def shipyard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Archive, str]]:
     """Serve an archive with one package."""
-    made = Archive(tmp_path)
+    # A short name: the sockets of gpg-agent are in it.
+    made = Archive(tmp_path_factory.mktemp("a"))
     made.publish("ropes", [Member(path="./usr/share/ropes/length", content=b"12 fathoms\n")])
     with archive.serve(made) as uri:
         yield made, uri

@@ -134,13 +134,32 @@ def test_web_leaves_a_configuration_file_alone(tmp_path: Path, where: str) -> No
 def test_workers_count_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str) -> None:
     """Where a service has Prometheus' client, its workers write into one folder, so that a scrape sees all of them."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "prometheus_client")
+    monkeypatch.setattr(servers, "SHM", str(tmp_path))
     chosen = {"PROMETHEUS_MULTIPROC_DIR": given} if given else {}
-    env = {"ESTIBA_WSGI": "config.wsgi:application", "TMPDIR": str(tmp_path), **chosen}
+    env = {"ESTIBA_WSGI": "config.wsgi:application", **chosen}
 
     servers.gunicorn([], env)
 
     made = Path(env["PROMETHEUS_MULTIPROC_DIR"])
     assert str(made) == given or (made.is_dir() and made.parent == tmp_path)
+
+
+def test_folders_of_ended_servers_are_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One that a server still has is not: it holds a lock."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "prometheus_client")
+    monkeypatch.setattr(servers, "SHM", str(tmp_path))
+    ended = tmp_path / "estiba-prometheus-ended"
+    ended.mkdir()
+    for name in ("lock", "counter_1.db"):
+        (ended / name).touch()
+    first, second = {"ESTIBA_WSGI": "config.wsgi:application"}, {"ESTIBA_WSGI": "config.wsgi:application"}
+
+    servers.gunicorn([], first)
+    servers.gunicorn([], second)
+
+    kept = sorted(Path(env["PROMETHEUS_MULTIPROC_DIR"]) for env in (first, second))
+    assert sorted(tmp_path.glob("estiba-prometheus-*")) == kept
+    assert len(kept) == 2
 
 
 def test_web_needs_an_application() -> None:

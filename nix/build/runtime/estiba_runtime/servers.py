@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import importlib.util
 import os
 import re
 import shlex
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +24,8 @@ TMP: Final = "/tmp"  # noqa: S108 - as below
 SHM: Final = "/dev/shm"  # noqa: S108 - nothing is created under a name that another could guess
 
 _SERVE: Final = Path(__file__).parents[1] / "serve.py"
+_METRICS: Final = "estiba-prometheus-"
+_METRICS_LOCK: Final = "lock"
 _THREADS: Final = 4
 # Below the 30 seconds that engines leave between SIGTERM and SIGKILL.
 _GRACEFUL: Final = 25
@@ -193,10 +198,34 @@ def _gunicorn_defaults(env: Mapping[str, str], grace: int) -> list[str]:
 
 
 def _share_metrics(env: MutableMapping[str, str]) -> None:
-    """Let the workers count in a common folder; else each counts for itself, and a scrape gets the numbers of one."""
-    folder = env.get("TMPDIR") or TMP
-    if "PROMETHEUS_MULTIPROC_DIR" not in env and importlib.util.find_spec("prometheus_client") and is_writable(folder):
-        env["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="prometheus-", dir=folder)
+    """Let the workers count in a common folder; else each counts for itself, and a scrape gets the numbers of one.
+
+    The folder is in memory where that is possible: its files are mapped, so a full disk would kill the workers.
+    """
+    if "PROMETHEUS_MULTIPROC_DIR" in env or not importlib.util.find_spec("prometheus_client"):
+        return
+    place = SHM if is_writable(SHM) else env.get("TMPDIR") or TMP
+    if not is_writable(place):
+        return
+    for left in Path(place).glob(f"{_METRICS}*/{_METRICS_LOCK}"):
+        _discard(left)
+    folder = tempfile.mkdtemp(prefix=_METRICS, dir=place)
+    # Held by all processes of this server until the last one has ended, so that a later one knows what it may remove.
+    lock = os.open(f"{folder}/{_METRICS_LOCK}", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.set_inheritable(lock, True)  # noqa: FBT003 - its only argument
+    env["PROMETHEUS_MULTIPROC_DIR"] = folder
+
+
+def _discard(lock: Path) -> None:
+    """Remove a folder of metrics that nobody uses any more; those of others cannot be opened."""
+    with contextlib.suppress(OSError):
+        file = os.open(lock, os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent)
+        finally:
+            os.close(file)
 
 
 def _has_config(words: Sequence[str]) -> bool:
