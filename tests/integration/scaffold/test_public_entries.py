@@ -46,6 +46,23 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return folder
 
 
+def test_one_command_runs_all_that_a_developer_needs(service: Path) -> None:
+    """`dev.up` migrates and serves from the sources, with a worker; `dev.down` ends all of it, and does so once.
+
+    It comes before the tests whose fixture runs the same servers.
+    """
+    port = choose_port(0)
+    done = run(service, *in_shell("invoke", "dev.urls", "--port", str(port)))
+    assert f"http://app.localhost:{port}/" in done
+    with running(service, "invoke", "dev.up", "--port", str(port)) as log:
+        assert get(port, "/readyz") == '{"database": "ok", "cache": "ok"}'
+        wait_for(" worker | ", log)
+        shell(service, "invoke", "dev.up", "--port", str(port), code=10)
+        shell(service, "invoke", "dev.down")
+    assert all(f"{name} | " in log.read_text() for name in ("servers", "migrate", "web", "worker"))
+    shell(service, "invoke", "dev.down")
+
+
 @pytest.fixture(scope="module")
 def served(service: Path) -> Iterator[Path]:
     """Run the service's PostgreSQL and Redis for the second time, with the tables that the first time left."""
@@ -175,20 +192,6 @@ def test_servers_run_once(served: Path) -> None:
     shell(served, "invoke", "services", code=10)
 
     shell(served, "python", "manage.py", "migrate", "--check")
-
-
-def test_one_command_runs_all_that_a_developer_needs(service: Path) -> None:
-    """`dev.up` migrates and serves from the sources, with a worker; `dev.down` ends all of it, and does so once."""
-    port = choose_port(0)
-    done = run(service, *in_shell("invoke", "dev.urls", "--port", str(port)))
-    assert f"http://app.localhost:{port}/" in done
-    with running(service, "invoke", "dev.up", "--port", str(port)) as log:
-        assert get(port, "/readyz") == '{"database": "ok", "cache": "ok"}'
-        wait_for(" worker | ", log)
-        shell(service, "invoke", "dev.up", "--port", str(port), code=10)
-        shell(service, "invoke", "dev.down")
-    assert all(f"{name} | " in log.read_text() for name in ("servers", "migrate", "web", "worker"))
-    shell(service, "invoke", "dev.down")
 
 
 def test_outputs_of_the_flake(service: Path) -> None:
