@@ -37,6 +37,9 @@ EX_OSERR = 71
 """Exit code of sysexits.h for what the system refuses."""
 
 _ENDS = 100
+_LOG_PIPE = 1 << 20
+"""Bytes of log that wait for the logger; more is not for unprivileged processes (pipe(7), pipe-max-size)."""
+
 _BACKLOG = 511
 """Connections that wait to be accepted, as many as nginx asks for."""
 
@@ -80,6 +83,9 @@ def start(program: dict[str, Any], folder: Path) -> NoReturn:
         folder: Where the program's file is.
     """
     Path(folder, EXIT).unlink(missing_ok=True)
+    # On a full disk the logger waits, and so does whoever writes to a full pipe: that is after some thousand requests.
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, _LOG_PIPE)
     if program.get("listen"):
         hold_sockets(program["listen"], folder / HANDOVER, program.get("user"))
     env = program["env"]
