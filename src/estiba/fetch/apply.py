@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import re
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.errors import ArtifactError, CommandError
-from estiba.fetch import npm
-from estiba.fetch.plan import artifact_path
+from estiba.fetch import npm, store
 from estiba.fetch.plan import plan as make_plan
 from estiba.lock.debian import apt, debs
 from estiba.lock.direct import repository
 from estiba.lock.model import FILE_NAME
 from estiba.lock.python.interpreter import drive
-from estiba.nix import commands as nix
-from estiba.nix.store_path import store_name
 from estiba.service import project as projects
 from estiba.service.declarations import direct
 
@@ -29,19 +25,13 @@ if TYPE_CHECKING:
     from estiba.fetch.plan import FetchPlan
     from estiba.lock.context import LockContext
     from estiba.lock.model import Deb, Distribution, Lock
+    from estiba.service.frontend import Tarball
 
 _GOT: Final = re.compile(r"got (\d+) (\S+)")
 _DIVIDER: Final = "\n  - "
 
 
-def apply(
-    lock: Lock,
-    wanted: FetchPlan,
-    context: LockContext,
-    *,
-    folder: Path | None = None,
-    advance: Callable[[int], None],
-) -> None:
+def apply(lock: Lock, wanted: FetchPlan, context: LockContext, *, advance: Callable[[int], None]) -> None:
     """Download the artifacts of a plan, check their hashes, and add them to the store.
 
     After an interruption the next call continues; partial downloads are kept.
@@ -50,7 +40,6 @@ def apply(
         lock: Lock that the plan was made from.
         wanted: Fetch plan.
         context: Download cache and runner.
-        folder: Folder of the service, as for the plan.
         advance: Called with the number of bytes of each downloaded part, from any thread.
 
     Raises:
@@ -67,7 +56,7 @@ def apply(
     for problem in problems:
         if problem:
             raise problem
-    _fetch_tarballs(wanted, folder, context)
+    _fetch_tarballs(wanted.tarballs, context)
 
 
 def fetch(lock: Lock, context: LockContext) -> None:
@@ -135,11 +124,11 @@ def _fetch_repositories(wanted: Sequence[Distribution], context: LockContext, ad
         advance(distribution.size)
 
 
-def _fetch_tarballs(wanted: FetchPlan, folder: Path | None, context: LockContext) -> None:
+def _fetch_tarballs(wanted: Sequence[Tarball], context: LockContext) -> None:
     """Fetch the packages of the front end, by an npm whose Debian packages have just been fetched."""
-    settings = projects.load(folder).frontend if folder and wanted.tarballs else None
-    if folder and settings:
-        npm.fetch(wanted.tarballs, folder / settings.folder, folder / FILE_NAME, context)
+    settings = projects.load(context.folder).frontend if wanted else None
+    if settings:
+        npm.fetch(wanted, context.folder / settings.folder, context.folder / FILE_NAME, context)
 
 
 def _drive(request: Mapping[str, object], context: LockContext, advance: Callable[[int], None]) -> list[dict[str, Any]]:
@@ -158,24 +147,9 @@ def _drive(request: Mapping[str, object], context: LockContext, advance: Callabl
 
 
 def _add(wanted: Sequence[Deb | Distribution], context: LockContext) -> None:
-    """Add downloaded artifacts to the store under their store names."""
+    """Add downloaded artifacts to the store."""
     arrived = [artifact for artifact in wanted if context.artifacts.has(artifact.sha256)]
-    if not arrived:
-        return
-    with tempfile.TemporaryDirectory(dir=context.cache, prefix="adding-") as scratch:
-        files = []
-        for artifact in arrived:
-            folder = Path(scratch, artifact.sha256.hex)
-            folder.mkdir(exist_ok=True)
-            files.append(folder / store_name(artifact.file))
-            # The download cache names files by hash; a hard link has the store name, and costs no copy.
-            files[-1].hardlink_to(context.artifacts.path(artifact.sha256))
-        paths = nix.add_fixed(files, runner=context.runner)
-    damaged = [artifact for artifact, path in zip(arrived, paths, strict=True) if str(path) != artifact_path(artifact)]
-    # A store path is computed from the contents, so another path means other bytes.
-    if damaged:
-        for artifact in damaged:
-            context.artifacts.path(artifact.sha256).unlink()
+    if damaged := store.add([(artifact, context.artifacts.path(artifact.sha256)) for artifact in arrived], context):
         listed = _DIVIDER.join(artifact.file for artifact in damaged)
         msg = f"the download cache held damaged files, now removed:{_DIVIDER}{listed}"
         raise ArtifactError(msg, hint="invoke fetch brings them again")

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from estiba.errors import ArtifactError, CommandError, ConfigError
-from estiba.fetch.plan import artifact_path
+from estiba.fetch import store
 from estiba.nix import commands as nix
-from estiba.nix.store_path import store_name
 from estiba.redaction import redact_text
 
 if TYPE_CHECKING:
@@ -183,19 +182,9 @@ def _content(cache: Path, tarball: Tarball) -> Path:
 
 
 def _add(arrived: Sequence[Tarball], cache: Path, context: LockContext) -> None:
-    """Add tarballs to the store under their store names."""
-    with tempfile.TemporaryDirectory(dir=context.cache, prefix="adding-") as scratch:
-        files = []
-        for tarball in arrived:
-            folder = Path(scratch, tarball.sha512)
-            folder.mkdir(exist_ok=True)
-            files.append(folder / store_name(tarball.file))
-            files[-1].hardlink_to(_content(cache, tarball))
-        paths = nix.add_fixed(files, algorithm="sha512", runner=context.runner)
-    damaged = [tarball for tarball, path in zip(arrived, paths, strict=True) if str(path) != artifact_path(tarball)]
-    if damaged:
-        for tarball in damaged:
-            _content(cache, tarball).unlink()
+    """Add tarballs to the store."""
+    cached = [(tarball, _content(cache, tarball)) for tarball in arrived]
+    if damaged := store.add(cached, context, algorithm="sha512"):
         listed = _DIVIDER.join(f"{tarball.name} {tarball.version}" for tarball in damaged)
         msg = f"npm's cache held damaged files, now removed:{_DIVIDER}{listed}"
         raise ArtifactError(msg, hint="invoke fetch brings them again")

@@ -145,7 +145,7 @@ def _fetch(folder: Path) -> None:
     if wanted.files:
         context = LockContext(config=config.load(), folder=folder, tell=console.say)
         with console.progress("fetch", total=wanted.size, unit="bytes") as advance:
-            apply.apply(lock, wanted, context, folder=folder, advance=advance)
+            apply.apply(lock, wanted, context, advance=advance)
 
 
 def _show(built: Built) -> None:

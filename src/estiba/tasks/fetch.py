@@ -40,7 +40,7 @@ def fetch(
     wanted = plan.plan(lock, folder=Path(project), everything=everything, image=image)
     if wanted.files and not dry_run:
         with console.progress("fetch", total=wanted.size, unit="bytes") as advance:
-            apply.apply(lock, wanted, context, folder=Path(project), advance=advance)
+            apply.apply(lock, wanted, context, advance=advance)
     if json:
         console.json(wanted.to_dict())
     else:

@@ -13,6 +13,7 @@ from estiba.errors import ArtifactError, CommandError, ConfigError
 from estiba.fetch import npm
 from estiba.fetch.plan import artifact_path
 from estiba.lock.context import LockContext
+from estiba.nix.store_path import store_name
 from estiba.process import Completed
 from estiba.service.frontend import Tarball
 
@@ -42,8 +43,8 @@ class Machine:
         if argv[:2] == ["nix", "build"]:
             stdout = json.dumps([{"outputs": {"out": "/nix/store/x-frontend-root"}}])
         elif argv[0] == "nix-store":
-            tarballs = {tarball.sha512: tarball for tarball in (HOLA, XLSX)}
-            stdout = "".join(f"{artifact_path(tarballs[Path(file).parent.name])}\n" for file in argv[3:])
+            tarballs = {store_name(tarball.file): tarball for tarball in (HOLA, XLSX)}
+            stdout = "".join(f"{artifact_path(tarballs[Path(file).name])}\n" for file in argv[3:])
         else:
             self.request = json.loads(stdin or "")
             self.files = {place: Path(path).read_text() for place, path in self.request["files"].items()}
