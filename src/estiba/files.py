@@ -93,6 +93,15 @@ def read(path: Path) -> str:
         return stream.read()
 
 
+def find_repository(folder: Path) -> Path | None:
+    """Return the top of the git repository that a folder is in, or None; git is not run.
+
+    Args:
+        folder: Folder, whose path is taken as it is written.
+    """
+    return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)
+
+
 @contextlib.contextmanager
 def lock(path: Path, *, wait: bool = False, shared: bool = False) -> Iterator[int]:
     """Lock a file or folder (flock(2)) while the block runs; the kernel releases the lock of a killed process.

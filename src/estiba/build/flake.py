@@ -96,7 +96,7 @@ def _tell_unknown(folder: Path, runner: Runner) -> list[str]:
         _log.warning(sentence)
     unknown = untracked.find(folder, runner=runner)
     untracked.refuse_needed(unknown)
-    if untracked.is_in_git(folder):
+    if files.find_repository(folder.resolve()):
         project = projects.load(folder)
         for sentence in tracked.check(folder, exclude=project.exclude, include=project.include, runner=runner):
             _log.warning(sentence)
@@ -139,7 +139,7 @@ def refer(folder: Path) -> str:
     place = folder.resolve()
     if _PLAIN.fullmatch(str(place)):
         return str(place)
-    top = next((one for one in (place, *place.parents) if (one / ".git").exists()), None)
+    top = files.find_repository(place)
     if top is None:
         return f"path:{quote(str(place))}"
     # What Nix makes of a path.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from estiba import files
 from estiba.errors import BuildError
 from estiba.process import run
 
@@ -18,24 +19,19 @@ _LARGE: Final = (".venv", "env", "node_modules", "venv")
 _SHOWN: Final = 5
 
 
-def is_in_git(folder: Path) -> bool:
-    """Return whether a folder is in a git repository, without running git."""
-    place = folder.resolve()
-    return any((one / ".git").exists() for one in (place, *place.parents))
-
-
 def find(folder: Path, *, runner: Runner = run) -> list[str]:
     """Return the new files of a service that are neither in git's index nor ignored, sorted; none outside of git."""
-    if not is_in_git(folder):
+    place = folder.resolve()
+    if not files.find_repository(place):
         return []
-    done = runner(["git", "-C", str(folder.resolve()), "ls-files", "--others", "--exclude-standard", "-z"], check=False)
+    done = runner(["git", "-C", str(place), "ls-files", "--others", "--exclude-standard", "-z"], check=False)
     return sorted(filter(None, done.stdout.split("\0"))) if done.code == 0 else []
 
 
 def describe_copy(folder: Path) -> str:
     """Return a sentence about environments in a folder with a flake and no repository, which Nix copies whole."""
     place = folder.resolve()
-    is_copied = (place / "flake.nix").exists() and not is_in_git(place)
+    is_copied = (place / "flake.nix").exists() and not files.find_repository(place)
     found = [name for name in _LARGE if is_copied and (place / name).is_dir()]
     if not found:
         return ""

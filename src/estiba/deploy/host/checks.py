@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from estiba import files
 from estiba.deploy.host import closure as closures
 from estiba.deploy.host.environment import REDIS_ADDRESS
 from estiba.deploy.host.servers import ports, postgresql
-from estiba.deploy.host.state.folder import is_versioned
 from estiba.deploy.host.supervise import readiness
 from estiba.errors import DeployError, TargetError
 
@@ -127,7 +127,7 @@ def advise(processes: Processes, project: Path) -> Iterator[str]:
     if advice := processes.systemd.advice():
         yield advice
     file, service = processes.settings.env_file, project.resolve()
-    if file and file.is_relative_to(service) and not is_versioned(service):
+    if file and file.is_relative_to(service) and not files.find_repository(service):
         yield f"{file} lies in a folder that Nix copies into its store, for everybody to read; keep it elsewhere"
 
 

@@ -40,11 +40,6 @@ _GROUP: Final = 0o2750
 _SECRET_BYTES: Final = 48
 
 
-def is_versioned(service: Path) -> bool:
-    """Return whether a folder is in a git repository, of which Nix copies tracked files only, else the whole folder."""
-    return any((path / ".git").exists() for path in (service, *service.parents))
-
-
 def damage(path: Path, reason: str) -> TargetError:
     """Return the error for a file of a state folder that does not hold what it should."""
     return TargetError(f"{path} is damaged: {reason}", hint="restore it from a backup, or remove it")
@@ -152,7 +147,7 @@ class StateFolder:
             TargetError: It belongs to another service, or Nix would copy it into the store with the service's sources.
         """
         service = project.resolve()
-        if self.path.is_relative_to(service) and not is_versioned(service):
+        if self.path.is_relative_to(service) and not files.find_repository(service):
             msg = f"{self.path} lies in the service's folder, which Nix copies as a whole where it is no git repository"
             raise TargetError(msg, hint="set folder in [tool.estiba.targets.local] to one outside, or run git init")
         self.prepare()
