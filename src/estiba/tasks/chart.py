@@ -94,12 +94,7 @@ def push(_: Context, to: str, *, chart: str = "", project: str = ".", json: bool
 
 def _render(project: str, *, digest: Digest | None = None, update: bool = False, as_json: bool) -> None:
     changed = thin.render(projects.load(Path(project)), run, digest=digest, update=update)
-    if as_json:
-        console.json({"changed": list(changed)})
-        return
-    for name in changed:
-        console.result(name)
-    console.say(f"{len(changed)} files changed")
+    console.changed(changed, as_json=as_json)
 
 
 def _parse(digest: str) -> Digest:

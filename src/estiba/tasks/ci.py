@@ -37,12 +37,7 @@ def render(_: Context, *, kind: str = "", project: str = ".", json: bool = False
         raise UsageError(msg, hint=f"{front_ends.RENDER} --kind {' | '.join(front_ends.KINDS)}")
     loaded = projects.load(Path(project))
     changed = front_ends.render(loaded, kinds, _releases(loaded))
-    if json:
-        console.json({"changed": list(changed)})
-        return
-    for name in changed:
-        console.result(name)
-    console.say(f"{len(changed)} files changed")
+    console.changed(changed, as_json=json)
 
 
 @task(help={"project": _PROJECT})

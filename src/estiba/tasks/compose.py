@@ -19,12 +19,7 @@ _PROJECT = "Folder of the service."
 def render(_: Context, *, project: str = ".", json: bool = False) -> None:
     """Write docker-compose.yml for a server and docker-compose.dev.yml for developers."""
     changed = compose.render(projects.load(Path(project)))
-    if json:
-        console.json({"changed": list(changed)})
-        return
-    for name in changed:
-        console.result(name)
-    console.say(f"{len(changed)} files changed")
+    console.changed(changed, as_json=json)
 
 
 @task(help={"project": _PROJECT})

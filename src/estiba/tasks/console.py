@@ -94,6 +94,15 @@ class Console:
         """Print one JSON object on standard output."""
         _print(json.dumps(data, sort_keys=True, ensure_ascii=False))
 
+    def changed(self, names: Sequence[str], *, as_json: bool) -> None:
+        """Print the names of rendered files that changed, as results or as one JSON object."""
+        if as_json:
+            self.json({"changed": list(names)})
+            return
+        for name in names:
+            self.result(name)
+        self.say(f"{len(names)} files changed")
+
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Print aligned columns on standard output; columns that hold only numbers are aligned to the right."""
         texts = [[str(cell) for cell in row] for row in rows]
