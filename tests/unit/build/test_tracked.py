@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from estiba.build import tracked
 from estiba.errors import BuildError
 
-if TYPE_CHECKING:
-    from pathlib import Path
+GLOBS = json.loads((Path(__file__).parents[2] / "nix" / "globs.json").read_text())
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -108,3 +109,11 @@ def test_link_that_leads_out_is_told(folder: Path) -> None:
 def test_folder_outside_of_git_has_nothing_to_tell(tmp_path: Path) -> None:
     """A build takes the folder as it is then."""
     assert check(tmp_path) == []
+
+
+@pytest.mark.parametrize("glob", GLOBS)
+def test_globs_are_those_of_the_build(glob: str) -> None:
+    """What Nix leaves out and what is looked at here are the same files."""
+    pattern = re.compile(tracked._translate(glob))
+
+    assert {path: bool(pattern.fullmatch(path)) for path in GLOBS[glob]} == GLOBS[glob]
