@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba import config, files
+from estiba.digest import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,8 +22,12 @@ _PIP_AUDIT: Final = "pip-audit==2.10.1"
 
 
 def install() -> Path:
-    """Return the folder with the program pip-audit, installed by pip and kept in the user's cache."""
-    folder = config.load().cache_dir / "tests" / _PIP_AUDIT.replace("==", "-")
+    """Return the folder with the program pip-audit, installed by pip and kept in the user's cache.
+
+    It is of one interpreter: the cache may outlive the store that this one is in.
+    """
+    python = Digest.of_bytes(sys.executable.encode()).hex[:16]
+    folder = config.load().cache_dir / "tests" / f"{_PIP_AUDIT.replace('==', '-')}-{python}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with files.lock(folder.with_suffix(".lock"), wait=True):
         if not folder.exists():

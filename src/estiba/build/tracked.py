@@ -23,6 +23,8 @@ _SECRET: Final = re.compile(
 _DATA: Final = re.compile(
     r"(.*/)?([^/]*\.sqlite3?|[^/]*(service[-_]?account|credentials|client_secret)[^/]*\.json)", re.IGNORECASE
 )
+# Folders of CI systems, which `nix/lib/source.nix` leaves out: Estiba is a submodule in one of them.
+_CI: Final = (".ci/**", ".github/**", ".gitlab/**")
 _SHOWN: Final = 5
 
 
@@ -47,7 +49,7 @@ def check(folder: Path, *, exclude: Sequence[str], include: Sequence[str], runne
         return []
     entries = [line.partition("\t") for line in done.stdout.split("\0") if line]
     modes = {path: head.split()[0] for head, _, path in entries}
-    left_out, wanted = _matcher(exclude), _matcher(include)
+    left_out, wanted = _matcher([*exclude, *_CI]), _matcher(include)
     kept = {path: mode for path, mode in modes.items() if not left_out(path)}
     _refuse_submodules([path for path, mode in kept.items() if mode == _SUBMODULE])
     large = runner(["git", "-C", str(place), "ls-files", "-z", ":(attr:filter=lfs)"], check=False)

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -155,7 +156,7 @@ def test_changed_line_of_python_installs_nothing(service: Path, tmp_path: Path) 
     folder = shop_service.copy(service, tmp_path / "bundled")
     harbour.build(folder, "image")
     with (folder / "bundled/urls.py").open("a") as file:
-        file.write("# changed\n")
+        file.write(f"# changed at {time.time_ns()}, which no store has built yet\n")
     log = BuildLog()
     realise(folder, "image", config.load(), log=log)
 

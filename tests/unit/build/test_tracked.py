@@ -65,6 +65,18 @@ def test_submodule_is_refused(folder: Path, tmp_path: Path) -> None:
     assert check(folder, exclude=("libs/**",)) == []
 
 
+def test_submodule_for_ci_is_nobodys_concern(folder: Path, tmp_path: Path) -> None:
+    """That is where Estiba itself is, and no such folder is in an image."""
+    other = tmp_path / "other"
+    other.mkdir()
+    git(other, "init", "--quiet")
+    write(other, "flake.nix")
+    git(other, "commit", "--quiet", "--message", "Start")
+    git(folder, "submodule", "add", "--quiet", str(other), ".ci/estiba")
+
+    assert check(folder) == []
+
+
 def test_file_in_lfs_is_refused(folder: Path) -> None:
     """Whether a build gets the file or its pointer depends on who fetched it."""
     write(folder, ".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
