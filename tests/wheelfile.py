@@ -35,7 +35,7 @@ def write(folder: Path, name: str, files: Mapping[str, str], *, version: str = "
     rows = [f"{path},{_hash(data)},{len(data)}" for path, data in contents.items()]
     contents[f"{top}.dist-info/RECORD"] = "\n".join([*rows, f"{top}.dist-info/RECORD,,", ""]).encode()
     target = folder / f"{top}-py3-none-any.whl"
-    with zipfile.ZipFile(target, "w") as archive:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, data in contents.items():
             archive.writestr(path, data)
     return target

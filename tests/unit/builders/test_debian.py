@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from tests.debfile import Member, folder, hardlink, symlink
 
 import debian
 import debian_root
+import expansion
 import standard_library
 
 if TYPE_CHECKING:
@@ -50,6 +52,23 @@ def test_loader_is_found_where_programs_look(tmp_path: Path) -> None:
 
     assert root.items["lib64"].target == "usr/lib64"
     assert root.items["usr/lib64/ld-linux-x86-64.so.2"].target == "/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
+
+
+def zstd(content: bytes) -> bytes:
+    """Compress by the program."""
+    return subprocess.run(["zstd", "--quiet"], input=content, stdout=subprocess.PIPE, check=True).stdout
+
+
+@pytest.mark.parametrize("compression", ["xz", "zst"])
+def test_bomb_is_refused(tmp_path: Path, compression: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As soon as more has come out of it than any real package of its size holds."""
+    monkeypatch.setattr(expansion, "ALWAYS", 1 << 20)
+    path = tmp_path / "hello_1.0_amd64.deb"
+    zeros = [Member(path="./usr/zeros", content=bytes(2 << 20))]
+    debfile.write(path, zeros, compression=compression, compress=zstd if compression == "zst" else None)
+
+    with pytest.raises(ValueError, match=r"^hello_1\.0_amd64\.deb has .* unpacks to more than 1,048,576"):
+        debian.entries([path])
 
 
 def test_links_of_base_files_are_not_looped(tmp_path: Path) -> None:

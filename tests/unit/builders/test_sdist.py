@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import build_wheel
+import expansion
 import sdist
 
 if TYPE_CHECKING:
@@ -41,6 +42,25 @@ def test_sdist_cannot_write_elsewhere(tmp_path: Path, name: str) -> None:
 
     with pytest.raises(ValueError, match=f"^{name} leads out of the sdist$"):
         sdist.unpack(tmp_path / "artifact", tmp_path / "work", name="hola-1.0.tar.gz")
+
+
+@pytest.mark.parametrize("name", ["hola-1.0.tar.gz", "hola-1.0.zip"])
+def test_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would fill the disk is seen in the headers."""
+    monkeypatch.setattr(expansion, "ALWAYS", 1 << 20)
+    archive, zeros = tmp_path / name, bytes(2 << 20)
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+            zipped.writestr("hola-1.0/zeros", zeros)
+    else:
+        with tarfile.open(archive, "w:gz") as tarred:
+            header = tarfile.TarInfo("hola-1.0/zeros")
+            header.size = len(zeros)
+            tarred.addfile(header, io.BytesIO(zeros))
+
+    with pytest.raises(ValueError, match=rf"^{name} has [\d,]+ bytes and unpacks to more than 1,048,576"):
+        sdist.unpack(archive, tmp_path / "work", name=name)
+    assert not list(tmp_path.glob("work/unpacked/hola-1.0/*"))
 
 
 @pytest.mark.parametrize(

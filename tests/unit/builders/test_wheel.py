@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests import wheelfile
 
+import expansion
 import wheel
 
 if TYPE_CHECKING:
@@ -43,6 +44,15 @@ def test_files_go_where_pip_puts_them(tmp_path: Path) -> None:
         "opt/venv/include/site/python3.13/Hola_Mundo/hola.h",
     ):
         assert (root / path).is_file(), path
+
+
+def test_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it is written."""
+    monkeypatch.setattr(expansion, "ALWAYS", 1 << 20)
+
+    with pytest.raises(ValueError, match="unpacks to more than 1,048,576"):
+        install(tmp_path, {"hola/zeros": "0" * (2 << 20)})
+    assert not (tmp_path / "root").exists()
 
 
 def test_scripts_run_the_interpreter_of_the_image(tmp_path: Path) -> None:

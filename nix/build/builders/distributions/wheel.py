@@ -2,12 +2,14 @@
 
 import json
 import sys
+import zipfile
 from email.message import Message
 from email.parser import Parser
 from pathlib import Path
 from typing import Any
 
 import attrs
+import expansion
 
 VENV = "/opt/venv"
 """Where the environment is in the image."""
@@ -23,6 +25,7 @@ def install(wheel: Path, root: Path, *, python: str) -> None:
 
     Raises:
         installer.exceptions.InstallerError: The wheel breaks the specification.
+        ValueError: It unpacks to far more than a real one of its size.
     """
     # The library is on sys.path only after `build` has put it there.
     from installer import install as install_wheel  # noqa: PLC0415
@@ -31,7 +34,9 @@ def install(wheel: Path, root: Path, *, python: str) -> None:
     from destination import Destination  # noqa: PLC0415
 
     packages = f"{VENV}/lib/python{python}/site-packages"
-    with WheelFile.open(wheel) as source:
+    with zipfile.ZipFile(wheel) as archive:
+        _check_size(wheel, archive)
+        source = WheelFile(archive)
         destination = Destination(
             {
                 "purelib": packages,
@@ -48,6 +53,12 @@ def install(wheel: Path, root: Path, *, python: str) -> None:
     # As with pip, a script is a program whether its archive says so or not.
     for script in root.glob(f"{VENV[1:]}/bin/*"):
         script.chmod(0o755)
+
+
+def _check_size(wheel: Path, archive: zipfile.ZipFile) -> None:
+    # No more than it says comes out of a member.
+    unpacked = sum(member.file_size for member in archive.infolist())
+    expansion.check(wheel.name, packed=wheel.stat().st_size, unpacked=unpacked)
 
 
 def describe(root: Path) -> dict[str, Any]:

@@ -4,8 +4,11 @@ import io
 import os
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+import expansion
 
 _MAGIC = b"!<arch>\n"
 _HEADER = 60
@@ -36,10 +39,11 @@ def tarballs(path: Path) -> tuple[tarfile.TarFile, tarfile.TarFile]:
     """Open the control and data tarballs of a package.
 
     Raises:
-        ValueError: The file is not a Debian package, or compressed with something other than xz, gzip, bzip2 or zstd.
+        ValueError: The file is not a Debian package, is compressed with something other than xz, gzip, bzip2 or zstd,
+            or unpacks to far more than a real one of its size.
     """
     found = {
-        name.partition(".tar")[0]: _decompress(content) if name.endswith(".zst") else content
+        name.partition(".tar")[0]: _decompress(path.name, content) if name.endswith(".zst") else content
         for name, content in members(path.read_bytes())
         if ".tar" in name
     }
@@ -50,11 +54,18 @@ def tarballs(path: Path) -> tuple[tarfile.TarFile, tarfile.TarFile]:
         raise ValueError(msg) from error
 
 
-def _decompress(content: bytes) -> bytes:
+def _decompress(package: str, content: bytes) -> bytes:
     """Decompress what Ubuntu's packages are compressed with, by the program beside the builders' Python."""
     own = Path(os.__file__).parents[2] / "bin/zstd"
     argv = [str(own) if own.exists() else "zstd", "--decompress", "--stdout", "--quiet"]
-    return subprocess.run(argv, input=content, stdout=subprocess.PIPE, check=False).stdout
+    with tempfile.TemporaryFile() as packed:
+        packed.write(content)
+        packed.seek(0)
+        with subprocess.Popen(argv, stdin=packed, stdout=subprocess.PIPE) as program:
+            unpacked = program.stdout.read(expansion.limit(len(content)) + 1) if program.stdout else b""
+            program.kill()
+    expansion.check(package, packed=len(content), unpacked=len(unpacked))
+    return unpacked
 
 
 def control(tarball: tarfile.TarFile) -> dict[str, bytes]:

@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import deb
+import expansion
 from entries import Entries, Entry, file, folder, link
 
 _MERGED = re.compile(r"^(bin|sbin|lib|lib32|lib64|libx32)(/|$)")
@@ -40,13 +41,13 @@ def entries(packages: list[Path]) -> Entries:
         packages: The `.deb` files, in the order in which they are unpacked.
 
     Raises:
-        ValueError: A file is not a Debian package.
+        ValueError: A file is not a Debian package, or unpacks to far more than a real one of its size.
     """
     root = Entries()
     for path in packages:
         control, data = deb.tarballs(path)
         with control, data:
-            _unpack(data, root)
+            _unpack(path, data, root)
             _record(deb.control(control), root)
     _bundle_certificates(root)
     if any(path.startswith("usr/lib64/") for path in root.items):
@@ -101,8 +102,12 @@ def bytecode(sources: dict[str, str], compiled: Path) -> Entries:
     return Entries({path: file(compiled / path) for path in same})
 
 
-def _unpack(data: tarfile.TarFile, root: Entries) -> None:
+def _unpack(package: Path, data: tarfile.TarFile, root: Entries) -> None:
+    packed = package.stat().st_size
+    unpacked = 0
     for member in data:
+        unpacked += member.size
+        expansion.check(package.name, packed=packed, unpacked=unpacked)
         path = merge(member.name)
         if path == "." or (_UNWANTED.match(path) and not _leads_to_licence(path, member)):
             continue

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import attrs
 import build_root
+import expansion
 import needed
 
 _DRIVER = Path(__file__).with_name("build_wheel.py")
@@ -23,16 +24,18 @@ def unpack(sdist: Path, target: Path, *, name: str) -> Path:
         name: The file's name, which tells its kind.
 
     Raises:
-        ValueError: A member would be written outside the folder.
+        ValueError: A member would be written outside the folder, or all are far larger than those of a real sdist.
     """
     if sdist.is_dir():
         return _copy(sdist, target / "source")
     if name.endswith(".zip"):
         with zipfile.ZipFile(sdist) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+            expansion.check(name, packed=sdist.stat().st_size, unpacked=unpacked)
             archive.extractall(target / "unpacked")  # noqa: S202 - leaves no file outside its target
     else:
         with tarfile.open(sdist) as archive:
-            archive.extractall(target / "unpacked", _checked(archive))  # noqa: S202 - see there
+            archive.extractall(target / "unpacked", _checked(archive, name, sdist.stat().st_size))  # noqa: S202 - see there
     (top,) = (target / "unpacked").iterdir()
     return top.rename(target / "source")
 
@@ -46,9 +49,12 @@ def _copy(folder: Path, target: Path) -> Path:
     return target
 
 
-def _checked(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+def _checked(archive: tarfile.TarFile, name: str, packed: int) -> Iterator[tarfile.TarInfo]:
     """Yield what leaves no file outside the target, writable; Debian 12's Python has no filters for this yet."""
+    unpacked = 0
     for member in archive:
+        unpacked += member.size
+        expansion.check(name, packed=packed, unpacked=unpacked)
         if member.name.startswith("/") or ".." in Path(member.name).parts:
             msg = f"{member.name} leads out of the sdist"
             raise ValueError(msg)
