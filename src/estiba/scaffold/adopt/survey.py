@@ -163,7 +163,8 @@ class _Tracer:
 
 def _imports(tree: ast.Module, package: str) -> Iterator[tuple[str, int, bool]]:
     """Yield imported modules with line number, and whether a missing one is an error."""
-    blocks = [block for block in ast.walk(tree) if isinstance(block, ast.Try | ast.If)]
+    # A `with` block may be contextlib.suppress(ImportError).
+    blocks = [block for block in ast.walk(tree) if isinstance(block, ast.Try | ast.If | ast.With)]
     attempted = {id(node) for block in blocks for node in ast.walk(block)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

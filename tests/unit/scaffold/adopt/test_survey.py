@@ -111,6 +111,7 @@ def test_missing_module_is_told(tmp_path: Path) -> None:
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "settings.py").write_text(
         "from .secrets import *\ntry:\n    from .local import *\nexcept ImportError:\n    pass\n"
+        "with contextlib.suppress(ImportError):\n    from .mine import *\n"
     )
 
     assert survey.survey(tmp_path, "conf.settings").missing == ("conf.secrets (conf/settings.py:1)",)
