@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.scaffold.adopt.test_deployment import SETTINGS, harbour
+from tests.unit.scaffold.adopt.test_deployment import harbour
 
 from estiba.scaffold.adopt import adoption
 from estiba.service import project
