@@ -252,6 +252,17 @@ class _Reader(ast.NodeVisitor):
 
     visit_AnnAssign = visit_Assign  # noqa: N815 - as above
 
+    def visit_BoolOp(self, node: ast.BoolOp) -> None:
+        """Take `os.environ.get("NAME") or "default"` for what it is: a default, which is what gets converted."""
+        last = node.values[-1]
+        has_default = isinstance(node.op, ast.Or) and not (isinstance(last, ast.Constant) and last.value is None)
+        if has_default and all(isinstance(one, ast.Call) for one in node.values[:-1]):
+            before, self.conversions, self.target = (self.conversions, self.target), [], ""
+            self.generic_visit(node)
+            self.conversions, self.target = before
+        else:
+            self.generic_visit(node)
+
     def visit_Subscript(self, node: ast.Subscript) -> None:
         """Record `os.environ["NAME"]`."""
         key = node.slice.value if isinstance(node.slice, ast.Constant) else None
