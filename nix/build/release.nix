@@ -5,7 +5,7 @@
 
     # Type
     ```
-    migrations :: { compiler, application, runtime, tree, frame, environment } -> Derivation
+    migrations :: { compiler, application, runtime, tree, frame, environment, persist } -> Derivation
     ```
 
     # Arguments
@@ -15,6 +15,7 @@
     - tree: the unpacked Debian root to list them in
     - frame: the Python environment
     - environment: the variables that the settings see
+    - persist: places of the service's data
   */
   migrations =
     {
@@ -24,6 +25,7 @@
       tree,
       frame,
       environment,
+      persist,
     }:
     builder "migrations" "migrations.json" {
       inherit
@@ -33,6 +35,7 @@
         tree
         frame
         environment
+        persist
         ;
     };
 

@@ -83,6 +83,7 @@ let
       if service.static then
         {
           inherit tree environment;
+          inherit (service) persist;
           frame = env;
           layer = describe "static" [ "collected static files" ];
         }

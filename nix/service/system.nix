@@ -106,6 +106,7 @@ let
         migrations = release.migrations {
           inherit compiler tree;
           inherit (own) application;
+          inherit (service) persist;
           runtime = frame;
           frame = wheels.env;
           environment = environment.build;

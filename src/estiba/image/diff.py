@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from estiba.image import tar_diff, tar_stream
 from estiba.process import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from estiba.image.layout import Layout
     from estiba.image.manifest import Descriptor, Image, Layer
     from estiba.process import Runner
+
+SHOWN: Final = 5
+"""Files of one layer that are told one by one where the same is wrong with all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,19 @@ def compare(first: ImageSet, second: ImageSet, *, runner: Runner = run) -> list[
         if name in rebuilt and image.document.digest != rebuilt[name].document.digest:
             found += _compare_images((first, image), (second, rebuilt[name]), runner)
     return found
+
+
+def summarize(differences: Iterable[Difference]) -> list[str]:
+    """Return differences as paragraphs; of those in one layer with one cause a few, and the number of the others."""
+    groups: dict[tuple[str, str, str], list[Difference]] = {}
+    for one in differences:
+        groups.setdefault((one.platform, one.layer, one.cause), []).append(one)
+    told = []
+    for (platform, layer, cause), found in groups.items():
+        told += [str(one) for one in found[:SHOWN]]
+        if len(found) > SHOWN:
+            told.append(f"{platform} {layer}, {len(found) - SHOWN} more: {cause}")
+    return told
 
 
 def documents(first: bytes, second: bytes) -> Iterator[tuple[str, str]]:

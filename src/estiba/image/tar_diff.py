@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import stat
 import tarfile
 import tempfile
@@ -26,7 +27,10 @@ EXAMINED: Final = 10
 """Maximum number of files whose contents are compared in detail; of the others only the hashes are."""
 
 _CHUNK: Final = 1 << 20
-_EXPLAINED_LINES: Final = 30
+_EXPLAINED_LINES: Final = 10
+_HEX: Final = re.compile(r"[│ ]*[-+]?[0-9a-f]{8}: [0-9a-f]{4}")
+_AROUND: Final = re.compile(r"[│ ]*(@@ |--- |\+\+\+ )")
+"""Lines of a comparison around those that differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,13 +178,17 @@ def explain_files(expected: Path, rebuilt: Path, *, runner: Runner = run) -> str
     if expected.suffix == bytecode_diff.SUFFIX:
         return bytecode_diff.explain(first, second)
     summary = "other content" if len(first) == len(second) else f"{len(second)} bytes instead of {len(first)}"
+    at = next((at for at, (one, other) in enumerate(zip(first, second, strict=False)) if one != other), None)
+    summary += "" if at is None else f", from byte {at} on"
     detail = _diffoscope(expected, rebuilt, runner)
     return f"{summary}\n{detail}" if detail else summary
 
 
 def _diffoscope(expected: Path, rebuilt: Path, runner: Runner) -> str:
     try:
-        output = runner(["diffoscope", "--text", "-", str(expected), str(rebuilt)], check=False).stdout
+        lines = runner(["diffoscope", "--text", "-", str(expected), str(rebuilt)], check=False).stdout.splitlines()
     except MissingProgramError:
         return ""
-    return "\n".join(islice(output.splitlines(), _EXPLAINED_LINES))
+    # Of a format that it does not know it dumps the bytes, which tell nobody anything.
+    told = any(not (_HEX.match(line) or _AROUND.match(line)) for line in lines)
+    return "\n".join(islice((line for line in lines if not _HEX.match(line)), _EXPLAINED_LINES)) if told else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import itertools
 import json
 import re
@@ -24,11 +25,13 @@ _CONFIGS: Final = ("vite.config.*", "webpack.config.*", "webpack.*.js", "webpack
 _TEXT: Final = r"""["'`]([^"'`$]+)["'`]"""
 _PLACE: Final = rf"(?:{_TEXT}|(?:path\.)?(?:resolve|join)\(\s*__dirname\s*,\s*([^()]*)\))"
 _OUTPUTS: Final = re.compile(rf"\b(?:outDir|path)\s*:\s*{_PLACE}")
+_ROLLUP_OUTPUTS: Final = re.compile(rf"\b(?:dir|file)\s*:\s*{_PLACE}")
 _ROOT: Final = re.compile(rf"^\s*root\s*:\s*{_PLACE}", re.MULTILINE)
 _TEXTS: Final = re.compile(_TEXT)
 _COMMENT: Final = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*", re.DOTALL)
 _OPTIONS: Final = re.compile(r"(?:-o|--output|--outdir|--outfile|--outDir|--out-dir|--dist-dir)")
-_OTHER_SCRIPT: Final = re.compile(r"\b(?:npm run|npm-run-all|run-s|run-p)\s+((?:-\S+\s+)*[\w:\s-]+)")
+_OTHER_SCRIPT: Final = re.compile(r"\b(?:npm run|npm-run-all|run-s|run-p)\s+((?:-\S+\s+)*[\w:*\s-]+)")
+_SEQUENCE: Final = re.compile(r"&&|;")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,21 +70,16 @@ class Package:
             Paths relative to the service's folder, none if nothing is known.
         """
         found = {*self._find_in_script(), *self._find_in_configuration()}
-        inside = (_normalise(PurePosixPath(self.folder, path)) for path in found)
-        return tuple(sorted(path for path in inside if path))
+        inside = {path for one in found if (path := _normalise(PurePosixPath(self.folder, one)))}
+        return tuple(sorted(path for path in inside if not any(path.startswith(f"{other}/") for other in inside)))
 
     def _find_in_script(self) -> Iterator[str]:
         command = self.scripts.get(BUILD, "")
-        called = [name for match in _OTHER_SCRIPT.findall(command) for name in match.split() if name in self.scripts]
-        for text in (command, *(self.scripts[name] for name in called)):
-            try:
-                words = shlex.split(text)
-            except ValueError:
-                continue
-            for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
-                option, _, value = word.partition("=")
-                if _OPTIONS.fullmatch(option) and (value or following):
-                    yield value or following
+        patterns = [one for match in _OTHER_SCRIPT.findall(command) for one in match.split()]
+        called = [name for pattern in patterns for name in self.scripts if fnmatch.fnmatchcase(name, pattern)]
+        for text in (command, *(self.scripts[name] for name in dict.fromkeys(called) if name != BUILD)):
+            for part in _SEQUENCE.split(text):
+                yield from _find_in_command(part)
 
     def _find_in_configuration(self) -> Iterator[str]:
         folder = self.top / self.folder
@@ -89,7 +87,8 @@ class Package:
             text = _COMMENT.sub("", path.read_text(encoding="utf-8", errors="replace"))
             is_vite = path.name.startswith("vite.")
             root = next(map(_join, _ROOT.findall(text)), "") if is_vite else ""
-            found = [place for place in map(_join, _OUTPUTS.findall(text)) if place]
+            outputs = _ROLLUP_OUTPUTS if path.name.startswith("rollup.") else _OUTPUTS
+            found = [place for place in map(_join, outputs.findall(text)) if place]
             # Vite has a default, unless the folder is computed.
             default = ["dist"] if is_vite and "outDir" not in text else []
             base = PurePosixPath(path.parent.relative_to(folder), root)
@@ -123,6 +122,22 @@ def find_unbuilt(folder: Path) -> str:
             lack = f", and {lacking} is missing" if lacking else ""
             return f"no build runs the script 'build' of {package.file}{lack}: set [tool.estiba.frontend]"
     return ""
+
+
+def _find_in_command(text: str) -> Iterator[str]:
+    """Yield what a command writes, by its options; Sass has its inputs before them, each with a colon or before it."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return
+    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
+        option, _, value = word.partition("=")
+        if _OPTIONS.fullmatch(option) and (value or following):
+            yield value or following
+    if "sass" in words:
+        given = [word for word in words[words.index("sass") + 1 :] if not word.startswith("-")]
+        pairs = [output for word in given if (output := word.partition(":")[2])]
+        yield from pairs or given[1:2]
 
 
 def _load_scripts(path: Path) -> dict[str, str]:

@@ -102,10 +102,12 @@ def warn_of_front_end(folder: Path) -> None:
 
 
 def _show_proof(proof: Proof) -> None:
+    from estiba.image.diff import summarize  # noqa: PLC0415 - see _candidate
+
     varied = f"with another {', '.join(proof.varied)}" if proof.varied else "from the commit that the image names"
     console.say(f"built again {varied}")
-    for item in proof.differences:
-        console.fail(str(item))
+    for told in summarize(proof.differences):
+        console.fail(told)
     if proof.is_same:
         console.result(f"{proof.found}  the same")
     else:

@@ -42,7 +42,13 @@ Traceback (most recent call last):
             "whitenoise.storage.MissingFileError: The file 'css/a.png' could not be found with <x object at 0x7f>.",
             "names css/a.png: add that file",
         ),
-        ("PermissionError: [Errno 13] Permission denied: '/app/logs'", "read-only"),
+        (
+            "PermissionError: [Errno 13] Permission denied: '/app/logs'",
+            "name a folder of data in [tool.estiba] persist",
+        ),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/app/logs/site.log'", "name a folder of data"),
+        ("OSError: [Errno 30] Read-only file system: '/app/logs'", "name a folder of data"),
+        ("sqlite3.OperationalError: unable to open database file", "name a folder of data"),
     ],
 )
 def test_exception_decides(tmp_path: Path, raised: str, said: str) -> None:

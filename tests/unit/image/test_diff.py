@@ -76,7 +76,7 @@ def tar(*entries: tuple[tarfile.TarInfo, bytes]) -> Callable[[], AbstractContext
         (
             [entry("a", b"0123456789")],
             [entry("a", b"012345678X")],
-            [("a", "other content")],
+            [("a", "other content, from byte 9 on")],
         ),
         ([entry("a", b"012")], [entry("a", b"01")], [("a", "2 bytes instead of 3")]),
     ],
@@ -107,10 +107,36 @@ def test_many_contents() -> None:
 
 def test_diffoscope_is_asked() -> None:
     """Where diffoscope is installed, its words follow ours."""
-    runner = RecordingRunner("--- a\n+++ b\n")
+    runner = RecordingRunner("--- a\n+++ b\n│ @@ -1 +1 @@\n│ -x\n│ +y\n")
     (found,) = tar_diff.compare(tar(entry("a.txt", b"x")), tar(entry("a.txt", b"y")), runner=runner)
-    assert found.cause == "other content\n--- a\n+++ b"
+    assert found.cause == "other content, from byte 0 on\n--- a\n+++ b\n│ @@ -1 +1 @@\n│ -x\n│ +y"
     assert runner.calls[0][:3] == ["diffoscope", "--text", "-"]
+
+
+def test_bytes_are_not_dumped() -> None:
+    """Of what diffoscope does not know it says where the difference begins, and of formats that it does its words."""
+    dump = "--- a\n+++ b\n@@ -1,2 +1,2 @@\n-00000000: 0001 0203 0405  ......\n+00000000: 0001 0203 0406  ......\n"
+    ours, theirs = tar(entry("a", b"\0\1\2")), tar(entry("a", b"\0\1\3"))
+
+    (found,) = tar_diff.compare(ours, theirs, runner=RecordingRunner(dump))
+    assert found.cause == "other content, from byte 2 on"
+
+    (found,) = tar_diff.compare(ours, theirs, runner=RecordingRunner(f"{dump}│ -Build: 1\n│ +Build: 2\n"))
+    assert "0203" not in found.cause
+    assert found.cause.endswith("│ -Build: 1\n│ +Build: 2")
+
+
+def test_same_fault_of_many_files_is_told_once() -> None:
+    """A few of them are named, and how many more there are."""
+    ours, theirs = ([entry(f"{number:03}", mtime=time) for number in range(99)] for time in (1, 2))
+    found = [
+        diff.Difference(platform="linux/amd64", layer="application", path=one.path, cause=one.cause)
+        for one in tar_diff.compare(tar(*ours), tar(*theirs), runner=absent)
+    ]
+
+    told = diff.summarize(found)
+    assert told[0] == "linux/amd64 application 000: time 2 instead of 1"
+    assert told[diff.SHOWN :] == ["linux/amd64 application, 94 more: time 2 instead of 1"]
 
 
 def pyc(*, magic: bytes = b"\xcb\r\r\n", flags: int = 1, stamp: int = 5, code: str = "x = 1") -> bytes:
@@ -167,7 +193,7 @@ def test_equal_builds(tmp_path: Path) -> None:
 def test_one_file(tmp_path: Path) -> None:
     """A changed file is named with its layer, on each platform."""
     assert compare(build(tmp_path / "a", b"x"), build(tmp_path / "b", b"y")) == [
-        f"linux/{name} application app/manage.py: other content" for name in ("amd64", "arm64")
+        f"linux/{name} application app/manage.py: other content, from byte 0 on" for name in ("amd64", "arm64")
     ]
 
 

@@ -38,6 +38,7 @@ def package(**scripts: str) -> str:
         ({"webpack.config.js": "output: { path: path.resolve(__dirname, folder, 'static') }"}, []),
         ({"webpack/prod.config.js": "path: path.resolve(__dirname, '../../shop/bundles')"}, ["shop/bundles"]),
         ({"gulpfile.js": "gulp.dest('x')"}, []),
+        ({"rollup.config.mjs": "output: { file: '../shop/static/bundle.js' }, path: 'x'"}, ["shop/static/bundle.js"]),
     ],
 )
 def test_output_is_what_a_bundler_is_told(tmp_path: Path, files: dict[str, str], expected: list[str]) -> None:
@@ -57,6 +58,16 @@ def test_output_is_what_a_bundler_is_told(tmp_path: Path, files: dict[str, str],
             {"build": "npm run css && npm run js", "css": "x --output a.css", "js": "y --outdir b"},
             ["web/a.css", "web/b"],
         ),
+        (
+            {
+                "build": "npm-run-all --print-label --parallel build:*",
+                "build:css": "sass --no-source-map ./in:../static/css ./b.scss:../static/css/b.css",
+                "build:js": "babel ./js --out-dir ../static/js",
+                "watch:js": "babel ./js --out-dir elsewhere",
+            },
+            ["static/css", "static/js"],
+        ),
+        ({"build": "sass a.scss ../static/a.css --style=compressed && sass b.scss"}, ["static/a.css"]),
         ({"build": "gulp"}, []),
         ({"build": "echo 'unclosed -o x"}, []),
     ],

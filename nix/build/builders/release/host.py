@@ -16,6 +16,7 @@ import namespace
 import root
 import services
 import standard_library
+from service_root import MEDIA_ROOT
 from static_files import PLACE
 
 MANIFEST = "host.json"
@@ -25,7 +26,6 @@ FORMAT = 1
 
 _STARTER = (Path(__file__).with_name("start.py"), Path(namespace.__file__), Path(root.__file__))
 _NO_PLACE = {"media_root": "", "media_url": "", "static_root": "", "static_url": ""}
-_MEDIA_ROOT = "/app/media"
 _OWN_PLACES = ("/opt/estiba", "/opt/venv", "/tmp", "/var/tmp")  # noqa: S108 - in the root of programs
 """Places below which, or on which, something is bound in every root."""
 
@@ -166,7 +166,7 @@ def main() -> None:
     place = _NO_PLACE
     if given["static"]:
         place = json.loads(Path(given["static"], PLACE).read_text())
-    media = place["media_root"] or _MEDIA_ROOT
+    media = place["media_root"] or MEDIA_ROOT
     files = Path(given["static"] or "/", "root", place["static_root"].lstrip("/"))
     (postgresql,) = Path(given["servers"]).glob("usr/lib/postgresql/*")
     add_starter(given, out)

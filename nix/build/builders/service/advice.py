@@ -9,6 +9,7 @@ _FRAME = re.compile(r'^ +File "/app/([^"]+)", line (\d+)')
 _OTHERS = re.compile(r"(^|/)site-packages/")
 _MODULE = re.compile(r"No module named '([^']+)'")
 _LIBRARY = re.compile(r"(lib[^ :]+\.so[^ :]*): cannot open shared object file")
+_PLACE = re.compile(r"'/app/([^/']+)|unable to open database file|Read-only file system")
 _FILE = re.compile(r"The file '([^']+)' could not be found with ")
 _DEFAULT = (
     "settings must load with build-time values ([tool.estiba] env), or set [tool.estiba] static = false, which "
@@ -24,10 +25,14 @@ _BY_NAME = {
     "UnknownTimeZoneError": "zone",
     "ZoneInfoNotFoundError": "zone",
 }
+_WRITING = {"FileNotFoundError", "OSError", "OperationalError"}
+"""Exceptions that what cannot be written to raises too: a log's folder that is not there, a database in a file."""
+
 _ADVICE = {
     "database": "a query runs while the apps are loaded, and a build has no database: move it to where it is needed",
     "metadata": "the service itself is no installed distribution; of other ones only the requirements have metadata",
-    "writing": "a build has the service's files read-only: write to a temporary folder, or not before a request",
+    "writing": "a build has the service's files read-only, as an image has: name a folder of data in [tool.estiba] "
+    "persist, write to a temporary one, or not before a request",
     "zone": 'zones such as US/Pacific are in a package of their own: add "tzdata-legacy" to [tool.estiba] debian',
 }
 
@@ -63,6 +68,8 @@ def choose(name: str, text: str, application: Path) -> str:
         return f"add the Debian package that has {found[1]} to [tool.estiba] debian; apt-file finds it"
     if found := _FILE.search(text):
         return f"a style sheet or a script names {found[1]}: add that file, or what it should be, to git"
+    if name in _WRITING and _PLACE.search(text):
+        return _ADVICE["writing"]
     return _ADVICE[_BY_NAME[name]] if name in _BY_NAME else _DEFAULT
 
 

@@ -21,8 +21,9 @@ class Collecting:
 
         Args:
             out: A store path to make.
-            given: `tree` (the unpacked Debian root), `frame` (the Python environment), `environment` (variables) and
-                maybe `prepared` (the service's files, where its own commands may have written static files too).
+            given: `tree` (the unpacked Debian root), `frame` (the Python environment), `environment` (variables),
+                `persist` (places of the service's data) and maybe `prepared` (the service's files, where its own
+                commands may have written static files too).
             application: The service's files.
             compiler: The interpreter, see `compiler.argv`.
         """

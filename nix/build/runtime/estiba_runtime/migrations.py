@@ -222,8 +222,9 @@ class _Judge:
             yield f"changes the type of {label} from {before} to {after}"
 
     def _alter_unique(self, operation: _Django) -> Iterator[str]:
-        known = {tuple(one) for one in self._model(operation.name).options.get("unique_together", ())}
-        for one in sorted({tuple(one) for one in operation.unique_together} - known):
+        # Both are None where the option was taken away.
+        known = {tuple(one) for one in self._model(operation.name).options.get("unique_together") or ()}
+        for one in sorted({tuple(one) for one in operation.unique_together or ()} - known):
             yield f"demands that {', '.join(one)} of {self._label(operation.name)} are unique together"
 
     def _add_constraint(self, operation: _Django) -> Iterator[str]:

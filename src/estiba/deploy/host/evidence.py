@@ -9,6 +9,7 @@ from estiba import files
 from estiba.errors import EstibaError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from estiba.deploy.host.processes import Processes
@@ -21,6 +22,7 @@ FAILURES: Final = (Exception, KeyboardInterrupt)
 
 _LINES: Final = 500
 _KEEP: Final = 20
+_SHOWN: Final = 8
 
 
 def tell(error: BaseException) -> str:
@@ -28,6 +30,12 @@ def tell(error: BaseException) -> str:
     if isinstance(error, EstibaError):
         return error.message
     return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+
+
+def enumerate_some(names: Sequence[str]) -> str:
+    """Return names in one line; of very many, as those of a first deployment's migrations, the first and a number."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def keep(processes: Processes, programs: Programs, record: Record) -> Path:

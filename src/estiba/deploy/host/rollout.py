@@ -376,7 +376,7 @@ class Rollout:
     def _fail(
         self, error: BaseException, result: str, outcome: str, location: str, *, kind: type[DeployError] = DeployError
     ) -> NoReturn:
-        applied, taken = (", ".join(names) for names in (self.record.migrations, self.record.reversed))
+        applied, taken = map(evidence.enumerate_some, (self.record.migrations, self.record.reversed))
         stays = f"\n  migrations that were taken back: {taken}" if taken else ""
         stays += f"\n  applied migrations stay: {applied}" if applied else ""
         self.record = self.record.end(result, reason=str(error) or type(error).__name__)

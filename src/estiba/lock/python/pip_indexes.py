@@ -37,7 +37,7 @@ def restrict(indexes: Sequence[Mapping[str, Any]], withheld: Sequence[str]) -> l
     configured = _read_configuration()
     known = {key(url): url for url in configured}
     # PyPI is whatever pip's configuration has as its main index: a mirror, where there is one.
-    named = [index for index in indexes if key(index["url"]) != key(PyPI.simple_url)]
+    named = [index for index in indexes if not is_public(index["url"], PyPI.simple_url)]
     own = [index for index in named if index["rank"] != "default"]
     rest = [url for url in configured if key(url) not in {key(index["url"]) for index in own}]
     find, locate = PackageFinder.find_all_candidates, SearchScope.get_index_urls_locations
@@ -96,6 +96,17 @@ def key(url: str) -> str:
     parts = urllib.parse.urlsplit(url)
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path.rstrip('/')}"
+
+
+def is_public(url: str, public: str) -> bool:
+    """Return whether an address is that of the public index, or its one of before 2018, which old Pipfiles have.
+
+    Args:
+        url: The address.
+        public: That of the public index; the former one was in the domain python.org.
+    """
+    host = urllib.parse.urlsplit(public).hostname or ""
+    return key(url) in {key(public), key(public.replace(host, host.replace(".", ".python.")))}
 
 
 def _read_configuration() -> list[str]:

@@ -105,7 +105,7 @@ def plan(folder: Path, *, flake: str = "", settings: str = "", wsgi: str = "") -
     evidence.convert(study)
     seen = modules.find(study, settings=settings, wsgi=wsgi)
     wanted = evidence.find_requirements(study, seen, has_database=deployment.find_database(study, seen))
-    procfile.find(study, seen, wanted)
+    procfile.find(study, wanted)
     python = evidence.choose_python(study, wanted)
     _choose_platform(study)
     wanted += evidence.find_dev_requirements(study)

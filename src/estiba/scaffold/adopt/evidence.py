@@ -27,7 +27,14 @@ _RUNTIME: Final = ("production", "prod", "deploy", "requirements", "base", "comm
 _DEV: Final = ("development", "dev", "local", "testing", "tests", "test")
 _DRIVER: Final = "psycopg[binary]"
 _DRIVERS: Final = frozenset({"psycopg", "psycopg-binary", "psycopg-c", "psycopg2", "psycopg2-binary"})
-_REASONS: Final = {"gunicorn": "the image is served by it", _DRIVER: "it reaches the database"}
+_SERVER: Final = "gunicorn"
+_ASGI_SERVER: Final = "uvicorn[standard]"
+_ASGI_SERVERS: Final = frozenset({"daphne", "hypercorn", "uvicorn"})
+_REASONS: Final = {
+    _SERVER: "the image is served by it",
+    _ASGI_SERVER: "the settings name an ASGI application",
+    _DRIVER: "it reaches the database",
+}
 _PLAIN: Final = ("requirements", "requirements.in", "requirements.txt")
 _GENERATED: Final = re.compile(r"using Django (\d+\.\d+)")
 _MINOR: Final = re.compile(r"(?:^|python[-:@]?)\s*(3\.\d+)", re.MULTILINE)
@@ -90,7 +97,7 @@ def convert(study: Study) -> None:
 
 
 def find_requirements(study: Study, seen: Survey, *, has_database: bool) -> tuple[Requirement, ...]:
-    """Find the runtime requirements, add gunicorn and a PostgreSQL driver where they lack, and return them.
+    """Find the runtime requirements, add a web server and a PostgreSQL driver where they lack, and return them.
 
     Args:
         study: Findings so far.
@@ -108,8 +115,7 @@ def find_requirements(study: Study, seen: Survey, *, has_database: bool) -> tupl
     wanted = tuple(map(Requirement, lines))
     study.decided.append(f"requirements come from {source}")
     names = {_name(one) for one in wanted}
-    lacking = [] if "gunicorn" in names else ["gunicorn"]
-    lacking += [_DRIVER] if has_database and not names & _DRIVERS else []
+    lacking = list(_find_lacking(names, is_asgi="ASGI_APPLICATION" in seen.names, has_database=has_database))
     if lacking and source == _PYPROJECT and "estiba" not in study.pyproject.get("tool", {}):
         _add_group(study, lacking)
         return (*wanted, *map(Requirement, lacking))
@@ -122,6 +128,15 @@ def find_requirements(study: Study, seen: Survey, *, has_database: bool) -> tupl
     if included:
         study.files["requirements.in"] = "\n".join([*included, ""])
     return wanted
+
+
+def _find_lacking(names: set[str], *, is_asgi: bool, has_database: bool) -> Iterator[str]:
+    """Yield the requirements that an image needs, and that are not among the names of distributions."""
+    server, servers = (_ASGI_SERVER, _ASGI_SERVERS) if is_asgi else (_SERVER, frozenset({_SERVER}))
+    if not names & servers:
+        yield server
+    if has_database and not names & _DRIVERS:
+        yield _DRIVER
 
 
 def _add_group(study: Study, lines: list[str]) -> None:

@@ -37,7 +37,8 @@ def _find_commands(folder: Path, seen: Survey) -> Iterator[str]:
         yield f"sass_processor: unless the generated style sheets are in git, set {_prepare('compilescss')}"
     if "compressor" in seen.strings and "COMPRESS_OFFLINE" in seen.names:
         yield f"COMPRESS_OFFLINE: set {_prepare('compress')}"
-    if catalogue := next((file for file in find_own(folder, ".po") if not file.with_suffix(".mo").exists()), None):
+    catalogues = (file for file in find_own(folder, ".po") if file.parent.name == "LC_MESSAGES")
+    if catalogue := next((file for file in catalogues if not file.with_suffix(".mo").exists()), None):
         shown = catalogue.relative_to(folder)
         yield f'{shown} is not compiled: set {_prepare("compilemessages")} and debian-build = ["gettext"]'
 

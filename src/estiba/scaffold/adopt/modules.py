@@ -146,7 +146,8 @@ def _rank(module: str) -> int:
 def find_settings(root: Path) -> list[str]:
     """Return the dotted names of what looks like a settings module below a folder, the likeliest first."""
     files = [file.relative_to(root) for level in _LEVELS for file in sorted(root.glob(level)) if _is_settings(file)]
-    names = [".".join(file.with_suffix("").parts) for file in files if all(map(str.isidentifier, file.parts[:-1]))]
+    parts = [file.with_name(file.name.removesuffix(".py")).parts for file in files]
+    names = [".".join(one) for one in parts if all(map(str.isidentifier, one))]
     return sorted(names, key=_rank, reverse=True)
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
     from estiba.scaffold.adopt.evidence import Study
-    from estiba.scaffold.adopt.survey import Survey
 
 _FILE: Final = "Procfile"
 _LINE: Final = re.compile(r"([A-Za-z0-9_-]+)\s*:\s*(\S.*)")
@@ -33,18 +32,16 @@ _ADDRESS: Final = {
 """Options of each web server that say where it listens, which the image decides."""
 
 _WORKERS: Final = ("-w", "--workers")
-_ASGI: Final = frozenset({"daphne", "hypercorn", "uvicorn"})
 _RELEASE: Final = "release"
 _MIGRATE: Final = ["manage", "migrate"]
 _FOLDER: Final = 3
 
 
-def find(study: Study, seen: Survey, wanted: Sequence[Requirement]) -> None:
+def find(study: Study, wanted: Sequence[Requirement]) -> None:
     """Choose the processes that the Procfile names, and list its lines that will not run.
 
     Args:
         study: Findings so far.
-        seen: Survey of the settings.
         wanted: Requirements of the service.
     """
     names = {one.name.lower() for one in wanted}
@@ -60,8 +57,6 @@ def find(study: Study, seen: Survey, wanted: Sequence[Requirement]) -> None:
             "celery is required, and nothing runs it: write [tool.estiba.processes.worker] with"
             ' command = ["celery", "worker"], and likewise for its beat'
         )
-    if "ASGI_APPLICATION" in seen.names and not names & _ASGI:
-        study.undecided.append("the settings name an ASGI application: add uvicorn[standard] to the requirements")
 
 
 def _read(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -163,7 +163,8 @@ class _Tracer:
 
 def _imports(tree: ast.Module, package: str) -> Iterator[tuple[str, int, bool]]:
     """Yield imported modules with line number, and whether a missing one is an error."""
-    blocks = [block for block in ast.walk(tree) if isinstance(block, ast.Try | ast.If)]
+    # A `with` block may be contextlib.suppress(ImportError).
+    blocks = [block for block in ast.walk(tree) if isinstance(block, ast.Try | ast.If | ast.With)]
     attempted = {id(node) for block in blocks for node in ast.walk(block)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -250,6 +251,17 @@ class _Reader(ast.NodeVisitor):
         self.target = before
 
     visit_AnnAssign = visit_Assign  # noqa: N815 - as above
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> None:
+        """Take `os.environ.get("NAME") or "default"` for what it is: a default, which is what gets converted."""
+        last = node.values[-1]
+        has_default = isinstance(node.op, ast.Or) and not (isinstance(last, ast.Constant) and last.value is None)
+        if has_default and all(isinstance(one, ast.Call) for one in node.values[:-1]):
+            before, self.conversions, self.target = (self.conversions, self.target), [], ""
+            self.generic_visit(node)
+            self.conversions, self.target = before
+        else:
+            self.generic_visit(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         """Record `os.environ["NAME"]`."""

@@ -76,6 +76,15 @@ def test_interrupted_command_says_what_is_left_of_it(rollout: Rollout, tmp_path:
     assert (record.result, record.migrations) == ("failed", ("shop.0002_price",))
 
 
+def test_very_many_migrations_are_counted(rollout: Rollout, tmp_path: Path) -> None:
+    """A first deployment applies hundreds, which would hide the reason before them."""
+    revision = rollout.revisions.add(make(tmp_path / "one"))
+    rollout.record_migrations(tuple(f"shop.{number:04}" for number in range(1, 301)))
+
+    with pytest.raises(DeployError, match=r"stay: shop\.0001, .*shop\.0008 and 292 more\n"):
+        rollout.abort(revision, DeployError("/ answers 500"))
+
+
 def test_migrations_that_take_away_are_refused(rollout: Rollout, tmp_path: Path) -> None:
     """They are named with their reasons, and nothing is noted as lost."""
     before = rollout.revisions.add(make(tmp_path / "one"))

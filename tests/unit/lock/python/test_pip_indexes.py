@@ -30,3 +30,12 @@ def test_addresses_are_compared_without_credentials() -> None:
     assert pip_indexes.key("https://me:secret@Example.org:8443/simple/") == pip_indexes.key(
         "https://example.org:8443/simple"
     )
+
+
+def test_public_index_has_a_former_address() -> None:
+    """What pipenv wrote for years needs no setting of pip's."""
+    public = "https://index.org/simple"
+
+    assert pip_indexes.is_public("https://index.org/simple/", public)
+    assert pip_indexes.is_public("https://index.python.org/simple", public)
+    assert not pip_indexes.is_public("https://index.example.org/simple", public)

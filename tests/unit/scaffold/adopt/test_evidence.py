@@ -146,6 +146,18 @@ def test_server_and_driver_are_a_group(tmp_path: Path) -> None:
     assert kept.startswith(before + "[tool.x]\n\n[tool.estiba]\n")
 
 
+def test_asgi_application_gets_a_server_of_its_own(tmp_path: Path) -> None:
+    """What gunicorn alone cannot serve is not left out, and a server that is there is enough."""
+    settings = SETTINGS + "ASGI_APPLICATION = 'site.asgi.application'\n"
+    folder = site(tmp_path, **{"requirements.txt": "django>=5.2\n", "site/settings.py": settings})
+
+    assert "uvicorn[standard]\n" in adoption.plan(folder).files["requirements.in"]
+
+    (folder / "requirements.txt").write_text("django>=5.2\ndaphne\n")
+
+    assert "requirements.in" not in adoption.plan(folder).files
+
+
 def test_what_cannot_be_locked_is_told(tmp_path: Path) -> None:
     """Repositories and options in requirements are listed before anybody locks."""
     lines = "--trusted-host x\ndjango>=5.2\ngunicorn\nfork @ git+https://example.org/fork.git\n"

@@ -40,7 +40,9 @@ def test_what_is_made_of_files_is_told(tmp_path: Path, files: dict[str, str], st
 
 def test_what_is_there_or_not_needed_is_not_told(tmp_path: Path) -> None:
     """Compiled translations, others' translations, and files that are compressed at the first request need nothing."""
-    names = ("site/locale/es/django.po", "site/locale/es/django.mo", "node_modules/a/django.po", ".venv/django.po")
+    there = "site/locale/es/LC_MESSAGES/django"
+    foreign = ("node_modules/a/LC_MESSAGES/django.po", ".venv/LC_MESSAGES/django.po", "site/tests/project/es.po")
+    names = (f"{there}.po", f"{there}.mo", *foreign)
     files = dict.fromkeys(names, "") | {"site/settings.py": SETTINGS + COMPRESSOR}
 
     assert adoption.plan(site(tmp_path, **files)).undecided == ()

@@ -74,10 +74,14 @@ def test_application_beside_manage_is_found(tmp_path: Path) -> None:
 
 
 def test_tests_and_models_are_no_settings(tmp_path: Path) -> None:
-    """Only modules that are named for it, and have what settings have."""
+    """Only modules that can be imported, are named for it, and have what settings have."""
     lay(
         tmp_path,
-        {"a/settings.py": SETTINGS, "a/models.py": SETTINGS, "a/live.py": "", "my-files/settings.py": SETTINGS},
+        {
+            **dict.fromkeys(("a/settings.py", "a/models.py", "my-files/settings.py"), SETTINGS),
+            **dict.fromkeys(("a/settings/my-cloud.py", "a/settings/production.example.py"), SETTINGS),
+            "a/live.py": "",
+        },
     )
 
     assert modules.find_settings(tmp_path) == ["a.settings"]

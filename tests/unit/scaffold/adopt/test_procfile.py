@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.scaffold.adopt.test_deployment import SETTINGS, harbour
+from tests.unit.scaffold.adopt.test_deployment import harbour
 
 from estiba.scaffold.adopt import adoption
 from estiba.service import project
@@ -84,11 +84,8 @@ def test_folder_of_manage_is_no_need_for_a_shell(tmp_path: Path) -> None:
     assert adoption.plan(folder).settings["processes"] == {"jobs": {"command": ["manage", "feed"]}}
 
 
-def test_celery_and_asgi_that_nothing_runs_are_named(tmp_path: Path) -> None:
-    """Both would be silently left out."""
-    text = SETTINGS + "ASGI_APPLICATION = 'harbour.asgi.application'\n"
-    files = {"harbour/settings.py": text, "requirements.txt": "django>=5.2\ngunicorn\ncelery\n"}
-    said = adoption.plan(harbour(tmp_path, **files)).undecided
+def test_celery_that_nothing_runs_is_named(tmp_path: Path) -> None:
+    """It would be silently left out."""
+    said = adoption.plan(harbour(tmp_path, **{"requirements.txt": "django>=5.2\ngunicorn\ncelery\n"})).undecided
 
     assert any(one.startswith("celery is required, and nothing runs it") for one in said)
-    assert any(one.startswith("the settings name an ASGI application: add uvicorn[standard]") for one in said)

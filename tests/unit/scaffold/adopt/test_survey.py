@@ -41,6 +41,8 @@ def test_variable_without_default_is_needed(tmp_path: Path, text: str) -> None:
     [
         pytest.param('X = os.environ.get("TOKEN")', id="get"),
         pytest.param('X = os.getenv("TOKEN", "")', id="getenv"),
+        pytest.param('X = int(os.environ.get("TOKEN") or "1")', id="or-another"),
+        pytest.param('SECRET_KEY = os.environ.get("TOKEN") or "x"', id="or-another-key"),
         pytest.param('if os.getenv("TOKEN"):\n    X = os.environ["TOKEN"]', id="present"),
         pytest.param('X = os.environ["TOKEN"] if "TOKEN" in os.environ else ""', id="asked-for"),
         pytest.param('try:\n    X = os.environ["TOKEN"]\nexcept KeyError:\n    X = ""', id="tried"),
@@ -68,6 +70,7 @@ def test_condition_is_told(tmp_path: Path) -> None:
 
 def test_secret_key_needs_a_value(tmp_path: Path) -> None:
     """Django refuses an empty key, so a lookup without default is a need there."""
+    assert needed(tmp_path, 'SECRET_KEY = os.environ.get("KEY") or None') == {"KEY": False}
     assert needed(tmp_path, 'SECRET_KEY = os.environ.get("KEY")\nOTHER = os.environ.get("OTHER")') == {"KEY": False}
 
 
@@ -111,6 +114,7 @@ def test_missing_module_is_told(tmp_path: Path) -> None:
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "settings.py").write_text(
         "from .secrets import *\ntry:\n    from .local import *\nexcept ImportError:\n    pass\n"
+        "with contextlib.suppress(ImportError):\n    from .mine import *\n"
     )
 
     assert survey.survey(tmp_path, "conf.settings").missing == ("conf.secrets (conf/settings.py:1)",)
