@@ -113,6 +113,7 @@ def plan(folder: Path, *, flake: str = "", settings: str = "", wsgi: str = "") -
     _find_variables(study, seen)
     root = (folder / study.settings.get("manage", "manage.py")).parent
     deployment.find_page(study, seen, root)
+    deployment.find_redirect(study, seen)
     deployment.find_static(study, seen, root)
     deployment.find_extensions(study, root)
     study.settings["include"] = sorted(

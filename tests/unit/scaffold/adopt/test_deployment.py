@@ -167,3 +167,30 @@ def test_static_files_that_a_build_cannot_collect_are_told(tmp_path: Path) -> No
         "STATIC_ROOT",
     ]
     assert "such as public/own.css" in made.undecided[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'SECURE_SSL_REDIRECT = os.environ.get("TO_HTTPS", "True").lower() == "true"',
+        'SECURE_SSL_REDIRECT = env.bool("TO_HTTPS", True)',
+        'if os.environ["TO_HTTPS"] == "true":\n    SECURE_SSL_REDIRECT = True',
+    ],
+)
+def test_redirect_to_https_that_nobody_ends_is_turned_off(tmp_path: Path, text: str) -> None:
+    """The target on this machine has no proxy in front, and its pages would lead to themselves for ever."""
+    made = adoption.plan(harbour(tmp_path, **{"harbour/settings.py": f"{SETTINGS}{text}\n"}))
+
+    assert made.settings["targets"]["local"]["env"]["TO_HTTPS"] == "False"
+    assert any(
+        one.startswith("targets.local.env: TO_HTTPS is False, so that harbour/settings.py:") for one in made.decided
+    )
+
+
+def test_redirect_that_the_environment_cannot_change_is_told(tmp_path: Path) -> None:
+    """One that is off is not."""
+    on, off = (f"{SETTINGS}SECURE_SSL_REDIRECT = {value}\n" for value in (True, False))
+    told = adoption.plan(harbour(tmp_path, **{"harbour/settings.py": on})).undecided
+
+    assert any(one.startswith("harbour/settings.py:4 redirects to HTTPS: before `invoke deploy`") for one in told)
+    assert adoption.plan(harbour(tmp_path, **{"harbour/settings.py": off})).undecided == ()
