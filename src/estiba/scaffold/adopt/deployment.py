@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.errors import ConfigError
+from estiba.lock.debian import known_packages
 from estiba.scaffold.adopt import database, frontend
 from estiba.scaffold.adopt.survey import locate
 from estiba.service import django
@@ -96,6 +97,22 @@ def find_extensions(study: Study, root: Path) -> None:
             f"targets.{_DEFAULT}.extensions has {name}: {shown} creates it, and a service may not"
             for name, shown in sorted(found.items())
         ]
+
+
+def find_postgis(study: Study, python: str) -> None:
+    """Give PostgreSQL what the models of GeoDjango are stored with.
+
+    Args:
+        study: Findings so far.
+        python: Python minor version, which decides the Debian release.
+    """
+    package = known_packages.find_postgis(python)
+    study.settings["postgresql"] = {"packages": [package]}
+    target = _target(study)
+    target["extensions"] = sorted({*target.get("extensions", ()), "postgis"})
+    study.decided.append(
+        f"postgresql.packages = {package}, and targets.{_DEFAULT}.extensions has postgis: the settings name GeoDjango"
+    )
 
 
 def find_page(study: Study, seen: Survey, root: Path) -> None:

@@ -194,3 +194,21 @@ def test_redirect_that_the_environment_cannot_change_is_told(tmp_path: Path) -> 
 
     assert any(one.startswith("harbour/settings.py:4 redirects to HTTPS: before `invoke deploy`") for one in told)
     assert adoption.plan(harbour(tmp_path, **{"harbour/settings.py": off})).undecided == ()
+
+
+@pytest.mark.parametrize(
+    ("python", "package"), [("3.13", "postgresql-17-postgis-3"), ("3.11", "postgresql-15-postgis-3")]
+)
+def test_geodjango_gets_postgis(tmp_path: Path, python: str, package: str) -> None:
+    """PostgreSQL of the target has the extension, beside those that migrations create, and the lock takes the table."""
+    files = {
+        "harbour/settings.py": SETTINGS + 'INSTALLED_APPS = ["django.contrib.gis"]\n',
+        "harbour/migrations/0001_initial.py": 'operations = [CreateExtension("pg_stat_statements")]\n',
+        ".python-version": python,
+    }
+    adopt(harbour(tmp_path, **files))
+    loaded = project.load(tmp_path)
+
+    assert loaded.postgresql.packages == (package,)
+    found = settings.parse("local", loaded.targets["local"], folder=tmp_path, state=tmp_path)
+    assert found.extensions == ("pg_stat_statements", "postgis")
