@@ -69,11 +69,18 @@ in
       missing = builtins.filter (
         name:
         let
-          command = commandOf table.${name};
+          command = programOf name;
         in
         command != [ ] && builtins.elem (builtins.head command) distributionsOfPrograms && !has (builtins.head command)
-      ) (builtins.attrNames table);
-      program = builtins.head (commandOf table.${builtins.head missing});
+      ) (builtins.attrNames ({ web = { }; } // table));
+      # What the entry point serves by where no command is given.
+      programOf =
+        name:
+        let
+          command = commandOf (table.${name} or { });
+        in
+        if name == "web" && command == [ ] then [ "gunicorn" ] else command;
+      program = builtins.head (programOf (builtins.head missing));
     in
     if missing != [ ] then
       throw "the process ${builtins.head missing} runs ${program}, which is not locked; add it to the dependencies and run: invoke lock"

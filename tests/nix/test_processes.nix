@@ -22,7 +22,7 @@ in
       };
     };
     without-a-table-has-what-django-rq-runs = {
-      expr = (plan { } [ "django-rq" ]).names;
+      expr = (plan { } [ "django-rq" "gunicorn" ]).names;
       expected = [
         "web"
         "worker"
@@ -71,6 +71,7 @@ in
       expr = plan { processes.beat.command = [ "celery" "beat" ]; } [
         "celery"
         "django-rq"
+        "gunicorn"
       ];
       expected = {
         names = [
@@ -85,6 +86,10 @@ in
           ];
         };
       };
+    };
+    web-without-its-server-is-an-error = {
+      expr = plan { } [ "uwsgi" ];
+      expectedError = "the process web runs gunicorn, which is not locked; add it to the dependencies and run: invoke lock";
     };
     program-that-is-not-locked-is-an-error = {
       expr = plan { processes.jobs.command = [ "celery" "worker" ]; } [ "gunicorn" ];

@@ -1,4 +1,4 @@
-"""Files that Debian's maintainer scripts link to, which no package holds: alternatives of libraries and programs."""
+"""Files that Debian's maintainer scripts make, which no package holds: alternatives, and lists of plugins."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from tests.services import harbour, locking, rootfs
 if TYPE_CHECKING:
     from pathlib import Path
 
+DRAWING = """
+import pathlib, subprocess
+subprocess.run(["dot", "-Tsvg"], input=b"digraph { a -> b }", stdout=subprocess.PIPE, check=True)
+(listed,) = pathlib.Path("/usr/lib").glob("*/graphviz/config6a")
+drawn = [line for line in listed.read_text().split("\\n") if line]
+print(len(drawn) > 100, all(line.startswith(("lib", "\\t", "}")) for line in drawn))
+"""
 GEODJANGO = "from django.contrib.gis import gdal, geos; print(bool(gdal.gdal_version()), bool(geos.geos_version()))"
 
 
@@ -31,12 +38,13 @@ def build(folder: Path, *packages: str) -> Path:
     return harbour.build(folder, "default")
 
 
-def test_geodjango_is_imported(service: Path, tmp_path: Path) -> None:
-    """GDAL needs libblas.so.3, which is a link that the script of libblas3 makes."""
-    image = build(service, "libgdal32", "libgeos-c1v5", "libproj25")
+def test_geodjango_is_imported_and_graphviz_draws(service: Path, tmp_path: Path) -> None:
+    """GDAL needs libblas.so.3, a link that the script of libblas3 makes; dot a list, which its script has it write."""
+    image = build(service, "graphviz", "libgdal32", "libgeos-c1v5", "libproj25")
     root = rootfs.unpack(image, tmp_path / "root")
 
     assert root.python(GEODJANGO) == "True True"
+    assert root.python(DRAWING) == "True True"
 
 
 def test_image_for_another_platform_has_the_same_links(service: Path, tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pty
 import subprocess
 import sys
 import urllib.request
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 URLS = """
+import io
+import zipfile
 from pathlib import Path
 
 from django.conf import settings
@@ -41,13 +45,22 @@ def page(request):
     return HttpResponse("\\n".join([*lines, *around]))
 
 
-urlpatterns = [path("", page), path("write/", write)]
+def pack(request):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.write("/app/tiny/urls.py")
+    return HttpResponse(made.getvalue())
+
+
+urlpatterns = [path("", page), path("write/", write), path("pack/", pack)]
 """
 SETTINGS = """
 STATIC_ROOT = "{static}"
 MEDIA_ROOT = "{media}"
 MEDIA_URL = "/media/"
 STATICFILES_DIRS = [BASE_DIR / "tiny" / "static"]
+os.makedirs("/app/data/made", exist_ok=True)
+os.makedirs("/var/lib/tiny/more/made", exist_ok=True)
 """
 
 
@@ -106,14 +119,19 @@ def test_folders_may_be_anywhere(tmp_path: Path, static: str, media: str) -> Non
     folder = deployed(tmp_path, static, media)
     own = ".gitignore first.txt"
     media_files = own if media == "/app/media" else ""
+    # Settings made folders in the places of data, in the build and where the service runs.
+    data = f"{own} made"
 
     with sites.served(folder) as port:
-        assert read(port).splitlines() == [media_files, own, "", "True", "True", "True"]
+        assert read(port).splitlines() == [media_files, data, "made", "True", "True", "True"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/pack/", timeout=20) as answer:
+            (packed,) = zipfile.ZipFile(io.BytesIO(answer.read())).infolist()
+        assert packed.date_time > (1980, 1, 2)
         assert read(port, "/static/tiny.css")
         read(port, "/write/")
         (folder / "tiny" / "static" / "more.css").write_text("a {}")
         harbour.invoke(folder, "deploy")
-        kept = [f"{own} written" if media_files else "written", f"{own} written", "written"]
+        kept = [f"{own} written" if media_files else "written", f"{data} written", "made written"]
         assert read(port).splitlines()[:3] == kept
         assert read(port, "/static/more.css") == "a {}"
         assert read(port, "/media/written") == "kept"

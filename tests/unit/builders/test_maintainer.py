@@ -80,7 +80,7 @@ def test_upper_layer_has_what_it_changes(tmp_path: Path, monkeypatch: pytest.Mon
     }
     monkeypatch.setattr(maintainer, "find_calls", lambda *_: calls)
     given = {"maintainer": {}, "layers": {"base": {"debs": [str(low)]}, "service": {"debs": [str(high)]}}}
-    debian_root.add_alternatives(layers, given)
+    debian_root.configure(layers, given)
 
     assert {path for path, entry in layers["service"].items.items() if entry.target} == {"etc/alternatives/vi"}
     assert layers["base"].items["etc/alternatives/vi"].target == "/usr/bin/vi.low"

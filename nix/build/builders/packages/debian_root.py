@@ -11,6 +11,7 @@ from typing import Any
 import alternatives
 import attrs
 import debian
+import graphviz
 import layer
 import libraries
 import maintainer
@@ -31,8 +32,8 @@ def entries(given: dict[str, Any]) -> dict[str, Entries]:
     return found
 
 
-def add_alternatives(layers: dict[str, Entries], given: dict[str, Any]) -> None:
-    """Add the links of Debian's alternatives to the layers; those that a layer changes are in it once more.
+def configure(layers: dict[str, Entries], given: dict[str, Any]) -> None:
+    """Add the links of Debian's alternatives, and lists of plugins, to the layers that change them.
 
     Args:
         layers: The files of each layer, lowest first.
@@ -46,6 +47,7 @@ def add_alternatives(layers: dict[str, Entries], given: dict[str, Any]) -> None:
         below.items.update(files.items)
         known += [call for path in packages[name] for call in calls.get(path, ())]
         made = alternatives.make_links(known, below)
+        made.items.update(graphviz.list_plugins(below).items)
         files.items.update({path: entry for path, entry in made.items.items() if lower.items.get(path) != entry})
         lower.items.update(made.items)
 
@@ -69,7 +71,7 @@ def main() -> None:
     """Build the derivation."""
     given = attrs.load()
     layers = entries(given["layers"])
-    add_alternatives(layers, given)
+    configure(layers, given)
     root = _join(layers)
     refuse_missing(root, given["missingLibraries"])
     for name, files in layers.items():

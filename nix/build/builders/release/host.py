@@ -178,6 +178,8 @@ def main() -> None:
         "lock": given["lock"],
         "revision": given["revision"],
         "app": plan_app(given, out, media),
+        # The service's own files, of which there may be a copy where they run.
+        "application": f"{given['application']}/root",
         "media": media,
         "persist": given["persist"],
         "static": {"files": str(files), "url": place["static_url"]} if given["static"] else None,

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 DEFAULT_STATIC_ROOT = "/app/staticfiles"
 
@@ -35,8 +36,27 @@ def main(target: Path) -> None:
     settings.STATIC_ROOT = str(target / "files")
     django.setup()
     if apps.is_installed("django.contrib.staticfiles"):
+        from django.contrib.staticfiles.storage import staticfiles_storage  # noqa: PLC0415
+
+        move(staticfiles_storage, place["static_root"], settings.STATIC_ROOT)
         call_command("collectstatic", interactive=False, verbosity=0)
     (target / "place.json").write_text(json.dumps(place, sort_keys=True))
+
+
+def move(storage: Any, before: str, after: str) -> None:  # noqa: ANN401 - Django's, which is not installed here
+    """Have a storage write elsewhere that was made with the settings' folder, by its options or as the apps loaded.
+
+    Args:
+        storage: Django's lazy object around the storage.
+        before: The folder that the settings name.
+        after: The folder to write to.
+    """
+    location = getattr(storage, "location", "")
+    if location and Path(location) == Path(before):
+        made = storage._wrapped  # noqa: SLF001 - no other way to what it has kept
+        made._location = after  # noqa: SLF001
+        for name in ("base_location", "location"):
+            vars(made).pop(name, None)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,9 @@ LOCK: Final = int.from_bytes(b"estibamg", "big")
 _FIRST_REPORT: Final = 1.0
 _REPORT: Final = 5.0
 _RETRY: Final = 0.5
+_UNREADY: Final = "AppRegistryNotReady"
+"""Django's exception for models that are imported before the apps."""
+
 # Databases that are a file or nothing at all: there is no server to wait for.
 _SERVERLESS: Final = ("sqlite3", "dummy", "spatialite")
 
@@ -74,7 +77,7 @@ def open_django(alias: str) -> Any:  # noqa: ANN401 - as in `_separate`
         StartError: The settings or the apps cannot be loaded; the message ends with the reason.
     """
     try:
-        connection = _load_connections()[alias]
+        connection = _load_connection(alias)
         importlib.import_module("django").setup()
     except Exception as error:
         raise StartError(redact(traceback.format_exc()).strip(), EX_CONFIG) from error
@@ -167,6 +170,18 @@ def _load_connections() -> Any:  # noqa: ANN401 - as in `_separate`
     return importlib.import_module("django.db").connections
 
 
+def _load_connection(alias: str) -> Any:  # noqa: ANN401 - as in `_separate`
+    """Return Django's own connection; a backend with models of its own, as that of PostGIS, wants the apps first."""
+    connections = _load_connections()
+    try:
+        return connections[alias]
+    except Exception as error:
+        if type(error).__name__ != _UNREADY:
+            raise
+    importlib.import_module("django").setup()
+    return connections[alias]
+
+
 def _load_settings() -> dict[str, dict[str, Any]]:
     """Import the service's settings and return `DATABASES` with Django's defaults.
 
@@ -183,7 +198,7 @@ def _load_settings() -> dict[str, dict[str, Any]]:
 def _separate(alias: str) -> Any:  # noqa: ANN401 - Django's wrapper; Django is not installed where this is checked
     """Return a connection of our own: migrations may close Django's, and a pool would hand ours on."""
     try:
-        connection = _load_connections()[alias].copy()
+        connection = _load_connection(alias).copy()
     except Exception as error:
         raise StartError(redact(traceback.format_exc()).strip(), EX_CONFIG) from error
     connection.settings_dict["OPTIONS"].pop("pool", None)

@@ -53,6 +53,7 @@ class HostClosure:
         entrypoint: Entry point of the image, the start of each command line.
         media: Mount point of the uploads.
         persist: Mount points of further data.
+        application: Folder of the service's own files, which are some of those in `app`; empty for earlier releases.
         static: URL path and folder of the static files, or None.
         processes: Supervised processes, `web` first.
         probes: Management commands that the smoke tests run.
@@ -89,6 +90,7 @@ class HostClosure:
     has_users: bool = True
     settings: Mapping[str, str] = field(default_factory=dict)
     persist: tuple[str, ...] = ()
+    application: str = ""
 
     @property
     def data(self) -> Mapping[str, str]:
@@ -156,6 +158,7 @@ def _parse(path: Path, content: bytes, data: dict[str, Any]) -> HostClosure:
         has_listener=data.get("listener", False),
         persist=tuple(data.get("persist", ())),
         has_users=data.get("users", False),
+        application=data.get("application", ""),
         **{key: data[key] for key in ("service", "version", "revision", "lock", "media")},
     )
 

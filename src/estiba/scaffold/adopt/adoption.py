@@ -109,12 +109,16 @@ def plan(folder: Path, *, flake: str = "", settings: str = "", wsgi: str = "") -
     python = evidence.choose_python(study, wanted)
     _choose_platform(study)
     wanted += evidence.find_dev_requirements(study)
-    _find_packages(study, wanted, python=python, is_geographic="django.contrib.gis" in seen.strings)
+    is_geographic = "django.contrib.gis" in seen.strings
+    _find_packages(study, wanted, python=python, is_geographic=is_geographic)
     _find_variables(study, seen)
     root = (folder / study.settings.get("manage", "manage.py")).parent
     deployment.find_page(study, seen, root)
+    deployment.find_redirect(study, seen)
     deployment.find_static(study, seen, root)
     deployment.find_extensions(study, root)
+    if is_geographic:
+        deployment.find_postgis(study, python)
     study.settings["include"] = sorted(
         word for word in seen.strings if _LEFT_OUT.fullmatch(word) and (folder / word).is_file()
     )
@@ -279,7 +283,7 @@ def _extend(study: Study) -> dict[str, str]:
         project = {"name": _name(study), "version": "0", **project}
     flat = {key: settings[key] for key in sorted(settings) if settings[key] and not isinstance(settings[key], dict)}
     tables: dict[str, Any] = {"project": project, **study.tables, f"tool.{_TOOL}": flat}
-    nested = ("env", "frontend", "groups")
+    nested = ("env", "frontend", "groups", "postgresql")
     tables |= {f"tool.{_TOOL}.{key}": _sort(settings[key]) for key in nested if settings.get(key)}
     tables |= {f"tool.{_TOOL}.processes.{name}": _sort(table) for name, table in settings.get("processes", {}).items()}
     for name, target in settings.get("targets", {}).items():

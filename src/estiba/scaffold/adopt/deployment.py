@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from estiba.errors import ConfigError
+from estiba.lock.debian import known_packages
 from estiba.scaffold.adopt import database, frontend
 from estiba.scaffold.adopt.survey import locate
 from estiba.service import django
@@ -23,6 +24,7 @@ _TEXT: Final = Path(__file__).with_name("deployed_settings.txt")
 _REPLACED: Final = ("sqlite3", "postgresql")
 _ROUTES: Final = frozenset({"path", "re_path", "url"})
 _DEFAULT: Final = "local"
+_REDIRECT: Final = "SECURE_SSL_REDIRECT"
 _REMOTE: Final = re.compile(r"(^|\.)storages\.backends\.(s3|gcloud|azure|dropbox)|S3(Boto3|Static|Manifest)\w*Storage")
 _SMOKE: Final = 'smoke = ["/…"]'
 _EXTENSION: Final = re.compile(r"""\bCreateExtension\(\s*(?:name\s*=\s*)?["']([\w-]+)["']""")
@@ -97,6 +99,22 @@ def find_extensions(study: Study, root: Path) -> None:
         ]
 
 
+def find_postgis(study: Study, python: str) -> None:
+    """Give PostgreSQL what the models of GeoDjango are stored with.
+
+    Args:
+        study: Findings so far.
+        python: Python minor version, which decides the Debian release.
+    """
+    package = known_packages.find_postgis(python)
+    study.settings["postgresql"] = {"packages": [package]}
+    target = _target(study)
+    target["extensions"] = sorted({*target.get("extensions", ()), "postgis"})
+    study.decided.append(
+        f"postgresql.packages = {package}, and targets.{_DEFAULT}.extensions has postgis: the settings name GeoDjango"
+    )
+
+
 def find_page(study: Study, seen: Survey, root: Path) -> None:
     """Choose the page of the smoke test where the project has none at `/`."""
     file = locate(root, seen.constant("ROOT_URLCONF"))
@@ -118,6 +136,43 @@ def find_page(study: Study, seen: Survey, root: Path) -> None:
     else:
         study.undecided.append(
             f"{shown} has no page at /: name one that answers in [tool.estiba.targets.{_DEFAULT}], {_SMOKE}"
+        )
+
+
+def find_redirect(study: Study, seen: Survey) -> None:
+    """Turn off the redirect to HTTPS on the target, which nobody ends TLS in front of, or say that it is on."""
+    for source in seen.sources:
+        conditions = {
+            id(child): node.test for node in ast.walk(source.tree) if isinstance(node, ast.If) for child in node.body
+        }
+        for node in ast.walk(source.tree):
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == _REDIRECT:
+                    names = [*_find_names(value), *_find_names(conditions.get(id(node), value))]
+                    _choose_redirect(study, value, next(iter(names), ""), f"{source.shown}:{node.lineno}")
+                case _:
+                    pass
+
+
+def _find_names(value: ast.expr) -> Iterator[str]:
+    """Yield the texts that functions and mappings in an expression are asked for, as the environment is."""
+    asked = [one.args[0] for one in ast.walk(value) if isinstance(one, ast.Call) and one.args]
+    asked += [one.slice for one in ast.walk(value) if isinstance(one, ast.Subscript)]
+    return (one.value for one in asked if isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
+def _choose_redirect(study: Study, value: ast.expr, variable: str, location: str) -> None:
+    if variable:
+        target = _target(study)
+        target["env"] = {**target.get("env", {}), variable: "False"}
+        study.decided.append(
+            f"targets.{_DEFAULT}.env: {variable} is False, so that {location} redirects to no HTTPS, which nobody ends"
+            " there; take it out where trusted-proxies names a proxy that does"
+        )
+    elif isinstance(value, ast.Constant) and value.value is True:
+        study.undecided.append(
+            f"{location} redirects to HTTPS: before `invoke deploy`, name the proxy that ends TLS in trusted-proxies of"
+            f" [tool.estiba.targets.{_DEFAULT}], or take {_REDIRECT} from the environment"
         )
 
 
@@ -152,9 +207,9 @@ def _find_static_root(seen: Survey) -> str:
     return "" if found.startswith("/") else found
 
 
-def _target(study: Study) -> dict[str, object]:
+def _target(study: Study) -> dict[str, Any]:
     """Return the settings of the target `local`."""
-    target: dict[str, object] = study.settings.setdefault("targets", {}).setdefault(_DEFAULT, {})
+    target: dict[str, Any] = study.settings.setdefault("targets", {}).setdefault(_DEFAULT, {})
     return target
 
 

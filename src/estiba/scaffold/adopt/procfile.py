@@ -32,6 +32,9 @@ _ADDRESS: Final = {
 """Options of each web server that say where it listens, which the image decides."""
 
 _WORKERS: Final = ("-w", "--workers")
+_TOOLS: Final = frozenset({"bash", "docker", "make", "node", "npm", "npx", "pnpm", "sh", "watchmedo", "yarn"})
+"""Programs of development machines, which no image has."""
+
 _RELEASE: Final = "release"
 _MIGRATE: Final = ["manage", "migrate"]
 _FOLDER: Final = 3
@@ -91,6 +94,8 @@ def _parse(study: Study, text: str) -> tuple[list[str], str]:
     if words[:2] == ["manage", "runserver"]:
         return [], "runserver is for development; remove the line, and the image runs its web server"
     words = list(_without_address(words))
+    if words[:1] and words[0].rpartition("/")[2] in _TOOLS and not words[0].startswith("."):
+        return [], f"an image has no {words[0]}; write what it starts into [tool.estiba.processes]"
     if shell := next((word for word in words if _SHELL.search(word)), ""):
         return [], f"{shell!r} in {text!r} needs a shell; write the words into [tool.estiba.processes]"
     return words, ""

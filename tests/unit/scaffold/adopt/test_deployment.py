@@ -167,3 +167,48 @@ def test_static_files_that_a_build_cannot_collect_are_told(tmp_path: Path) -> No
         "STATIC_ROOT",
     ]
     assert "such as public/own.css" in made.undecided[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'SECURE_SSL_REDIRECT = os.environ.get("TO_HTTPS", "True").lower() == "true"',
+        'SECURE_SSL_REDIRECT = env.bool("TO_HTTPS", True)',
+        'if os.environ["TO_HTTPS"] == "true":\n    SECURE_SSL_REDIRECT = True',
+    ],
+)
+def test_redirect_to_https_that_nobody_ends_is_turned_off(tmp_path: Path, text: str) -> None:
+    """The target on this machine has no proxy in front, and its pages would lead to themselves for ever."""
+    made = adoption.plan(harbour(tmp_path, **{"harbour/settings.py": f"{SETTINGS}{text}\n"}))
+
+    assert made.settings["targets"]["local"]["env"]["TO_HTTPS"] == "False"
+    assert any(
+        one.startswith("targets.local.env: TO_HTTPS is False, so that harbour/settings.py:") for one in made.decided
+    )
+
+
+def test_redirect_that_the_environment_cannot_change_is_told(tmp_path: Path) -> None:
+    """One that is off is not."""
+    on, off = (f"{SETTINGS}SECURE_SSL_REDIRECT = {value}\n" for value in (True, False))
+    told = adoption.plan(harbour(tmp_path, **{"harbour/settings.py": on})).undecided
+
+    assert any(one.startswith("harbour/settings.py:4 redirects to HTTPS: before `invoke deploy`") for one in told)
+    assert adoption.plan(harbour(tmp_path, **{"harbour/settings.py": off})).undecided == ()
+
+
+@pytest.mark.parametrize(
+    ("python", "package"), [("3.13", "postgresql-17-postgis-3"), ("3.11", "postgresql-15-postgis-3")]
+)
+def test_geodjango_gets_postgis(tmp_path: Path, python: str, package: str) -> None:
+    """PostgreSQL of the target has the extension, beside those that migrations create, and the lock takes the table."""
+    files = {
+        "harbour/settings.py": SETTINGS + 'INSTALLED_APPS = ["django.contrib.gis"]\n',
+        "harbour/migrations/0001_initial.py": 'operations = [CreateExtension("pg_stat_statements")]\n',
+        ".python-version": python,
+    }
+    adopt(harbour(tmp_path, **files))
+    loaded = project.load(tmp_path)
+
+    assert loaded.postgresql.packages == (package,)
+    found = settings.parse("local", loaded.targets["local"], folder=tmp_path, state=tmp_path)
+    assert found.extensions == ("pg_stat_statements", "postgis")

@@ -61,6 +61,8 @@ def test_what_runs_anyway_is_not_written(tmp_path: Path, line: str) -> None:
         ("clock: python tick.py && echo x", "'&&' in 'python tick.py && echo x' needs a shell"),
         ("release: ./release.sh", "Procfile release: a deployment runs migrate, and not './release.sh'"),
         ("clock: A=1 python tick.py", "'A=1' in"),
+        ("scss: make watch-scss", "an image has no make; write what it starts into [tool.estiba.processes]"),
+        ("web: bash Procfile.sh", "an image has no bash"),
         ("clock: python tick.py 'x", "is no command: No closing quotation"),
         ("a-name-that-is-too-long: x", "is no name of at most 16 lowercase letters"),
     ],

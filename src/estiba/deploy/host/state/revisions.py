@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from estiba.deploy.host import closure as closures
-from estiba.deploy.host.state import users
+from estiba.deploy.host.state import copies, users
 from estiba.deploy.host.state.folder import damage
 from estiba.deploy.host.state.releases import ReleaseRecords
 from estiba.deploy.host.supervise.program import WEB_SOCKET
@@ -100,6 +100,7 @@ class RevisionStore:
             closure: Host closure of the release.
             generation: Generation of the profile that holds it; 0 if it has none yet.
         """
+        copies.make(self.folder, closure)
         number = max([0, *self._numbers()]) + 1
         # It starts beside the served revision, so it needs the other slot.
         number += (number - self._number("current")) % 2 == 0
@@ -198,7 +199,9 @@ class RevisionStore:
             if number not in served and number < max(served):
                 shutil.rmtree(self.directory(number), ignore_errors=True)
         left = {revision.closure.path for number in self._numbers() if (revision := self.load(number))}
-        self.releases.prune({*left, *nix.generations(self.profile).values()})
+        left |= {path for path in nix.generations(self.profile).values() if path.exists()}
+        self.releases.prune(left)
+        copies.prune(self.folder, {closures.load(path).application for path in left})
 
     def retract(self, revision: Revision) -> None:
         """Delete the generation of a revision that was reverted."""

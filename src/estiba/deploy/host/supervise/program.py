@@ -6,12 +6,12 @@ The format is that of `nix/build/builders/release/start.py`.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.environment import REDIS_ADDRESS
-from estiba.deploy.host.state import users
+from estiba.deploy.host.state import copies, users
 from estiba.service import variables
 from estiba.service.processes import WEB
 
@@ -141,7 +141,8 @@ class Programs:
         more = {f"/run/host/{Path(file).name}": file for file in _OF_THE_MACHINE if Path(file).is_file()}
         argv = [*self.closure.entrypoint, *args]
         # /sys has the CPU quota of the control group, which sets the number of gunicorn's workers.
-        made = self._describe(directory, argv, self.closure.app, {**binds, **more, "/sys": "/sys"}, user=users.SERVICE)
+        app = replace(self.closure.app, binds=copies.relocate(self.folder, self.closure, directory))
+        made = self._describe(directory, argv, app, {**binds, **more, "/sys": "/sys"}, user=users.SERVICE)
         own = {place: made["binds"][place] for place in self.closure.data}
         seeds = {own[place]: seed for place, seed in self.closure.app.seeds.items()}
         # What it stores is for nginx to read, too, whose group its folder has.
