@@ -20,7 +20,11 @@ _OWN: Final[Mapping[str, type]] = {"number": int, "before": str, "hash": str}
 
 
 def render(data: Mapping[str, Any]) -> str:
-    """Return the canonical JSON of an object, without a newline."""
+    """Return the canonical JSON of an object, without a newline.
+
+    Raises:
+        ValueError: It has a number that JSON has not.
+    """
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
@@ -58,7 +62,9 @@ def parse(line: str) -> dict[str, Any]:
     """
     try:
         data = json.loads(line)
-    except ValueError as error:
+        # Python reads what is no JSON: NaN, and numbers that are infinite to it.
+        render(data)
+    except (ValueError, RecursionError) as error:
         msg = f"a line of the logbook is not JSON: {line[:80]!r}"
         raise LogbookError(msg, hint="invoke logbook.verify") from error
     if not isinstance(data, dict) or {name: type(data.get(name)) for name in _OWN} != _OWN:

@@ -96,6 +96,18 @@ def test_changed_record_is_found() -> None:
         namespace.load()
 
 
+def test_foreign_object_with_the_label_is_no_record() -> None:
+    """Whoever may create ConfigMaps ends no release with it; what it says is found to be no part of the chain."""
+    namespace = Namespace()
+    namespace.load().close(record(1))
+    for name, data in (("empty", None), ("forged", {"logbook.jsonl": '{"number": 1}\n'})):
+        namespace.objects[name] = {"metadata": {"name": name, "labels": {"estiba/logbook": NAME}}, "data": data}
+
+    problems = chain.verify(namespace.load().chain())
+
+    assert "entry 1 cannot be read" in problems[0]
+
+
 def test_reason_has_no_secret() -> None:
     """Who may read ConfigMaps may not read Secrets."""
     namespace = Namespace()

@@ -161,7 +161,10 @@ class Store:
             TargetError: The cluster cannot be reached, or refuses.
         """
         moved = self.kubectl.list("configmaps", {_OF: self.name})
-        texts = [one["data"][_LOGBOOK] for one in sorted(moved, key=lambda one: str(one["metadata"]["name"]))]
+        texts = [
+            (one.get("data") or {}).get(_LOGBOOK, "")
+            for one in sorted(moved, key=lambda one: str(one["metadata"]["name"]))
+        ]
         # A command that was killed while half of it moved has left that in both.
         return list(dict.fromkeys([*(line for text in texts for line in text.splitlines()), *self.lines]))
 
