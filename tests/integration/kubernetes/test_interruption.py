@@ -110,5 +110,9 @@ def test_schema_comes_back_after_a_signal(served: Pods) -> None:
         path.write_text(text)
     served.write("1.1.0", processDefaults={**pods.VALUES["processDefaults"], "probes": ABSENT})  # type: ignore[dict-item]
     assert end(served, signal.SIGKILL)[0] == -signal.SIGKILL
+    # Without the logs of the Job, the database is asked.
+    served.wait_for("jobs", "--selector=app.kubernetes.io/component=migrate", "--field-selector=status.successful=1")
+    served.kubectl("delete", "pods", "--selector=app.kubernetes.io/component=migrate")
     assert (served.run("down")["reason"], "price" in served.columns()) == ("", True)
+    assert "-pending" in served.kubectl("get", "jobs", "--output=name")
     assert served.status()["release"] == {}
