@@ -157,7 +157,7 @@ class Pods:
     def hold(self, owner: str) -> None:
         """Give the lock of the target to somebody, or free it."""
         now = datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        spec = {"holderIdentity": owner, "renewTime": now}
+        spec = {"holderIdentity": owner, "leaseDurationSeconds": 3600, "renewTime": now}
         self.kubectl("patch", "lease", "estiba-shop", "--type=merge", f"--patch={json.dumps({'spec': spec})}")
 
     def history(self) -> list[str]:

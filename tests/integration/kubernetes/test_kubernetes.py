@@ -246,23 +246,24 @@ def test_pods_without_room_are_refused(site: Pods) -> None:
 
 def test_image_that_the_registry_lacks_is_taken_back(site: Pods) -> None:
     """The pods that wait for it are not waited for longer than a registry may be away."""
-    absent = f"{site.cluster.registry}/absent@sha256:{'0' * 64}"
+    before, absent = version(site), f"{site.cluster.registry}/absent@sha256:{'0' * 64}"
     site.migrate("0002_note", ADD)
     site.migrate("0003_slow", "migrations.RunSQL('select 1', migrations.RunSQL.noop)")
     site.write("3.3.1", static={"mode": "nginx", "nginx": {"image": absent}})
 
     code, said = site.fail("deploy")
 
-    assert (code, version(site)) == (RolledBackError.exit_code, "3.2.0"), said
-    assert f"{absent}" in said
+    assert (code, version(site)) == (RolledBackError.exit_code, before), said
+    assert absent in said
     assert "container nginx: " in said
 
 
 def test_deployment_that_loses_its_lock_stops(site: Pods) -> None:
     """As on a machine that slept: Helm ends, nothing goes the way back, and the next holder repairs it."""
+    before = version(site)
     site.migrate("0002_note", ADD)
-    site.migrate("0003_slow", "migrations.RunSQL('select pg_sleep(40)', migrations.RunSQL.noop)")
-    site.migrate("0004_slower", "migrations.RunSQL('select pg_sleep(40)', migrations.RunSQL.noop)")
+    site.migrate("0003_slow", "migrations.RunSQL('select 1', migrations.RunSQL.noop)")
+    site.migrate("0004_slower", "migrations.RunSQL('select pg_sleep(30)', migrations.RunSQL.noop)")
     site.write("3.4.0")
     with site.start("deploy") as child:
         site.wait_for("pods", "--selector=app.kubernetes.io/component=migrate", "--field-selector=status.phase=Running")
@@ -275,7 +276,7 @@ def test_deployment_that_loses_its_lock_stops(site: Pods) -> None:
     site.hold("")
     assert site.run("rollback")["result"] == "rolled back"
 
-    assert (version(site), site.status()["notes"]) == ("3.2.0", [])
+    assert (version(site), site.status()["notes"]) == (before, [])
 
 
 def test_management_command_runs_in_a_pod(site: Pods) -> None:
