@@ -269,7 +269,7 @@ def test_deployment_that_loses_its_lock_stops(site: Pods) -> None:
         site.wait_for("pods", "--selector=app.kubernetes.io/component=migrate", "--field-selector=status.phase=Running")
         site.hold("bo@elsewhere pid 7: deploy [-]")
         assert child.wait(timeout=120) == BusyError.exit_code
-    assert [one for one in site.history() if one.startswith("pending-")] == ["pending-upgrade"]
+    assert site.history()[-1] in {"failed", "pending-upgrade"}
     code, said = site.fail("rollback")
     assert (code, "bo@elsewhere pid 7: deploy" in said) == (BusyError.exit_code, True), said
 
