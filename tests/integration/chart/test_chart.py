@@ -312,6 +312,16 @@ def test_smoke_test_tells_pages_that_fail(paths: list[str], code: int) -> None:
     assert [line.split()[0] for line in done.stdout.splitlines()] == paths
 
 
+def test_static_files_are_copied_below_the_volume() -> None:
+    """The volume's own folder belongs to root, and a copy of a folder takes its mode along."""
+    pod = pod_of(named("nginx", "Deployment", "shop-web"))
+    (copy,) = [one for one in pod["initContainers"] if one["name"] == "staticfiles"]
+    server = named("nginx", "ConfigMap", "shop-nginx")["data"]["default.conf"]
+
+    assert copy["command"][-1] == f"{copy['volumeMounts'][0]['mountPath']}/files"
+    assert f"alias {copy['command'][-1]}/;" in server
+
+
 EVIL = 'a: b # c\n  - "d: e'
 NAME = "NO"
 """A name that YAML takes for false."""
