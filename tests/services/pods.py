@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.services import shop
@@ -16,7 +20,7 @@ from tests.services.harbour import FLAKE, ROOT, invoke
 from estiba import config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tests.cluster.cluster import Cluster
@@ -85,7 +89,7 @@ class Pods:
 
     def wait_for(self, *arguments: str) -> None:
         """Wait until `kubectl get` finds something."""
-        for _ in range(240):
+        for _ in range(1200):
             if self.kubectl("get", *arguments, "--output=name"):
                 return
             time.sleep(0.25)
@@ -126,6 +130,40 @@ class Pods:
     def kubectl(self, *arguments: str, check: bool = True) -> str:
         """Run kubectl in the namespace, and return what it prints."""
         return self.cluster.kubectl("--namespace", self.namespace, *arguments, check=check).stdout
+
+    def manage(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a management command in a pod."""
+        return invoke(self.folder, "manage", "--target=production", "--", *words, check=check)
+
+    def answer(self, words: Sequence[str], *answers: str) -> str:
+        """Run a management command in a pod by a terminal, and type a line for each of its questions."""
+        env = config.load().environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"))
+        argv = [sys.executable, "-m", "invoke", "manage", "--target=production", "--", *words]
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(argv, cwd=self.folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs) as child:
+            os.close(theirs)
+            said, left = "", list(answers)
+            # Linux ends the reading of a terminal that nobody else has open by an error (pty(7)).
+            with contextlib.suppress(OSError):
+                while text := os.read(ours, 4096).decode():
+                    said += text
+                    if left and said.rstrip().endswith(":"):
+                        os.write(ours, f"{left.pop(0)}\n".encode())
+                        said += "\n"
+        os.close(ours)
+        assert child.returncode == 0, said
+        return said
+
+    def hold(self, owner: str) -> None:
+        """Give the lock of the target to somebody, or free it."""
+        now = datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        spec = {"holderIdentity": owner, "leaseDurationSeconds": 3600, "renewTime": now}
+        self.kubectl("patch", "lease", "estiba-shop", "--type=merge", f"--patch={json.dumps({'spec': spec})}")
+
+    def history(self) -> list[str]:
+        """Return Helm's statuses of the revisions, oldest first."""
+        done = self.cluster.helm("history", "shop", "--namespace", self.namespace, "--output=json")
+        return [str(one["status"]) for one in json.loads(done.stdout)]
 
     def columns(self) -> set[str]:
         """Return the columns of the products' table."""

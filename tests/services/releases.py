@@ -168,6 +168,10 @@ class FolderTarget:
         """Return that nobody holds it."""
         return ""
 
+    def chain(self) -> list[str] | None:
+        """Return None: there is no chain."""
+        return None
+
     def records(self) -> list[Record]:
         """Return what was done."""
         return [Record.from_dict(one) for one in self._state()["records"]]

@@ -6,7 +6,7 @@
 {{/* Labels that never change for a release: those of selectors. As a dependency the chart has its alias for a name. */}}
 {{- define "django-service.selectorLabels" -}}
 app.kubernetes.io/name: django-service
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "django-service.labels" -}}

@@ -15,13 +15,13 @@ envFrom:
   {{- end }}
   {{- range .secrets }}
   - secretRef:
-      name: {{ . }}
+      name: {{ . | quote }}
   {{- end }}
 {{ end -}}
 {{- with $own }}
 env:
   {{- range $key, $value := . }}
-  - name: {{ $key }}
+  - name: {{ $key | quote }}
     value: {{ $value | toString | quote }}
   {{- end }}
 {{- end }}

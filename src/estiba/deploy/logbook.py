@@ -115,6 +115,10 @@ class Logbook(Protocol):
         """Append the record of a command that has ended, then clear the journal."""
         ...
 
+    def append(self, record: Record) -> None:
+        """Append the record of a command that repairs nothing; the journal of one that was killed stays."""
+        ...
+
     def records(self) -> list[Record]:
         """Return all records of commands that have ended, oldest first."""
         ...

@@ -291,6 +291,16 @@ class Target(Protocol):
         """Return the records of the commands that changed the target, oldest first."""
         ...
 
+    def chain(self) -> list[str] | None:
+        """Return all records as lines of a hash chain, see `estiba.deploy.chain`; None for a target without one.
+
+        The target holds it, and not who deploys: it tells what was done where a logbook elsewhere was changed.
+
+        Raises:
+            TargetError: The target cannot be reached.
+        """
+        ...
+
     def rollback(self, *, on_status: Callable[[str], None], contract: bool = False, to: str = "") -> Record:
         """Roll back to an earlier release: the last one that passed its smoke tests before the current one.
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from estiba import config
 from estiba.build import release
-from estiba.deploy import targets
 from estiba.lock import freshness
+from estiba.release import by_hand
 from estiba.tasks.build import warn_of_front_end
 from estiba.tasks.console import console, task
 
@@ -36,8 +36,10 @@ def deploy(
     freshness.check(Path(project))
     warn_of_front_end(Path(project))
     settings = config.load()
-    destination = targets.load(Path(project), target, settings)
-    with console.step(f"deploy to {target}") as on_status:
+    with (
+        by_hand.reported(Path(project), target, settings) as destination,
+        console.step(f"deploy to {target}") as on_status,
+    ):
         manifest = release.build(Path(project), destination.contents, settings, on_status=on_status)
         record = destination.deploy(manifest, on_status=on_status, contract=contract)
     if json:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba import config
-from estiba.deploy import targets
+from estiba.release import by_hand
 from estiba.tasks.console import console, task
 
 if TYPE_CHECKING:
@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 )
 def down(_: Context, *, target: str = "local", project: str = ".", json: bool = False) -> None:
     """Stop all processes of a target; data and releases are kept."""
-    destination = targets.load(Path(project), target, config.load())
-    with console.step(f"down on {target}") as on_status:
+    with (
+        by_hand.reported(Path(project), target, config.load()) as destination,
+        console.step(f"down on {target}") as on_status,
+    ):
         record = destination.down(on_status=on_status)
+    if record.reason:
+        console.warn(record.reason)
     if json:
         console.json(record.to_dict())

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from estiba import config
-from estiba.errors import LogbookError
+from estiba.deploy import targets
+from estiba.errors import LogbookError, UsageError
 from estiba.release import settings
+from estiba.release.logbook import comparison, load
 from estiba.release.logbook import export as exports
-from estiba.release.logbook import load
 from estiba.service import project as projects
 from estiba.tasks.console import console, task
 from estiba.tasks.options import choose
@@ -57,14 +58,22 @@ def show(_: Context, number: str, *, project: str = ".", json: bool = False) -> 
         console.table(("field", "value"), [*data.items()])
 
 
-@task(help={"project": _PROJECT, "json": _JSON})
-def verify(_: Context, *, project: str = ".", json: bool = False) -> None:
+@task(
+    help={
+        "target": "Target whose own records are compared with the logbook.",
+        "project": _PROJECT,
+        "json": _JSON,
+    }
+)
+def verify(_: Context, *, target: str = "", project: str = ".", json: bool = False) -> None:
     """Verify the chain of the logbook, its history in git, and the remote's copy.
 
-    Exits with 24 where an entry was changed, removed, moved or forged.
+    Exits with 25 where an entry was changed, removed, moved or forged, also where a target has other records.
     """
     book = _open(project)
-    problems = book.verify()
+    problems = [*book.verify()]
+    if target:
+        problems += _compare(book, Path(project), target, is_sound=not problems)
     if json:
         console.json({"problems": [*problems]})
     if problems:
@@ -95,6 +104,19 @@ def export(_: Context, *, format: str = "csv", target: str = "", out: str = "", 
 def _open(project: str) -> Logbook:
     service = projects.load(Path(project))
     return load(service.folder, settings.parse(service).logbook, config.load(), service=service.name)
+
+
+def _compare(book: Logbook, folder: Path, name: str, *, is_sound: bool) -> list[str]:
+    lines = targets.load(folder, name, config.load()).chain()
+    if lines is None:
+        message = f"target {name} holds no chain of records that the logbook could be compared with"
+        raise UsageError(message, hint="invoke logbook.verify")
+    if is_sound:
+        book.update()
+    try:
+        return comparison.find_problems(book.entries(), lines, name)
+    except LogbookError as error:
+        return [f"{name} cannot be compared with: {error.message}"]
 
 
 def _read(book: Logbook, target: str = "") -> list[Entry]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba import config
 from estiba.errors import UsageError
+from estiba.release import by_hand, plan_text
 from estiba.release import plan as plans
-from estiba.release import plan_text
 from estiba.release.run import aftercare, closing, owner, planning, workspace
 from estiba.release.run.execution import Execution
 from estiba.release.run.planning import Options
@@ -164,8 +165,11 @@ def abort(
     settings = config.load()
     journal = _journals(project).open(id)
     service = workspace.load(Path(project), settings, names=tuple(one.name for one in journal.plan.targets))
+    on_return = functools.partial(by_hand.report, Reporter.load(service))
     with console.step(f"abort {journal.identifier}") as on_status:
-        left = closing.abort(service, journal, reason=reason, rollback=rollback, on_status=on_status)
+        left = closing.abort(
+            service, journal, reason=reason, rollback=rollback, on_status=on_status, on_return=on_return
+        )
     if json:
         console.json({**journal.to_dict(), "left": {one.target: one.sentence for one in left}})
         return

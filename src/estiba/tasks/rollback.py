@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from estiba import config
-from estiba.deploy import targets
+from estiba.release import by_hand
 from estiba.tasks.console import console, task
 
 if TYPE_CHECKING:
@@ -40,8 +40,10 @@ def rollback(
 
     The database is left unchanged but for migrations that are taken back with `--contract`.
     """
-    destination = targets.load(Path(project), target, config.load())
-    with console.step(f"rollback on {target}") as on_status:
+    with (
+        by_hand.reported(Path(project), target, config.load()) as destination,
+        console.step(f"rollback on {target}") as on_status,
+    ):
         before = destination.status().release
         record = destination.rollback(on_status=on_status, contract=contract, to=to)
     if json:

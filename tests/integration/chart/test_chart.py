@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import subprocess
 import sys
 import threading
@@ -309,3 +310,85 @@ def test_smoke_test_tells_pages_that_fail(paths: list[str], code: int) -> None:
 
     assert done.returncode == code, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == paths
+
+
+def test_static_files_are_copied_below_the_volume() -> None:
+    """The volume's own folder belongs to root, and a copy of a folder takes its mode along."""
+    pod = pod_of(named("nginx", "Deployment", "shop-web"))
+    (copy,) = [one for one in pod["initContainers"] if one["name"] == "staticfiles"]
+    server = named("nginx", "ConfigMap", "shop-nginx")["data"]["default.conf"]
+
+    assert copy["command"][-1] == f"{copy['volumeMounts'][0]['mountPath']}/files"
+    assert f"alias {copy['command'][-1]}/;" in server
+
+
+EVIL = 'a: b # c\n  - "d: e'
+NAME = "NO"
+"""A name that YAML takes for false."""
+
+
+def scalars(value: Any) -> Iterator[Any]:  # noqa: ANN401 - whatever YAML has
+    """Yield all keys and scalars in a value."""
+    if isinstance(value, dict | list):
+        for one in [*value, *value.values()] if isinstance(value, dict) else value:
+            yield from scalars(one)
+    else:
+        yield value
+
+
+def test_text_in_values_stays_one_text(tmp_path: Path) -> None:
+    """Whatever it holds, it adds no key and no object; a name stays a name."""
+    found = [f"{number} {EVIL}" for number in range(11)]
+    (tmp_path / "values.yaml").write_text(
+        json.dumps(
+            {
+                "image": {"repository": "shop", "digest": IMAGE.partition("@")[2], "pullSecrets": [found[0]]},
+                "hosts": [found[1]],
+                "env": {NAME: found[2]},
+                "secrets": {
+                    "existing": [found[3]],
+                    "external": {
+                        "enabled": True,
+                        "store": {"name": found[4]},
+                        "refreshInterval": found[5],
+                        "data": {NAME: {"key": found[6]}},
+                    },
+                },
+                "processes": {"web": {"command": [found[7]], "env": {NAME: "1"}}, "no": {"command": ["true"]}},
+                "migrations": {"mode": "job"},
+                "static": {"mode": "nginx", "nginx": {"image": found[8]}},
+                "media": {"path": "/a: #", "storageClassName": found[9], "size": "1Gi # x"},
+                "ingress": {"enabled": True, "className": found[10], "tlsSecret": found[0]},
+                "monitoring": {"serviceMonitor": {"enabled": True, "interval": found[1]}},
+                "smoke": ['/a: #"b'],
+            }
+        )
+    )
+    done = helm("template", "shop", str(CHART), "--values", str(tmp_path / "values.yaml"))
+    made = [one for one in yaml.safe_load_all(done.stdout) if one]
+
+    texts = list(scalars(made))
+    assert [one for one in [*found[2:], NAME, "/a: #", "1Gi # x", '/a: #"b'] if one not in texts] == []
+    assert {False, True, "no"} & {one["metadata"]["labels"].get("app.kubernetes.io/component") for one in made} == {
+        "no"
+    }
+    assert {one["apiVersion"].partition("/")[0] for one in made} <= {
+        *("apps", "batch", "external-secrets.io", "monitoring.coreos.com", "networking.k8s.io", "policy", "v1"),
+    }
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"static": {"url": "/static/ { } location /x/"}},
+        {"monitoring": {"path": "/metrics { } #"}},
+        {"webProcess": "web\n  x: y"},
+    ],
+)
+def test_text_that_would_be_nginx_or_a_name_is_refused(values: dict[str, Any], tmp_path: Path) -> None:
+    """The schema says what they may hold."""
+    (tmp_path / "values.yaml").write_text(json.dumps(values))
+    done = helm("template", "shop", str(CHART), "--values", str(tmp_path / "values.yaml"), check=False)
+
+    assert done.returncode != 0
+    assert "does not match pattern" in done.stderr

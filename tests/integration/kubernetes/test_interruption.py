@@ -82,13 +82,12 @@ def helms(site: Pods) -> str:
 
 
 def test_schema_comes_back_after_a_signal(served: Pods) -> None:
-    """SIGTERM goes the way back; SIGKILL ends Helm too, and the next command goes that way, whatever it deploys."""
-    before = {
-        path: path.read_text() for path in (served.folder / "pyproject.toml", served.folder / "catalog/models.py")
-    }
-    model = served.folder / "catalog/models.py"
-    model.write_text("".join(one for one in model.read_text().splitlines(keepends=True) if "price" not in one))
+    """SIGTERM goes the way back; SIGKILL ends Helm too, and the next command goes that way, also one that ends all."""
+    model, migration = served.folder / "catalog/models.py", served.folder / "catalog/migrations/0002_no_price.py"
+    before = model.read_text()
+    model.write_text("".join(one for one in before.splitlines(keepends=True) if "price" not in one))
     served.migrate("0002_no_price", "migrations.RemoveField('product', 'price')")
+    after = {path: path.read_text() for path in (model, migration)}
     served.write("1.1.0", processDefaults={**pods.VALUES["processDefaults"], "probes": ABSENT})  # type: ignore[dict-item]
 
     code, said = end(served, signal.SIGTERM)
@@ -100,10 +99,20 @@ def test_schema_comes_back_after_a_signal(served: Pods) -> None:
     time.sleep(2)
     assert helms(served) == ""
 
-    (served.folder / "catalog/migrations/0002_no_price.py").unlink()
-    for path, text in before.items():
-        path.write_text(text)
+    migration.unlink()
+    model.write_text(before)
     served.write("1.0.1")
     assert served.run("deploy")["result"] == "deployed"
     assert "price" in served.columns()
     assert "interrupted" in served.kubectl("get", "configmap", "estiba-shop", "--output=yaml")
+
+    for path, text in after.items():
+        path.write_text(text)
+    served.write("1.1.0", processDefaults={**pods.VALUES["processDefaults"], "probes": ABSENT})  # type: ignore[dict-item]
+    assert end(served, signal.SIGKILL)[0] == -signal.SIGKILL
+    # Without the logs of the Job, the database is asked.
+    served.wait_for("jobs", "--selector=app.kubernetes.io/component=migrate", "--field-selector=status.successful=1")
+    served.kubectl("delete", "pods", "--selector=app.kubernetes.io/component=migrate")
+    assert (served.run("down")["reason"], "price" in served.columns()) == ("", True)
+    assert "-pending" in served.kubectl("get", "jobs", "--output=name")
+    assert served.status()["release"] == {}

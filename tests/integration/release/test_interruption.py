@@ -56,3 +56,16 @@ def test_interrupted_release_says_how_to_go_on(tmp_path: Path, number: str) -> N
     journal = service.journals.open()
     assert journal.result == "interrupted"
     assert releases.resume(service, journal).result == DONE
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_interrupted_release_goes_on(tmp_path: Path, moment: str) -> None:
+    """Wherever it is Ctrl-C, the same command ends in the same state."""
+    folder = releases.create(tmp_path / "shop")
+    stopped = releases.doom(folder, tmp_path / "state", moment, "SIGINT")
+    assert stopped.returncode == 130, stopped.stderr
+    service = releases.workspace(folder, state=tmp_path / "state")
+
+    assert releases.release(service).result == DONE
+    assert [releases.target(service, name).version for name in service.targets] == ["1.0.0", "1.0.0"]
+    assert service.journals.unfinished() is None

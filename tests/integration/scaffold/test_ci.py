@@ -13,7 +13,9 @@ import pytest
 import yaml
 from tests.services import shop as shop_service
 from tests.services import workflows
+from tests.services.harbour import invoke
 
+from estiba import config
 from estiba.scaffold import new
 from estiba.scaffold.ci import concourse, front_ends, gitlab
 from estiba.scaffold.ci.pipeline import Releases
@@ -142,20 +144,53 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", *IDENTITY, *arguments], cwd=folder, check=True, capture_output=True)
 
 
-def test_job_runs_in_a_fresh_clone(tmp_path: Path) -> None:
-    """With nothing but the clone and its submodule, the line of the file builds the image."""
-    origin = shutil.copytree(TINY, tmp_path / "tiny", ignore=shutil.ignore_patterns("__pycache__", ".estiba"))
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a fresh clone of a service that was tagged for a release to a target on this machine."""
+    top = tmp_path_factory.mktemp("ci")
+    origin = shutil.copytree(TINY, top / "tiny", ignore=shutil.ignore_patterns("__pycache__", ".estiba"))
     (origin / "flake.nix").write_text(shop_service.FLAKE)
     (origin / "tasks.py").write_text(shop_service.TASKS)
+    database = origin / "tiny" / "settings.py"
+    database.write_text(database.read_text().replace(":memory:", "/app/data/db.sqlite3"))
+    settings = (origin / "pyproject.toml").read_text()
+    settings = settings.replace("[tool.estiba]\n", "[tool.estiba]\ncheck-level = 'ERROR'\npersist = ['data']\n")
+    target = f"\n[tool.estiba.targets.staging]\nfolder = {json.dumps(str(top / 'staging'))}\n"
+    (origin / "pyproject.toml").write_text(f"{settings}{target}")
     git(origin, "init", "--quiet")
     git(origin, "submodule", "--quiet", "add", str(ROOT), ".ci/estiba")
-    front_ends.render(projects.load(origin), ["gitlab"], RELEASES)
+    front_ends.render(projects.load(origin), ["gitlab"], Releases(targets=("staging",), tags="v*"))
     git(origin, "add", ".")
     git(origin, "commit", "--quiet", "--message", "Begin")
-    git(tmp_path, "clone", "--quiet", "--recurse-submodules", str(origin), "clone")
-    (script,) = yaml.safe_load((tmp_path / "clone" / gitlab.PATH).read_text())["build"]["script"]
+    git(origin, "tag", "v0.1.0")
+    git(top, "clone", "--quiet", "--recurse-submodules", str(origin), "clone")
+    return top / "clone"
 
-    done = subprocess.run(["sh", "-c", script], cwd=tmp_path / "clone", capture_output=True, text=True, check=False)
+
+def run_job(clone: Path, name: str) -> subprocess.CompletedProcess[str]:
+    """Run the line of a job as its runner does."""
+    (script,) = yaml.safe_load((clone / gitlab.PATH).read_text())[name]["script"]
+    env = config.load().environment(ESTIBA_STATE_DIR=str(clone.parent / "state"), GITLAB_USER_LOGIN="ana")
+    return subprocess.run(["sh", "-c", script], cwd=clone, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(("name", "said"), [("build", "sha256:"), ("check", "")])
+def test_job_runs_in_a_fresh_clone(clone: Path, name: str, said: str) -> None:
+    """With nothing but the clone and its submodule; all systems have the same lines (`test_front_ends.py`)."""
+    done = run_job(clone, name)
 
     assert done.returncode == 0, done.stderr
-    assert "sha256:" in done.stdout
+    assert said in done.stdout
+
+
+def test_job_of_a_target_releases_the_tag(clone: Path) -> None:
+    """To where it says, with an entry of the CI system's user; again, it has nothing to do."""
+    try:
+        done = run_job(clone, "staging")
+        again = run_job(clone, "staging")
+    finally:
+        invoke(clone, "down", "--target=staging")
+
+    assert (done.returncode, again.returncode) == (0, 0), done.stderr + again.stderr
+    entry = json.loads(invoke(clone, "logbook.list", "--json").stdout)["entries"][0]
+    assert (entry["actor"], entry["command"], entry["result"]) == ("ana", "deploy", "deployed")

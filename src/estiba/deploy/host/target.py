@@ -146,6 +146,10 @@ class HostTarget:
         """See `Target.records`."""
         return self._logbook.records()
 
+    def chain(self) -> list[str] | None:
+        """See `Target.chain`; whoever deploys to this machine can write all that it holds."""
+        return None
+
     def rollback(self, *, on_status: Callable[[str], None], contract: bool = False, to: str = "") -> Record:
         """See `Target.rollback`."""
         with self._locked("rollback", on_status) as rollout:
@@ -163,7 +167,6 @@ class HostTarget:
 
     def down(self, *, on_status: Callable[[str], None]) -> Record:
         """See `Target.down`."""
-        # A repair would start the servers that are stopped next.
         with self._locked("down", on_status) as rollout:
             on_status("stopping all processes")
             if self._folder.is_shared:
@@ -171,7 +174,7 @@ class HostTarget:
             else:
                 self._processes.stop()
             record = rollout.record.end("down")
-            rollout.logbook.close(record)
+            rollout.logbook.append(record)
             return record
 
     def manage(self, args: Sequence[str]) -> Finished:
@@ -337,7 +340,8 @@ class HostTarget:
         """Lock the target, and repair first what a killed command has left.
 
         Args:
-            command: Name of the command; `down` leaves a folder of an earlier version as it is.
+            command: Name of the command; `down` leaves a folder of an earlier version as it is, and so the journal of a
+                killed command, whose repair would start what is stopped next.
             on_status: Callback for progress.
             manifest: Release that is deployed, whose starter can run a folder of an earlier version after conversion.
 
@@ -362,8 +366,8 @@ class HostTarget:
                 conversion.convert(
                     self._processes, checks.load_closure(manifest, self.config.store) if manifest else None
                 )
-            if interrupted := self._logbook.interrupted():
-                repairs.repair(rollout, interrupted, manifest, is_kept=is_kept)
+            if is_kept and (interrupted := self._logbook.interrupted()):
+                repairs.repair(rollout, interrupted, manifest)
             if is_shared and is_kept and (current := self._revisions.current()):
                 # Before anything is tried: what is served until then must come up by itself.
                 confirmation.bring_up(rollout, current)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from estiba.deploy.kubernetes.client.kubectl import Kubectl
 
 _RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "configmaps": ("create", "get", "update"),
+    "configmaps": ("create", "get", "list", "update"),
     "jobs.batch": ("create", "delete", "get", "list"),
     "leases.coordination.k8s.io": ("create", "get", "patch", "update"),
     "pods": ("list",),

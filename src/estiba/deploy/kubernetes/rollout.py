@@ -101,7 +101,7 @@ class Rollout:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, the release before has to be served again
             self._take_back(new, before, error)
-        applied = self._find_applied(new, before)
+        applied = self.find_applied(new, before)
         contracts = tuple(
             f"{one.name}: {'; '.join(one.contracts)}" for one in planned if one.contracts and one.name in applied
         )
@@ -130,11 +130,11 @@ class Rollout:
                 raise DeployError(msg, hint="what they removed comes back empty; invoke rollback --contract does it")
         try:
             self._step("return")
-            made = self._return(target, current, steps)
+            made = self.restore(target, current, steps)
         except LostLockError:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, somebody has to look
-            location = self._keep_evidence(current or target, error)
+            location = self.keep_evidence(current or target, error)
             outcome = f"helm history {self.settings.release} shows what is served"
             self._fail(StrandedError, error, outcome, location)
         return self._finish(made, "rolled back")
@@ -154,7 +154,7 @@ class Rollout:
         except LostLockError:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, somebody has to look
-            location = self._keep_evidence(failed, error)
+            location = self.keep_evidence(failed, error)
             outcome = f"helm history {self.settings.release} shows what is served"
             self._fail(StrandedError, error, outcome, location)
         if made:
@@ -165,27 +165,6 @@ class Rollout:
         )
         self.store.close(self.record)
         return self.record
-
-    def repair(self, killed: Record, wanted: ReleaseManifest | None, *, is_kept: bool) -> None:
-        """Take back what a killed command has left, and move its record from the journal to the logbook.
-
-        Where it has applied migrations that the served release cannot live with, that release fails until they are
-        taken back; whatever else there is, the next upgrade replaces.
-
-        Args:
-            killed: Record of the killed command.
-            wanted: Release that is deployed next, or None.
-            is_kept: Whether the served release goes on being served meanwhile.
-
-        Raises:
-            StrandedError: They cannot be taken back, and the release that is deployed next does not have them.
-        """
-        self.on_status(f"repairing what `{killed.command}` of {killed.since} has left")
-        pending.mark_failed(self.helm)
-        new, before = self.store.releases.get(killed.number), self.store.last_verified()
-        if new and not new.is_verified and before and is_kept:
-            self._take_back_killed(new, before, wanted)
-        self.store.close(killed.end("interrupted", reason=f"killed in step {killed.step or 'none'}"))
 
     def smoke(self, image: ImageRef) -> None:
         """Run the chart's tests, then ask for the pages below the public address.
@@ -222,7 +201,7 @@ class Rollout:
             RolledBackError: It is served again.
             StrandedError: The way back failed.
         """
-        location = self._keep_evidence(new, error)
+        location = self.keep_evidence(new, error)
         self.on_status("returning to the release before")
         try:
             made = self._go_back(new, before)
@@ -234,40 +213,22 @@ class Rollout:
             self._fail(DeployError, error, "there was no release before it, so nothing is served", location)
         self._fail(RolledBackError, error, f"{before.manifest.version} is served again", location)
 
-    def _take_back_killed(self, new: Deployed, before: Deployed, wanted: ReleaseManifest | None) -> None:
-        applied = self._find_applied(new, before)
-        served = f"{before.manifest.version} is served, without what they removed"
-        try:
-            steps = migrations.find_way_back(
-                applied, new.manifest.migrations, before.manifest.migrations, served=served
-            )
-        except StrandedError:
-            # The way forward alone is left: to a release that has them too.
-            if wanted is None or not set(applied) <= set(wanted.migrations.names):
-                raise
-            return
-        if steps:
-            self._keep_evidence(new, KeyboardInterrupt())
-            made = self._return(before, new, steps)
-            self._forget(new)
-            self.store.add(made, self.settings.keep)
-
     def _go_back(self, new: Deployed, before: Deployed | None) -> Deployed | None:
         """Return to the release before a failed one; without one, remove what was installed."""
         pending.mark_failed(self.helm)
-        applied = self._find_applied(new, before)
+        applied = self.find_applied(new, before)
         self.record = replace(self.record, migrations=applied)
         self._step("return")
         if before is None and new.number > 1:
             self._return_unknown(new)
         if before is None:
             self.helm.uninstall()
-            self._forget(new)
+            self.forget(new)
             return None
         known, wanted = new.manifest.migrations, before.manifest.migrations
         steps = migrations.find_way_back(applied, known, wanted, served=f"revision {new.number} stays as it is")
-        made = self._return(before, new, steps)
-        self._forget(new)
+        made = self.restore(before, new, steps)
+        self.forget(new)
         self.store.add(made, self.settings.keep)
         return made
 
@@ -282,34 +243,49 @@ class Rollout:
             msg = f"revision {new.number} stays as it is: Helm has no revision before it that worked"
             raise StrandedError(msg, hint=f"helm history {self.settings.release}")
         self.helm.change(self.helm.rollback_argv(known[-1], strategy="watcher"), lambda: None)
-        self._forget(new)
+        self.forget(new)
         msg = f"Helm's revision {known[-1]} is served again, which was not deployed by Estiba and is not tested"
         raise StrandedError(msg, hint="invoke status, and look at the service")
 
-    def _return(self, target: Deployed, current: Deployed | None, steps: tuple[tuple[str, str], ...]) -> Deployed:
-        """Take migrations back, roll the Helm release back, and test it; return the revision that is served then."""
+    def restore(self, target: Deployed, current: Deployed | None, steps: tuple[tuple[str, str], ...]) -> Deployed:
+        """Take migrations back, roll the Helm release back, and test it; return the revision that is served then.
+
+        Args:
+            target: Revision to return to.
+            current: Revision whose migrations were applied, or None where nobody knows one.
+            steps: Result of `migrations.find_way_back`.
+
+        Raises:
+            DeployError: It failed.
+        """
         if target.number not in {one.number for one in self.helm.history()}:
             # Before the schema is changed for it.
             msg = f"Helm no longer has revision {target.number} ({target.manifest.version})"
             raise DeployError(msg, hint=f"check out {target.manifest.version} and deploy it")
-        if steps and current:
-            known = current.manifest.migrations
-            apps = {app for app, _ in steps}
-            since = known.since(target.manifest.migrations)
-            migrations.reverse(
-                self.helm,
-                current.number,
-                steps,
-                contracts=[one for one in since if one in known.contracts and one.partition(".")[0] in apps],
-                limit=self.settings.timeout,
-                on_status=self.on_status,
-            )
+        if current:
+            self.take_back(target, current, steps)
         rendered = objects.parse(self.helm.manifest(target.number))
         argv = self.helm.rollback_argv(target.number, strategy=helms.choose_strategy(rendered))
         image = target.image(self.settings.image)
         self.helm.change(argv, self._progress(image).poll)
         self.smoke(image)
         return replace(target, number=self.helm.history()[-1].number)
+
+    def take_back(self, target: Deployed, current: Deployed, steps: tuple[tuple[str, str], ...]) -> None:
+        """Take migrations of a revision back, as far as another one needs it; see `restore`."""
+        if not steps:
+            return
+        known = current.manifest.migrations
+        apps = {app for app, _ in steps}
+        since = known.since(target.manifest.migrations)
+        migrations.reverse(
+            self.helm,
+            current.number,
+            steps,
+            contracts=[one for one in since if one in known.contracts and one.partition(".")[0] in apps],
+            limit=self.settings.timeout,
+            on_status=self.on_status,
+        )
 
     def _finish(self, served: Deployed, result: str) -> Record:
         self.store.add(replace(served, is_verified=True), self.settings.keep)
@@ -328,7 +304,8 @@ class Rollout:
             before=before.number if before else 0,
         )
 
-    def _find_applied(self, new: Deployed, before: Deployed | None) -> tuple[str, ...]:
+    def find_applied(self, new: Deployed, before: Deployed | None) -> tuple[str, ...]:
+        """Return the migrations that were applied since a revision, as `app.name`; see `migrations.find_applied`."""
         known = new.manifest.migrations
         return migrations.find_applied(
             self.helm,
@@ -339,10 +316,12 @@ class Rollout:
             limit=self.settings.timeout,
         )
 
-    def _forget(self, failed: Deployed) -> None:
+    def forget(self, failed: Deployed) -> None:
+        """Take a revision for one that nobody returns from."""
         self.store.releases.pop(failed.number, None)
 
-    def _keep_evidence(self, new: Deployed, error: BaseException) -> str:
+    def keep_evidence(self, new: Deployed, error: BaseException) -> str:
+        """Keep what tells why a revision has failed, and return where; what cannot be kept stops nothing."""
         self.on_status("keeping the evidence")
         try:
             texts = {

@@ -15,6 +15,7 @@ from estiba.deploy.kubernetes.client.helm import Helm
 from estiba.deploy.kubernetes.client.kubectl import Kubectl
 from estiba.deploy.kubernetes.rollout import Rollout
 from estiba.deploy.kubernetes.state import lease
+from estiba.deploy.kubernetes.state import repair as repairs
 from estiba.deploy.kubernetes.state.store import Store
 from estiba.deploy.logbook import Record
 from estiba.deploy.target import Changes, Finished, Report
@@ -165,6 +166,10 @@ class KubernetesTarget:
         """See `Target.records`."""
         return self._store().records()
 
+    def chain(self) -> list[str]:
+        """See `Target.chain`."""
+        return self._store().chain()
+
     def rollback(self, *, on_status: Callable[[str], None], contract: bool = False, to: str = "") -> Record:
         """See `Target.rollback`."""
         with self._locked("rollback", on_status) as rollout:
@@ -178,12 +183,7 @@ class KubernetesTarget:
     def down(self, *, on_status: Callable[[str], None]) -> Record:
         """See `Target.down`."""
         with self._locked("down", on_status) as rollout:
-            on_status("uninstalling the Helm release")
-            rollout.helm.uninstall()
-            rollout.store.releases.clear()
-            record = rollout.record.end("down")
-            rollout.store.close(record)
-            return record
+            return repairs.end(rollout)
 
     def manage(self, args: Sequence[str]) -> Finished:
         """See `Target.manage`."""
@@ -212,7 +212,7 @@ class KubernetesTarget:
             left=left.to_release() if (left := store.unverified()) else None,
             workloads=tuple(map(pods.workload, running)),
             addresses=self._addresses() if served else {},
-            last=store.logbook[-1] if store.logbook else None,
+            last=next(reversed(store.records()), None),
             notes=tuple(self._notes(store)),
             details={"namespace": self.settings.namespace, "release": self.settings.release},
         )
@@ -309,8 +309,8 @@ class KubernetesTarget:
             rollout = self._rollout(helm, Store.load(kubectl, self._name), record, on_status)
             killed = rollout.store.interrupted()
             if killed:
-                # A rollback goes the way back itself, to where the killed command has started.
-                rollout.repair(killed, manifest, is_kept=command == "deploy")
+                # A rollback goes the way back itself, to where the killed command has started, and so does `down`.
+                repairs.repair(rollout, killed, manifest, is_kept=command == "deploy")
                 # A killed rollback may have taken migrations back under the release that is served.
                 rollout.is_certain = killed.command != "rollback"
             yield rollout

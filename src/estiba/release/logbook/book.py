@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from estiba.deploy import chain
 from estiba.errors import CommandError, LogbookError
 from estiba.process import run
 from estiba.redaction import find_secrets, redact_mapping, redact_text
-from estiba.release.logbook import actor, chain, settings
+from estiba.release.logbook import actor, settings
 from estiba.release.logbook.entry import FIELDS, Entry
 from estiba.release.logbook.git_branch import GitBranch
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LISTS: Final = ("approvals", "migrations")
+_LISTS: Final = ("approvals", "migrations", "records")
 _MAPPINGS: Final = ("counts", "gates")
 
 
@@ -36,6 +36,7 @@ class Entry:
         started: Start time in UTC, RFC 3339, or an empty string.
         seconds: Duration in seconds.
         migrations: Migrations that were applied or taken back, as `app.name`.
+        records: Hashes of the target's own records, see `Target.chain`, that no entry has named before.
         approvals: Approvals, each a JSON object.
         gates: Evidence of the gates by name.
         counts: Counts that the service names, see `estiba.release.review`.
@@ -60,6 +61,7 @@ class Entry:
     started: str = ""
     seconds: float = 0.0
     migrations: tuple[str, ...] = ()
+    records: tuple[str, ...] = ()
     approvals: tuple[Mapping[str, Any], ...] = ()
     gates: Mapping[str, Any] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)

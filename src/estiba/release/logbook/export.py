@@ -18,7 +18,20 @@ FORMATS: Final = ("csv", "json", "markdown")
 
 _COLUMNS: Final = (
     *("number", "at", "command", "target", "result", "actor", "service", "tag", "version", "commit", "digest"),
-    *("seconds", "started", "migrations", "approvals", "gates", "counts", "plan", "lock", "reason", "hash", "before"),
+    *(
+        "seconds",
+        "started",
+        "migrations",
+        "approvals",
+        "gates",
+        "counts",
+        "records",
+        "plan",
+        "lock",
+        "reason",
+        "hash",
+        "before",
+    ),
 )
 _SHORT: Final = ("number", "at", "command", "target", "tag", "version", "commit", "result", "actor", "reason")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -52,7 +65,7 @@ def render(entries: Sequence[Entry], form: str) -> str:
 
 def _cell(entry: Entry, name: str) -> str:
     value = getattr(entry, name)
-    if name == "migrations":
+    if name in {"migrations", "records"}:
         return " ".join(value)
     if name in {"approvals", "gates", "counts"}:
         return json.dumps(value, sort_keys=True, ensure_ascii=False) if value else ""

@@ -13,6 +13,7 @@ from estiba.release.run.steps import Kind, Step
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from estiba.deploy.logbook import Record
     from estiba.release.journal import Journal
     from estiba.release.run.workspace import Workspace
 
@@ -39,6 +40,7 @@ def abort(
     reason: str,
     rollback: bool,
     on_status: Callable[[str], None],
+    on_return: Callable[[str, Record], None] = lambda *_: None,
 ) -> tuple[Left, ...]:
     """End a release that was stopped, and say what it leaves on each target.
 
@@ -49,6 +51,7 @@ def abort(
         rollback: Return each target that serves the release, or has it half way, to what it served before, the last one
             first.
         on_status: Called with one progress message at a time.
+        on_return: Called with the name of each target that was returned, and the record of that.
 
     Raises:
         BusyError: A release of the service runs.
@@ -62,7 +65,7 @@ def abort(
     with owner.hold(workspace.journals.folder, owner.describe(workspace.config.variables)):
         names = [one.name for one in journal.plan.targets]
         left = [_describe(workspace, journal, name, must_answer=rollback) for name in reversed(names)]
-        left = [_return(workspace, one, on_status) for one in left] if rollback else left
+        left = [_return(workspace, one, on_status, on_return) for one in left] if rollback else left
         journal.end(ABORTED, reason)
     return tuple(reversed(left))
 
@@ -97,9 +100,12 @@ def _describe(workspace: Workspace, journal: Journal, name: str, *, must_answer:
     return Left(target=name, sentence=serves, is_ours=was_changed)
 
 
-def _return(workspace: Workspace, left: Left, on_status: Callable[[str], None]) -> Left:
+def _return(
+    workspace: Workspace, left: Left, on_status: Callable[[str], None], on_return: Callable[[str, Record], None]
+) -> Left:
     if not left.is_ours:
         return left
     on_status(f"rolling {left.target} back")
     record = workspace.targets[left.target].rollback(on_status=on_status)
+    on_return(left.target, record)
     return Left(target=left.target, sentence=f"serves {record.version} again" if record.version else "serves nothing")

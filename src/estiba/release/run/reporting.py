@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from estiba.errors import ApprovalError, EstibaError, RolledBackError
 from estiba.release import logbook, notify, review
 from estiba.release.journal import DONE
+from estiba.release.logbook import comparison
 from estiba.release.notify import Event
 from estiba.release.run.steps import Kind
 
@@ -70,7 +71,7 @@ class Reporter:
     def add(self, **fields: Any) -> None:  # noqa: ANN401 - fields of an entry
         """Add an entry to the logbook."""
         try:
-            self.logbook.append(**fields)
+            self.logbook.append(**fields, records=self._find_unnamed(str(fields.get("target", ""))))
         except (EstibaError, OSError) as error:
             _log.warning("the logbook lacks an entry: %s", error)
 
@@ -92,6 +93,16 @@ class Reporter:
             about = {**common, **_describe(step, entry)}
             counts = self._count(step, entry)
             self.add(gates=dict(gates), approvals=_approvals(approved), counts=counts, **about)
+
+    def _find_unnamed(self, name: str) -> tuple[str, ...]:
+        """Return the hashes of a target's own records that the next entry names."""
+        target = self.workspace.targets.get(name)
+        try:
+            lines = target.chain() if target else None
+            return comparison.find_unnamed(self.logbook.entries(), lines, name) if lines else ()
+        except EstibaError as error:
+            _log.warning("the logbook names no record of %s: %s", name, error.message)
+            return ()
 
     def _count(self, step: Step, entry: Entry) -> dict[str, int]:
         """Return the counts that a review compares later, where a deployment was made."""

@@ -111,6 +111,19 @@ def test_release_that_a_kill_has_left_is_told(tmp_path: Path) -> None:
         assert host._find_left(current) is None
 
 
+def test_stopped_target_is_repaired_by_the_next_deployment(tmp_path: Path) -> None:
+    """What a killed command has left of the schema is not forgotten with its processes."""
+    host = make(tmp_path / "shop")
+    host._folder.claim(host.project)
+    killed = replace(Record.begin("deploy"), contracts=("shop.0002_price: drops shop.item.price",))
+    host._logbook.open(killed)
+
+    assert host.down(on_status=lambda _: None).result == "down"
+
+    assert host._logbook.interrupted() == killed
+    assert [one.command for one in host.records()] == ["down"]
+
+
 def test_questions_create_nothing(tmp_path: Path) -> None:
     """Before the first deployment there is no folder, and there is none after them."""
     host = make(tmp_path / "shop", env={"TIDE": "high"}, port=65000)

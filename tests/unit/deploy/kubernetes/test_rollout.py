@@ -15,12 +15,14 @@ from estiba.deploy.kubernetes.client.helm import Helm
 from estiba.deploy.kubernetes.client.kubectl import Kubectl
 from estiba.deploy.kubernetes.inputs import Inputs
 from estiba.deploy.kubernetes.rollout import Rollout
+from estiba.deploy.kubernetes.state import repair as repairs
 from estiba.deploy.kubernetes.state.store import Deployed, Store
 from estiba.deploy.logbook import Record
 from estiba.digest import Digest
 from estiba.errors import RolledBackError
 from estiba.imageref import ImageRef
 from estiba.process import Completed
+from estiba.release_manifest import Migrations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,7 +104,7 @@ def test_error_that_nobody_expected_goes_the_way_back(rollout: Rollout, cluster:
     assert cluster.changes == ["upgrade", "rollback", "test"]
     assert "1.4.0 is served again" in caught.value.message
     assert isinstance(caught.value.__cause__, KeyError | ValueError)
-    assert rollout.store.logbook[-1].result == "taken back"
+    assert rollout.store.records()[-1].result == "taken back"
 
 
 def test_rollback_returns_from_what_a_killed_command_has_left(rollout: Rollout, cluster: Cluster) -> None:
@@ -126,3 +128,38 @@ def test_rollback_from_a_killed_first_release_serves_nothing(rollout: Rollout) -
     record = rollout.leave(left)
 
     assert (record.result, record.version, rollout.store.releases) == ("rolled back", "", {})
+
+
+@pytest.mark.parametrize(
+    ("irreversible", "reason"),
+    [
+        pytest.param({}, "has no Job for its migrations", id="no Job"),
+        pytest.param({"shop.0002_drop": ("raw SQL",)}, "cannot be taken back:\n  shop.0002_drop", id="irreversible"),
+    ],
+)
+def test_end_says_what_is_not_taken_back(
+    rollout: Rollout, cluster: Cluster, irreversible: dict[str, tuple[str, ...]], reason: str
+) -> None:
+    """A killed release has removed something; the target is given up all the same, and the record says it."""
+    names = ("shop.0001_initial", "shop.0002_drop")
+    known = Migrations(
+        heads={"shop": ("0002_drop",)},
+        names=names,
+        contracts={"shop.0002_drop": ("drops a column",)},
+        irreversible=irreversible,
+    )
+    manifest = replace(MANIFEST, version="1.5.0", migrations=known)
+    before = replace(SERVED, manifest=replace(MANIFEST, migrations=replace(known, names=names[:1])))
+    left = replace(SERVED, number=2, manifest=manifest, is_verified=False, origin=2)
+    rollout.store.releases = {1: before, 2: left}
+    job = {"metadata": {"name": "shop-migrate-2"}, "status": {"succeeded": 1}}
+    cluster.answers["kubectl get jobs"] = json.dumps({"items": [job]})
+    cluster.answers["kubectl get pods"] = json.dumps(
+        {"items": [{"metadata": {"name": "a"}, "status": {"phase": "Succeeded"}}]}
+    )
+    cluster.answers["kubectl logs a"] = "  Applying shop.0002_drop... OK\n"
+
+    record = repairs.end(rollout)
+
+    assert (record.result, reason in record.reason) == ("down", True), record.reason
+    assert (rollout.store.releases, rollout.store.records()) == ({}, [record])

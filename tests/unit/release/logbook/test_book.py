@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from estiba import config
+from estiba.deploy import chain
 from estiba.errors import LogbookError
-from estiba.release.logbook import Logbook, chain, load
+from estiba.release.logbook import Logbook, load
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.services import releases
@@ -32,10 +32,10 @@ def stopped(tmp_path: Path) -> Workspace:
     return service
 
 
-def abort(service: Workspace, *, rollback: bool = False) -> tuple[Left, ...]:
+def abort(service: Workspace, *, rollback: bool = False, **options: Any) -> tuple[Left, ...]:  # noqa: ANN401 - of abort
     """Abort the stopped release."""
     journal = service.journals.open()
-    return closing.abort(service, journal, reason="wrong hat", rollback=rollback, on_status=lambda _: None)
+    return closing.abort(service, journal, reason="wrong hat", rollback=rollback, on_status=lambda _: None, **options)
 
 
 def test_aborted_release_says_what_stays_where(stopped: Workspace) -> None:
@@ -52,9 +52,12 @@ def test_aborted_release_says_what_stays_where(stopped: Workspace) -> None:
 
 def test_aborted_release_can_be_taken_back(stopped: Workspace) -> None:
     """Only where it is served."""
-    left = abort(stopped, rollback=True)
+    returned: list[str] = []
+
+    left = abort(stopped, rollback=True, on_return=lambda name, record: returned.append(f"{name}: {record.version}"))
 
     assert [one.sentence.partition(" (")[0] for one in left] == ["serves 1.0.0 again", "serves 1.0.0"]
+    assert returned == ["staging: 1.0.0"]
     assert [record.command for record in stopped.targets["production"].records()] == ["deploy"]
 
 

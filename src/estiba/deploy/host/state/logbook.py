@@ -39,6 +39,14 @@ class FileLogbook:
 
     def close(self, record: Record) -> None:
         """Append a line to the logbook, then remove the journal."""
+        self.append(record)
+        journal = self.folder.path / _JOURNAL
+        if os.path.lexists(journal) and self._parse_journal() is None:
+            journal.replace(journal.with_name(f"{_JOURNAL}.damaged"))
+        journal.unlink(missing_ok=True)
+
+    def append(self, record: Record) -> None:
+        """Append a line to the logbook; the journal stays."""
         line = json.dumps(record.to_dict(), sort_keys=True, ensure_ascii=False)
         path = self.folder.path / _LOGBOOK
         # A full disk may have cut the last line short; without a newline this record would be lost with it.
@@ -50,10 +58,6 @@ class FileLogbook:
             file.flush()
             # On disk before the journal goes, so that a power failure loses neither of the two.
             os.fsync(file.fileno())
-        journal = self.folder.path / _JOURNAL
-        if os.path.lexists(journal) and self._parse_journal() is None:
-            journal.replace(journal.with_name(f"{_JOURNAL}.damaged"))
-        journal.unlink(missing_ok=True)
 
     def _parse_journal(self) -> Record | None:
         try:

@@ -19,14 +19,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def repair(rollout: Rollout, killed: Record, wanted: ReleaseManifest | None, *, is_kept: bool) -> None:
+def repair(rollout: Rollout, killed: Record, wanted: ReleaseManifest | None) -> None:
     """Remove what a killed command has left, and bring the target in line with the release that is served.
 
     Args:
         rollout: Command that repairs, which holds the lock.
         killed: Record of the killed command.
         wanted: Release that is deployed next, or None.
-        is_kept: Whether the served release goes on being served.
 
     Raises:
         StrandedError: Migrations that the served release cannot live with are not taken back, and the release that is
@@ -37,13 +36,13 @@ def repair(rollout: Rollout, killed: Record, wanted: ReleaseManifest | None, *, 
     _log.warning(explained)
     rollout.on_status("repairing what is left of it")
     current, left = revisions.current(), revisions.load(killed.number)
-    if is_kept and current:
+    if current:
         rollout.start_servers(current.closure)
         before = revisions.load(killed.before)
         kept = _restore(rollout, killed, current, left=left, before=before, wanted=wanted)
         rollout.reconcile(kept, _other(kept, killed, left=left, before=before))
         current = kept
-    elif left and not current:
+    elif left:
         workers.end(rollout.processes, left)
     if left and (not current or left.number != current.number):
         if killed.command == "deploy":

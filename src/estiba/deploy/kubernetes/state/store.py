@@ -1,4 +1,8 @@
-"""The releases of a target and its logbook: a ConfigMap of its namespace, which is no part of the Helm release."""
+"""The releases of a target and its logbook: a ConfigMap of its namespace, which is no part of the Helm release.
+
+The logbook is a hash chain of records. A ConfigMap holds 1 MiB, so that the older half of it moves to one of its own
+from time to time, which is immutable: the API server takes no change to it, whoever asks.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba import release_manifest
+from estiba.deploy import chain
 from estiba.deploy.logbook import Record
 from estiba.deploy.target import Release
-from estiba.errors import ReleaseError, TargetError
+from estiba.errors import LogbookError, ReleaseError, TargetError
+from estiba.redaction import redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,11 +24,16 @@ if TYPE_CHECKING:
     from estiba.imageref import ImageRef
     from estiba.release_manifest import ReleaseManifest
 
-_RECORDS: Final = 200
-"""Number of records to keep; a ConfigMap holds 1 MiB."""
+_FULL: Final = 64 * 1024
+"""Characters of the logbook, in the ConfigMap that is written at each step, from which half of it moves."""
+
+_LABELS: Final[Mapping[str, str]] = {"app.kubernetes.io/managed-by": "estiba"}
+_OF: Final = "estiba/logbook"
+"""Label of the ConfigMaps that hold what has moved, with the name of the first one."""
 
 _JOURNAL: Final = "journal.json"
 _LOGBOOK: Final = "logbook.jsonl"
+_RECORD: Final = "record"
 _RELEASES: Final = "releases.json"
 
 
@@ -71,14 +82,14 @@ class Store:
         name: Name of the ConfigMap.
         releases: Known revisions by number.
         journal: Record of the command in progress, or None.
-        logbook: Records of commands that have ended, oldest first.
+        lines: Records of commands that have ended, oldest first, as lines of the chain; its end, see `chain`.
     """
 
     kubectl: Kubectl
     name: str
     releases: dict[int, Deployed] = field(default_factory=dict)
     journal: Record | None = None
-    logbook: list[Record] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
     _object: dict[str, Any] | None = None
 
     @classmethod
@@ -95,8 +106,9 @@ class Store:
             store.releases = {int(key): _parse(int(key), one) for key, one in json.loads(_of(data, _RELEASES)).items()}
             known = json.loads(_of(data, _JOURNAL))
             store.journal = Record.from_dict(known) if known else None
-            store.logbook = [Record.from_dict(json.loads(line)) for line in data.get(_LOGBOOK, "").splitlines()]
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ReleaseError) as error:
+            store.lines = data.get(_LOGBOOK, "").splitlines()
+            store.records()
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, LogbookError, ReleaseError) as error:
             msg = f"ConfigMap {name} in namespace {kubectl.namespace} is damaged: {error}"
             hint = f"kubectl --namespace={kubectl.namespace} edit configmap {name}"
             raise TargetError(msg, hint=hint) from error
@@ -130,13 +142,35 @@ class Store:
 
     def close(self, record: Record) -> None:
         """Append the record of a command that has ended, and clear the journal."""
-        self.logbook = [*self.logbook, record][-_RECORDS:]
+        self.append(record)
         self.journal = None
         self.save()
 
+    def append(self, record: Record) -> None:
+        """Append a record; `save` writes it."""
+        # Whoever may read the namespace's ConfigMaps may not read its Secrets.
+        told = replace(record, reason=redact_text(record.reason))
+        self.lines.append(chain.seal({_RECORD: told.to_dict()}, self.lines))
+        if sum(map(len, self.lines)) > _FULL and (older := self.lines[: len(self.lines) // 2]):
+            self._move(older)
+
+    def chain(self) -> list[str]:
+        """Return all lines of the logbook, those that have moved first.
+
+        Raises:
+            TargetError: The cluster cannot be reached, or refuses.
+        """
+        moved = self.kubectl.list("configmaps", {_OF: self.name})
+        texts = [
+            (one.get("data") or {}).get(_LOGBOOK, "")
+            for one in sorted(moved, key=lambda one: str(one["metadata"]["name"]))
+        ]
+        # A command that was killed while half of it moved has left that in both.
+        return list(dict.fromkeys([*(line for text in texts for line in text.splitlines()), *self.lines]))
+
     def records(self) -> list[Record]:
-        """Return all records of commands that have ended, oldest first."""
-        return list(self.logbook)
+        """Return the records of the last commands that have ended, oldest first."""
+        return [Record.from_dict(chain.parse(line)[_RECORD]) for line in self.lines]
 
     def save(self) -> None:
         """Write the ConfigMap, unless somebody else has changed it since it was read.
@@ -147,19 +181,30 @@ class Store:
         """
         data = {
             _JOURNAL: json.dumps(self.journal.to_dict() if self.journal else None, sort_keys=True),
-            _LOGBOOK: "".join(f"{json.dumps(one.to_dict(), sort_keys=True)}\n" for one in self.logbook),
+            _LOGBOOK: "".join(f"{line}\n" for line in self.lines),
             _RELEASES: json.dumps({str(number): _render(one) for number, one in self.releases.items()}, sort_keys=True),
         }
-        metadata = {"name": self.name, "labels": {"app.kubernetes.io/managed-by": "estiba"}}
+        metadata = {"name": self.name, "labels": _LABELS}
         document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
         if self._object is None:
             self._object = self.kubectl.create(document)
         else:
             self._object = self.kubectl.replace({**document, "metadata": self._object["metadata"]})
 
-    def verify(self, number: int) -> None:
-        """Note that a revision has passed its smoke tests."""
-        self.releases[number] = replace(self.releases[number], is_verified=True)
+    def _move(self, lines: list[str]) -> None:
+        """Write the older half of the logbook to a ConfigMap that nobody can change, and keep the other one."""
+        name = f"{self.name}-log-{chain.parse(lines[0])['number']:08}"
+        if self.kubectl.get("configmap", name) is None:
+            self.kubectl.create(
+                {
+                    "apiVersion": "v1",
+                    "kind": "ConfigMap",
+                    "metadata": {"name": name, "labels": {**_LABELS, _OF: self.name}},
+                    "data": {_LOGBOOK: "".join(f"{line}\n" for line in lines)},
+                    "immutable": True,
+                }
+            )
+        self.lines = self.lines[len(lines) :]
 
 
 def _of(data: Mapping[str, str], key: str) -> str:

@@ -1,4 +1,4 @@
-"""Hash chain of the logbook: each line is canonical JSON with the hash of the line before it.
+"""Hash chain of a logbook: each line is canonical JSON with the hash of the line before it.
 
 Canonical JSON has sorted keys, no blanks, and only ASCII characters; `hash` is the SHA-256 of the object without it.
 """
@@ -14,11 +14,17 @@ from estiba.errors import LogbookError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_OWN: Final = ("number", "before", "hash")
+_START: Final[Mapping[str, Any]] = {"number": 0, "hash": ""}
+_OWN: Final[Mapping[str, type]] = {"number": int, "before": str, "hash": str}
+"""Fields of an entry's place in a chain, with their types."""
 
 
 def render(data: Mapping[str, Any]) -> str:
-    """Return the canonical JSON of an object, without a newline."""
+    """Return the canonical JSON of an object, without a newline.
+
+    Raises:
+        ValueError: It has a number that JSON has not.
+    """
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
@@ -27,9 +33,10 @@ def seal(data: Mapping[str, Any], before: Sequence[str]) -> str:
 
     Args:
         data: Fields of the entry; its place in a chain, if it has one, is replaced.
-        before: All lines before it.
+        before: Lines before it, of which the last one counts.
     """
-    place = {"number": len(before) + 1, "before": parse(before[-1])["hash"] if before else ""}
+    last = parse(before[-1]) if before else _START
+    place = {"number": last["number"] + 1, "before": last["hash"]}
     content = strip(data) | place
     return render({**content, "hash": _hash(content)})
 
@@ -55,10 +62,12 @@ def parse(line: str) -> dict[str, Any]:
     """
     try:
         data = json.loads(line)
-    except ValueError as error:
+        # Python reads what is no JSON: NaN, and numbers that are infinite to it.
+        render(data)
+    except (ValueError, RecursionError) as error:
         msg = f"a line of the logbook is not JSON: {line[:80]!r}"
         raise LogbookError(msg, hint="invoke logbook.verify") from error
-    if not isinstance(data, dict) or not all(name in data for name in _OWN):
+    if not isinstance(data, dict) or {name: type(data.get(name)) for name in _OWN} != _OWN:
         msg = f"a line of the logbook is not an entry: {line[:80]!r}"
         raise LogbookError(msg, hint="invoke logbook.verify")
     return data

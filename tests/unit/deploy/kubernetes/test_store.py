@@ -1,0 +1,117 @@
+"""State of a target in its namespace: a logbook that only grows, and in which nothing can be changed unseen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from estiba.deploy import chain
+from estiba.deploy.kubernetes.client.kubectl import Kubectl
+from estiba.deploy.kubernetes.state.store import Store
+from estiba.deploy.logbook import Record
+from estiba.errors import TargetError
+from estiba.process import Completed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAME = "estiba-shop"
+
+
+@dataclass
+class Namespace:
+    """ConfigMaps of a namespace, as kubectl creates, replaces and lists them.
+
+    Attributes:
+        objects: ConfigMaps by name.
+    """
+
+    objects: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def run(self, argv: Sequence[str], *, stdin: str | None = None, check: bool = True) -> Completed:
+        """Answer a command."""
+        del check
+        words = [word for word in argv[1:] if not word.startswith("--")]
+        if stdin:
+            made = json.loads(stdin)
+            assert words[0] == ("replace" if made["metadata"]["name"] in self.objects else "create")
+            assert not self.objects.get(made["metadata"]["name"], {}).get("immutable")
+            self.objects[made["metadata"]["name"]] = made
+            return Completed(argv=tuple(argv), code=0, stdout=stdin, tail="")
+        if words == ["get", "configmaps"]:
+            found = [one for one in self.objects.values() if "estiba/logbook" in one["metadata"]["labels"]]
+            return Completed(argv=tuple(argv), code=0, stdout=json.dumps({"items": found[::-1]}), tail="")
+        known = self.objects.get(words[2])
+        tail = "" if known else "Error from server (NotFound)"
+        return Completed(argv=tuple(argv), code=int(not known), stdout=json.dumps(known), tail=tail)
+
+    def load(self) -> Store:
+        """Return what is kept."""
+        kubectl = Kubectl(runner=self.run, namespace="shop")  # type: ignore[arg-type] # the arguments that are used
+        return Store.load(kubectl, NAME)
+
+
+def record(number: int, reason: str = "") -> Record:
+    """Return the record of a command that has ended."""
+    return replace(Record.begin("deploy"), version=f"1.{number}", result="deployed", reason=reason)
+
+
+def test_logbook_moves_to_where_nothing_can_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ConfigMap that is written at each step stays small; no record is lost, also by a kill in between."""
+    monkeypatch.setattr("estiba.deploy.kubernetes.state.store._FULL", 3000)
+    namespace = Namespace()
+    for number in range(20):
+        namespace.load().close(record(number))
+
+    lines = namespace.load().chain()
+    assert chain.verify(lines) == []
+    assert [json.loads(line)["record"]["version"] for line in lines] == [f"1.{number}" for number in range(20)]
+    assert namespace.load().records()[-1].version == "1.19"
+    moved = [one for name, one in namespace.objects.items() if name != NAME]
+    assert len(moved) > 1
+    assert all(one["immutable"] for one in moved)
+    assert all(len(one["data"]["logbook.jsonl"]) < 4000 for one in namespace.objects.values())
+
+    store = namespace.load()
+    store.lines = lines
+    store.save()
+    assert namespace.load().chain() == lines
+
+
+def test_changed_record_is_found() -> None:
+    """It is read as it stands, so that a rollback works; the chain says that it was changed."""
+    namespace = Namespace()
+    for number in range(3):
+        namespace.load().close(record(number))
+    data = namespace.objects[NAME]["data"]
+    data["logbook.jsonl"] = data["logbook.jsonl"].replace('"version":"1.1"', '"version":"1.9"')
+
+    assert [one.version for one in namespace.load().records()] == ["1.0", "1.9", "1.2"]
+    assert chain.verify(namespace.load().chain()) == ["entry 2 was changed: its hash does not fit its content"]
+    data["logbook.jsonl"] += "{}\n"
+    with pytest.raises(TargetError, match="ConfigMap estiba-shop in namespace shop is damaged"):
+        namespace.load()
+
+
+def test_foreign_object_with_the_label_is_no_record() -> None:
+    """Whoever may create ConfigMaps ends no release with it; what it says is found to be no part of the chain."""
+    namespace = Namespace()
+    namespace.load().close(record(1))
+    for name, data in (("empty", None), ("forged", {"logbook.jsonl": '{"number": 1}\n'})):
+        namespace.objects[name] = {"metadata": {"name": name, "labels": {"estiba/logbook": NAME}}, "data": data}
+
+    problems = chain.verify(namespace.load().chain())
+
+    assert "entry 1 cannot be read" in problems[0]
+
+
+def test_reason_has_no_secret() -> None:
+    """Who may read ConfigMaps may not read Secrets."""
+    namespace = Namespace()
+    namespace.load().close(record(1, "cannot connect to postgresql://shop:kept-from-all@db/shop"))
+
+    assert "kept-from-all" not in json.dumps(namespace.objects)
+    assert namespace.load().records()[0].reason == "cannot connect to postgresql://shop:***@db/shop"
