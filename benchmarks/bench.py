@@ -53,8 +53,8 @@ def main() -> None:
             found = compare(subject, Ours(subject, settings, place / "stores"), peers, running.host)
         with console.step("the binary cache, and nix copy"):
             cache = Caches(subject, place / "caches").measure()
-    with console.step("a fresh runner, and apt and pip"):
-        fresh = {"runner": runner.measure_here()}
+        with console.step("a fresh runner, and apt and pip"):
+            fresh = {"runner": runner.measure_here(subject.folder)}
     with console.step("deployments to Kubernetes, and Helm alone"):
         fresh["releases"] = releases.measure_here()
     results = {"cache": cache, "machine": describe_machine(), "packages": len(packages), **fresh, **found}
