@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks import page, releases, runner
+from benchmarks import curve, page, releases, runner
 from benchmarks.caches import Caches
 from benchmarks.ours import Ours
 from benchmarks.peer import VARIANTS, Peer
@@ -53,10 +53,11 @@ def main() -> None:
             found = compare(subject, Ours(subject, settings, place / "stores"), peers, running.host)
         with console.step("the binary cache, and nix copy"):
             cache = Caches(subject, place / "caches").measure()
-    with console.step("a fresh runner, and apt and pip"):
-        fresh = {"runner": runner.measure_here()}
+        with console.step("a fresh runner, and apt and pip"):
+            fresh = {"runner": runner.measure_here(subject.folder)}
     with console.step("deployments to Kubernetes, and Helm alone"):
         fresh["releases"] = releases.measure_here()
+    fresh["curve"] = curve.measure_here()
     results = {"cache": cache, "machine": describe_machine(), "packages": len(packages), **fresh, **found}
     RESULTS.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
     text = page.render(results)
@@ -69,6 +70,9 @@ def compare(subject: Subject, ours: Ours, peers: Mapping[str, Peer], host: str) 
     cold = {name: Action(partial(peer.build, "--no-cache")) for name, peer in peers.items()}
     cold |= {"ours": Action(partial(ours.build_cold, f"image-{HERE}"), ours.empty)}
     cold |= {"both": Action(ours.build_cold, ours.empty)}
+    on_base = partial(ours.empty, based=True)
+    cold |= {"based": Action(partial(ours.build_cold, f"image-{HERE}"), on_base)}
+    cold |= {"based_both": Action(ours.build_cold, on_base)}
     with console.step("cold builds"):
         colds = measure(cold, runs=COLD_RUNS, warm_up=False)
         ours.discard()
@@ -89,7 +93,8 @@ def compare(subject: Subject, ours: Ours, peers: Mapping[str, Peer], host: str) 
         theirs[name] = {**seconds, "size": sum(after.values()), "moved": moved}
     with console.step("push"):
         moves = measure_push(subject, ours, f"{host}/harbour:1")
-    seconds = times(cold=colds["ours"], both=colds["both"], changed=changes["ours"], unchanged=repeats["ours"])
+    seconds = times(cold=colds["ours"], changed=changes["ours"], unchanged=repeats["ours"])
+    seconds |= times(**{name: colds[name] for name in ("both", "based", "based_both")})
     return {"ours": {**seconds, **times(evaluated=evaluated["ours"]), **moves}, "peers": theirs}
 
 

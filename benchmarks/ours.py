@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from estiba.build import flake
 from estiba.nix import commands as nix
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from estiba.config import Config
 
 _ATTRIBUTE = "image"
+_BASE: Final = ("debian", "layer-bytecode", "installer", "python-3.13")
+"""Names of derivations of what a peer's base image has: Debian's packages, Python, what installs wheels."""
 
 
 class Ours:
@@ -41,8 +43,12 @@ class Ours:
         built: dict[str, Any] = json.loads(self._subject.invoke("build", "--json", *options))
         return built
 
-    def empty(self) -> None:
-        """Make a store that has the locked files and the builders' own tools, and nothing of the service."""
+    def empty(self, *, based: bool = False) -> None:
+        """Make a store that has the locked files and the builders' own tools, and nothing of the service.
+
+        Args:
+            based: Whether it has what comes from Debian alone, as peers have their base image.
+        """
         self._stores += 1
         words = flake.installable_arguments(self._subject.folder, _ATTRIBUTE, self._settings)
         lock_file = flake.lock_inputs(self._subject.folder, self._settings)
@@ -50,7 +56,14 @@ class Ours:
         missing = set(nix.find_invalid(wanted))
         nix.copy([path for path in wanted if path not in missing], self._store)
         tools = nix.build(f"{self._settings.flake}#python")
-        nix.copy([str(tools)], self._store)
+        nix.copy([str(tools), *(self._find_base() if based else [])], self._store)
+
+    def _find_base(self) -> list[str]:
+        """Build in this machine's store, and return what is there of the base."""
+        self.build()
+        derivations = run(["nix-store", "--query", "--requisites", self.evaluate()]).stdout.split()
+        wanted = [path for path in derivations if path[44:] in {f"{name}.drv" for name in _BASE}]
+        return run(["nix-store", "--query", "--outputs", *wanted]).stdout.split()
 
     def build_cold(self, attribute: str = _ATTRIBUTE) -> None:
         """Build in the store that `empty` made."""

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks import caches, releases, runner, targets
+from benchmarks import caches, curve, releases, runner, targets
 
 _HEAD = """\
 # Benchmarks
 
 `invoke bench` compares Estiba with `docker build` on one machine, in one run, with the same wheels at hand for all. It
 writes this page and `benchmarks/results.json`. The service is the template's with {packages} distributions, for one
-platform unless a row says otherwise. It is built in three ways with Docker; in all, dependencies come before the
+platform unless a row says otherwise. It is built in four ways with Docker; in all, dependencies come before the
 application, and static files are collected:
 
 - as most write it: a [plain](../benchmarks/peer/Dockerfile.plain) Debian base, `apt-get install python3 python3-pip
   python3-venv` with all that apt recommends, a compiler among it, and the wheels copied into the image;
 - without recommends: the same, with `--no-install-recommends`;
 - as a [careful](../benchmarks/peer/Dockerfile.careful) team writes it: a slim base, no recommends, no pip from apt, and
-  the wheels mounted for the installation alone.
+  the wheels mounted for the installation alone;
+- [with uv](../benchmarks/peer/Dockerfile.uv): a slim base that has Python already, and the wheels installed and
+  compiled by uv. Beside it, "on a base" is our build in a store that has what comes from Debian: the packages' layer,
+  Python and the bytecode of its library.
 
 All start with what they need on disk: the peers with base image and Debian packages, we with the locked files and our
 builders. A cold build is one with `--no-cache`, or in a store that has nothing of the service. Sizes are those of a
@@ -26,8 +29,8 @@ platform's layers in a registry. Medians of {cold} cold builds and {warm} other 
 
 On {machine}; in brackets, ours divided by theirs:
 
-| | Estiba | as most write it | without recommends | careful |
-| --- | ---: | ---: | ---: | ---: |
+| | Estiba | as most write it | without recommends | careful | with uv |
+| --- | ---: | ---: | ---: | ---: | ---: |
 """
 
 _PUSH = """
@@ -49,10 +52,12 @@ def render(results: dict[str, Any]) -> str:
         machine=f"{machine['system']}, {machine['cores']} cores, {machine['memory_gb']} GB",
     )
     rows = [
-        _seconds("cold build", "cold", ours, peers),
+        _row("cold build", "s", ours["cold"]["median"], [*(peer["cold"]["median"] for peer in peers[:-1]), None]),
+        _row("cold build on a base", "s", ours["based"]["median"], [None, None, None, peers[-1]["cold"]["median"]]),
         _seconds("after a changed line", "changed", ours, peers),
         _seconds("nothing changed", "unchanged", ours, peers),
         _seconds("cold build for both platforms", "both", ours, []),
+        _seconds("both platforms on a base", "based_both", ours, []),
         _seconds("evaluation without cache", "evaluated", ours, []),
         _seconds("changed line to pushed", "pushed", ours, []),
         _megabytes("image, compressed", "size", ours, peers),
@@ -61,7 +66,7 @@ def render(results: dict[str, Any]) -> str:
     push = _PUSH.format(requests=ours["requests"], resent=ours["resent"], **ours["sent"])
     chapters = targets.render(results) + caches.render(results["cache"])
     # Results that are older than a chapter have no figures for it.
-    later = (("runner", runner.render), ("releases", releases.render))
+    later = (("curve", curve.render), ("runner", runner.render), ("releases", releases.render))
     return (
         head + "\n".join(rows) + push + chapters + "".join(show(results[key]) for key, show in later if key in results)
     )
@@ -75,6 +80,6 @@ def _megabytes(name: str, key: str, ours: dict[str, Any], peers: list[dict[str, 
     return _row(name, "MB", ours[key] / 1e6, [peer[key] / 1e6 for peer in peers])
 
 
-def _row(name: str, unit: str, ours: float, theirs: list[float]) -> str:
-    cells = [f"{figure:.2f} {unit} ({ours / figure:.2f})" for figure in theirs] or [""] * len(targets.PEERS)
-    return f"| {' | '.join([name, f'{ours:.2f} {unit}', *cells])} |"
+def _row(name: str, unit: str, ours: float, theirs: list[float | None]) -> str:
+    cells = ["" if figure is None else f"{figure:.2f} {unit} ({ours / figure:.2f})" for figure in theirs]
+    return f"| {' | '.join([name, f'{ours:.2f} {unit}', *(cells or [''] * len(targets.PEERS))])} |"

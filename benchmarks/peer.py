@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Final
 from tests.services import debian
 
 from estiba import config
+from estiba.lock.artifacts import Artifacts
 from estiba.lock.debian import sources
+from estiba.lock.python import uv
 from estiba.process import run
 from estiba.service.debian import Release
 
@@ -39,14 +42,16 @@ class Variant:
     Attributes:
         name: What the page calls it.
         file: The ending of its Dockerfile.
-        packages: What apt installs.
+        packages: What apt installs while the image is built.
+        present: What the base image has beyond Debian's minimum.
         apt: Options of the installation.
         dpkg: Options of dpkg in the base image.
     """
 
     name: str
     file: str
-    packages: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    present: tuple[str, ...] = ("ca-certificates",)
     apt: tuple[str, ...] = ("--no-install-recommends",)
     dpkg: tuple[str, ...] = ()
 
@@ -56,6 +61,7 @@ VARIANTS: Final = (
     Variant(name="recommended", file="plain", packages=_PLAIN, apt=("--install-recommends",)),
     Variant(name="plain", file="plain", packages=_PLAIN),
     Variant(name="careful", file="careful", packages=("python3", "python3-venv"), dpkg=_SLIM),
+    Variant(name="uv", file="uv", present=("ca-certificates", "python3"), dpkg=_SLIM),
 )
 
 
@@ -82,6 +88,9 @@ class Peer:
         dockerfile = Path(__file__).parent / "peer" / f"Dockerfile.{self._variant.file}"
         shutil.copy(dockerfile, self._context / "Dockerfile")
         shutil.copy(app / "requirements-lock.txt", self._context)
+        settings = config.load()
+        program = uv.prepare(Path(sys.executable), Artifacts(settings.cache_dir / "artifacts"), settings)
+        shutil.copy(program, self._context / "uv")
         self._make_base()
         self._docker("import", str(self._folder / "base.tar"), f"{self._image}-base")
         self.take(app)
@@ -122,16 +131,13 @@ class Peer:
         debs = self._context / "debs"
         debs.mkdir()
         install = ["apt-get", "install", "--yes", "--download-only", *self._variant.apt, *self._variant.packages]
-        hooks = (
-            'chroot "$1" apt-get clean',
-            f'chroot "$1" {" ".join(install)}',
-            f"copy-out /var/cache/apt/archives {debs}",
-        )
+        fetched = [f'chroot "$1" {" ".join(install)}'] if self._variant.packages else []
+        hooks = ('chroot "$1" apt-get clean', *fetched, f"copy-out /var/cache/apt/archives {debs}")
         words = [
             *(f"--dpkgopt={option}" for option in self._variant.dpkg),
             *(f"--customize-hook={hook}" for hook in hooks),
         ]
-        variant = ["--variant=minbase", "--mode=root", "--include=ca-certificates"]
+        variant = ["--variant=minbase", "--mode=root", f"--include={','.join(self._variant.present)}"]
         path = f"{root / 'usr/bin'}:{config.load().variables['PATH']}"
         target = [_SUITE, str(self._folder / "base.tar"), str(listed)]
         run(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.stopwatch import Action, measure
+from benchmarks.subject import Subject
 
 from estiba import config
 from estiba.errors import TargetError
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT: Final = Path(__file__).parents[1]
-SERVICE: Final = ROOT / "tests" / "fixtures" / "services" / "tiny"
-SUITE: Final = "bookworm"
+SUITE: Final = "trixie"
+"""The release whose Python is the service's, so that apt and pip can install its lock."""
 RUNS: Final = 3
 
 TARGET: Final = 0.7
@@ -120,8 +121,7 @@ class FreshMachine:
             if Path("/", name).exists():
                 shutil.copy(Path("/", name), self._root / name)
         run(["git", "clone", "--quiet", str(ROOT), str(self._root / "srv" / "estiba")])
-        shutil.copytree(self._service, self._root / "srv" / "service")
-        shutil.copy(ROOT / "nix" / "template" / "tasks.py", self._root / "srv" / "service")
+        shutil.copytree(self._service, self._root / "srv" / "service", ignore=shutil.ignore_patterns(".estiba"))
         if cached:
             shutil.copytree(self._cache, self._root / "srv" / "cache")
             settings = self._root / "root" / ".config" / "nix" / "nix.conf"
@@ -144,7 +144,7 @@ def _image() -> str:
     return "$(readlink -f /srv/service/.estiba/image)"
 
 
-def compare(machine: FreshMachine, *, runs: int = RUNS) -> dict[str, Any]:
+def compare(machine: FreshMachine, service: Path, *, runs: int = RUNS) -> dict[str, Any]:
     """Measure all sides in turns, in the form of the results file."""
     actions = {
         "theirs": Action(partial(machine.enter, _THEIRS, "theirs"), machine.start),
@@ -152,8 +152,8 @@ def compare(machine: FreshMachine, *, runs: int = RUNS) -> dict[str, Any]:
         "cached": Action(partial(machine.enter, _CACHED, "cached"), partial(machine.start, cached=True)),
     }
     found = {name: times.to_dict() for name, times in measure(actions, runs=runs, warm_up=False).items()}
-    lock = json.loads((SERVICE / "estiba.lock").read_text())
-    packages = len([one for one in lock["distributions"] if "runtime" in one["groups"]])
+    lock = json.loads((service / "estiba.lock").read_text())
+    packages = len({one["name"] for one in lock["distributions"] if "runtime" in one["groups"]})
     load = os.getloadavg()[2]
     return {**found, "load": load, "packages": packages, "stored": {name: machine.stored[name] for name in actions}}
 
@@ -185,19 +185,26 @@ def main() -> None:
     # Not before: the page is rendered by what imports this.
     from benchmarks import bench, page  # noqa: PLC0415
 
-    found = measure_here()
+    with tempfile.TemporaryDirectory(prefix="estiba-bench-") as scratch:
+        subject = Subject(Path(scratch, "harbour"))
+        subject.make()
+        found = measure_here(subject.folder)
     results = {**json.loads(bench.RESULTS.read_text()), "runner": found}
     bench.RESULTS.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
     (ROOT / "docs" / "benchmarks.md").write_text(page.render(results))
     console.result(render(found))
 
 
-def measure_here() -> dict[str, Any]:
-    """Make a folder for the machines, measure, and remove it."""
+def measure_here(service: Path) -> dict[str, Any]:
+    """Make a folder for the machines, measure, and remove it.
+
+    Args:
+        service: A service with a lock.
+    """
     with tempfile.TemporaryDirectory(prefix="estiba-runner-", dir="/var/tmp", ignore_cleanup_errors=True) as scratch:
-        machine = FreshMachine(Path(scratch, "machines"), SERVICE)
+        machine = FreshMachine(Path(scratch, "machines"), service)
         machine.prepare()
-        return compare(machine)
+        return compare(machine, service)
 
 
 if __name__ == "__main__":

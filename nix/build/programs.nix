@@ -69,7 +69,7 @@ rec {
     # Arguments
     - name: of the derivation
     - python: path of an interpreter in a `relocated` tree, such as `<tree>/usr/bin/python3.13`
-    - sources: unpacked wheels, see `python.wheel`
+    - sources: folders of unpacked wheels, see `python.wheels`
   */
   venv =
     {

@@ -19,33 +19,29 @@ rec {
   library = compiler: compilerBuilder compiler "library" "installer" { wheel = installer; };
 
   /**
-    One wheel, unpacked at its place in the image, with its bytecode.
+    Wheels, each unpacked below its name at its place in the image, with its bytecode.
 
     # Type
     ```
-    wheel :: Compiler -> { record, file } -> Derivation
+    wheels :: Compiler -> String -> { file, wheel } -> Derivation
     ```
 
     # Arguments
     - compiler: `{ tree, loader, triplet, python }`, the interpreter that compiles bytecode
-    - record: the distribution in the lock
-    - file: the wheel, by default the locked artifact; for an sdist the derivation that built it
+    - name: of the derivation. Nix builds what is ready in the order of the names, and everything waits for these: they
+      come before the layers
+    - files: by the distribution's name, the wheel and the name of its file; for an sdist the derivation that built it
   */
-  wheel =
+  wheels =
     compiler:
     let
       installer = library compiler;
     in
-    {
-      record,
-      file ? artifact record,
-    }:
-    # Nix builds what is ready in the order of the names, and everything waits for these: they come before the layers.
-    compilerBuilder compiler "distribution" "dist-${record.name}-${record.version}" {
+    name: files:
+    compilerBuilder compiler "distributions" name {
       inherit installer;
       inherit (compiler) python;
-      inherit (record) file;
-      wheel = file;
+      wheels = files;
     };
 
   /**

@@ -111,7 +111,7 @@ rec {
     - name: of the service
     - python: its minor version, such as `3.13`
     - debs: records of its lock, closed under dependencies
-    - sources: its unpacked wheels, see `python.wheel`
+    - sources: its unpacked wheels, see `python.wheels`
     - source: its files
     - manage: path of manage.py in them
     - servers: a Debian root with PostgreSQL and Redis

@@ -1,5 +1,49 @@
 {
   /**
+    Put distributions that may share a derivation together, by its name: small wheels of pure Python, since starting a
+    builder takes longer than unpacking one.
+
+    Their names decide which ones, so that another distribution in the lock moves none.
+
+    # Example
+    ```nix
+    layers.share [ { name = "six"; size = 11000; file = "six-1.17.0-py2.py3-none-any.whl"; … } { name = "django"; size = 8000000; … } ]
+    => { dists-runtime-4-x86_64-linux = [ { name = "six"; … } ]; }
+    ```
+
+    # Type
+    ```
+    share :: [Distribution] -> { name = [Distribution] }
+    ```
+
+    # Arguments
+    - distributions: of the lock
+  */
+  share =
+    distributions:
+    let
+      isSmall =
+        record:
+        record.kind == "wheel"
+        && record.size < 300000
+        && builtins.match ".*-none-any\\.whl" record.file != null;
+      # Images do not wait for what only tests use, which need not have been fetched.
+      group = record: if builtins.elem "runtime" record.groups then "runtime" else "dev";
+      digit = name: builtins.substring 0 1 (builtins.hashString "sha256" name);
+    in
+    builtins.groupBy (
+      record:
+      builtins.concatStringsSep "-" (
+        [
+          "dists"
+          (group record)
+          (digit record.name)
+        ]
+        ++ record.platforms
+      )
+    ) (builtins.filter isSmall distributions);
+
+  /**
     Put distributions into the layers of the lock's plan, in the plan's order; layers with none are left out.
 
     # Example

@@ -34,6 +34,7 @@ let
     pockets = [ ];
     postgresql = { };
     release = { };
+    resolver = "pip-tools";
     targets = { };
   };
 

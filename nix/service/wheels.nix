@@ -3,7 +3,7 @@
 
   # Type
   ```
-  { lib, lock, src, system, scope, compiler, frame, environment, tree } -> { wheelFor :: String -> Record -> Derivation, all :: [Derivation], env, devEnv :: Derivation }
+  { lib, lock, src, system, scope, compiler, frame, environment, tree } -> { wheelFor :: String -> Record -> String, all :: [String], env, devEnv :: Derivation }
   ```
 
   # Arguments
@@ -35,18 +35,36 @@ let
   # A wheel's file says for which platforms it is.
   keyOf = platform: record: if record.kind == "wheel" then record.file else "${platform} ${record.file}";
 
+  # Every unpacked distribution by its key, as the folder of a derivation; the first one of a key counts.
   each = builtins.listToAttrs (
-    builtins.concatMap (
+    builtins.concatLists (builtins.attrValues (builtins.mapAttrs (unpack null) (lib.layers.share lock.distributions)))
+    ++ builtins.concatMap (
       platform:
-      map (record: {
-        name = keyOf platform record;
-        value = python.wheel compiler (
-          { inherit record; }
-          // (if record.kind == "wheel" then { } else { file = fromSdist platform record; })
-        );
-      }) (lock.distributions ++ lock.build_distributions)
+      builtins.concatMap (record: unpack platform "dist-${record.name}-${record.version}" [ record ]) (
+        lock.distributions ++ lock.build_distributions
+      )
     ) lock.platforms
   );
+
+  unpack =
+    platform: name: records:
+    let
+      made = python.wheels compiler name (
+        builtins.listToAttrs (
+          map (record: {
+            inherit (record) name;
+            value = {
+              inherit (record) file;
+              wheel = if record.kind == "wheel" then artifact record else fromSdist platform record;
+            };
+          }) records
+        )
+      );
+    in
+    map (record: {
+      name = keyOf platform record;
+      value = "${made}/${record.name}";
+    }) records;
 
   fromSdist =
     platform: record:

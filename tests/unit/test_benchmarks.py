@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from benchmarks import releases, runner, stopwatch, targets
+from benchmarks import curve, releases, runner, stopwatch, targets
 
 
 def test_targets_are_judged_against_each_peer() -> None:
     """A target that depends on the peer can be met against one and missed against the other."""
     seconds = {"median": 1.0}
-    timed = dict.fromkeys(("both", "changed", "cold", "evaluated", "pushed", "unchanged"), seconds)
+    timed = dict.fromkeys(
+        ("based", "based_both", "both", "changed", "cold", "evaluated", "pushed", "unchanged"), seconds
+    )
     ours = {**timed, "requests": 4, "resent": 0, "sent": {"layers": 1}, "size": 50_000_000}
     plain = {"changed": seconds, "cold": {"median": 2.0}, "size": 200_000_000}
     careful = {"changed": {"median": 0.9}, "cold": {"median": 1.9}, "size": 100_000_000}
 
-    page = targets.render({"ours": ours, "peers": {"careful": careful, "plain": plain, "recommended": plain}})
+    peers = {"careful": careful, "plain": plain, "recommended": plain, "uv": careful}
+    page = targets.render({"ours": ours, "peers": peers})
 
-    assert "| cold build: half the peer's time | met, 0.50 times | met, 0.50 times | **missed**, 0.53 times |" in page
+    assert (
+        "| cold build: half the peer's time | met, 0.50 times | met, 0.50 times | **missed**, 0.53 times |  |" in page
+    )
+    assert "| cold build on a base: 0.75 times the peer's time |  |  |  | met, 0.53 times |" in page
     assert "| changed line: the peer's time | met, 1.00 times | met, 1.00 times | **missed**, 1.11 times |" in page
     assert "| image, compressed: 40 % of the peer's | met, 25.0 % | met, 25.0 % | **missed**, 50.0 % |" in page
-    assert "| evaluation without cache: 0.15 s | **missed**, 1.00 s |  |  |" in page
-    assert "| push of the same image: no bytes | met, 0 |  |  |" in page
+    assert "| evaluation without cache: 0.15 s | **missed**, 1.00 s |  |  |  |" in page
+    assert "| push of the same image: no bytes | met, 0 |  |  |  |" in page
 
 
 def test_actions_take_turns() -> None:
@@ -58,3 +64,17 @@ def test_deployment_is_judged_by_what_helm_alone_takes() -> None:
 
     assert "| deployment | 12.0 s | 6.0 s | 2.00 |\n| rollback | 6.0 s | 5.0 s | 1.20 |" in chapter
     assert "45 s for a deployment (met), of which 5 s are our own work (**missed**, 6.0 s)" in chapter
+
+
+def test_growth_is_judged_at_a_hundred_distributions() -> None:
+    """A row for each size, and a verdict on the first that is large enough."""
+    sizes = [
+        {"packages": packages, **{name: {"median": seconds, "runs": [seconds]} for name in ("evaluated", "lock", "uv")}}
+        | {"unchanged": {"median": 0.25, "runs": [0.25]}}
+        for packages, seconds in ((16, 0.1), (101, 0.2))
+    ]
+
+    chapter = curve.render({"load": 1.0, "sizes": sizes})
+
+    assert "| 16 | 0.10 s | 0.25 s | 0.10 s | 0.10 s |\n| 101 | 0.20 s | 0.25 s | 0.20 s | 0.20 s |\n" in chapter
+    assert "evaluation 0.15 s (**missed**), nothing changed 0.3 s (met)" in chapter

@@ -81,11 +81,7 @@ def _fetch_debs(lock: Lock, wanted: Sequence[Deb], context: LockContext, advance
         advance(deb.size)
 
     with apt.exclusive(root):
-        debs.download_from_pools(root, wanted, context.artifacts, on_done=on_done, runner=context.runner)
-        # Package lists are updated only if the pools lack something, for a mirror of another layout or for the error.
-        if not all(context.artifacts.has(deb.sha256) for deb in wanted):
-            apt.update(root, runner=context.runner)
-            debs.download(root, wanted, context.artifacts, on_done=on_done, runner=context.runner)
+        debs.download(root, wanted, context.artifacts, on_done=on_done, runner=context.runner)
 
 
 def _fetch_distributions(wanted: Sequence[Distribution], context: LockContext, advance: Callable[[int], None]) -> None:

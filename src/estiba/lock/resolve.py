@@ -165,14 +165,16 @@ def _resolve(
         wanted = [deb for deb in found if {"base", "service"} & set(deb.groups)]
         debs.download(root, wanted, context.artifacts, runner=context.runner)
         resolver = _prepare_resolver(root, project, context, found=found, keep=keep, fetch=fetch)
-        context.tell("resolving the Python requirements")
-        resolution = distributions.resolve(
-            resolver,
-            project,
-            seeds=seeds,
-            previous=previous,
-            upgrade=options.upgrade,
-        )
+    # The apt root is left to others meanwhile: most of the time goes into this.
+    context.tell("resolving the Python requirements")
+    resolution = distributions.resolve(
+        resolver,
+        project,
+        seeds=seeds,
+        previous=previous,
+        upgrade=options.upgrade,
+    )
+    with apt.exclusive(root):
         # The toolchain is large, and most services have wheels only.
         if any(distribution.kind != "wheel" for distribution in resolution.distributions):
             context.tell("resolving the Debian packages that build the sdists")

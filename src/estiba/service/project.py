@@ -28,6 +28,7 @@ PLATFORMS: Final = ("aarch64-linux", "x86_64-linux")
 
 _CHECK_LEVELS: Final = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 _COMPRESSIONS: Final = ("zstd", "gzip")
+_RESOLVERS: Final = ("pip-tools", "uv")
 _TAKEN: Final = frozenset(("/", *map("/{}".format, "app bin dev etc lib nix opt proc sys tmp usr var".split())))  # noqa: SIM905 - short
 """Folders that hold what no data may hide."""
 
@@ -59,6 +60,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "processes": (dict, "a table of tables such as {worker = {concurrency = 2}}"),
     "python": _TEXT,
     "release": (dict, "a table such as {targets = ['staging', 'production']}"),
+    "resolver": _TEXT,
     "settings": _TEXT,
     "shell-env": (dict, "a table of strings"),
     "static": (bool, "true or false"),
@@ -83,6 +85,7 @@ class Project:
         postgresql: PostgreSQL of checks, targets and development.
         debian_build: Debian packages needed to build sdists and to run the `prepare` commands.
         build_constraints: Version constraints of the build requirements of sdists, such as `setuptools<81`.
+        resolver: What resolves the Python requirements: `pip-tools` or `uv`.
         missing_libraries: `allow` or `refuse` by normalised name of a distribution: what a lock does if its wheels
             name shared libraries that the image lacks.
         settings: Dotted path of Django's settings module.
@@ -114,6 +117,7 @@ class Project:
     postgresql: PostgreSQL
     debian_build: tuple[str, ...]
     build_constraints: tuple[str, ...]
+    resolver: str
     missing_libraries: Mapping[str, str]
     settings: str
     wsgi: str
@@ -167,6 +171,7 @@ def load(folder: Path) -> Project:
         postgresql=postgresql.parse(table.get("postgresql", {})),
         debian_build=tuple(sorted(set(table.get("debian-build", ())))),
         build_constraints=tuple(sorted(set(table.get("build-constraints", ())))),
+        resolver=table.get("resolver", "pip-tools"),
         missing_libraries={canonicalize_name(name): say for name, say in table.get("missing-libraries", {}).items()},
         settings=layout.settings,
         wsgi=layout.wsgi,
@@ -277,6 +282,7 @@ def _check_values(table: Mapping[str, Any], project: Mapping[str, Any]) -> list[
         ("compression", _COMPRESSIONS),
         ("platforms", PLATFORMS),
         ("pockets", debian.POCKETS),
+        ("resolver", _RESOLVERS),
     )
     for key, allowed in choices:
         chosen = table.get(key, [])

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -296,12 +297,31 @@ def test_pins_stay_until_they_are_upgraded(tiny: Path) -> None:
     assert {one.name: one.version for one in load(tiny).distributions} == {"asgiref": "3.8.0", "sqlparse": "0.5.1"}
 
 
+def test_both_resolvers_write_the_same(tiny: Path, tmp_path: Path) -> None:
+    """Uv chooses the same releases with the same markers; its own cache shows which of the two was used."""
+    uv_cache = config.load().cache_dir / "uv"
+    shutil.rmtree(uv_cache, ignore_errors=True)
+    require(tiny, "django~=5.2.0", "jsonschema<4.20", "tzdata; sys_platform == 'linux'")
+    other = Path(shutil.copytree(tiny, tmp_path / "other" / "tiny"))
+    choose_resolver(other, "uv")
+    harbour.invoke(tiny, "lock", "--upgrade")
+    assert not uv_cache.exists()
+    harbour.invoke(other, "lock", "--upgrade")
+
+    assert uv_cache.exists()
+    assert {name: (other / name).read_text() for name in LOCK_FILES[:2]} == {
+        name: (tiny / name).read_text() for name in LOCK_FILES[:2]
+    }
+
+
+@pytest.mark.parametrize("resolver", ["pip-tools", "uv"])
 def test_private_index_with_credentials(
-    tiny: Path, running_index: RunningIndex, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, running_index: RunningIndex, monkeypatch: pytest.MonkeyPatch, resolver: str
 ) -> None:
     """Credentials in pip's configuration are used, and neither printed nor written."""
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", running_index.url_with_credentials)
     require(tiny, "estiba-cargo")
+    choose_resolver(tiny, resolver)
     done = harbour.invoke(tiny, "lock")
     written = "".join((tiny / name).read_text() for name in LOCK_FILES if (tiny / name).exists())
 
@@ -340,6 +360,12 @@ def test_private_index_with_netrc_and_fetch(
     partial.write_bytes(wheel.read_bytes()[:100])
     assert "fetched 1 artifacts" in harbour.invoke(tiny, "fetch").stdout
     assert running_index.ranges == ["bytes=100-"]
+
+
+def choose_resolver(folder: Path, name: str) -> None:
+    """Set `resolver` of a service."""
+    path = folder / "pyproject.toml"
+    path.write_text(path.read_text().replace("[tool.estiba]", f'[tool.estiba]\nresolver = "{name}"', 1))
 
 
 def forget(folder: Path) -> None:

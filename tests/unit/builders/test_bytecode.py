@@ -92,22 +92,34 @@ def test_what_is_to_be_left_alone(package: Path) -> None:
 
 
 def test_a_process_set_aside_compiles_the_same(package: Path, tmp_path: Path) -> None:
-    """What the builder itself does in the meantime leaves no trace in the bytecode."""
-    again = shutil.copytree(package, tmp_path / "again")
-    script = "import sys, bytecode; finish = bytecode.aside(); import ast, package.tables; finish(*sys.argv[1:])"
+    """What the builder itself does in the meantime leaves no trace in the bytecode, nor does another folder."""
+    other, again = shutil.copytree(package, tmp_path / "other"), shutil.copytree(package, tmp_path / "again")
+    script = (
+        "import sys, bytecode; aside = bytecode.Aside(); import ast, package.tables\n"
+        "for top in sys.argv[1:]: aside.compile(top, '/opt/x')\n"
+        "aside.finish()"
+    )
     path = os.pathsep.join([str(Path(bytecode.__file__).parent), str(tmp_path)])
-    argv = [sys.executable, "-sS", "-c", script, str(again), "/opt/x"]
+    argv = [sys.executable, "-sS", "-c", script, str(other), str(again)]
     subprocess.run(argv, check=True, env={"PYTHONHASHSEED": "0", "PYTHONPATH": path})
 
-    assert {str(path.relative_to(again)): path.read_bytes() for path in again.rglob("*.pyc")} == compile_folder(package)
+    for folder in (other, again):
+        compiled = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.pyc")}
+        assert compiled == compile_folder(package)
 
 
 def test_a_failure_aside_is_the_builders_own(tmp_path: Path) -> None:
-    """Where bytecode cannot be written, the builder fails."""
-    (tmp_path / "a.py").write_text("x = 1\n")
-    (tmp_path / "__pycache__").write_text("in the way")
-    script = "import sys, bytecode; bytecode.aside()(sys.argv[1], '/opt/x')"
-    argv = [sys.executable, "-sS", "-c", script, str(tmp_path)]
+    """Where bytecode of one folder cannot be written, the builder fails."""
+    for name in ("bad", "good"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.py").write_text("x = 1\n")
+    (tmp_path / "bad/__pycache__").write_text("in the way")
+    script = (
+        "import sys, bytecode; aside = bytecode.Aside()\n"
+        "for top in sys.argv[1:]: aside.compile(top, '/opt/x')\n"
+        "aside.finish()"
+    )
+    argv = [sys.executable, "-sS", "-c", script, str(tmp_path / "bad"), str(tmp_path / "good")]
     env = {"PYTHONPATH": str(Path(bytecode.__file__).parent)}
     done = subprocess.run(argv, check=False, stderr=subprocess.PIPE, env=env)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -148,3 +149,42 @@ def test_a_file_has_its_own_place_in_the_environment(tmp_path: Path, path: str, 
     """What leads out of the environment, or to the place of another file, is refused."""
     with pytest.raises(error):
         install(tmp_path, {"hola/__init__.py": "", path: ""})
+
+
+@pytest.fixture
+def attributes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write the attributes of a derivation of two wheels, and return where its output goes."""
+    members = {"hola": {"hola.py": "X = 1\n"}, "adios": {"DATA/data/share/flag.txt": "ES"}}
+    wheels = {name: wheelfile.write(tmp_path, name, files) for name, files in members.items()}
+    given = {
+        "installer": str(tmp_path),
+        "outputs": {"out": str(tmp_path / "out")},
+        "python": "3.13",
+        "wheels": {name: {"file": path.name, "wheel": str(path)} for name, path in wheels.items()},
+    }
+    (tmp_path / "attrs.json").write_text(json.dumps(given))
+    (tmp_path / "work").mkdir()
+    monkeypatch.setenv("NIX_ATTRS_JSON_FILE", str(tmp_path / "attrs.json"))
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "out"
+
+
+def test_wheels_of_one_derivation_lie_side_by_side(attributes: Path) -> None:
+    """Each has a folder with its root and its description, and its packages are to be compiled."""
+    found = list(wheel.build())
+
+    assert found == [(attributes / name / "root" / PACKAGES, f"/{PACKAGES}") for name in ("hola", "adios")]
+    assert (attributes / "adios/root/opt/venv/share/flag.txt").read_text() == "ES"
+    assert json.loads((attributes / "hola/description.json").read_text())["bundled"] == []
+    assert sorted(path.name for path in attributes.iterdir()) == ["adios", "hola"]
+
+
+def test_damaged_wheel_is_named(attributes: Path, tmp_path: Path) -> None:
+    """The error of an archive among others says which one it is."""
+    (tmp_path / "adios-1.0-py3-none-any.whl").write_bytes(b"no archive")
+
+    with pytest.raises(zipfile.BadZipFile) as caught:
+        list(wheel.build())
+
+    assert caught.value.__notes__ == ["adios-1.0-py3-none-any.whl cannot be unpacked"]
+    assert not (attributes / "adios" / "description.json").exists()

@@ -102,6 +102,7 @@ def test_all_problems_are_listed_at_once(folder: Path) -> None:
         ("platforms = []", "'platforms' must name at least one"),
         ('pockets = ["security"]', "'pockets' must contain 'main'"),
         ('compression = "xz"', "'compression' cannot be 'xz', only 'zstd' or 'gzip'"),
+        ('resolver = "poetry"', "'resolver' cannot be 'poetry', only 'pip-tools' or 'uv'"),
         (
             'missing-libraries = {torch = "perhaps"}',
             "'missing-libraries.torch' cannot be 'perhaps', only 'allow' or 'refuse'",

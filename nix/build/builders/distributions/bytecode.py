@@ -15,7 +15,7 @@ import gc
 import os
 import py_compile
 import sys
-from collections.abc import Callable
+from collections.abc import Iterable
 from os.path import islink, join, relpath
 
 
@@ -47,30 +47,44 @@ def compile_all(top: str, prefix: str, *left: str) -> None:
             continue
 
 
-def aside() -> Callable[[str, str], None]:
-    """Set a process aside that loads nothing else, and return what has it compile one folder and waits for it.
+class Aside:
+    """A process set aside that loads nothing else, and has each folder compiled by a copy of itself.
 
-    The function takes the arguments of `compile_all`, and leaves with exit code 1 where that fails. A process that
-    gets nothing to do ends with this one.
+    What it compiles in one folder depends neither on this process nor on other folders. It ends with this process.
     """
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(writing)
-        with os.fdopen(reading) as orders:
-            order = orders.read()
-        if order:
-            compile_all(*order.split("\0"))
-        sys.exit()
-    os.close(reading)
 
-    def finish(top: str, prefix: str) -> None:
-        with os.fdopen(writing, "w") as orders:
-            orders.write(f"{top}\0{prefix}")
-        if os.waitpid(child, 0)[1] != 0:
+    def __init__(self) -> None:
+        reading, writing = os.pipe()
+        self._child = os.fork()
+        if self._child == 0:
+            os.close(writing)
+            with os.fdopen(reading) as orders:
+                _serve(orders)
+        os.close(reading)
+        self._orders = os.fdopen(writing, "w")
+
+    def compile(self, top: str, prefix: str) -> None:
+        """Begin to compile a folder; the arguments are those of `compile_all`."""
+        self._orders.write(f"{top}\0{prefix}\n")
+        self._orders.flush()
+
+    def finish(self) -> None:
+        """Wait until all is compiled, and leave with exit code 1 if something failed."""
+        self._orders.close()
+        if os.waitpid(self._child, 0)[1] != 0:
             sys.exit(1)
 
-    return finish
+
+def _serve(orders: Iterable[str]) -> None:
+    children = []
+    for order in orders:
+        child = os.fork()
+        if child == 0:
+            compile_all(*order.removesuffix("\n").split("\0"))
+            sys.exit()
+        children.append(child)
+    statuses = [os.waitpid(child, 0)[1] for child in children]
+    sys.exit(any(statuses))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import sys
 import zipfile
+from collections.abc import Iterator
 from email.message import Message
 from email.parser import Parser
 from pathlib import Path
@@ -84,22 +85,29 @@ def _license(metadata: Message) -> str:
     return classifiers[0].rpartition(" :: ")[2] if classifiers else ""
 
 
-def build() -> tuple[Path, str] | None:
-    """Build the derivation but for its bytecode; return the folder of modules and its place in the image, if any."""
+def build() -> Iterator[tuple[Path, str]]:
+    """Build the derivation but for its bytecode; yield each folder of packages and its place in the image."""
     given = attrs.load()
     out = attrs.output(given)
-    root = out / "root"
     sys.path.insert(0, given["installer"])
-    # The store name has a hash in front, and an sdist's result is a folder with the one wheel.
-    wheel = Path(given["wheel"])
-    if wheel.is_dir():
-        (wheel,) = wheel.glob("*.whl")
-    else:
-        named = Path.cwd() / given["file"]
-        named.symlink_to(wheel)
-        wheel = named
-    install(wheel, root, python=given["python"])
-    (out / "description.json").write_text(json.dumps(describe(root), indent=1, sort_keys=True) + "\n")
     packages = f"{VENV}/lib/python{given['python']}/site-packages"
-    top = root / packages[1:]
-    return (top, packages) if top.is_dir() else None
+    for name, each in given["wheels"].items():
+        root = out / name / "root"
+        try:
+            install(_find(Path(each["wheel"]), each["file"]), root, python=given["python"])
+        except Exception as error:
+            # Many errors of damaged archives do not say in which file they are.
+            error.add_note(f"{each['file']} cannot be unpacked")
+            raise
+        (out / name / "description.json").write_text(json.dumps(describe(root), indent=1, sort_keys=True) + "\n")
+        yield root / packages[1:], packages
+
+
+def _find(wheel: Path, file: str) -> Path:
+    """Return a wheel under its real name: a store name has a hash in front, an sdist's result is a folder with one."""
+    if wheel.is_dir():
+        (found,) = wheel.glob("*.whl")
+        return found
+    named = Path.cwd() / file
+    named.symlink_to(wheel)
+    return named

@@ -92,7 +92,8 @@ class AptRoot:
             "Dir::Cache": str(state / "cache"),
             # Debian's container images turn these two caches off; parsing the lists then costs each command 1.5 s.
             "Dir::Cache::pkgcache": "pkgcache.bin",
-            "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
+            # The parsed lists, which are those of every status.
+            "Dir::Cache::srcpkgcache": str(self.folder / f"{'-'.join(archs)}-lists.bin"),
             "Dir::Etc::Preferences": str(state / "preferences"),
             "Dir::Etc::PreferencesParts": str(self.folder / "none"),
             "Dir::Etc::SourceList": str(self.folder / "none"),
@@ -170,8 +171,10 @@ def update(root: AptRoot, *, force: bool = False, runner: Runner = run) -> None:
     if not force and stamp.exists() and time.time() - stamp.stat().st_mtime < _FRESH_SECONDS:
         return
     try:
-        # Without this option apt exits with 0 if a mirror fails and older lists exist.
-        runner(["apt-get", *root.options(*_ARCHITECTURES), "-q", "--error-on=any", "update"])
+        # Without --error-on apt exits with 0 if a mirror fails and older lists exist. What it would parse in the end is
+        # all lists at once, which nothing reads.
+        options = [*root.options(*_ARCHITECTURES), "-o", "pkgCacheFile::Generate=false"]
+        runner(["apt-get", *options, "-q", "--error-on=any", "update"])
     except CommandError as error:
         msg = f"apt cannot read the package lists of {root.title}:\n{error.tail}"
         raise ResolutionError(msg, hint=_EXPIRED if "is expired" in error.tail else _CHECK) from error

@@ -209,8 +209,12 @@ def _resolve_platform(
     arch = ARCHITECTURES[platform]
     groups: dict[str, set[str]] = defaultdict(set)
     versions: dict[str, str] = {}
+    solved: dict[tuple[str, ...], dict[str, str]] = {}
     for group in wanted:
-        chosen = _solve(root, arch, request, group, keep=keep, runner=runner)
+        # A service without packages of its own asks for those of `base` again.
+        names = request.names(group)
+        chosen = solved.get(names) or _solve(root, arch, request, group, keep=keep, runner=runner)
+        solved[names] = chosen
         versions.update(chosen)
         for name in chosen:
             # Groups include `base`; the image's layer of `service` must not repeat the layer of `base`.

@@ -38,6 +38,8 @@ def find_library_packages(
     for key, value in target.items():
         options += ["-o", f"Acquire::IndexTargets::deb::Contents-deb::{key}={value}"]
     options += ["-o", "Acquire::IndexTargets::deb::Packages::DefaultEnabled=false"]
+    # There are no packages in them to parse.
+    options += ["-o", "pkgCacheFile::Generate=false"]
     # Use the indices that can be had, without failing for others.
     runner(["apt-get", *options, "-q", "update"], check=False)
     files = sorted(str(path) for path in lists.glob("*Contents*.gz"))

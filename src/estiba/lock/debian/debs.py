@@ -14,7 +14,7 @@ from estiba.lock.model import ARCHITECTURES
 from estiba.process import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from estiba.lock.artifacts import Artifacts
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _WORKERS: Final = 4
 _BATCH: Final = 8
 """Packages per apt-get process: fewer would start apt more often, more would leave workers idle."""
+
+_COMMON: Final = ("libc6", "libgcc-s1", "libstdc++6", "zlib1g")
+"""Packages of the libraries that a manylinux wheel may rely on (PEP 513)."""
 
 _EPOCH: Final = re.compile(r"_\d+%3a")
 # Alternatives are in a folder below that of the architecture, such as libblas.so.3, whose link a build makes.
@@ -41,6 +44,9 @@ def download(
 ) -> None:
     """Download packages that the download cache lacks.
 
+    They are first taken from where the mirrors' pools have them, which needs no package lists. Lists are read for what
+    is left: for a mirror of another layout, or for the error.
+
     Args:
         root: The apt root, locked by this process.
         wanted: Locked packages.
@@ -51,59 +57,62 @@ def download(
     Raises:
         ArtifactError: Versions are gone from the mirror, a hash is wrong, or a download failed.
     """
-    missing = [deb for deb in wanted if not artifacts.has(deb.sha256)]
+    folder = root.folder / "downloads"
+    for pool in root.pools:
+        if missing := _find_missing(wanted, artifacts):
+            folder.mkdir(exist_ok=True)
+            _download_from_pool(root, pool, missing, artifacts=artifacts, on_done=on_done, runner=runner)
+    missing = _find_missing(wanted, artifacts)
     if not missing:
         return
+    apt.update(root, runner=runner)
     _refuse_gone(root, missing, runner)
-    folder = root.folder / "downloads"
     folder.mkdir(exist_ok=True)
     # The largest first, so that none of them starts last.
     ordered = sorted(missing, key=lambda deb: (_native(deb), -deb.size))
     batches = [batch for _, of_arch in itertools.groupby(ordered, key=_native) for batch in _split(list(of_arch))]
-    with ThreadPoolExecutor(_WORKERS) as pool:
+    with ThreadPoolExecutor(_WORKERS) as threads:
         try:
-            for done in pool.map(
+            for done in threads.map(
                 lambda batch: _download_batch(root, batch, folder=folder, artifacts=artifacts, runner=runner), batches
             ):
                 for deb in done:
                     on_done(deb)
         except BaseException:
             # Otherwise an interruption would wait for all queued batches.
-            pool.shutdown(wait=False, cancel_futures=True)
+            threads.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def download_from_pools(
+def _find_missing(wanted: Iterable[Deb], artifacts: Artifacts) -> list[Deb]:
+    return [deb for deb in wanted if not artifacts.has(deb.sha256)]
+
+
+def _download_from_pool(
     root: AptRoot,
-    wanted: Iterable[Deb],
-    artifacts: Artifacts,
+    pool: str,
+    missing: Sequence[Deb],
     *,
-    on_done: Callable[[Deb], None] = lambda _: None,
-    runner: Runner = run,
+    artifacts: Artifacts,
+    on_done: Callable[[Deb], None],
+    runner: Runner,
 ) -> None:
-    """Download packages from their paths in the pools of the mirrors, and leave out those that are not there.
-
-    It needs no package lists; `download` gets the packages that are left, and explains what is missing.
-    """
+    """Download packages from their paths in a pool, and leave out those that are not there."""
     folder = root.folder / "downloads"
-    folder.mkdir(exist_ok=True)
-    for pool in root.pools:
-        missing = [deb for deb in wanted if not artifacts.has(deb.sha256)]
 
-        def download_batch(batch: Sequence[Deb], pool: str = pool) -> list[Deb]:
-            files = [(f"{pool}/{_locate(deb)}", deb.file, deb.sha256) for deb in batch]
-            apt.download_files(root, files, folder=folder, runner=runner)
-            arrived = [deb for deb in batch if (folder / deb.file).exists()]
-            for deb in arrived:
-                artifacts.add(folder / deb.file, name=deb.file, expected=deb.sha256)
-            return arrived
+    def download_batch(batch: Sequence[Deb]) -> list[Deb]:
+        files = [(f"{pool}/{_locate(deb)}", deb.file, deb.sha256) for deb in batch]
+        apt.download_files(root, files, folder=folder, runner=runner)
+        arrived = [deb for deb in batch if (folder / deb.file).exists()]
+        for deb in arrived:
+            artifacts.add(folder / deb.file, name=deb.file, expected=deb.sha256)
+        return arrived
 
-        with ThreadPoolExecutor(_WORKERS) as threads:
-            for done in threads.map(
-                download_batch, [missing[start::_WORKERS] for start in range(min(_WORKERS, len(missing)))]
-            ):
-                for deb in done:
-                    on_done(deb)
+    batches = [missing[start::_WORKERS] for start in range(min(_WORKERS, len(missing)))]
+    with ThreadPoolExecutor(_WORKERS) as threads:
+        for done in threads.map(download_batch, batches):
+            for deb in done:
+                on_done(deb)
 
 
 def _locate(deb: Deb) -> str:
@@ -112,11 +121,18 @@ def _locate(deb: Deb) -> str:
     return f"{prefix}/{deb.source}/{_EPOCH.sub('_', deb.file, count=1)}"
 
 
-def list_libraries(debs: Sequence[Deb], artifacts: Artifacts, cache: Path, *, runner: Runner = run) -> set[str]:
-    """Return the file names of all shared libraries in packages, which must be in the download cache."""
-    with ThreadPoolExecutor() as pool:
-        found = pool.map(lambda deb: _list_one(deb, artifacts, cache / "libraries-2", runner), debs)
-        return {name for names in found for name in names}
+def list_libraries(debs: Sequence[Deb], artifacts: Artifacts, cache: Path, *, runner: Runner = run) -> Iterator[str]:
+    """Yield the file names of all shared libraries in packages, which must be in the download cache.
+
+    Packages are read as far as the names are taken, first those whose libraries most wheels need.
+    """
+    first = [deb for deb in debs if deb.name in _COMMON]
+    rest = [deb for deb in debs if deb.name not in _COMMON]
+    for packages in (first, rest):
+        with ThreadPoolExecutor() as pool:
+            found = list(pool.map(lambda deb: _list_one(deb, artifacts, cache / "libraries-2", runner), packages))
+        for names in found:
+            yield from names
 
 
 def _refuse_gone(root: AptRoot, missing: Sequence[Deb], runner: Runner) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from estiba.errors import ResolutionError
 from estiba.lock.direct import packages
 from estiba.lock.model import Distribution
-from estiba.lock.python import graph, pip
+from estiba.lock.python import graph, pip, uv
 from estiba.lock.python.pip import Choice, Upgrade
 from estiba.lock.sdist import inspection
 
@@ -160,14 +160,14 @@ def _compile(context: _Context, platform: str, *, seeds: Sequence[Pin], upgrade:
     }
     # pip-compile reads a file named pyproject.toml as a project's metadata, not as a requirements file.
     files = {name.replace("pyproject.toml", "dependencies of pyproject.toml"): lines for name, lines in wanted.items()}
-    return inspection.compile_pins(
-        context.resolver,
-        platform,
-        wanted=files,
-        constraints=project.requirements.constraints,
-        seeds=seeds,
-        upgrade=upgrade,
-    )
+    options: dict[str, Any] = {
+        "wanted": files,
+        "constraints": project.requirements.constraints,
+        "seeds": seeds,
+        "upgrade": upgrade,
+    }
+    found = uv.compile_pins(context.resolver, platform, **options) if project.resolver == "uv" else None
+    return inspection.compile_pins(context.resolver, platform, **options) if found is None else found
 
 
 def _examine(context: _Context, platform: str, compiled: Sequence[Pin]) -> _Resolved:

@@ -215,6 +215,15 @@ def fetch(request: Mapping[str, Any]) -> list[dict[str, Any]]:
         return list(pool.map(fetch_file, wanted))
 
 
+def configure(_request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what pip's configuration says of indexes and of the ways to them."""
+    from pip._internal.commands.download import DownloadCommand  # noqa: PLC0415 - the emulation comes first
+
+    options, _ = DownloadCommand("download", "").parse_args([])
+    names = ("cert", "client_cert", "extra_index_urls", "find_links", "index_url", "no_index", "proxy", "timeout")
+    return {name: getattr(options, name) for name in (*names, "trusted_hosts")}
+
+
 class _ProblemError(Exception):
     """A problem of one file, which does not stop the others."""
 
@@ -347,6 +356,7 @@ def _hash(path: Path) -> str:
 
 _ACTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     "compile": compile_pins,
+    "configuration": configure,
     "fetch": fetch,
     "select": select,
 }

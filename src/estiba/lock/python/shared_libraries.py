@@ -36,14 +36,17 @@ def find_missing(wheels: Mapping[str, Path], provided: Iterable[str]) -> dict[st
 
     Args:
         wheels: Path of each wheel of one platform by file name; a wheel may use the libraries of another.
-        provided: File names of the libraries in the platform's Debian packages.
+        provided: File names of the libraries in the platform's Debian packages; not read further than is needed.
     """
     found = {name: read_libraries(path) for name, path in wheels.items()}
-    present = set(provided).union(*(own for own, _ in found.values())) if found else set(provided)
+    own = {library for libraries, _ in found.values() for library in libraries}
     missing: dict[str, list[str]] = defaultdict(list)
     for name, (_, needed) in sorted(found.items()):
-        for library in sorted(needed - present):
+        for library in sorted(needed - own):
             missing[library].append(name)
+    remaining = iter(provided)
+    while missing and (library := next(remaining, "")):
+        missing.pop(library, None)
     return dict(missing)
 
 

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from estiba.digest import Digest
 from estiba.errors import CommandError, ConfigError, ResolutionError
 from estiba.lock import model
-from estiba.lock.debian import debs, known_packages
+from estiba.lock.debian import apt, debs, known_packages
 from estiba.lock.model import Distribution, Lock
 from estiba.lock.python import conflict
 from estiba.nix import commands as nix
@@ -40,7 +40,7 @@ class Toolchain:
     """Toolchain for sdists on this machine; resolved and downloaded on its first use.
 
     Attributes:
-        root: The apt root, locked by this process.
+        root: The apt root, which is locked while it is used.
         platform: Nix system name of this machine.
         python: Python minor version of the service.
         resolve: Resolves the packages of the toolchain.
@@ -89,8 +89,9 @@ class Toolchain:
 
     def _fetch(self, choice: Choice) -> Lock:
         """Download the toolchain and an sdist into the store and return a lock of these alone."""
-        found = [deb for deb in self.resolve() if "build" in deb.groups and self.platform in deb.platforms]
-        debs.download(self.root, found, self.context.artifacts, runner=self.context.runner)
+        with apt.exclusive(self.root):
+            found = [deb for deb in self.resolve() if "build" in deb.groups and self.platform in deb.platforms]
+            debs.download(self.root, found, self.context.artifacts, runner=self.context.runner)
         sdist = Distribution(
             name=choice.name,
             version=choice.version,

@@ -69,6 +69,7 @@ def test_options_leave_the_network_to_the_machine(root: AptRoot) -> None:
     assert "APT::Architecture=arm64" in options
     assert "APT::Architectures=arm64,amd64" in options
     assert f"Dir::State::Status={root.folder}/arm64-scripts/status" in options
+    assert f"Dir::Cache::srcpkgcache={root.folder}/arm64-amd64-lists.bin" in options
     assert not any(
         key.startswith(("Acquire::http", "Acquire::https", "Acquire::Proxy", "Acquire::Retries")) for key in keys
     )
@@ -105,7 +106,8 @@ def test_update_reuses_fresh_lists(root: AptRoot) -> None:
     apt.update(root, runner=runner)
     apt.update(root, force=True, runner=runner)
 
-    assert runner.calls == [["apt-get", *root.options("amd64", "arm64"), "-q", "--error-on=any", "update"]] * 2
+    options = [*root.options("amd64", "arm64"), "-o", "pkgCacheFile::Generate=false"]
+    assert runner.calls == [["apt-get", *options, "-q", "--error-on=any", "update"]] * 2
 
 
 def test_update_that_fails_is_not_remembered(root: AptRoot) -> None:

@@ -68,6 +68,16 @@ def request(*platforms: str) -> Request:
     return Request(python="3.13", suite="trixie", platforms=platforms, service=("libpq5",))
 
 
+def test_same_packages_are_resolved_once(root: AptRoot) -> None:
+    """A service without packages of its own has those of the base, which apt is not asked for again."""
+    apt = FakeApt({"libc6": "2.41-1"}, {})
+    wanted = Request(python="3.13", suite="trixie", platforms=("x86_64-linux",), service=())
+    found, _ = closure.resolve(root, wanted, groups=["base", "service"], runner=apt)
+
+    assert [deb.groups for deb in found] == [("base",)]
+    assert ["--simulate" in call for call in apt.calls] == [True, False]
+
+
 def test_records_of_one_file_are_joined(root: AptRoot) -> None:
     """A package for all architectures is locked once, others once for each; epochs are written as apt does."""
     apt = FakeApt({"libc6": "1:2.41-1", "tzdata": "2026a"}, {})
