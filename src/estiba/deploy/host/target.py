@@ -114,7 +114,7 @@ class HostTarget:
 
     def check(self, manifest: ReleaseManifest) -> tuple[str, ...]:
         """See `Target.check`."""
-        return checks.find_problems(self._processes, manifest, self.config.store)
+        return checks.find_problems(self._processes, manifest, self.config.store, self._published.check)
 
     def variables(self) -> frozenset[str]:
         """See `Target.variables`."""

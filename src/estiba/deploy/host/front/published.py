@@ -75,7 +75,8 @@ class Published:
     def check(self) -> None:
         """Check that the site can be registered, see `Front.check`."""
         if self.settings.tls:
-            self.front.check(self._site())
+            # Whatever port the target's own nginx gets, which is not chosen here.
+            self.front.check(self._site(0))
 
     def publish(self, closure: HostClosure, on_status: Callable[[str], None]) -> None:
         """Register the site, and wait until all its hosts have a certificate and lead to the target.
@@ -94,7 +95,7 @@ class Published:
             self.withdraw()
             return
         began = time.time()
-        self.front.register(replace(self._site(), service=closure.service), closure)
+        self.front.register(replace(self._site(self.port()), service=closure.service), closure)
         on_status("waiting for the front of this machine" + (", and a certificate" if self.settings.tls.acme else ""))
         problem = ""
         for _ in until(_LIMIT):
@@ -137,12 +138,12 @@ class Published:
         assert self.settings.tls
         return self.settings.tls
 
-    def _site(self) -> Site:
+    def _site(self, port: int) -> Site:
         everywhere = (_EVERYWHERE, *((_EVERYWHERE_6,) if ports.has_ipv6() else ()))
         return Site(
             service="",
             folder=self.settings.folder,
-            port=self.port(),
+            port=port,
             request_limit=self.settings.request_limit,
             addresses=(self._tls.address,) if self._tls.address else everywhere,
             tls=self._tls,
