@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import socket
 import ssl
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import pytest
 from tests.services import authority, harbour, locking, ports
 from tests.unit.deploy.host.front.test_certificate import FILES
+
+from estiba.deploy.host.state.folder import StateFolder
+from estiba.deploy.host.supervise.runit import Runit
 
 if TYPE_CHECKING:
     import subprocess
@@ -54,7 +60,14 @@ URLS = """
 from django.http import HttpResponse
 from django.urls import path
 
-urlpatterns = [path("", lambda request: HttpResponse(f"{request.scheme} {request.META.get('HTTP_X_FORWARDED_FOR')}"))]
+
+
+def page(request):
+    asked = f"{request.scheme} {request.META.get('HTTP_X_FORWARDED_FOR')}"
+    return HttpResponse(asked, headers=dict(request.GET.items()))
+
+
+urlpatterns = [path("", page)]
 """
 SETTINGS = '\nSECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")\n'
 
@@ -88,10 +101,10 @@ class Machine:
             context.set_alpn_protocols(list(protocols))
         return context.wrap_socket(socket.create_connection(("127.0.0.1", self.https), 20), server_hostname=host)
 
-    def ask(self, host: str, head: str = "") -> str:
+    def ask(self, host: str, head: str = "", path: str = "/") -> str:
         """Return head and body of the page."""
         with self.connect(host) as connection:
-            connection.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\n{head}Connection: close\r\n\r\n".encode())
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{head}Connection: close\r\n\r\n".encode())
             return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
 
     def plain(self, host: str, path: str) -> str:
@@ -146,6 +159,14 @@ def test_hosts_lead_to_their_services_by_https(machine: Machine) -> None:
     with machine.connect("a.example.test", "h2", "http/1.1") as connection:
         assert connection.selected_alpn_protocol() == "h2"
         assert connection.version() == "TLSv1.3"
+
+
+def test_services_own_word_on_https_counts(machine: Machine) -> None:
+    """A header twice would count for nothing (RFC 6797, 8.1)."""
+    answer = machine.ask("a.example.test", path="/?Strict-Transport-Security=max-age%3D60")
+
+    assert answer.count("Strict-Transport-Security: ") == 1
+    assert "\r\nStrict-Transport-Security: max-age=60\r\n" in answer
 
 
 def test_plain_requests_are_redirected(machine: Machine) -> None:
@@ -244,6 +265,29 @@ def test_renewal_loses_no_request(machine: Machine) -> None:
     assert set(visitors.answers) == {"HTTP/1.1 200 OK"}
     assert sorted(front.glob("data/acme/accounts/*/*/account.json")) == accounts
     assert len(accounts) == 1
+
+
+def test_killed_front_comes_back(machine: Machine) -> None:
+    """Its nginx by its supervisor, and all of it by the next deployment where that is gone; nothing is left behind."""
+    front = machine.state / "_front"
+
+    runit = Runit(folder=StateFolder.at(front), names=())
+    (supervisor,) = runit._find()
+    os.kill(supervisor, signal.SIGKILL)
+    os.kill(int((front / "services/nginx/supervise/pid").read_text()), signal.SIGKILL)
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        with suppress(OSError):
+            if machine.ask("a.example.test").startswith("HTTP/1.1 200 OK"):
+                break
+        time.sleep(0.2)
+    told = machine.invoke("status", "--target", "shop", check=False)
+    machine.invoke("deploy", "--target", "shop")
+
+    assert "the front of this machine, which ends TLS, does not run as a whole" in told.stderr
+    assert len(runit._find()) == 1
+    assert machine.ask("a.example.test").startswith("HTTP/1.1 200 OK")
+    assert json.loads(machine.invoke("status", "--target", "shop", "--json").stdout)["ready"]
 
 
 def test_refused_names_are_told_and_the_rest_is_served(machine: Machine) -> None:
