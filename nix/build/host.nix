@@ -72,5 +72,6 @@
       shell = "${shell}/bin/busybox";
       starter = ./host/start.sh;
       nginx = ./host/nginx.conf;
+      front = ./host/front.conf;
     };
 }

@@ -93,4 +93,5 @@ def make_request(project: Project) -> Request:
         service=project.debian,
         build=project.debian_build,
         postgresql=project.postgresql,
+        has_acme=any(table.get("tls") == "acme" for table in project.targets.values()),
     )

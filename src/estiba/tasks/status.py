@@ -48,6 +48,8 @@ def _show(report: Report) -> None:
     console.result(f"{release.digest}  {details.get('path', '')}".rstrip())
     for url in report.addresses.values():
         console.result(url)
+    if certificate := details.get("certificate"):
+        console.result(f"certificate: {certificate['days']} days left, until {certificate['until']}")
     pids = details.get("pids", {})
     rows = [(one.name, one.state, pids.get(one.name, ""), one.seconds) for one in report.workloads]
     console.table(("process", "state", "id", "seconds"), rows)

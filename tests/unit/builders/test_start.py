@@ -14,7 +14,7 @@ import pytest
 
 import root
 import start
-from estiba.deploy.host.servers import lifecycle
+from estiba.deploy.host.servers import lifecycle, ports
 from estiba.deploy.host.supervise import observation
 from estiba.deploy.host.supervise.runit import until
 
@@ -84,6 +84,22 @@ def test_holder_starts_again_where_one_was_killed(tmp_path: Path, monkeypatch: p
     for _ in range(2):
         with holding(tmp_path, ("127.0.0.1", free_port())):
             assert any(start.receive_sockets(Path(start.HANDOVER)) for _ in until(10))
+
+
+@pytest.mark.skipif(not ports.has_ipv6(), reason="this machine has no IPv6")
+def test_both_kinds_of_addresses_have_a_socket_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the one of IPv6 would take the port of IPv4 as well, and an address would look like none of IPv4."""
+    monkeypatch.chdir(tmp_path)
+    port = free_port()
+    with holding(tmp_path, ("0.0.0.0", port), ("::", port)):  # noqa: S104 - nothing is accepted
+        assert any(start.receive_sockets(Path(start.HANDOVER)) for _ in until(10))
+        numbers = start.receive_sockets(Path(start.HANDOVER))
+        names = []
+        for number in numbers:
+            with socket.socket(fileno=number) as received:
+                names.append(received.getsockname()[0])
+
+    assert names == ["0.0.0.0", "::"]  # noqa: S104 - compared
 
 
 def test_port_that_is_taken_is_named(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import certificates
 import namespace
 import root
 import services
@@ -24,7 +25,10 @@ MANIFEST = "host.json"
 
 FORMAT = 1
 
-_STARTER = (Path(__file__).with_name("start.py"), Path(namespace.__file__), Path(root.__file__))
+_STARTER = (
+    Path(__file__).with_name("start.py"),
+    *(Path(str(module.__file__)) for module in (certificates, namespace, root)),
+)
 _NO_PLACE = {"media_root": "", "media_url": "", "static_root": "", "static_url": ""}
 _OWN_PLACES = ("/opt/estiba", "/opt/venv", "/tmp", "/var/tmp")  # noqa: S108 - in the root of programs
 """Places below which, or on which, something is bound in every root."""
@@ -135,6 +139,7 @@ def write_proxy(given: dict[str, Any], place: dict[str, str], out: Path) -> None
         served = url.startswith("/") and len(url) > 1 and place[f"{name}_root"]
         text = text.replace(f"@{name}@", url if served else f"/.estiba-no-{name}/")
     (out / "nginx.conf").write_text(text)
+    shutil.copyfile(given["front"], out / "front.conf")
 
 
 def list_types(servers: Path) -> str:
@@ -194,10 +199,11 @@ def main() -> None:
             "digests": given["digests"],
         },
         "supervisor": given["supervisor"],
-        # What the starter can do; releases of before cannot hold sockets.
+        # What the starter can do: releases of before cannot hold sockets, and keep no certificates.
         "listener": True,
         # It switches users, which those of before do not: root must not run a program by one of them.
         "users": True,
+        "front": True,
     }
     (out / MANIFEST).write_text(json.dumps(manifest, sort_keys=True, indent=1) + "\n")
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+import certificates
 import namespace
 import root
 
@@ -79,6 +80,7 @@ def start(program: dict[str, Any], folder: Path) -> NoReturn:
             the numbers of the sockets that it is to listen on, and `holder` the folder of the program that holds them;
             `seeds` are folders of files that a folder of data begins with, by that folder.
             With `listen`, a list of addresses and ports, it is that program, and `argv` counts for nothing.
+            With `front`, it keeps the certificates of the front in that folder, for nginx with the `group`.
             `user` is the ID of the user and the group to switch to, and `umask` the mask of the files it creates.
         folder: Where the program's file is.
     """
@@ -86,8 +88,7 @@ def start(program: dict[str, Any], folder: Path) -> NoReturn:
     # On a full disk the logger waits, and so does whoever writes to a full pipe: that is after some thousand requests.
     with contextlib.suppress(OSError):
         fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, _LOG_PIPE)
-    if program.get("listen"):
-        hold_sockets(program["listen"], folder / HANDOVER, program.get("user"))
+    serve_others(program, folder)
     env = program["env"]
     if program.get("sockets") and (files := receive_sockets(folder / program["holder"] / HANDOVER)):
         env = {**env, program["sockets"]: "".join(f"{file};" for file in files)}
@@ -105,6 +106,15 @@ def start(program: dict[str, Any], folder: Path) -> NoReturn:
     if program.get("tree"):
         settle(program, folder, execute)
     execute()
+
+
+def serve_others(program: dict[str, Any], folder: Path) -> None:
+    """Hold sockets, or keep certificates, where the program is that; return where it is another one."""
+    if program.get("listen"):
+        hold_sockets(program["listen"], folder / HANDOVER, program.get("user"))
+    if program.get("front"):
+        front = (folder / program["front"]).resolve()
+        certificates.keep(certificates.Front(front, program.get("group"), Path(folder, "run").resolve()))
 
 
 def settle(program: dict[str, Any], folder: Path, execute: Callable[[], NoReturn]) -> None:
@@ -180,6 +190,8 @@ def hold_sockets(addresses: list[tuple[str, int]], path: Path, user: int | None)
     for address, port in addresses:
         one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address == "::" and ["0.0.0.0", port] in [list(other) for other in addresses]:  # noqa: S104 - compared
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
             one.bind((address, port))
         except OSError as error:

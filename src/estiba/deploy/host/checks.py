@@ -9,7 +9,7 @@ from estiba.deploy.host import closure as closures
 from estiba.deploy.host.environment import REDIS_ADDRESS
 from estiba.deploy.host.servers import ports, postgresql
 from estiba.deploy.host.supervise import readiness
-from estiba.errors import DeployError, TargetError
+from estiba.errors import ConfigError, DeployError, TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,24 +72,28 @@ def check_data_and_ports(processes: Processes, closure: HostClosure) -> None:
     processes.check_ports()
 
 
-def find_problems(processes: Processes, manifest: ReleaseManifest, store: Path) -> tuple[str, ...]:
+def find_problems(
+    processes: Processes, manifest: ReleaseManifest, store: Path, check_tls: Callable[[], None]
+) -> tuple[str, ...]:
     """Return the reasons why a target could not take a release now; unlike a deployment, creates and chooses nothing.
 
     Args:
         processes: Processes of the target.
         manifest: Manifest of the release.
         store: Folder of the Nix store.
+        check_tls: Check of what the target needs for TLS.
     """
     found = []
     questions: list[Callable[[], object]] = [
         lambda: postgresql.check(processes.folder, load_closure(manifest, store)),
         lambda: check_space(processes.folder),
         lambda: _check_ports(processes),
+        check_tls,
     ]
     for ask in questions:
         try:
             ask()
-        except (TargetError, DeployError) as error:
+        except (ConfigError, TargetError, DeployError) as error:
             found.append(f"{error.message}; {error.hint}" if error.hint else error.message)
     return tuple(found)
 
@@ -126,9 +130,10 @@ def advise(processes: Processes, project: Path) -> Iterator[str]:
     """Yield warnings about settings that work now but may fail or leak later."""
     if advice := processes.systemd.advice():
         yield advice
-    file, service = processes.settings.env_file, project.resolve()
-    if file and file.is_relative_to(service) and not files.find_repository(service):
-        yield f"{file} lies in a folder that Nix copies into its store, for everybody to read; keep it elsewhere"
+    settings, service = processes.settings, project.resolve()
+    for file in (settings.env_file, settings.tls.key if settings.tls else None):
+        if file and file.is_relative_to(service) and not files.find_repository(service):
+            yield f"{file} lies in a folder that Nix copies into its store, for everybody to read; keep it elsewhere"
 
 
 def _check_ports(processes: Processes) -> None:

@@ -65,6 +65,7 @@ class HostClosure:
         runit: Store path of the supervisor.
         has_listener: Whether its starter can hold sockets for nginx; without it nginx binds them itself.
         has_users: Whether its starter switches users; root runs programs by no other one.
+        has_front: Whether it has what a front needs, see `estiba.deploy.host.front`.
     """
 
     path: Path
@@ -88,6 +89,7 @@ class HostClosure:
     runit: Path
     has_listener: bool = True
     has_users: bool = True
+    has_front: bool = True
     settings: Mapping[str, str] = field(default_factory=dict)
     persist: tuple[str, ...] = ()
     application: str = ""
@@ -118,6 +120,11 @@ class HostClosure:
     def proxy_settings(self) -> Path:
         """Configuration file of nginx."""
         return self.path / "nginx.conf"
+
+    @property
+    def front_settings(self) -> Path:
+        """Configuration file of nginx in front of all services."""
+        return self.path / "front.conf"
 
 
 def load(path: Path) -> HostClosure:
@@ -159,6 +166,7 @@ def _parse(path: Path, content: bytes, data: dict[str, Any]) -> HostClosure:
         persist=tuple(data.get("persist", ())),
         has_users=data.get("users", False),
         application=data.get("application", ""),
+        has_front=data.get("front", False),
         **{key: data[key] for key in ("service", "version", "revision", "lock", "media")},
     )
 

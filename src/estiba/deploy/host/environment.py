@@ -53,8 +53,12 @@ def names(settings: Settings, closure: HostClosure | None) -> frozenset[str]:
 def _assemble(
     settings: Settings, closure: HostClosure | None, port: int, secret: Callable[[str], str]
 ) -> dict[str, str]:
-    # HTTPS origins are for a proxy in front of this machine that ends TLS on the default port.
-    origins = [f"http://{host}:{port}" for host in settings.hosts] + [f"https://{host}" for host in settings.hosts]
+    # Without `tls`, HTTPS origins are for a proxy in front of this machine that ends TLS on the default port.
+    origins = (
+        [settings.tls.origin(host) for host in settings.hosts]
+        if settings.tls
+        else [f"http://{host}:{port}" for host in settings.hosts] + [f"https://{host}" for host in settings.hosts]
+    )
     media = closure.media if closure else ""
     own = (",".join(settings.hosts), ",".join(origins), media, secret("SECRET_KEY"))
     provided = {
@@ -68,7 +72,7 @@ def _assemble(
         },
         # The deployment has waited for the database already; without a check of its own each start is 0.5 s faster.
         "DB_WAIT_TIMEOUT": "0",
-        # nginx speaks plain HTTP here, so a redirect would loop; a proxy that ends TLS redirects by itself.
+        # nginx speaks plain HTTP here, so a redirect would loop; whoever ends TLS redirects by itself.
         "SSL_REDIRECT": "false",
         **(load(settings.env_file) if settings.env_file else {}),
     }

@@ -161,11 +161,13 @@ class Processes:
         """Return the endpoint of the service, nginx's port."""
         host = self.settings.hosts[0]
         number = self.port()
-        # A wildcard address can be listened on, but is no address to connect to on all systems.
-        anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
-        address = anywhere.get(self.settings.address, self.settings.address)
+        address = ports.reachable(self.settings.address)
         is_behind = bool(self.settings.trusted_proxies)
         return Endpoint(host=f"{host}:{number}", address=address, port=number, is_behind_tls=is_behind)
+
+    def proof(self) -> str:
+        """Return what nginx of this target answers at `/.estiba`, and no other one."""
+        return self.folder.secret(_PROBE)
 
     def drain(self) -> None:
         """Wait until requests in flight have reached the release that nginx chose for them."""
@@ -290,7 +292,7 @@ class Processes:
         """Write the configuration of nginx, and return the content of `_PROXY_FILE` for it."""
         number, settings = self.port(), programs.closure.proxy_settings
         # Another server may have the same port, as on another address, and would answer that nginx is there.
-        text = f'{proxy.of_server(self.settings, number)}set $estiba_target "{self.folder.secret(_PROBE)}";\n'
+        text = f'{proxy.of_server(self.settings, number)}set $estiba_target "{self.proof()}";\n'
         trusted = proxy.list_trusted(self.settings)
         self._write_listen(text)
         self.folder.write_text(self.revisions.serve / "trusted.conf", trusted, mode=0o644)
@@ -305,5 +307,5 @@ class Processes:
         with contextlib.suppress(OSError, http.client.HTTPException):
             answer = replace(self.endpoint(), timeout=_PROXY_LIMIT).ask("/.estiba")
             # nginx of earlier versions does not say whose it is.
-            return answer.body.decode(errors="replace") == self.folder.secret(_PROBE) or not programs.closure.has_users
+            return answer.body.decode(errors="replace") == self.proof() or not programs.closure.has_users
         return False

@@ -8,24 +8,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from estiba.deploy.host.front import tls
 from estiba.deploy.host.servers import ports
 from estiba.errors import ConfigError, describe_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from estiba.deploy.host.front.tls import Tls
     from estiba.service.processes import Process
 
 _NAMES: Final[tuple[type, str]] = (list, "a list of strings")
 _NUMBER: Final[tuple[type, str]] = (int, "a whole number above 0")
 _TEXT: Final[tuple[type, str]] = (str, "a string")
+_LOOPBACK: Final = "127.0.0.1"
 _KEYS: Final[Mapping[str, tuple[type, str]]] = {
+    "acme": (dict, "a table of strings"),
     "address": _TEXT,
     "env": (dict, "a table of strings"),
     "env-file": _TEXT,
     "extensions": _NAMES,
     "folder": _TEXT,
     "hosts": _NAMES,
+    "http-port": _NUMBER,
+    "https-port": _NUMBER,
     "keep": _NUMBER,
     "memory": _TEXT,
     "migrate-limit": _NUMBER,
@@ -35,6 +41,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "redis-port": _NUMBER,
     "request-limit": _NUMBER,
     "smoke": _NAMES,
+    "tls": (object, ""),
     "trusted-proxies": _NAMES,
     "upload-limit": _TEXT,
 }
@@ -66,6 +73,7 @@ class Settings:
             clients. Without `redis_port` a free one is chosen once and kept.
         request_limit: Seconds that nginx waits for the service between two parts of an answer.
         smoke: Paths that the smoke tests request.
+        tls: Settings of TLS, or None; with it nginx of the target listens on the loopback address for the front alone.
         trusted_proxies: IP addresses and networks whose word on a client's address and protocol counts.
         upload_limit: Largest body of a request, in bytes.
     """
@@ -87,6 +95,7 @@ class Settings:
     has_celery: bool
     request_limit: int
     smoke: tuple[str, ...]
+    tls: Tls | None
     trusted_proxies: tuple[str, ...]
     upload_limit: int
 
@@ -108,15 +117,17 @@ def parse(
     """
     problems = [describe_unknown(key, _KEYS) for key in table if key not in _KEYS]
     problems += [problem for key, value in table.items() if key in _KEYS for problem in _check(key, value)]
+    problems = problems or tls.check(table)
     if "port" in table and table["port"] == table.get("redis-port"):
         problems.append(f"'port' and 'redis-port' are both {table['port']}")
     if problems:
         where = f"pyproject.toml [tool.estiba.targets.{name}]"
         raise ConfigError(where, problems)
+    found = tls.parse(table, folder)
     return Settings(
         name=name,
         folder=(folder / Path(table.get("folder", state / name)).expanduser()).resolve(),
-        address=table.get("address", "127.0.0.1"),
+        address=_LOOPBACK if found else table.get("address", _LOOPBACK),
         port=table.get("port", 0),
         hosts=tuple(table.get("hosts", ("localhost", "127.0.0.1", "[::1]"))),
         env=dict(table.get("env", {})),
@@ -131,12 +142,15 @@ def parse(
         has_celery=any(one.command[:1] == ("celery",) for one in processes),
         request_limit=table.get("request-limit", 60),
         smoke=tuple(table.get("smoke", ("/",))),
-        trusted_proxies=tuple(table.get("trusted-proxies", ())),
+        tls=found,
+        trusted_proxies=(_LOOPBACK,) if found else tuple(table.get("trusted-proxies", ())),
         upload_limit=_parse_memory(table.get("upload-limit", "100MB")),
     )
 
 
 def _check(key: str, value: object) -> list[str]:
+    if key == "tls":
+        return tls.check_kind(value)
     kind, wanted = _KEYS[key]
     entries = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
     if type(value) is not kind or not all(isinstance(entry, str) for entry in entries):
@@ -148,7 +162,7 @@ def _check(key: str, value: object) -> list[str]:
 
 def _check_value(key: str, value: Any) -> list[str]:  # noqa: ANN401 - of the type that the key has
     match key:
-        case "port" | "redis-port" if value > ports.LAST:
+        case "http-port" | "https-port" | "port" | "redis-port" if value > ports.LAST:
             return [f"{key!r} is {value}, above {ports.LAST}"]
         case "memory" | "upload-limit" if not _MEMORY.fullmatch(value):
             return [f"{key!r} is {value!r}, not a number with MB or GB, such as '2GB'"]

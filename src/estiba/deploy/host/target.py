@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host import changes, checks, environment, report, settings
+from estiba.deploy.host.front.front import Front
+from estiba.deploy.host.front.published import Published, View
 from estiba.deploy.host.processes import Processes
 from estiba.deploy.host.rollout import Rollout, Step
 from estiba.deploy.host.served import confirmation, conversion
@@ -89,6 +91,7 @@ class HostTarget:
             closure = checks.load_closure(manifest, self.config.store)
             starter.keep(self._folder, closure, self.runner)
             checks.check_data_and_ports(self._processes, closure)
+            self._published.check()
             current = self._revisions.current()
             # The same release with another environment is rolled out like any other: it may fail as well.
             if current and current.closure.path == closure.path and confirmation.is_as_wanted(rollout, current):
@@ -96,6 +99,7 @@ class HostTarget:
             else:
                 self._revisions.releases.add(closure.path, manifest)
                 record = rollout.run(closure)
+            self._published.publish(closure, on_status)
         for sentence in checks.advise(self._processes, self.project):
             _log.warning(sentence)
         return record
@@ -110,7 +114,7 @@ class HostTarget:
 
     def check(self, manifest: ReleaseManifest) -> tuple[str, ...]:
         """See `Target.check`."""
-        return checks.find_problems(self._processes, manifest, self.config.store)
+        return checks.find_problems(self._processes, manifest, self.config.store, self._published.check)
 
     def variables(self) -> frozenset[str]:
         """See `Target.variables`."""
@@ -169,6 +173,7 @@ class HostTarget:
         """See `Target.down`."""
         with self._locked("down", on_status) as rollout:
             on_status("stopping all processes")
+            self._published.withdraw()
             if self._folder.is_shared:
                 self._processes.end_shared()
             else:
@@ -197,18 +202,20 @@ class HostTarget:
         records = self._logbook.records()
         closure = current.closure if current else None
         servers = self._server_programs(closure) if closure else None
+        view = self._published.look() if current else View()
         return Report(
             target=self.settings.name,
             kind="host",
             service=closure.service if closure else "",
-            is_ready=current is not None and self._is_ready(current) and report.is_complete(self._processes, current),
+            is_ready=current is not None and view.is_served and self._is_ready(current),
             release=current.to_release() if current else None,
             left=self._find_left(current),
             workloads=tuple(report.workloads(self._processes, current)),
             addresses=self.addresses() if current else {},
             last=records[-1] if records else None,
-            notes=tuple(report.notes(self._processes, self._logbook, servers)),
+            notes=(*report.notes(self._processes, self._logbook, servers), *view.notes),
             details={
+                **view.to_dict(),
                 "generation": current.generation if current else 0,
                 "path": str(closure.path) if closure else "",
                 "pids": {
@@ -247,7 +254,7 @@ class HostTarget:
         path = readiness.find_path(self._processes, current.closure) if current else self.settings.ready
         if path == self.settings.ready and endpoint.has(path):
             pages["ready"] = self.settings.ready
-        return {name: f"http://{endpoint.host}{page}" for name, page in pages.items()}
+        return {name: f"{self._published.origin(endpoint)}{page}" for name, page in pages.items()}
 
     def _find_earlier(self, version: str) -> tuple[int, HostClosure]:
         """Return generation and closure of the release to roll back to.
@@ -275,7 +282,8 @@ class HostTarget:
 
     def _is_ready(self, current: Revision) -> bool:
         path = readiness.find_path(self._processes, current.closure)
-        return readiness.is_ready(self._processes.endpoint(), path, self.settings.ready)
+        is_ready = readiness.is_ready(self._processes.endpoint(), path, self.settings.ready)
+        return is_ready and report.is_complete(self._processes, current)
 
     def _find_left(self, current: Revision | None) -> Release | None:
         """Return the release that a killed deployment has left beside the one that is served."""
@@ -311,6 +319,11 @@ class HostTarget:
     @property
     def _processes(self) -> Processes:
         return Processes(folder=self._folder, settings=self.settings, revisions=self._revisions, runner=self.runner)
+
+    @property
+    def _published(self) -> Published:
+        front, processes = Front.at(self.config.state_dir, self.runner), self._processes
+        return Published(front=front, settings=self.settings, port=processes.port, secret=processes.proof)
 
     @property
     def _logbook(self) -> FileLogbook:

@@ -41,6 +41,8 @@ _SERVERS: Final = {
 }
 _OTHER_SERVERS: Final = ("nginx", "postgresql", "redis-server")
 """Servers of other releases, where `postgresql` depends on the package of the release's version."""
+_ACME: Final = ("lego",)
+"""ACME client of targets whose certificates are issued by ACME."""
 _SERVER_NEEDS: Final = ("dash",)
 """Essential packages that servers need: initdb runs its programs in a shell, and no package depends on one."""
 
@@ -95,6 +97,7 @@ class Request:
         service: Packages that the service needs at run time.
         postgresql: PostgreSQL of the group `check`.
         build: Packages that its sdists and its `prepare` commands need at build time, beside the toolchain.
+        has_acme: Whether a target has its certificates issued by ACME.
     """
 
     python: str
@@ -103,6 +106,7 @@ class Request:
     service: tuple[str, ...]
     build: tuple[str, ...] = ()
     postgresql: PostgreSQL = field(default_factory=PostgreSQL)
+    has_acme: bool = False
 
     def names(self, group: str) -> tuple[str, ...]:
         """Return the names of the packages to install for a group; every group but `frontend` includes `base`."""
@@ -125,7 +129,7 @@ class Request:
         version = self.postgresql.version
         usual = _SERVERS.get(self.suite, _OTHER_SERVERS)
         chosen = (f"postgresql-{version}" if version and name.startswith("postgresql") else name for name in usual)
-        return (*chosen, *self.postgresql.packages)
+        return (*chosen, *self.postgresql.packages, *(_ACME if self.has_acme else ()))
 
 
 def resolve(

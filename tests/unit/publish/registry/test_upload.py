@@ -27,8 +27,9 @@ SIZE = 3_000_000
 class Uploads:
     """The upload part of a registry, as the distribution specification has it; breaks off on purpose."""
 
-    def __init__(self, breaks: list[int], *, keeps: bool = True) -> None:
+    def __init__(self, breaks: list[int], *, keeps: bool = True, is_silent: bool = False) -> None:
         self.breaks = breaks
+        self.is_silent = is_silent
         self.keeps = keeps
         self.data = b""
         self.received = 0
@@ -56,7 +57,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Open an upload."""
         self.uploads.data = b""
-        self.answer(202, Location="/v2/shop/blobs/uploads/1?_state=secret")
+        place = {} if self.uploads.is_silent else {"Location": "/v2/shop/blobs/uploads/1?_state=secret"}
+        self.answer(202, **place)
 
     def do_PUT(self) -> None:
         """Take bytes, or break the connection."""
@@ -116,6 +118,15 @@ def test_goes_on_where_it_stopped(blob: Blob) -> None:
     assert uploads.received == SIZE
     assert sum(told) == SIZE
     assert uploads.requests == ["POST 202", "GET 204", "GET 204", "PUT 201"]
+
+
+def test_registry_that_says_no_place_is_refused(blob: Blob) -> None:
+    """One that answers with neither address nor error is at fault, or a proxy in front of it; nothing is sent."""
+    uploads = Uploads([], is_silent=True)
+    with serving(uploads) as registry, pytest.raises(RegistryError, match="without saying where to") as caught:
+        registry.upload(blob, lambda _: None)
+    assert caught.value.hint == "this is a fault of the registry, or of a proxy in front of it"
+    assert uploads.requests == ["POST 202"]
 
 
 def test_starts_anew_where_nothing_is_kept(blob: Blob) -> None:

@@ -94,7 +94,7 @@ class Servers:
             redis.write_password(self.folder)
         # A running supervisor keeps its root: it still starts svlogd and runsv from that store path.
         if not self.runit.is_supervised(DATABASES[0]):
-            self._add_root("supervisor", closure.runit)
+            self.add_root("supervisor", closure.runit)
         # Services that come with this release too: a running supervisor takes seconds to see new ones.
         names = dict.fromkeys([*self.runit.names, *closure.services("a"), *closure.services("b")])
         runit = replace(self.runit, names=tuple(names))
@@ -122,13 +122,13 @@ class Servers:
                 return
             self._add_root_of_running(service)
         # A second root, since the running process needs its own until it ends.
-        self._add_root(f"{service}{_NEXT}", closure.path)
+        self.add_root(f"{service}{_NEXT}", closure.path)
         self.runit.install(service, self._describe(service, programs), starter=starter.find(self.folder, closure))
 
     def up(self, service: str, programs: Programs) -> None:
         """Start a server that does not run."""
         if not self.runit.is_up(service):
-            self._add_root(service, programs.closure.path)
+            self.add_root(service, programs.closure.path)
             self.runit.up(service)
 
     def restart(self, services: Sequence[str], programs: Programs) -> dict[str, float]:
@@ -139,7 +139,7 @@ class Servers:
         """
         since = self.runit.restart({service: _ENDINGS[service] for service in services})
         for service in services:
-            self._add_root(service, programs.closure.path)
+            self.add_root(service, programs.closure.path)
         return since
 
     def replace_proxy(self, programs: Programs, is_ready: Callable[[], bool]) -> None:
@@ -154,7 +154,7 @@ class Servers:
         """
         (service,) = PROXY
         since = self.runit.restart({service: _PROXY_ENDING})[service]
-        self._add_root(service, programs.closure.path)
+        self.add_root(service, programs.closure.path)
         self.runit.wait_ready(service, is_ready, LIMIT, since=since)
 
     def is_listening(self, programs: Programs) -> bool:
@@ -187,7 +187,7 @@ class Servers:
         """Return whether the installed program of a server is that of a release."""
         return is_same(self.runit.installed(service), self._describe(service, programs))
 
-    def _add_root(self, name: str, path: Path) -> None:
+    def add_root(self, name: str, path: Path) -> None:
         """Add a garbage collector root for the closure that a server runs from, or will, in place of the last one."""
         nix.add_root(self.folder.path / "roots" / name, path, runner=self.runner)
 
@@ -195,7 +195,7 @@ class Servers:
         """Update the root of a server that crashed after an installation, and was restarted with the new program."""
         following = self.folder.path / "roots" / f"{service}{_NEXT}"
         if following.is_symlink() and self.runit.running(service) == self.runit.installed(service):
-            self._add_root(service, following.readlink())
+            self.add_root(service, following.readlink())
 
     def _await(self, programs: Programs, since: Mapping[str, float]) -> None:
         questions = {

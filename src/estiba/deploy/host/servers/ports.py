@@ -20,6 +20,11 @@ _LISTENING: Final = "0A"
 """Socket state TCP_LISTEN in /proc/net/tcp, see proc(5)."""
 _TRIES: Final = 1000
 _PRIVILEGED: Final = 1024
+_PRIVILEGE_HINT: Final = (
+    "run as root: sysctl -w net.ipv4.ip_unprivileged_port_start={port}, and write it to a file in /etc/sysctl.d; "
+    "or deploy as root, or set {setting} in [tool.estiba.targets.local] to a higher one"
+)
+"""systemd could pass the socket too, but only through a unit that root installs for each port."""
 
 
 def choose(address: str, first: int = FIRST) -> int:
@@ -50,11 +55,27 @@ def check(address: str, port: int, *, setting: str = "port") -> None:
     if problem is None:
         return
     if problem.errno in {errno.EACCES, errno.EPERM}:
-        msg = f"port {port} is below {_PRIVILEGED}, and every process here runs without privileges"
-        raise TargetError(msg, hint=f"set {setting} in [tool.estiba.targets.local] to a higher one")
+        msg = f"port {port} is below {_PRIVILEGED}, which this machine leaves to root"
+        raise TargetError(msg, hint=_PRIVILEGE_HINT.format(setting=setting, port=port))
     holder = find_holder(port)
     msg = f"port {port} of {address} is taken{f' by {holder}' if holder else ''}"
     raise TargetError(msg, hint=f"end that program, or set another {setting} in [tool.estiba.targets.local]")
+
+
+def reachable(address: str) -> str:
+    """Return the IP address at which this machine itself reaches what listens on an address."""
+    # A wildcard address can be listened on, but is no address to connect to on all systems.
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - compared, not bound
+
+
+def has_ipv6() -> bool:
+    """Return whether this machine has IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 def find_holder(port: int) -> str:
@@ -79,8 +100,9 @@ def _listening(table: Path, port: int) -> list[str]:
 
 
 def _try_to_bind(address: str, port: int) -> OSError | None:
-    """Return the error that an unprivileged process would get from bind(2), or None."""
-    if port < _PRIVILEGED and port < _first_unprivileged():
+    """Return the error that the listener would get from bind(2), or None."""
+    # Root's listener binds before it switches users. Another user's may lack a capability that this process has.
+    if os.geteuid() and port < _PRIVILEGED and port < _first_unprivileged():
         return PermissionError(errno.EACCES, "privileged port")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as probe:

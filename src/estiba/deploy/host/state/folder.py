@@ -9,7 +9,7 @@ import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from estiba import files
 from estiba.deploy.host.state import users
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 _PASSED: Final = ("data", "logs", "profile", "roots", "run", "serve", "serve/releases", "services", "settings", "tasks")
 """Folders of the deploying user that others pass through to their own, but write nothing in."""
 
-_OWNED: Final[Mapping[str, tuple[str | None, str | None]]] = {
+Owners: TypeAlias = "Mapping[str, tuple[str | None, str | None]]"
+"""Folders of programs, each with its user, and with the group that has access too, see `users`."""
+
+_OWNED: Final[Owners] = {
     "data/media": (users.SERVICE, users.NGINX),
     "data/redis": (users.REDIS, None),
     "run/postgresql": (users.POSTGRESQL, users.SERVICE),
@@ -29,7 +32,6 @@ _OWNED: Final[Mapping[str, tuple[str | None, str | None]]] = {
     "settings/postgresql": (None, users.POSTGRESQL),
     "settings/redis": (None, users.REDIS),
 }
-"""Folders of the programs, each with its user, and with the group that has access too."""
 
 _USERS: Final = "users.json"
 _PRIVATE: Final = 0o700
@@ -84,8 +86,11 @@ class StateFolder:
         """
         return self._first() + users.NAMES.index(name) if self.is_root and name else None
 
-    def prepare(self) -> None:
+    def prepare(self, owners: Owners = _OWNED) -> None:
         """Create the folder and its subfolders with their owners and modes.
+
+        Args:
+            owners: Folders of the programs; by default those of a target.
 
         Raises:
             TargetError: This user may not, or a file is in the way.
@@ -99,7 +104,7 @@ class StateFolder:
             self.own(self.path / "evidence")
             # What was created with one user for all is converted first, see `conversion`.
             if not self.is_shared:
-                self._divide()
+                self._divide(owners)
         except (PermissionError, FileExistsError, NotADirectoryError) as error:
             msg = f"{error.filename} cannot be written to: {error.strerror}"
             hint = "set folder in [tool.estiba.targets.local], or let this user write there"
@@ -116,13 +121,13 @@ class StateFolder:
             hint = "deploy as that user, or set folder in [tool.estiba.targets.local] to another one"
             raise TargetError(msg, hint=hint)
 
-    def _divide(self) -> None:
+    def _divide(self, owners: Owners) -> None:
         """Create the folders of the deploying user and of the programs."""
         for name in _PASSED:
             self.open_up(self.path / name)
         # The supervisor's programs find the links in it by their names.
         (self.path / "roots").chmod(0o755)
-        for name, (user, group) in _OWNED.items():
+        for name, (user, group) in owners.items():
             self.own(self.path / name, self.user(user), group=self.user(group))
 
     def _first(self) -> int:

@@ -16,7 +16,8 @@ POSTGRESQL: Final = "postgresql"
 REDIS: Final = "redis"
 NGINX: Final = "nginx"
 LOG: Final = "log"
-NAMES: Final = (SERVICE, POSTGRESQL, REDIS, NGINX, LOG)
+ACME: Final = "acme"
+NAMES: Final = (SERVICE, POSTGRESQL, REDIS, NGINX, LOG, ACME)
 """Kinds of programs; the position of a name is the distance of its user and group ID from the first of the target."""
 
 _SIZE: Final = 8

@@ -35,9 +35,9 @@ _REDIS_DATA: Final = "/srv/redis"
 _POSTGRESQL_SETTINGS: Final = "/srv/settings/postgresql"
 _REDIS_SETTINGS: Final = "/srv/settings/redis"
 _RUN: Final = "/run/estiba"
-_SERVE: Final = "/srv/estiba"
+SERVE: Final = "/srv/estiba"
 _SERVER_ENV: Final = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
-_OF_THE_MACHINE: Final = ("/etc/hosts", "/etc/resolv.conf")
+OF_THE_MACHINE: Final = ("/etc/hosts", "/etc/resolv.conf")
 _SETTINGS: Final = {
     # PostgreSQL notices within a second that a client was killed, and cancels its migration.
     "client_connection_check_interval": "1s",
@@ -113,8 +113,12 @@ class Programs:
 
     def nginx(self, directory: Path) -> dict[str, Any]:
         """Return the description of nginx, which inherits its listening sockets from the listener."""
-        argv = ["/usr/sbin/nginx", "-e", "stderr", "-p", "/tmp", "-c", f"{_SERVE}/nginx.conf"]  # noqa: S108 - its own
-        made = self._server(directory, argv, {_SERVE: "serve", "/srv/media": "data/media"}, user=users.NGINX)
+        return self.proxy(directory, {SERVE: "serve", "/srv/media": "data/media"})
+
+    def proxy(self, directory: Path, binds: Mapping[str, str]) -> dict[str, Any]:
+        """Return the description of an nginx that sees some folders of the state folder, by mount point."""
+        argv = ["/usr/sbin/nginx", "-e", "stderr", "-p", "/tmp", "-c", f"{SERVE}/nginx.conf"]  # noqa: S108 - its own
+        made = self._server(directory, argv, binds, user=users.NGINX)
         if not self.closure.has_listener:
             return made
         # nginx takes inherited sockets from this variable: it is how its own binary upgrade passes them on.
@@ -122,7 +126,7 @@ class Programs:
 
     def listener(self) -> dict[str, Any]:
         """Return the description of the listener, which only holds nginx's sockets, so that nginx can be replaced."""
-        return {"argv": [], "env": {}, "listen": [list(one) for one in self.listen], **self._identify(users.NGINX)}
+        return {"argv": [], "env": {}, "listen": [list(one) for one in self.listen], **self.identify(users.NGINX)}
 
     def command(self, directory: Path, args: Sequence[str], *, run: Path | None = None) -> dict[str, Any]:
         """Return the description of a command of the image's entry point.
@@ -138,11 +142,11 @@ class Programs:
             variables.REDIS_FOLDER: "run/redis",
             **({_RUN: str(run.relative_to(self.folder.path))} if run else {}),
         }
-        more = {f"/run/host/{Path(file).name}": file for file in _OF_THE_MACHINE if Path(file).is_file()}
+        more = {f"/run/host/{Path(file).name}": file for file in OF_THE_MACHINE if Path(file).is_file()}
         argv = [*self.closure.entrypoint, *args]
         # /sys has the CPU quota of the control group, which sets the number of gunicorn's workers.
         app = replace(self.closure.app, binds=copies.relocate(self.folder, self.closure, directory))
-        made = self._describe(directory, argv, app, {**binds, **more, "/sys": "/sys"}, user=users.SERVICE)
+        made = self.describe(directory, argv, app, {**binds, **more, "/sys": "/sys"}, user=users.SERVICE)
         own = {place: made["binds"][place] for place in self.closure.data}
         seeds = {own[place]: seed for place, seed in self.closure.app.seeds.items()}
         # What it stores is for nginx to read, too, whose group its folder has.
@@ -167,7 +171,7 @@ class Programs:
             argv: Command line.
             data: Data folder, relative to the state folder.
         """
-        return self._describe(directory, argv, self.closure.servers, {POSTGRESQL_DATA: data}, user=users.POSTGRESQL)
+        return self.describe(directory, argv, self.closure.servers, {POSTGRESQL_DATA: data}, user=users.POSTGRESQL)
 
     def client(self, directory: Path, argv: Sequence[str], env: Mapping[str, str]) -> dict[str, Any]:
         """Return the description of a PostgreSQL client, such as psql, that connects to the server.
@@ -179,7 +183,7 @@ class Programs:
         """
         binds = {variables.POSTGRESQL_FOLDER: "run/postgresql"}
         words = [f"{self.bin}/{argv[0]}", *argv[1:]]
-        made = self._describe(directory, words, self.closure.servers, binds, user=users.POSTGRESQL)
+        made = self.describe(directory, words, self.closure.servers, binds, user=users.POSTGRESQL)
         return {**made, "env": {**made["env"], **env}}
 
     @property
@@ -196,16 +200,25 @@ class Programs:
         files = self.closure.servers
         # The root has other packages too, and changes with each of them. A server's user has its name.
         digest = self.closure.digests.get(user, files.tree)
-        return {**self._describe(directory, argv, files, binds, user=user), "digest": digest}
+        return {**self.describe(directory, argv, files, binds, user=user), "digest": digest}
 
-    def _identify(self, name: str) -> dict[str, Any]:
+    def identify(self, name: str) -> dict[str, Any]:
         """Return the part of a description that says which user the starter switches to."""
         user = self.folder.user(name)
         return {} if user is None else {"user": user}
 
-    def _describe(
+    def describe(
         self, directory: Path, argv: Sequence[str], files: Files, binds: Mapping[str, str], *, user: str
     ) -> dict[str, Any]:
+        """Return the description of a program.
+
+        Args:
+            directory: Directory that it is started in.
+            argv: Command line.
+            files: Root file system.
+            binds: Sources by mount point: absolute ones of this machine, others relative to the state folder.
+            user: Kind of the program, see `users`.
+        """
         scratch = {"/tmp": f"{directory}/tmp", "/var/tmp": f"{directory}/tmp"}  # noqa: S108 - its own
         own = {
             where: os.path.relpath(self.folder.path / what, directory) for where, what in {**scratch, **binds}.items()
@@ -218,7 +231,7 @@ class Programs:
             "env": _SERVER_ENV,
             "links": dict(files.links),
             "tree": files.tree,
-            **self._identify(user),
+            **self.identify(user),
         }
 
 

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.recording import RecordingRunner
+from tests.unit.deploy.host.front.test_certificate import FILES
+from tests.unit.deploy.host.state.test_revisions import make
+
+from estiba.deploy.host.front.front import Front
+from estiba.deploy.host.front.programs import FrontPrograms
+from estiba.deploy.host.front.site import Site
+from estiba.deploy.host.front.tls import Tls
+from estiba.deploy.host.servers import ports
+from estiba.deploy.host.state.folder import StateFolder
+from estiba.errors import ConfigError, TargetError
+
+
+@pytest.fixture
+def front(tmp_path: Path) -> Front:
+    """Return a front with nothing in it."""
+    return Front.at(tmp_path / "all", RecordingRunner())
+
+
+def site(folder: Path, name: str, http: int, https: int) -> Site:
+    """Return a site on the loopback address."""
+    (folder / name).mkdir(exist_ok=True)
+    tls = Tls(hosts=(f"{name}.example.org",), address="127.0.0.1", http_port=http, https_port=https)
+    return Site(service=name, folder=folder / name, port=8000, request_limit=60, addresses=("127.0.0.1",), tls=tls)
+
+
+def free() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def registered(front: Front, tmp_path: Path) -> Site:
+    """Write down a site as a deployment does."""
+    made = site(tmp_path, "shop", free(), free())
+    front.folder.prepare({})
+    (front.folder.path / "sites").mkdir()
+    programs = FrontPrograms(folder=front.folder, closure=make(tmp_path / "one"), env={}, memory={})
+    front.folder.write(front.folder.path / f"sites/{made.key}.json", made.describe(programs, "1.26.3"))
+    return made
+
+
+def test_hosts_have_one_service(front: Front, registered: Site, tmp_path: Path) -> None:
+    """Another one is told whose it is; the service itself may come again."""
+    other = site(tmp_path, "blog", registered.tls.http_port, registered.tls.https_port)
+    stealing = replace(other, tls=replace(other.tls, hosts=("blog.example.org", "shop.example.org")))
+
+    front.check(other)
+    front.check(registered)
+    with pytest.raises(TargetError) as caught:
+        front.check(stealing)
+    assert "shop.example.org is a host of shop, whose state folder is" in str(caught.value)
+
+
+def test_ports_mean_the_same_for_all(front: Front, registered: Site, tmp_path: Path) -> None:
+    """One port speaks TLS or it does not."""
+    tls = registered.tls
+    with pytest.raises(TargetError, match="the other way round for shop"):
+        front.check(site(tmp_path, "blog", tls.https_port, tls.http_port))
+
+
+def test_service_that_is_gone_holds_no_host(front: Front, registered: Site, tmp_path: Path) -> None:
+    """Somebody has removed its state folder."""
+    other = site(tmp_path, "blog", registered.tls.http_port, registered.tls.https_port)
+    registered.folder.rmdir()
+
+    front.check(replace(other, tls=replace(other.tls, hosts=registered.tls.hosts)))
+
+
+def test_taken_port_is_named(front: Front, tmp_path: Path) -> None:
+    """With the setting that chooses another one."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(TargetError) as caught:
+            front.check(site(tmp_path, "shop", free(), taken.getsockname()[1]))
+
+    assert caught.value.hint
+    assert "set another https-port" in caught.value.hint
+
+
+def test_invalid_certificate_is_refused_before_anything_else(front: Front, tmp_path: Path) -> None:
+    """Nothing was written."""
+    made = site(tmp_path, "shop", free(), free())
+    tls = replace(made.tls, certificate=FILES / "expired.pem", key=FILES / "none.key")
+    with pytest.raises(ConfigError):
+        front.check(replace(made, tls=tls))
+
+    assert not front.folder.path.exists()
+
+
+def test_release_of_an_earlier_version_is_refused(front: Front, tmp_path: Path) -> None:
+    """It has no configuration of a front."""
+    closure = replace(make(tmp_path / "one"), has_front=False)
+    with pytest.raises(TargetError, match="built by an earlier Estiba"):
+        front.register(site(tmp_path, "shop", free(), free()), closure)
+
+
+def test_ports_of_root_say_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One setting of the kernel, which root makes once."""
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr(ports, "_first_unprivileged", lambda: 1024)
+    with pytest.raises(TargetError) as caught:
+        ports.check("127.0.0.1", 80, setting="http-port")
+
+    assert caught.value.hint
+    assert "sysctl -w net.ipv4.ip_unprivileged_port_start=80" in caught.value.hint
+
+
+def test_folder_is_beside_those_of_services() -> None:
+    """No service can have that name."""
+    assert Front.at(Path("/var/lib/estiba"), RecordingRunner()).folder == StateFolder.at(Path("/var/lib/estiba/_front"))
