@@ -126,7 +126,12 @@ def advise(processes: Processes, project: Path) -> Iterator[str]:
     """Yield warnings about settings that work now but may fail or leak later."""
     if advice := processes.systemd.advice():
         yield advice
-    file, service = processes.settings.env_file, project.resolve()
+    yield from advise_env_file(processes.settings.env_file, project)
+
+
+def advise_env_file(file: Path | None, project: Path) -> Iterator[str]:
+    """Yield a warning about an `env-file` that Nix copies into its store with the service's folder."""
+    service = project.resolve()
     if file and file.is_relative_to(service) and not files.find_repository(service):
         yield f"{file} lies in a folder that Nix copies into its store, for everybody to read; keep it elsewhere"
 
