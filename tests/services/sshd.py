@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,9 +14,10 @@ from tests.services import debian, openssh, ports
 from estiba.deploy.host.supervise.runit import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 _MAKE: Final = Path(__file__).with_name("minimal_debian.sh")
+_ADDRESS: Final = "127.0.0.1"
 _USER: Final = 1000
 _LIMIT: Final = 60.0
 
@@ -50,16 +51,20 @@ class Server:
     """A server with an ordinary user, `ana`, whose key is here.
 
     Attributes:
-        root: Its root file system.
+        folder: Folder of all that belongs to it.
+        port: Where sshd listens on this machine.
         programs: Folder with an `ssh` for PATH that knows the key and the server, `ana@server`.
-        destination: As targets name it.
-        network: Words before a command that make it run in the server's network.
     """
 
-    root: Path
+    folder: Path
+    port: int
     programs: Path
-    destination: str
-    network: tuple[str, ...] = ()
+    destination: str = "ana@server"
+
+    @property
+    def root(self) -> Path:
+        """Its root file system."""
+        return self.folder / "root"
 
     @property
     def home(self) -> Path:
@@ -71,7 +76,7 @@ class Server:
         """Run sshd for the time of the block; all that it has started ends with it."""
         spaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "--"]
         command = ["/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/sshd_config"]
-        argv = [*self.network, *spaces, "sh", "-c", _ENTER, "enter", str(self.root), *command]
+        argv = [*spaces, "sh", "-c", _ENTER, "enter", str(self.root), *command]
         env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
         with (self.root / "sshd.log").open("ab") as log, subprocess.Popen(argv, env=env, stderr=log) as daemon:
             try:
@@ -80,55 +85,54 @@ class Server:
             finally:
                 daemon.kill()
 
+    def at(self, port: int) -> Server:
+        """Return the server as it is reached by another port, such as a relay's."""
+        programs = self.folder / f"programs-{port}"
+        keys = {name: self.folder / "keys" / name for name in ("ana", "server")}
+        host = keys["server"].with_suffix(".pub").read_text().split()
+        _place(self.folder / "known_hosts", f"{' '.join(['server', *host[:2]])}\n", 0o644)
+        options = {
+            "HostName": _ADDRESS,
+            "Port": port,
+            "HostKeyAlias": "server",
+            "IdentityFile": keys["ana"],
+            "IdentitiesOnly": "yes",
+            "UserKnownHostsFile": self.folder / "known_hosts",
+            "GlobalKnownHostsFile": "/dev/null",
+            "BatchMode": "yes",
+        }
+        lines = "".join(f"  {name} {value}\n" for name, value in options.items())
+        _place(programs / "ssh_config", f"Host server\n{lines}", 0o644)
+        words = [*openssh.find_words("ssh"), "-F", str(programs / "ssh_config")]
+        _place(programs / "ssh", f'#!/bin/sh\nexec {" ".join(words)} "$@"\n', 0o755)
+        return replace(self, programs=programs)
+
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the user's shell there."""
         argv = [str(self.programs / "ssh"), self.destination, command]
         return subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
 
 
-def make(folder: Path, *, suite: str = "trixie", address: str = "127.0.0.1", network: Sequence[str] = ()) -> Server:
+def make(folder: Path, *, suite: str = "trixie") -> Server:
     """Make a server.
 
     Args:
         folder: An empty folder that everybody may look into.
         suite: The Debian release.
-        address: Where sshd listens.
-        network: See `Server.network`.
     """
     if not debian.is_superuser():
         pytest.skip("a server has files of several users, which root alone can make")
     subprocess.run([str(_MAKE), str(folder), suite, "openssh-server"], check=True)
-    root, home, port = folder / "root", folder / "root" / "home" / "ana", ports.find_free()
-    keys = openssh.make_keys(folder / "keys", "ana", "server")
+    server = Server(folder=folder, port=ports.find_free(), programs=folder)
+    root, keys = server.root, openssh.make_keys(folder / "keys", "ana", "server")
     with (root / "etc" / "passwd").open("a", encoding="utf-8") as users:
         users.write("sshd:x:101:65534::/run/sshd:/usr/sbin/nologin\n")
     (root / "run" / "sshd").mkdir(parents=True, exist_ok=True)
     _place(root / "etc" / "ssh" / "key", keys["server"].read_text(), 0o600)
-    _place(root / "etc" / "ssh" / "sshd_config", _SETTINGS.format(address=address, port=port), 0o644)
-    _place(home / ".ssh" / "authorized_keys", keys["ana"].with_suffix(".pub").read_text(), 0o644)
-    subprocess.run(["chown", "-R", f"{_USER}:{_USER}", str(home)], check=True)
-    programs = folder / "programs"
-    programs.mkdir()
-    known = " ".join(["server", *keys["server"].with_suffix(".pub").read_text().split()[:2]])
-    _place(folder / "known_hosts", f"{known}\n", 0o644)
-    options = {
-        "HostName": address,
-        "Port": port,
-        "HostKeyAlias": "server",
-        "IdentityFile": keys["ana"],
-        "IdentitiesOnly": "yes",
-        "UserKnownHostsFile": folder / "known_hosts",
-        "GlobalKnownHostsFile": "/dev/null",
-        "BatchMode": "yes",
-    }
-    lines = "".join(f"  {name} {value}\n" for name, value in options.items())
-    _place(folder / "ssh_config", f"Host server\n{lines}", 0o644)
-    _place(
-        programs / "ssh",
-        f'#!/bin/sh\nexec {" ".join(openssh.find_words("ssh"))} -F {folder / "ssh_config"} "$@"\n',
-        0o755,
-    )
-    return Server(root=root, programs=programs, destination="ana@server", network=tuple(network))
+    _place(root / "etc" / "ssh" / "sshd_config", _SETTINGS.format(address=_ADDRESS, port=server.port), 0o644)
+    _place(server.home / ".ssh" / "authorized_keys", keys["ana"].with_suffix(".pub").read_text(), 0o644)
+    subprocess.run(["chown", "-R", f"{_USER}:{_USER}", str(server.home)], check=True)
+    return server.at(server.port)
 
 
 def _place(path: Path, text: str, mode: int) -> None:
