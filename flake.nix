@@ -19,6 +19,7 @@
       packages = eachSystem (system: {
         default = (estiba.programsFor system).buildTools;
         python = (estiba.toolsFor system).builderPython;
+        server = (estiba.programsFor system).server;
         tools-build = (estiba.programsFor system).kept "tools-build" (estiba.programsFor system).forBuild;
         tools-default = (estiba.programsFor system).kept "tools-default" (estiba.programsFor system).all;
       });

@@ -6,7 +6,7 @@
 bring_nix_and_tools() {
   find_mirror
   ahead=
-  if is_new && ! has_cache; then
+  if [ "$shell" != none ] && is_new && ! has_cache; then
     (fetch_ahead) &
     ahead=$!
   fi

@@ -168,6 +168,19 @@ rec {
   };
 
   /**
+    What a target with `ssh` runs on its server; the modules are there alone, since all of this is copied to it.
+  */
+  server = builder "script" "estiba-server" {
+    python = "${tools.builderPython}/usr/bin/python3.11";
+    script = ./server/serve.py;
+    settings.source = builtins.path {
+      path = ../../src;
+      name = "estiba-server-modules";
+      filter = path: _: baseNameOf path != "__pycache__";
+    };
+  };
+
+  /**
     Folders whose `bin` belongs on PATH to lock, fetch, build, publish and deploy, the first one first.
   */
   forBuild = [

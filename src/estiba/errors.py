@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_LISTED: Final = 12
+_LISTED: Final = 14
 """Maximum number of valid choices to list; more would bury the message."""
 
 
@@ -173,6 +173,10 @@ class TargetError(EstibaError):
     """A target cannot be deployed to: its port is in use, or its state folder or data are unusable."""
 
     exit_code = 17
+
+
+class ConnectionLostError(TargetError):
+    """The server of a target cannot be reached by ssh, or not any more."""
 
 
 class DeployError(EstibaError):

@@ -1,9 +1,10 @@
 #!/bin/sh
-# minimal_debian.sh ROOT SUITE builds a minimal Debian in the folder ROOT: the essential packages, apt and certificates, and
-# nothing else, out of this machine's own mirrors. Packages are unpacked and not configured; what their scripts would have made
+# minimal_debian.sh ROOT SUITE PACKAGES… builds a minimal Debian in the folder ROOT: the essential packages, apt, certificates
+# and those that are named, and nothing else, out of this machine's own mirrors. Packages are unpacked and not configured; what their scripts would have made
 # and a newcomer's machine has is made below.
 set -eu
 made=$1 suite=$2
+shift 2
 here=$(CDPATH='' cd -- "${0%/*}/../.." && pwd -P)
 arch=$(dpkg --print-architecture)
 cache=$made/cache
@@ -21,7 +22,7 @@ say() { :; }
 installed=
 open_apt "$suite"
 read_lists
-quietly 'fetching a minimal Debian' own_apt --download-only -y install '?essential' apt ca-certificates mount passwd
+quietly 'fetching a minimal Debian' own_apt --download-only -y install '?essential' apt ca-certificates mount passwd "$@"
 
 for folder in bin lib lib64 sbin; do
   mkdir -p "$root/usr/$folder"

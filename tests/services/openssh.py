@@ -29,15 +29,31 @@ AUTHOR: Final = "dev@example.com"
 
 def find_program(folder: Path) -> str:
     """Return the path of ssh-keygen: the machine's, or Debian's with its own libraries."""
-    if found := shutil.which("ssh-keygen"):
-        return found
-    tree = debian.unpack("openssh-client")
-    (loader,) = (tree / "usr" / "lib").glob(f"{platform.machine()}-linux-gnu/ld-linux-*")
-    words = [str(loader), "--library-path", str(loader.parent), str(tree / "usr" / "bin" / "ssh-keygen")]
     script = folder / "ssh-keygen"
+    words = find_words("ssh-keygen")
+    if len(words) == 1:
+        return words[0]
     script.write_text(f'#!/bin/sh\nexec {" ".join(words)} "$@"\n')
     script.chmod(0o755)
     return str(script)
+
+
+def find_words(name: str) -> list[str]:
+    """Return the words that start a program of OpenSSH: the machine's, or Debian's with its own libraries."""
+    if found := shutil.which(name):
+        return [found]
+    tree = debian.unpack("openssh-client")
+    (loader,) = (tree / "usr" / "lib").glob(f"{platform.machine()}-linux-gnu/ld-linux-*")
+    return [str(loader), "--library-path", str(loader.parent), str(tree / "usr" / "bin" / name)]
+
+
+def make_keys(folder: Path, *names: str) -> dict[str, Path]:
+    """Make a key for each name; its public part lies beside it and ends in `.pub`."""
+    folder.mkdir(parents=True)
+    for name in names:
+        words = [*find_words("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)]
+        subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+    return {name: folder / name for name in names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.target import HostTarget
 from estiba.deploy.kubernetes.target import KubernetesTarget
+from estiba.deploy.ssh.target import SshTarget
 from estiba.errors import ChoiceError, ConfigError
 from estiba.service import project as projects
 
@@ -20,8 +21,14 @@ if TYPE_CHECKING:
 DEFAULT: Final = "local"
 """Name of the target that needs no settings; its kind is `host`."""
 
+
+def _load_host(name: str, table: Mapping[str, Any], project: Project, config: Config) -> Target:
+    """Create a target of kind `host`, on this machine or on that which `ssh` names."""
+    return (SshTarget if "ssh" in table else HostTarget).load(name, table, project, config)
+
+
 KINDS: Final[Mapping[str, Callable[[str, Mapping[str, Any], Project, Config], Target]]] = {
-    "host": HostTarget.load,
+    "host": _load_host,
     "kubernetes": KubernetesTarget.load,
 }
 """Factories of targets by kind; called with the target's name, its settings, the project and the configuration."""

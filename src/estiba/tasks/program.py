@@ -24,7 +24,7 @@ _FLOW: Final = (
     ("Helm charts", ("chart",)),
     ("Binary cache", ("cache",)),
     ("Release", ("release", "approve", "logbook")),
-    ("Deploy", ("deploy", "rollback", "status", "logs", "urls", "manage", "down")),
+    ("Deploy", ("deploy", "rollback", "status", "logs", "urls", "manage", "down", "server")),
     ("Develop", ("new", "adopt", "template", "dev", "compose", "services", "ci", "demo")),
 )
 """Namespaces by title, in the order of the workflow; others are listed after them."""

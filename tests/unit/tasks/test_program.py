@@ -11,7 +11,7 @@ from estiba.tasks.collection import load
 from estiba.tasks.program import Program
 
 WIDTH = 100
-NAMESPACES = "approve, build, cache, chart, ci, compose, dev, image, lock, logbook, release, template"
+NAMESPACES = "approve, build, cache, chart, ci, compose, dev, image, lock, logbook, release, server, template"
 
 
 @pytest.fixture

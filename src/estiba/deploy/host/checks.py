@@ -130,10 +130,16 @@ def advise(processes: Processes, project: Path) -> Iterator[str]:
     """Yield warnings about settings that work now but may fail or leak later."""
     if advice := processes.systemd.advice():
         yield advice
-    settings, service = processes.settings, project.resolve()
+    settings = processes.settings
     for file in (settings.env_file, settings.tls.key if settings.tls else None):
-        if file and file.is_relative_to(service) and not files.find_repository(service):
-            yield f"{file} lies in a folder that Nix copies into its store, for everybody to read; keep it elsewhere"
+        yield from advise_file(file, project)
+
+
+def advise_file(file: Path | None, project: Path) -> Iterator[str]:
+    """Yield a warning about a file of secrets that Nix copies into its store with the service's folder."""
+    service = project.resolve()
+    if file and file.is_relative_to(service) and not files.find_repository(service):
+        yield f"{file} lies in a folder that Nix copies into its store, for everybody to read; keep it elsewhere"
 
 
 def _check_ports(processes: Processes) -> None:

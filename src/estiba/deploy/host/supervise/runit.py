@@ -141,7 +141,7 @@ class Runit:
         output = self.folder.path / "logs" / "supervisor.log"
         # A running runsvdir restarts a lost runsv by itself; a second one would compete with it for the services.
         if not self._find():
-            argv = [f"{runit}/bin/runsvdir", "-P", "."]
+            argv = [f"{runit}/bin/runsvdir", "-P", str(self.services)]
             env = {"PATH": f"{runit}/bin"}
             spawn(argv, env=env, cwd=self.services, output=output)
         if not _wait(self._is_complete, _START_LIMIT):
@@ -176,9 +176,8 @@ class Runit:
         """
         if not self._find():
             # It was killed, so nobody tells them. A second SIGTERM would be one too many for a worker.
-            for pid in self._find_runsv():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGTERM)
+            for service in self.names:
+                self._send(service, "x")
         self._end_supervisor(limit)
         self._await_ends(limit)
 
@@ -366,22 +365,23 @@ class Runit:
                 os.close(pipe)
 
     def _find(self) -> list[int]:
-        """Return the process IDs of this folder's supervisors, found by their working directory."""
-        return _find_processes("runsvdir", "cwd", self.services)
+        """Return the process IDs of this folder's supervisors."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if (process / "comm").read_text().strip() == "runsvdir" and _works_in(process, self.services):
+                    found.append(int(process.name))
+        return found
 
-    def _find_runsv(self) -> list[int]:
-        """Return the process IDs of this folder's runsv(8), each of which works in a service directory."""
-        return _find_processes("runsv", "cwd/..", self.services)
 
-
-def _find_processes(name: str, link: str, folder: Path) -> list[int]:
-    """Return the IDs of the processes of a name that a link of /proc connects with a folder."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (process / "comm").read_text().strip() == name and (process / link).samefile(folder):
-                found.append(int(process.name))
-    return found
+def _works_in(process: Path, folder: Path) -> bool:
+    """Return whether a process, named by its folder in /proc, works in a folder."""
+    try:
+        return (process / "cwd").samefile(folder)
+    except PermissionError:
+        # In another user namespace, as ./nixw makes one for each command where the store is the user's own.
+        words = (process / "cmdline").read_bytes().split(b"\0")
+        return process.stat().st_uid == os.geteuid() and os.fsencode(folder) in words
 
 
 def until(limit: float) -> Iterator[float]:

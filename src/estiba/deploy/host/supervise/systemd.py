@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
+import os
+import pwd
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,7 @@ class Unit:
         """Return advice for a user whose units end with the last session (loginctl(1), lingering), or an empty one."""
         if self.is_system or not self.file.exists():
             return ""
-        lingers = (self.root / "var/lib/systemd/linger" / getpass.getuser()).exists()
+        lingers = (self.root / "var/lib/systemd/linger" / pwd.getpwuid(os.getuid()).pw_name).exists()
         return "" if lingers else "the service ends with your last session unless you run: loginctl enable-linger"
 
     def _user_folder(self) -> Path:

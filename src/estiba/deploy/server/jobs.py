@@ -1,0 +1,191 @@
+"""Commands that outlive the connection which began them: each has a folder with its progress and its outcome."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from estiba import files, process
+from estiba.deploy.server import request as requests
+from estiba.deploy.ssh import codec
+from estiba.errors import EstibaError, TargetError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from estiba.config import Config
+    from estiba.deploy.server.request import Request
+
+_FOLDER: Final = ".commands"
+"""Folder in the state folder of the user; no service has a name that begins with a dot."""
+
+_NAME: Final = re.compile(r"[0-9a-f]{32}")
+_REQUEST: Final = "request.json"
+_LOCK: Final = "lock"
+_PROGRESS: Final = "progress.jsonl"
+_OUTCOME: Final = "outcome.json"
+_KEPT: Final = 20
+_PAUSE: Final = 0.03
+_BEGINNING: Final = 20.0
+"""Seconds after which a command that did not begin never will."""
+
+
+def locate(name: str, config: Config) -> Path:
+    """Return the folder of a command.
+
+    Raises:
+        UsageError: That is no name of one.
+    """
+    if not _NAME.fullmatch(name):
+        msg = f"{name!r} is no name of a command"
+        raise UsageError(msg)
+    return config.state_dir / _FOLDER / name
+
+
+def put(job: Path, text: str) -> Request | None:
+    """Keep a request for `take` and return it; return None if it is there already.
+
+    Raises:
+        TargetError: It is incomplete; nothing is left of it.
+    """
+    if job.exists():
+        return None
+    request = requests.parse(text)
+    scratch = job.with_name(f".{job.name}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(mode=0o700, parents=True)
+    files.write(scratch / _REQUEST, text)
+    try:
+        # From here on it is this command's, also if this connection is lost at once.
+        scratch.rename(job)
+    except OSError:
+        shutil.rmtree(scratch, ignore_errors=True)
+        return None
+    return request
+
+
+def begin(job: Path, user: str, program: str, config: Config) -> None:
+    """Start a command whose request was put, in a session of its own.
+
+    Args:
+        job: Folder of the command.
+        user: Name of the person who asks; the logbook takes it for that of the login.
+        program: Path of the server's program.
+        config: Configuration from the environment.
+    """
+    _prune(job.parent)
+    argv = [program, "work", job.name]
+    process.spawn(argv, env=config.environment(LOGNAME=user), cwd=Path.home(), output=job / "log")
+
+
+def take(job: Path) -> Request:
+    """Return the request of a command and remove it, as it may hold secrets.
+
+    Raises:
+        TargetError: It is damaged.
+    """
+    text = files.read(job / _REQUEST)
+    (job / _REQUEST).unlink()
+    return requests.parse(text)
+
+
+def discard(job: Path) -> None:
+    """Remove the folder of a command that was taken and needs no follower."""
+    shutil.rmtree(job, ignore_errors=True)
+
+
+def work(job: Path, config: Config) -> None:
+    """Run a command to its end, whoever follows it."""
+    with files.lock(job / _LOCK), (job / _PROGRESS).open("a", encoding="utf-8") as progress:
+        # `interrupt` takes the number from here.
+        (job / "pid").write_text(str(os.getpid()))
+
+        def report(line: Mapping[str, str]) -> None:
+            progress.write(json.dumps(dict(line)) + "\n")
+            progress.flush()
+
+        try:
+            request = take(job)
+            outcome = requests.execute(request, requests.make_target(request, config, job), report)
+        except EstibaError as error:
+            outcome = {"error": codec.describe(error)}
+        finally:
+            requests.forget(job)
+        files.write(job / _OUTCOME, json.dumps(outcome))
+
+
+def interrupt(job: Path) -> None:
+    """Ask a running command to stop, as Ctrl-C does."""
+    if _is_held(job):
+        with suppress(ProcessLookupError, ValueError):
+            os.kill(int((job / "pid").read_text()), signal.SIGINT)
+
+
+def follow(job: Path, seen: int, progress: TextIO) -> dict[str, Any]:
+    """Write the progress of a command as lines of JSON until it has ended, and return its outcome.
+
+    Args:
+        job: Folder of the command.
+        seen: Number of lines that the other side has seen already.
+        progress: Where to write them.
+    """
+    since, number = time.monotonic(), 0
+    while True:
+        # In this order: what has ended writes no more.
+        is_held, outcome = _is_held(job), _read_outcome(job)
+        lines = _read_lines(job)
+        progress.writelines(line + "\n" for line in lines[max(number, seen) :])
+        progress.flush()
+        number = max(number, len(lines))
+        if outcome is not None:
+            return outcome
+        if not is_held and ((job / _LOCK).exists() or time.monotonic() - since > _BEGINNING):
+            # Between the two looks above it may have ended.
+            return _read_outcome(job) or {"error": codec.describe(_lost())}
+        time.sleep(_PAUSE)
+
+
+def _lost() -> TargetError:
+    msg = "the command was killed before its end; the next one repairs what it has left"
+    return TargetError(msg, hint="invoke status shows what is served, and which step it was in")
+
+
+def _read_outcome(job: Path) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads((job / _OUTCOME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return found
+
+
+def _read_lines(job: Path) -> list[str]:
+    """Return the whole lines of progress."""
+    try:
+        text = (job / _PROGRESS).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    return text.split("\n")[:-1]
+
+
+def _is_held(job: Path) -> bool:
+    if not (job / _LOCK).exists():
+        return False
+    try:
+        with files.lock(job / _LOCK, shared=True):
+            return False
+    except BlockingIOError:
+        return True
+
+
+def _prune(folder: Path) -> None:
+    """Remove the oldest commands that have ended; the logbook has what they did."""
+    ended = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and not _is_held(path)]
+    for path in sorted(ended, key=lambda one: one.stat().st_mtime)[:-_KEPT]:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,151 @@
+"""Commands on a server that go on when the connection is lost, and are found again."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from estiba.deploy.ssh import codec
+from estiba.errors import ConnectionLostError, TargetError
+from estiba.process import interruptible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from estiba.deploy.ssh.provision import Server
+    from estiba.process import Completed
+
+_PATIENCE: Final = 300.0
+"""Seconds that a lost connection is tried again."""
+
+_LONGEST_PAUSE: Final = 5.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Commands on one server.
+
+    Attributes:
+        server: The server.
+        sleep: Sleeps for a number of seconds before another attempt.
+    """
+
+    server: Server
+    sleep: Callable[[float], None] = time.sleep
+
+    def ask(self, request: Mapping[str, Any], *, on_status: Callable[[str], None] | None, fresh: bool = False) -> Any:  # noqa: ANN401 - the method's result
+        """Run a request that changes nothing, and return its result; a lost connection ends it, and it begins anew.
+
+        Args:
+            request: See `estiba.deploy.server.request.Request`.
+            on_status: Callback for progress.
+            fresh: See `Server.run`.
+
+        Raises:
+            EstibaError: What the method raised there.
+        """
+        text = json.dumps(dict(request))
+        reader = _Reader(on_status)
+
+        def attempt() -> Completed:
+            return self.server.run("call", stdin=text, on_line=reader, fresh=fresh)
+
+        return self._read(self._persist(attempt, reader), request)
+
+    def run(self, request: Mapping[str, Any], *, on_status: Callable[[str], None], fresh: bool = False) -> Any:  # noqa: ANN401 - the method's result
+        """Run a request that outlives the connection, and return its result; arguments and errors are those of `ask`.
+
+        Ctrl-C asks the server to stop, which takes its way back first; a second one leaves it to that.
+
+        Raises:
+            ConnectionLostError: The server was not reached for minutes; it goes on.
+            KeyboardInterrupt: The command was interrupted, there or here.
+        """
+        name, text = uuid.uuid4().hex, json.dumps(dict(request))
+        reader = _Reader(on_status)
+
+        def attempt() -> Completed:
+            return self.server.run("run", name, str(reader.seen), stdin=text, on_line=reader, fresh=fresh)
+
+        try:
+            with interruptible():
+                done = self._persist(attempt, reader)
+        except KeyboardInterrupt:
+            on_status("asking the server to stop, and waiting for its way back")
+            self._persist(lambda: self.server.run("interrupt", name), reader)
+            done = self._persist(attempt, reader)
+        return self._read(done, request)
+
+    def _persist(self, attempt: Callable[[], Completed], reader: _Reader) -> Completed:
+        """Return what an attempt returns, with others after it while the connection is lost.
+
+        Raises:
+            ConnectionLostError: It stayed lost, or there was none in the beginning.
+        """
+        pause, left, seen = 0.25, _PATIENCE, -1
+        while True:
+            try:
+                return attempt()
+            except ConnectionLostError as error:
+                if not reader.has_contact:
+                    raise
+                if reader.seen > seen:
+                    pause, left, seen = 0.25, _PATIENCE, reader.seen
+                if left <= 0:
+                    hint = "the server finishes by itself; invoke status shows what came of it"
+                    raise ConnectionLostError(error.message, hint=hint) from error
+            reader.tell("the connection was lost; the server goes on, and is asked again")
+            self.sleep(pause)
+            left -= pause
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _read(self, done: Completed, request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - the method's result
+        """Return the result in what the server's program has written; raise the error that is there instead."""
+        where = self.server.connection.host
+        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        outcome = json.loads(lines[-1]) if lines else {}
+        if "error" in outcome:
+            raise codec.restore(outcome["error"], where)
+        if "interrupted" in outcome:
+            raise KeyboardInterrupt(outcome["interrupted"])
+        if "result" not in outcome:
+            msg = f"{where} gave no answer: {done.tail}"
+            raise TargetError(msg)
+        return codec.decode(codec.hints(request["method"])["return"], outcome["result"])
+
+
+class _Reader:
+    """Callback for lines of standard error: progress and warnings of the server, and what else ssh says.
+
+    Attributes:
+        seen: Number of lines of progress so far.
+        has_contact: Whether the server was reached.
+    """
+
+    def __init__(self, on_status: Callable[[str], None] | None) -> None:
+        self._on_status = on_status
+        self.seen = 0
+        self.has_contact = False
+
+    def __call__(self, line: str) -> None:
+        try:
+            found = json.loads(line)
+        except ValueError:
+            return
+        if not isinstance(found, dict):
+            return
+        self.seen += 1
+        self.has_contact = True
+        if "warning" in found:
+            _log.warning(str(found["warning"]))
+        self.tell(str(found.get("status", "")))
+
+    def tell(self, text: str) -> None:
+        """Report a line of progress."""
+        if text and self._on_status:
+            self._on_status(text)

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import stat
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from estiba import config, files
+from estiba.deploy.server import jobs
+from estiba.errors import TargetError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from estiba.config import Config
+
+NAME = "0" * 32
+REQUEST = json.dumps(
+    {
+        "method": "variables",
+        "arguments": {},
+        "target": "production",
+        "table": {"env": {"GREETING": "hello"}, "env-file": "not there"},
+        "service": "shop",
+        "processes": [],
+        "variables": "TOKEN=geheim\n",
+        "user": "ana",
+    }
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Config:
+    """Return a configuration with a state folder of its own."""
+    return dataclasses.replace(config.load(), state_dir=tmp_path)
+
+
+def test_command_is_run_and_followed(settings: Config) -> None:
+    """Its outcome stays until others have come; what was secret goes with its end."""
+    job = jobs.locate(NAME, settings)
+    request = jobs.put(job, REQUEST)
+    assert request is not None
+    assert request.user == "ana"
+    assert stat.S_IMODE((job / "request.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE(job.stat().st_mode) == 0o700
+    jobs.work(job, settings)
+    outcome = jobs.follow(job, 0, io.StringIO())
+
+    assert {"TOKEN", "GREETING", "SECRET_KEY"} <= set(outcome["result"])
+    assert [path for path in job.iterdir() if "geheim" in path.read_text()] == []
+
+
+def test_request_is_taken_once(settings: Config) -> None:
+    """A second connection with the same one follows what the first has begun."""
+    job = jobs.locate(NAME, settings)
+
+    assert jobs.put(job, REQUEST) is not None
+    assert jobs.put(job, REQUEST) is None
+    assert jobs.put(job, "") is None
+
+
+@pytest.mark.parametrize("size", [0, 1, 40, len(REQUEST) - 1])
+def test_half_a_request_begins_nothing(settings: Config, size: int) -> None:
+    """A connection that broke while it was sent leaves nothing behind."""
+    job = jobs.locate(NAME, settings)
+    with pytest.raises(TargetError, match="the request is incomplete"):
+        jobs.put(job, REQUEST[:size])
+
+    assert not job.exists()
+
+
+def test_killed_command_is_told(settings: Config) -> None:
+    """Its lock is free, and there is no outcome."""
+    job = jobs.locate(NAME, settings)
+    jobs.put(job, REQUEST)
+    (job / "lock").touch()
+    (job / "progress.jsonl").write_text('{"status": "migrating"}\n{"stat')
+    said = io.StringIO()
+
+    assert "was killed before its end" in jobs.follow(job, 0, said)["error"]["message"]
+    assert said.getvalue() == '{"status": "migrating"}\n'
+
+
+def test_follower_gets_what_it_has_not_seen(settings: Config) -> None:
+    """From the line on that the other side names, while the command runs."""
+    job = jobs.locate(NAME, settings)
+    jobs.put(job, REQUEST)
+    said = io.StringIO()
+    with files.lock(job / "lock"):
+        (job / "progress.jsonl").write_text('{"status": "one"}\n{"status": "two"}\n')
+        found: list[object] = []
+        follower = threading.Thread(target=lambda: found.append(jobs.follow(job, 1, said)))
+        follower.start()
+        files.write(job / "outcome.json", '{"result": 1}')
+        follower.join()
+
+    assert found == [{"result": 1}]
+    assert said.getvalue() == '{"status": "two"}\n'
+
+
+def test_bad_settings_are_the_outcome(settings: Config) -> None:
+    """As every other error, whose class the other side raises."""
+    job = jobs.locate(NAME, settings)
+    jobs.put(job, REQUEST.replace('"env":', '"envs":'))
+    jobs.work(job, settings)
+
+    assert jobs.follow(job, 0, io.StringIO())["error"]["class"] == "ConfigError"
+
+
+@pytest.mark.parametrize("name", ["", "..", "../../etc", "0" * 31, "g" * 32])
+def test_other_names_are_refused(settings: Config, name: str) -> None:
+    """A name is never a path."""
+    with pytest.raises(UsageError):
+        jobs.locate(name, settings)
+
+
+def test_old_commands_are_removed(settings: Config) -> None:
+    """All but the last twenty, and none that runs."""
+    folder = settings.state_dir / ".commands"
+    for number in range(30):
+        job = folder / f"{number:032x}"
+        job.mkdir(parents=True)
+        os.utime(job, (number, number))
+    (folder / f"{0:032x}" / "lock").touch()
+    with files.lock(folder / f"{0:032x}" / "lock"):
+        jobs._prune(folder)
+
+    assert sorted(int(path.name, 16) for path in folder.iterdir()) == [0, *range(10, 30)]
