@@ -13,7 +13,8 @@ BASE, RELATIVE, ABSOLUTE = 0x1000, {"x86-64": 8, "AArch64": 1027}, {"x86-64": 1,
 
 def library(machine: str, package: str, apis: list[tuple[int, list[tuple[str, int]]]]) -> bytes:
     """Write a plugin as a linker does: tables whose pointers are relocations, one of them by a symbol."""
-    data, relocations = bytearray(), []
+    data = bytearray()
+    relocations: list[tuple[int, int, int, int]] = []
 
     def put(content: bytes, pointers: dict[int, int] | None = None) -> int:
         at = BASE + len(data)

@@ -163,6 +163,19 @@ def probes(application: Path) -> list[str]:
     return [name for name in _PROBES if any(application.rglob(f"management/commands/{name}.py"))]
 
 
+def describe_servers(given: dict[str, Any]) -> dict[str, Any]:
+    """Describe nginx, PostgreSQL and Redis, whose packages are in a tree of their own."""
+    tree = Path(given["servers"])
+    (postgresql,) = tree.glob("usr/lib/postgresql/*")
+    return {
+        "tree": given["servers"],
+        "postgresql": postgresql.name,
+        "settings": services.list_settings(tree),
+        "versions": given["versions"],
+        "digests": given["digests"],
+    }
+
+
 def main() -> None:
     """Build the derivation."""
     given = attrs.load()
@@ -173,7 +186,6 @@ def main() -> None:
         place = json.loads(Path(given["static"], PLACE).read_text())
     media = place["media_root"] or MEDIA_ROOT
     files = Path(given["static"] or "/", "root", place["static_root"].lstrip("/"))
-    (postgresql,) = Path(given["servers"]).glob("usr/lib/postgresql/*")
     add_starter(given, out)
     write_proxy(given, place, out)
     manifest = {
@@ -191,13 +203,7 @@ def main() -> None:
         "processes": given["processes"]["names"],
         "table": given["processes"]["table"],
         "probes": probes(Path(given["application"])),
-        "servers": {
-            "tree": given["servers"],
-            "postgresql": postgresql.name,
-            "settings": services.list_settings(Path(given["servers"])),
-            "versions": given["versions"],
-            "digests": given["digests"],
-        },
+        "servers": describe_servers(given),
         "supervisor": given["supervisor"],
         # What the starter can do: releases of before cannot hold sockets, and keep no certificates.
         "listener": True,

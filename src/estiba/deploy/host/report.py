@@ -36,6 +36,12 @@ def workloads(processes: Processes, current: Revision | None) -> Iterator[Worklo
             )
 
 
+def pids(processes: Processes) -> dict[str, int]:
+    """Return the process ids of what runs, by service."""
+    states = {service: processes.runit.status(service) for service in processes.services}
+    return {service: status.pid for service, status in states.items() if status and status.pid}
+
+
 def is_complete(processes: Processes, current: Revision) -> bool:
     """Return whether all processes that should run do, and something restarts those that end."""
     states = {one.name: one.state for one in workloads(processes, current)}

@@ -218,11 +218,7 @@ class HostTarget:
                 **view.to_dict(),
                 "generation": current.generation if current else 0,
                 "path": str(closure.path) if closure else "",
-                "pids": {
-                    service: status.pid
-                    for service in self._processes.services
-                    if (status := self._processes.runit.status(service)) and status.pid
-                },
+                "pids": report.pids(self._processes),
             },
         )
 

@@ -146,6 +146,10 @@ class SshTarget:
         found: list[Record] = self._ask("records")
         return found
 
+    def chain(self) -> list[str] | None:
+        """See `Target.chain`; whoever deploys to the server can write all that it holds."""
+        return None
+
     def rollback(self, *, on_status: Callable[[str], None], contract: bool = False, to: str = "") -> Record:
         """See `Target.rollback`."""
         record: Record = self.session.run(self._request("rollback", contract=contract, to=to), on_status=on_status)
