@@ -81,6 +81,18 @@ def test_logbook_moves_to_where_nothing_can_change(monkeypatch: pytest.MonkeyPat
     assert namespace.load().chain() == lines
 
 
+def test_logbook_that_cannot_move_grows(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """As where a quota allows no further ConfigMap: no command fails for that."""
+    monkeypatch.setattr("estiba.deploy.kubernetes.state.store._FULL", 1)
+    monkeypatch.setattr(Store, "_move", lambda *_: (_ for _ in ()).throw(TargetError("exceeded quota: objects")))
+    namespace = Namespace()
+    for number in range(3):
+        namespace.load().append(record(number))
+
+    assert [one.version for one in namespace.load().records()] == ["1.0", "1.1", "1.2"]
+    assert "the logbook of namespace shop grows: exceeded quota" in caplog.text
+
+
 def test_changed_record_is_found() -> None:
     """It is read as it stands, so that a rollback works; the chain says that it was changed."""
     namespace = Namespace()

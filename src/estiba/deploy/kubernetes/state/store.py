@@ -7,6 +7,7 @@ from time to time, which is immutable: the API server takes no change to it, who
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +36,9 @@ _JOURNAL: Final = "journal.json"
 _LOGBOOK: Final = "logbook.jsonl"
 _RECORD: Final = "record"
 _RELEASES: Final = "releases.json"
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,17 +146,14 @@ class Store:
 
     def close(self, record: Record) -> None:
         """Append the record of a command that has ended, and clear the journal."""
-        self.append(record)
+        self._add(record)
         self.journal = None
         self.save()
 
     def append(self, record: Record) -> None:
-        """Append a record; `save` writes it."""
-        # Whoever may read the namespace's ConfigMaps may not read its Secrets.
-        told = replace(record, reason=redact_text(record.reason))
-        self.lines.append(chain.seal({_RECORD: told.to_dict()}, self.lines))
-        if sum(map(len, self.lines)) > _FULL and (older := self.lines[: len(self.lines) // 2]):
-            self._move(older)
+        """Append a record; the journal stays."""
+        self._add(record)
+        self.save()
 
     def chain(self) -> list[str]:
         """Return all lines of the logbook, those that have moved first.
@@ -190,6 +191,17 @@ class Store:
             self._object = self.kubectl.create(document)
         else:
             self._object = self.kubectl.replace({**document, "metadata": self._object["metadata"]})
+
+    def _add(self, record: Record) -> None:
+        # Whoever may read the namespace's ConfigMaps may not read its Secrets.
+        told = replace(record, reason=redact_text(record.reason))
+        self.lines.append(chain.seal({_RECORD: told.to_dict()}, self.lines))
+        if sum(map(len, self.lines)) > _FULL and (older := self.lines[: len(self.lines) // 2]):
+            try:
+                self._move(older)
+            except TargetError as error:
+                # There is room for years; what was done is done, and not to be told as a failure.
+                _log.warning("the logbook of namespace %s grows: %s", self.kubectl.namespace, error.message)
 
     def _move(self, lines: list[str]) -> None:
         """Write the older half of the logbook to a ConfigMap that nobody can change, and keep the other one."""
