@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from estiba import files
 from estiba.deploy import targets
-from estiba.deploy.logbook import now
 from estiba.errors import EstibaError
 from estiba.release.run import workspace
 from estiba.release.run.reporting import Reporter
@@ -25,6 +23,9 @@ if TYPE_CHECKING:
 
 _LOCAL: Final = "local"
 """Target for development, about which there is no logbook."""
+
+_NOTHING: Final = frozenset({"interrupted", "unchanged"})
+"""Results of records that say nothing of this command: that of a killed one, which is repaired first, is one."""
 
 _EVENTS: Final[Mapping[str, str]] = {
     "deployed": "end",
@@ -52,24 +53,35 @@ def reported(folder: Path, name: str, config: Config) -> Iterator[Target]:
         ChoiceError: The service has no such target.
         ConfigError: Settings are invalid.
     """
-    target, started = targets.load(folder, name, config), now()
+    target = targets.load(folder, name, config)
+    is_reported = name != _LOCAL and name in projects.load(folder).targets and files.find_repository(folder.absolute())
+    if not is_reported:
+        yield target
+        return
+    known = _find_known(target)
     try:
         yield target
     finally:
-        if name != _LOCAL and name in projects.load(folder).targets:
-            try:
-                _report(folder, name, config, started)
-            except (EstibaError, OSError) as error:
-                _log.warning("the logbook lacks an entry: %s", error)
+        try:
+            reporter = Reporter.load(workspace.load(folder, config, name))
+            for one in target.records():
+                if _key(one) not in known and one.result not in _NOTHING:
+                    report(reporter, name, one)
+        except (EstibaError, OSError) as error:
+            _log.warning("the logbook lacks an entry: %s", error)
 
 
-def _report(folder: Path, name: str, config: Config, started: str) -> None:
-    if not files.find_repository(folder.absolute()):
-        return
-    reporter = Reporter.load(workspace.load(folder, config, name))
-    for one in reporter.workspace.targets[name].records():
-        if one.pid == os.getpid() and one.since >= started and one.result != "unchanged":
-            report(reporter, name, one)
+def _find_known(target: Target) -> frozenset[tuple[str, str, int]]:
+    """Return the records that a target has before a command; none where it cannot say, as one that is new."""
+    try:
+        return frozenset(map(_key, target.records()))
+    except EstibaError:
+        return frozenset()
+
+
+def _key(record: Record) -> tuple[str, str, int]:
+    # The process may be one of another machine, with a clock of its own.
+    return record.since, record.command, record.pid
 
 
 def report(reporter: Reporter, name: str, record: Record) -> None:
