@@ -101,6 +101,7 @@ def _configure(folder: Path, made: Authority, programs: Path, *, validity: int) 
         "privateKey": str(programs / "key.pem"),
         "httpPort": made.http_port,
         "tlsPort": ports.find_free(),
+        "retryAfter": {"authz": 1, "order": 1},
         "domainBlocklist": [BLOCKED],
         "keyAlgorithm": "ecdsa",
         "profiles": {"default": {"description": "for tests", "validityPeriod": validity}},

@@ -165,7 +165,13 @@ def test_files_that_somebody_renews_are_read_again(front: Front) -> None:
     shutil.copyfile(FILES / "other.key", files["key"])
     front.bring(is_asked=False, now=time.time())
 
-    assert "the new certificate cannot be used" in state(front)["problem"]
+    wrong = state(front)["problem"]
+    files["key"].unlink()
+    os.mkfifo(files["key"])
+    front.bring(is_asked=False, now=time.time())
+
+    assert "the new certificate cannot be used" in wrong
+    assert "no regular file" in state(front)["problem"]
     assert (front.folder / "serve/certificates/site-1.pem").read_text() == before
 
 

@@ -202,7 +202,9 @@ class Front(NamedTuple):
         """Install a certificate and a key that somebody else renews, once the two fit."""
         problem = ""
         try:
-            text = "\n".join(Path(site["certificate"][name]).read_text() for name in ("certificate", "key"))
+            # Links are followed, which Certbot's folder `live` consists of; a deployer has chosen the files.
+            paths = [site["certificate"][name] for name in ("certificate", "key")]
+            text = "\n".join(_read(os.open(path, os.O_RDONLY | os.O_NONBLOCK), path) for path in paths)
             self._install(key, text)
         except (OSError, ValueError) as error:
             problem = f"the new certificate cannot be used: {error}"
@@ -272,7 +274,7 @@ def read_below(folder: Path, path: str) -> str:
 
     Raises:
         OSError: There is a link or something else in the way.
-        ValueError: It is no text, or too long.
+        ValueError: It is no regular file, or too long.
     """
     *parents, name = Path(path).parts
     with contextlib.ExitStack() as stack:
@@ -281,12 +283,20 @@ def read_below(folder: Path, path: str) -> str:
         for part in parents:
             where = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=where)
             stack.callback(os.close, where)
-        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=where)
-        with os.fdopen(file, encoding="ascii") as stream:
-            if not stat.S_ISREG(os.fstat(file).st_mode):
-                msg = f"{path} is no regular file"
-                raise ValueError(msg)
-            text = stream.read(_LONGEST)
+        return _read(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=where), path)
+
+
+def _read(file: int, path: str) -> str:
+    """Read an open file and close it.
+
+    Raises:
+        ValueError: It is no regular file, or too long.
+    """
+    with os.fdopen(file, encoding="utf-8", errors="replace") as stream:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            msg = f"{path} is no regular file"
+            raise ValueError(msg)
+        text = stream.read(_LONGEST)
     if len(text) == _LONGEST:
         msg = f"{path} is too long"
         raise ValueError(msg)
@@ -334,7 +344,7 @@ def _write(path: Path, text: str, mode: int, group: int | None = None) -> Path:
     made = path.with_name(f".{hashlib.sha256(path.name.encode()).hexdigest()[:8]}.new")
     made.unlink(missing_ok=True)
     file = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(file, "w") as stream:
+    with os.fdopen(file, "w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()
         if group is not None:

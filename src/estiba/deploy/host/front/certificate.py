@@ -67,6 +67,9 @@ def _check_files(certificate: Path, key: Path) -> list[str]:
     problems = []
     for path in (certificate, key):
         try:
+            if path.exists() and not path.is_file():
+                problems.append(f"{path} is no regular file")
+                continue
             with path.open("rb") as file:
                 file.read(1)
         except OSError as error:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def folder(tmp_path: Path) -> Path:
         shutil.copyfile(path, tmp_path / path.name)
     for path in tmp_path.glob("*.key"):
         path.chmod(0o600)
+    os.mkfifo(tmp_path / "pipe")
     return tmp_path
 
 
@@ -34,6 +36,7 @@ def test_certificate_is_for_all_hosts(folder: Path) -> None:
         ("README.md good.key", "www.example.org", "no certificate and unencrypted key in PEM"),
         ("good.pem good.key", "shop.example.org", "good.pem is not for this host: shop.example.org"),
         ("expired.pem good.key", "www.example.org", "expired.pem has expired: www.example.org"),
+        ("pipe good.key", "www.example.org", "pipe is no regular file"),
         ("none.pem good.key", "www.example.org", "none.pem cannot be read: No such file or directory"),
     ],
 )
