@@ -104,7 +104,7 @@ class SshTarget:
             _log.warning(sentence)
         request = self._request("deploy", manifest=manifest, contract=contract)
         self._copy(manifest, on_status)
-        record: Record = self.session.run(request, on_status=on_status, fresh=True)
+        record: Record = self.session.run(request, on_status=on_status, was_reached=True)
         return record
 
     def plan(self, manifest: ReleaseManifest) -> Changes:
