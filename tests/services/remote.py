@@ -89,6 +89,10 @@ class Remote:
         file = self.server.home / ".local/state/estiba/harbour/production/logbook.jsonl"
         return [json.loads(line) for line in file.read_text().splitlines()]
 
+    def commands(self) -> set[str]:
+        """Return the names of the commands that the server was given."""
+        return {path.name for path in (self.server.home / ".local/state/estiba/.commands").iterdir()}
+
     def kill_clients(self) -> int:
         """Kill all processes of ssh that talk to this server, and return how many there were.
 
