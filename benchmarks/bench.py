@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks import curve, page, releases, runner
+from benchmarks import curve, page, releases, runner, servers
 from benchmarks.caches import Caches
 from benchmarks.ours import Ours
 from benchmarks.peer import VARIANTS, Peer
@@ -58,6 +58,8 @@ def main() -> None:
     with console.step("deployments to Kubernetes, and Helm alone"):
         fresh["releases"] = releases.measure_here()
     fresh["curve"] = curve.measure_here()
+    with console.step("deployments by SSH"):
+        fresh["servers"] = servers.measure_here()
     results = {"cache": cache, "machine": describe_machine(), "packages": len(packages), **fresh, **found}
     RESULTS.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
     text = page.render(results)

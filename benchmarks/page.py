@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks import caches, curve, releases, runner, targets
+from benchmarks import caches, curve, releases, runner, servers, targets
 
 _HEAD = """\
 # Benchmarks
@@ -66,7 +66,12 @@ def render(results: dict[str, Any]) -> str:
     push = _PUSH.format(requests=ours["requests"], resent=ours["resent"], **ours["sent"])
     chapters = targets.render(results) + caches.render(results["cache"])
     # Results that are older than a chapter have no figures for it.
-    later = (("curve", curve.render), ("runner", runner.render), ("releases", releases.render))
+    later = (
+        ("curve", curve.render),
+        ("runner", runner.render),
+        ("releases", releases.render),
+        ("servers", servers.render),
+    )
     return (
         head + "\n".join(rows) + push + chapters + "".join(show(results[key]) for key, show in later if key in results)
     )

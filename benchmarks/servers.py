@@ -12,12 +12,13 @@ import os
 import tempfile
 import threading
 import time
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.stopwatch import Action, measure
-from tests.services import harbour, ports, remote, sshd
+from tests.services import harbour, remote, sshd
 
 from estiba.tasks.console import console
 
@@ -60,30 +61,35 @@ def delayed(port: int, seconds: float) -> Iterator[int]:
         port: Where it leads to.
         seconds: How long each way takes.
     """
-    own, loop = ports.find_free(), asyncio.new_event_loop()
+    started: Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # The handshake of TCP is a round trip of its own.
         await asyncio.sleep(2 * seconds)
         there = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(_pump(reader, there[1], seconds), _pump(there[0], writer, seconds))
+        try:
+            await asyncio.gather(_pump(reader, there[1], seconds), _pump(there[0], writer, seconds))
+        except ConnectionError:
+            # What ends one side ends the other.
+            pass
+        finally:
+            writer.close()
+            there[1].close()
 
     async def serve() -> None:
-        async with await asyncio.start_server(join, "127.0.0.1", own) as server:
-            await server.serve_forever()
+        ended = asyncio.Event()
+        async with await asyncio.start_server(join, "127.0.0.1", 0) as server:
+            started.set_result((server.sockets[0].getsockname()[1], asyncio.get_running_loop(), ended))
+            await ended.wait()
 
-    def run() -> None:
-        asyncio.set_event_loop(loop)
-        loop.run_forever()
-
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
-    task = asyncio.run_coroutine_threadsafe(serve(), loop)
+    own, loop, ended = started.result()
     try:
         yield own
     finally:
-        task.cancel()
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(ended.set)
+        thread.join()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
@@ -101,9 +107,10 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seco
     while data:
         due, data = await passing.get()
         await asyncio.sleep(due - time.monotonic())
-        writer.write(data)
-        await writer.drain()
-    writer.close()
+        if data:
+            writer.write(data)
+            await writer.drain()
+    writer.write_eof()
     await reading
 
 

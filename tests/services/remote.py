@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -52,7 +55,8 @@ class Remote:
         env = config.load().environment(
             ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"), PATH=path, ESTIBA_CACHE_DIR=str(self.cache)
         )
-        argv = [sys.executable, "-m", "invoke", *arguments, *TARGET]
+        # What comes after `--` is not the task's.
+        argv = [sys.executable, "-m", "invoke", arguments[0], *TARGET, *arguments[1:]]
         pipe = subprocess.PIPE
         return subprocess.Popen(
             argv, cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
@@ -85,12 +89,24 @@ class Remote:
         file = self.server.home / ".local/state/estiba/harbour/production/logbook.jsonl"
         return [json.loads(line) for line in file.read_text().splitlines()]
 
-    def find_clients(self) -> list[int]:
-        """Return the processes of ssh that talk to this server, the one that others share their connection with too."""
+    def commands(self) -> set[str]:
+        """Return the names of the commands that the server was given."""
+        return {path.name for path in (self.server.home / ".local/state/estiba/.commands").iterdir()}
+
+    def kill_clients(self) -> int:
+        """Kill all processes of ssh that talk to this server, and return how many there were.
+
+        The one that others share their connection with is among them.
+        """
         mark = str(self.server.root.parent).encode()
         lines = {int(path.name): read_line(path) for path in Path("/proc").glob("[0-9]*")}
         clients = {number: line for number, line in lines.items() if b"/ssh\0-F\0" in line or line.startswith(b"ssh: ")}
-        return [number for number, line in clients.items() if mark in line]
+        killed = 0
+        for number in (number for number, line in clients.items() if mark in line):
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+                killed += 1
+        return killed
 
 
 def read_line(process: Path) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks import curve, releases, runner, stopwatch, targets
+import socket
+
+from benchmarks import curve, releases, runner, servers, stopwatch, targets
 
 
 def test_targets_are_judged_against_each_peer() -> None:
@@ -78,3 +80,29 @@ def test_growth_is_judged_at_a_hundred_distributions() -> None:
 
     assert "| 16 | 0.10 s | 0.25 s | 0.10 s | 0.10 s |\n| 101 | 0.20 s | 0.25 s | 0.20 s | 0.20 s |\n" in chapter
     assert "evaluation 0.15 s (**missed**), nothing changed 0.3 s (met)" in chapter
+
+
+def test_deployment_by_ssh_is_judged_by_its_time() -> None:
+    """Both ways have a limit."""
+    measured = {name: {"median": median, "runs": [median]} for name, median in (("deployed", 7.0), ("taken back", 4.0))}
+
+    chapter = servers.render({**measured, "first": 60.0, "load": 1.0})
+
+    assert "| deployment | 7.0 s | 8 s (met) |\n| rollback | 4.0 s | 3 s (**missed**) |" in chapter
+
+
+def test_relay_holds_back_all_that_passes() -> None:
+    """Each way for its time, and nothing is lost or changed."""
+    sent = bytes(range(256)) * 1000
+    with (
+        socket.create_server(("127.0.0.1", 0)) as echo,
+        servers.delayed(echo.getsockname()[1], 0.01) as port,
+        socket.create_connection(("127.0.0.1", port)) as client,
+    ):
+        client.sendall(sent)
+        client.shutdown(socket.SHUT_WR)
+        there, _ = echo.accept()
+        with there, there.makefile("rb") as reader:
+            there.sendall(reader.read())
+        with client.makefile("rb") as reader:
+            assert reader.read() == sent

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
 import tempfile
 import time
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from tests.services.remote import Remote
 
 LIMIT: Final = 120.0
+KILLS: Final = 4
 
 
 @pytest.fixture(scope="module")
@@ -95,15 +94,14 @@ def test_secrets_go_to_the_service_alone(served: Remote) -> None:
 def test_killed_connections_are_opened_again(served: Remote) -> None:
     """Every ssh is killed again and again: the same command goes on there, once, and its end is told here."""
     served.write("Through all of it.")
-    count, killed = len(served.logbook()), 0
+    count, known = len(served.logbook()), served.commands()
     with served.start("deploy", "--json") as child:
-        while child.poll() is None:
-            for number in served.find_clients():
-                try:
-                    os.kill(number, signal.SIGKILL)
-                    killed += 1
-                except ProcessLookupError:
-                    continue
+        # Once while it is built or copied; then again and again, with time to connect in between.
+        time.sleep(5)
+        killed = served.kill_clients()
+        assert any(served.commands() - known or child.poll() is not None for _ in until(LIMIT))
+        for _ in range(KILLS):
+            killed += served.kill_clients()
             time.sleep(2)
         out, err = child.communicate()
 
@@ -118,14 +116,12 @@ def test_server_finishes_without_the_command(served: Remote) -> None:
     """The command here is killed while the release is started: what was begun is finished there."""
     served.write("Nobody waits.")
     count = len(served.logbook())
+    known = served.commands()
     child = served.start("deploy")
-    folder = served.server.home / ".local/state/estiba/.commands"
-    known = set(folder.iterdir())
-    assert any(set(folder.iterdir()) - known for _ in until(LIMIT))
+    assert any(served.commands() - known for _ in until(LIMIT))
     child.kill()
     child.communicate()
-    for number in served.find_clients():
-        os.kill(number, signal.SIGKILL)
+    served.kill_clients()
 
     assert any(len(served.logbook()) > count for _ in until(LIMIT))
     assert [one["result"] for one in served.logbook()[count:]] == ["deployed"]

@@ -10,6 +10,7 @@ from tests.unit.test_release_manifest import MANIFEST
 from estiba import config
 from estiba.deploy import targets
 from estiba.deploy.host.target import HostTarget
+from estiba.deploy.ssh.target import SshTarget
 from estiba.errors import ChoiceError, ConfigError, TargetError
 from estiba.release_manifest import Contents
 
@@ -68,3 +69,39 @@ def test_release_without_a_part_for_hosts_is_refused(tmp_path: Path) -> None:
     target = load(tmp_path, "local")
     with pytest.raises(TargetError, match=r"the release 1\.4\.0 of shop was built without a host closure"):
         target.deploy(dataclasses.replace(MANIFEST, host=None), on_status=lambda _: None)
+
+
+SERVER = "[tool.estiba.targets.production]\nssh = 'ana@shop.example'\nport = 8000\n"
+
+
+def test_host_on_another_machine(tmp_path: Path) -> None:
+    """Its settings are those of a host, which the server gets, and what is asked of the server, which it does not."""
+    found = load(tmp_path, "production", f"{SERVER}server = {{cores = 4}}\nenv-file = '../secrets'\n")
+
+    assert isinstance(found, SshTarget)
+    assert found.contents is Contents.HOST
+    assert found.asked.cores == 4
+    assert found.table == {"env-file": "../secrets", "port": 8000}
+    assert found._request("status")["variables"] is None
+    with pytest.raises(ConfigError, match="secrets: cannot be read"):
+        found._request("deploy")
+    (tmp_path / "secrets").write_text("TOKEN=secret\n")
+    assert found._request("deploy", contract=True)["arguments"] == {"contract": True}
+    assert found._request("deploy")["variables"] == "TOKEN=secret\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (SERVER.replace("ana@shop.example", "-oProxyCommand=x"), "not \\[USER@\\]HOST"),
+        (SERVER.replace("'ana@shop.example'", "7"), "'ssh' must be a string"),
+        (f"{SERVER}server = {{cors = 4}}\n", "did you mean 'cores'"),
+        (f"{SERVER}prot = 4\n", "did you mean 'port'"),
+        (f"{SERVER}kind = 'kubernetes'\n", "unknown key 'ssh'"),
+    ],
+    ids=["option", "number", "server", "key", "kubernetes"],
+)
+def test_wrong_settings_of_a_server_are_refused(tmp_path: Path, settings: str, problem: str) -> None:
+    """Before anything is connected to."""
+    with pytest.raises(ConfigError, match=problem):
+        load(tmp_path, "production", settings)

@@ -85,6 +85,7 @@ def _follow(job: Path, seen: int, program: str, config: Config) -> int:
     _end_with_connection()
     if request := jobs.put(job, sys.stdin.read()):
         jobs.begin(job, request.user, program, config)
+    _report({"begun": job.name})
     return _say(jobs.follow(job, seen, sys.stderr))
 
 
@@ -94,8 +95,7 @@ def _work(job: Path, config: Config) -> int:
 
 
 def _interrupt(job: Path, _: Config) -> int:
-    jobs.interrupt(job)
-    return _say({"result": None})
+    return _say({"result": jobs.interrupt(job)})
 
 
 def _put(job: Path, _: Config) -> int:

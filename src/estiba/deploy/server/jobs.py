@@ -103,9 +103,9 @@ def discard(job: Path) -> None:
 
 def work(job: Path, config: Config) -> None:
     """Run a command to its end, whoever follows it."""
+    # `interrupt` takes the number from here, once the lock is held.
+    files.write(job / "pid", str(os.getpid()))
     with files.lock(job / _LOCK), (job / _PROGRESS).open("a", encoding="utf-8") as progress:
-        # `interrupt` takes the number from here.
-        (job / "pid").write_text(str(os.getpid()))
 
         def report(line: Mapping[str, str]) -> None:
             progress.write(json.dumps(dict(line)) + "\n")
@@ -121,11 +121,20 @@ def work(job: Path, config: Config) -> None:
         files.write(job / _OUTCOME, json.dumps(outcome))
 
 
-def interrupt(job: Path) -> None:
-    """Ask a running command to stop, as Ctrl-C does."""
-    if _is_held(job):
-        with suppress(ProcessLookupError, ValueError):
-            os.kill(int((job / "pid").read_text()), signal.SIGINT)
+def interrupt(job: Path) -> bool:
+    """Ask a command to stop, as Ctrl-C does, and return whether it had begun; one that had not never will."""
+    try:
+        # In the place of its request, which may still be on its way.
+        job.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        since = time.monotonic()
+        while not _is_held(job) and _read_outcome(job) is None and time.monotonic() - since < _BEGINNING:
+            time.sleep(_PAUSE)
+        if _is_held(job):
+            with suppress(ProcessLookupError):
+                os.kill(int((job / "pid").read_text()), signal.SIGINT)
+        return True
+    return False
 
 
 def follow(job: Path, seen: int, progress: TextIO) -> dict[str, Any]:
@@ -185,7 +194,12 @@ def _is_held(job: Path) -> bool:
 
 
 def _prune(folder: Path) -> None:
-    """Remove the oldest commands that have ended; the logbook has what they did."""
+    """Remove the oldest commands that have ended, as the logbook has what they did; of others what may be secret."""
     ended = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and not _is_held(path)]
+    for path in ended:
+        # One that was killed has left it; one that has not begun yet needs it.
+        if time.time() - path.stat().st_mtime > 2 * _BEGINNING:
+            (path / _REQUEST).unlink(missing_ok=True)
+            requests.forget(path)
     for path in sorted(ended, key=lambda one: one.stat().st_mtime)[:-_KEPT]:
         shutil.rmtree(path, ignore_errors=True)

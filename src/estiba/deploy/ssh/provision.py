@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from estiba.digest import Digest
-from estiba.errors import CommandError, ConfigError, DeployError, TargetError
+from estiba.errors import CommandError, ConfigError, ConnectionLostError, DeployError, TargetError
 from estiba.nix import commands as nix
 from estiba.process import run
 
@@ -123,8 +123,10 @@ class Server:
         Raises:
             TargetError: The server cannot be reached, or does not take them.
         """
-        self._bring_nix(on_status)
+        # A server that was never reached is not waited for: its name or the key may be wrong.
+        self._steadily(lambda: self._bring_nix(on_status), tries=2)
         self._copy([*paths, self._program], on_status)
+        self._steadily(self._keep)
 
     def _bring_program(self, code: int, on_status: Callable[[str], None] | None, *, fresh: bool) -> None:
         if code == _NO_NIX and not fresh:
@@ -172,8 +174,18 @@ class Server:
                     raise TargetError(msg, hint="run the command again; what has arrived is not sent twice") from error
                 self.sleep(_PAUSE * attempt)
             else:
-                break
-        self._keep()
+                return
+
+    def _steadily(self, step: Callable[[], None], *, tries: int = _TRIES) -> None:
+        """Do a step that can be repeated, again where the connection was lost."""
+        for attempt in range(1, tries):
+            try:
+                step()
+            except ConnectionLostError:
+                self.sleep(_PAUSE * attempt)
+            else:
+                return
+        step()
 
     def _keep(self) -> None:
         """Keep the server's program from garbage collection there."""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _PATIENCE: Final = 300.0
 """Seconds that a lost connection is tried again."""
 
+_TRIES: Final = 2
+"""So often a server is tried that was never reached: its name or the key may be wrong."""
+
 _LONGEST_PAUSE: Final = 5.0
 _log = logging.getLogger(__name__)
 
@@ -57,10 +60,15 @@ class Session:
 
         return self._read(self._persist(attempt, reader), request)
 
-    def run(self, request: Mapping[str, Any], *, on_status: Callable[[str], None], fresh: bool = False) -> Any:  # noqa: ANN401 - the method's result
-        """Run a request that outlives the connection, and return its result; arguments and errors are those of `ask`.
+    def run(self, request: Mapping[str, Any], *, on_status: Callable[[str], None], was_reached: bool = False) -> Any:  # noqa: ANN401 - the method's result
+        """Run a request that outlives the connection, and return its result; errors are those of `ask`.
 
         Ctrl-C asks the server to stop, which takes its way back first; a second one leaves it to that.
+
+        Args:
+            request: As for `ask`.
+            on_status: Callback for progress.
+            was_reached: Whether the server has answered already, so that it is there when it does not.
 
         Raises:
             ConnectionLostError: The server was not reached for minutes; it goes on.
@@ -68,16 +76,19 @@ class Session:
         """
         name, text = uuid.uuid4().hex, json.dumps(dict(request))
         reader = _Reader(on_status)
+        reader.has_contact = was_reached
 
         def attempt() -> Completed:
-            return self.server.run("run", name, str(reader.seen), stdin=text, on_line=reader, fresh=fresh)
+            return self.server.run("run", name, str(reader.seen), stdin=text, on_line=reader)
 
         try:
             with interruptible():
                 done = self._persist(attempt, reader)
         except KeyboardInterrupt:
             on_status("asking the server to stop, and waiting for its way back")
-            self._persist(lambda: self.server.run("interrupt", name), reader)
+            stopped = self._persist(lambda: self.server.run("interrupt", name), reader)
+            if not self._outcome(stopped).get("result"):
+                raise
             done = self._persist(attempt, reader)
         return self._read(done, request)
 
@@ -87,36 +98,42 @@ class Session:
         Raises:
             ConnectionLostError: It stayed lost, or there was none in the beginning.
         """
-        pause, left, seen = 0.25, _PATIENCE, -1
+        pause, left, seen, tries = 0.25, _PATIENCE, -1, 0
         while True:
             try:
                 return attempt()
             except ConnectionLostError as error:
-                if not reader.has_contact:
+                tries += 1
+                if not reader.has_contact and tries == _TRIES:
                     raise
                 if reader.seen > seen:
                     pause, left, seen = 0.25, _PATIENCE, reader.seen
                 if left <= 0:
                     hint = "the server finishes by itself; invoke status shows what came of it"
                     raise ConnectionLostError(error.message, hint=hint) from error
-            reader.tell("the connection was lost; the server goes on, and is asked again")
+            if reader.has_contact:
+                reader.tell("the connection was lost; the server goes on, and is asked again")
             self.sleep(pause)
             left -= pause
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _read(self, done: Completed, request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - the method's result
         """Return the result in what the server's program has written; raise the error that is there instead."""
-        where = self.server.connection.host
-        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-        outcome = json.loads(lines[-1]) if lines else {}
-        if "error" in outcome:
-            raise codec.restore(outcome["error"], where)
+        outcome = self._outcome(done)
         if "interrupted" in outcome:
             raise KeyboardInterrupt(outcome["interrupted"])
-        if "result" not in outcome:
-            msg = f"{where} gave no answer: {done.tail}"
-            raise TargetError(msg)
         return codec.decode(codec.hints(request["method"])["return"], outcome["result"])
+
+    def _outcome(self, done: Completed) -> dict[str, Any]:
+        """Return the last line that the server's program has written, after what a login there may print."""
+        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        outcome: dict[str, Any] = json.loads(lines[-1]) if lines else {}
+        if "error" in outcome:
+            raise codec.restore(outcome["error"], self.server.connection.host)
+        if not outcome:
+            msg = f"{self.server.connection.host} gave no answer: {done.tail}"
+            raise TargetError(msg)
+        return outcome
 
 
 class _Reader:
@@ -139,8 +156,10 @@ class _Reader:
             return
         if not isinstance(found, dict):
             return
-        self.seen += 1
         self.has_contact = True
+        if "begun" in found:
+            return
+        self.seen += 1
         if "warning" in found:
             _log.warning(str(found["warning"]))
         self.tell(str(found.get("status", "")))

@@ -17,7 +17,7 @@ from estiba.deploy.ssh import codec, connection, requirements
 from estiba.deploy.ssh.connection import Connection
 from estiba.deploy.ssh.provision import Server
 from estiba.deploy.ssh.session import Session
-from estiba.errors import ConfigError, TargetError
+from estiba.errors import CommandError, ConfigError, TargetError
 from estiba.process import run
 from estiba.release_manifest import Contents
 
@@ -104,7 +104,7 @@ class SshTarget:
             _log.warning(sentence)
         request = self._request("deploy", manifest=manifest, contract=contract)
         self._copy(manifest, on_status)
-        record: Record = self.session.run(request, on_status=on_status, fresh=True)
+        record: Record = self.session.run(request, on_status=on_status, was_reached=True)
         return record
 
     def plan(self, manifest: ReleaseManifest) -> Changes:
@@ -186,12 +186,15 @@ class SshTarget:
         server, name = self.session.server, uuid.uuid4().hex
         request = self._request("logs", tail=tail, process=process, follow=True)
         server.run("put", name, stdin=json.dumps(request))
-        for line in processes.stream(server.argv("logs", name, terminal=False)):
-            found = json.loads(line) if line.startswith("{") else {}
-            if "error" in found:
-                raise codec.restore(found["error"], server.connection.host)
-            if "line" in found:
-                yield str(found["line"])
+        try:
+            for line in processes.stream(server.argv("logs", name, terminal=False)):
+                found = json.loads(line) if line.startswith("{") else {}
+                if "error" in found:
+                    raise codec.restore(found["error"], server.connection.host)
+                if "line" in found:
+                    yield str(found["line"])
+        except CommandError as error:
+            raise server.connection.lost(error.tail) from error
 
     def addresses(self) -> dict[str, str]:
         """See `Target.addresses`."""

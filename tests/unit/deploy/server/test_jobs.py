@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import os
+import signal
 import stat
 import threading
 from typing import TYPE_CHECKING
@@ -131,3 +132,39 @@ def test_old_commands_are_removed(settings: Config) -> None:
         jobs._prune(folder)
 
     assert sorted(int(path.name, 16) for path in folder.iterdir()) == [0, *range(10, 30)]
+
+
+def test_secrets_of_killed_commands_are_removed(settings: Config) -> None:
+    """By the next command, and not those of one that is about to begin."""
+    old, new = (jobs.locate(digit * 32, settings) for digit in "01")
+    for job in (old, new):
+        jobs.put(job, REQUEST)
+        (job / "variables").touch()
+    os.utime(old, (1, 1))
+    jobs._prune(old.parent)
+
+    assert list(old.iterdir()) == []
+    assert {path.name for path in new.iterdir()} == {"request.json", "variables"}
+
+
+def test_interrupted_command_takes_its_way_back(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process gets the signal of Ctrl-C; one that has ended is left alone."""
+    job = jobs.locate(NAME, settings)
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *words: killed.append(words))
+    jobs.put(job, REQUEST)
+    (job / "pid").write_text("1234")
+    with files.lock(job / "lock"):
+        assert jobs.interrupt(job)
+    files.write(job / "outcome.json", "{}")
+
+    assert jobs.interrupt(job)
+    assert killed == [(1234, signal.SIGINT)]
+
+
+def test_interruption_comes_before_the_request(settings: Config) -> None:
+    """Then it begins no more."""
+    job = jobs.locate(NAME, settings)
+
+    assert not jobs.interrupt(job)
+    assert jobs.put(job, REQUEST) is None

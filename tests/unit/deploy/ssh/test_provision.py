@@ -80,13 +80,13 @@ def test_machine_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_copy_is_tried_again(tmp_path: Path) -> None:
     """A connection that breaks is no reason to give up; what has arrived is not sent again."""
     server, runner = make(tmp_path)
-    runner = RecordingRunner("", PROGRAM, 1, 1, "", "")
+    runner = RecordingRunner(255, "", PROGRAM, 1, 1, "", -9, "")
     server = dataclasses.replace(
         server, runner=runner, connection=dataclasses.replace(server.connection, runner=runner)
     )
     server.copy([Path("/nix/store/00-release")], on_status=lambda _: None)
 
-    assert kinds(runner) == ["ssh", "nix build", *["nix copy"] * 3, "ssh"]
+    assert kinds(runner) == ["ssh", "ssh", "nix build", *["nix copy"] * 3, "ssh", "ssh"]
     with pytest.raises(TargetError, match="nothing can be copied to ana@shop"):
         dataclasses.replace(server, runner=RecordingRunner(PROGRAM, *[1] * 9)).copy([], on_status=lambda _: None)
 

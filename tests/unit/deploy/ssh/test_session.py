@@ -76,13 +76,22 @@ def test_lost_connection_is_taken_up_where_it_was() -> None:
     assert len({call[1] for call in server.calls}) == 1
 
 
-def test_server_that_was_never_reached_is_not_tried_again() -> None:
+def test_connection_that_breaks_before_the_first_word_is_opened_again() -> None:
+    """Where the server was reached before, or has said that the command has begun."""
+    session, server = make(([], LOST), ([], {"result": "ana"}), ([{"begun": "0"}], LOST), ([], {"result": "ana"}))
+
+    assert session.run(REQUEST, on_status=lambda _: None, was_reached=True) == "ana"
+    assert session.run(REQUEST, on_status=lambda _: None) == "ana"
+    assert {call[2] for call in server.calls} == {"0"}
+
+
+def test_server_that_was_never_reached_is_given_up_soon() -> None:
     """A wrong name or key does not become right."""
-    session, server = make(([], LOST))
+    session, server = make(([], LOST), ([], LOST))
     with pytest.raises(ConnectionLostError):
         session.run(REQUEST, on_status=lambda _: None)
 
-    assert len(server.calls) == 1
+    assert len(server.calls) == 2
 
 
 def test_server_that_stays_away_is_given_up() -> None:
@@ -107,7 +116,7 @@ def test_errors_are_raised_here() -> None:
 def test_interruption_is_the_servers_too() -> None:
     """Ctrl-C asks it to stop, and its way back is waited for."""
     session, server = make(
-        ([{"status": "migrating"}], KeyboardInterrupt()), ([], {"result": None}), ([], {"interrupted": "taken back"})
+        ([{"status": "migrating"}], KeyboardInterrupt()), ([], {"result": True}), ([], {"interrupted": "taken back"})
     )
     with pytest.raises(KeyboardInterrupt, match="taken back"):
         session.run(REQUEST, on_status=lambda _: None)
@@ -115,9 +124,18 @@ def test_interruption_is_the_servers_too() -> None:
     assert [call[0] for call in server.calls] == ["run", "interrupt", "run"]
 
 
+def test_what_has_not_begun_is_not_begun_by_its_interruption() -> None:
+    """The request is not sent again."""
+    session, server = make(([], KeyboardInterrupt()), ([], {"result": False}))
+    with pytest.raises(KeyboardInterrupt):
+        session.run(REQUEST, on_status=lambda _: None)
+
+    assert [call[0] for call in server.calls] == ["run", "interrupt"]
+
+
 def test_termination_is_an_interruption() -> None:
     """A CI system that cancels a job sends SIGTERM."""
-    session, server = make(([], {"result": None}), ([], {"interrupted": ""}))
+    session, server = make(([], {"result": True}), ([], {"interrupted": ""}))
     first = server.run
     killed: list[tuple[str, ...]] = []
 
