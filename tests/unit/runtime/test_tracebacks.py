@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import logging.handlers
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,8 @@ def test_failed_request_is_told(logger: logging.Logger, capsys: pytest.CaptureFi
     """Django's own configuration writes nothing with DEBUG = False: a handler of mail, and one that is filtered out."""
     filtered = logging.StreamHandler()
     filtered.addFilter(lambda _: False)
-    logger.handlers[:] = [AdminEmailHandler(), logging.NullHandler(), filtered]
+    syslog = logging.handlers.SysLogHandler("/nowhere")
+    logger.handlers[:] = [AdminEmailHandler(), logging.NullHandler(), syslog, filtered]
 
     said = fail(capsys)
 

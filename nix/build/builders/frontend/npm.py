@@ -22,6 +22,10 @@ _SETTINGS = {
     "NO_COLOR": "1",
     # Zip files cannot hold an earlier year.
     "SOURCE_DATE_EPOCH": "315532800",
+    # npm 12 takes an address in package-lock.json for a package from anywhere, and runs install scripts of those alone
+    # that package.json allows: there is no network here, and .npmrc can still have `ignore-scripts`.
+    "npm_config_allow_remote": "all",
+    "npm_config_dangerously_allow_all_scripts": "true",
     "npm_config_audit": "false",
     "npm_config_cache": "/tmp/npm",  # noqa: S108 - inside the root
     "npm_config_fund": "false",

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LOGGER: Final = "django.request"
-_SILENT: Final = frozenset({"AdminEmailHandler", "NullHandler"})
-"""Handlers that leave nothing in the log of the process."""
+_SILENT: Final = frozenset({"AdminEmailHandler", "NullHandler", "SMTPHandler", "SysLogHandler"})
+"""Handlers that leave nothing in the log of the process: mail, and a system log, which a container has not."""
 
 
 def install() -> None:

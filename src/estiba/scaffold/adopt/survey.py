@@ -260,8 +260,11 @@ class _Reader(ast.NodeVisitor):
             before, self.conversions, self.target = (self.conversions, self.target), [], ""
             self.generic_visit(node)
             self.conversions, self.target = before
-        else:
-            self.generic_visit(node)
+            return
+        self.visit(node.values[0])
+        for value in node.values[1:]:
+            # What comes later is asked only where what comes before lets it be.
+            self._branch(value, frozenset(), taken=False)
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         """Record `os.environ["NAME"]`."""

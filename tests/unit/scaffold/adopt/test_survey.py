@@ -66,6 +66,7 @@ def test_condition_is_told(tmp_path: Path) -> None:
     text = 'if USE_S3:\n    A = os.environ["BUCKET"]\n    B = os.environ["REGION"]\nC = os.environ["REGION"]\n'
 
     assert needed(tmp_path, text) == {"BUCKET": True, "REGION": False}
+    assert needed(tmp_path, 'X = os.environ.get("A") and os.environ["B"]') == {"B": True}
 
 
 def test_secret_key_needs_a_value(tmp_path: Path) -> None:
