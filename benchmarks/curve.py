@@ -37,7 +37,7 @@ _HEAD: Final = """
 
 A Django project with that many distributions, both platforms of which are built. "Lock" is `invoke lock --upgrade` with
 the files at hand and the package lists read, by pip-tools and by uv. The seconds are those of processors, which grow
-with the work and not with what else the machine does (a load average of {load:.0f} here); medians of {runs} runs.
+with the work and little with what else the machine does (a load average of {load:.0f} here); runs of each: {runs}.
 
 | distributions | evaluation | nothing changed | lock | lock with uv |
 | ---: | ---: | ---: | ---: | ---: |
