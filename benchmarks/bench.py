@@ -43,7 +43,7 @@ def main() -> None:
         subject = Subject(place / "harbour")
         with console.step("prepare the service"):
             subject.make()
-        registry_root = debian.unpack("docker-registry", place / "docker-registry")
+        registry_root = debian.unpack("docker-registry")
         with registry.run(registry_root, place / "registry") as running, engine.run(place / "docker") as address:
             peers = {one.name: Peer(place / one.name, address, one) for one in VARIANTS}
             packages = locked_wheels(subject.folder)

@@ -25,6 +25,7 @@ from estiba.tasks.console import console
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+ROOT: Final = Path(__file__).parents[1]
 SIZES: Final = (16, 50, 100, 200)
 RUNS: Final = 3
 
@@ -36,7 +37,7 @@ _HEAD: Final = """
 
 A Django project with that many distributions, both platforms of which are built. "Lock" is `invoke lock --upgrade` with
 the files at hand and the package lists read, by pip-tools and by uv. The seconds are those of processors, which grow
-with the work and not with what else the machine does (a load average of {load:.0f} here); medians of {runs} runs.
+with the work and little with what else the machine does (a load average of {load:.0f} here); runs of each: {runs}.
 
 | distributions | evaluation | nothing changed | lock | lock with uv |
 | ---: | ---: | ---: | ---: | ---: |
@@ -60,13 +61,16 @@ def measure_here(sizes: Sequence[int] = SIZES) -> dict[str, Any]:
 
 def _measure(size: int, scratch: Path) -> dict[str, Any]:
     folder = locking.prepare(locking.copy("tiny", scratch / "tiny"))
+    shutil.copy(ROOT / "nix" / "template" / "flake.nix", folder)
     locking.require(folder, *DISTRIBUTIONS[:size])
     other = Path(shutil.copytree(folder, scratch / "uv" / "tiny"))
     pyproject = other / "pyproject.toml"
     pyproject.write_text(pyproject.read_text().replace("[tool.estiba]", '[tool.estiba]\nresolver = "uv"', 1))
     subject = Subject(folder)
-    for words in (["lock", "--upgrade"], ["fetch", "--image"]):
-        subject.invoke(*words)
+    subject.git("init", "--quiet")
+    subject.invoke("lock", "--upgrade")
+    subject.invoke("fetch", "--image")
+    subject.commit("Lock")
     ours = Ours(subject, config.load(), scratch / "stores")
     ours.build()
     actions: dict[str, Callable[[], object]] = {

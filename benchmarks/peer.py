@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.services import debian
+from tests.services.engine import PACKAGE
 
 from estiba import config
 from estiba.lock.artifacts import Artifacts
@@ -21,9 +21,6 @@ from estiba.service.debian import Release
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-CLIENT: Final = next(filter(os.path.exists, ["/usr/bin/docker"]), "docker")
-"""The distribution's own client builds with BuildKit as it is; others want a plug-in for that."""
 
 _SUITE: Final = "trixie"
 # What Debian's own slim images leave out.
@@ -114,11 +111,11 @@ class Peer:
         return {layer["digest"]: layer["size"] for layer in json.loads(listed)["layers"]}
 
     def _docker(self, *words: str) -> str:
-        return run([CLIENT, *words], env=self._environment).stdout
+        return run([*debian.inside(PACKAGE), "docker", *words], env=self._environment).stdout
 
     def _make_base(self) -> None:
         """Bootstrap the base image, and download what the Dockerfile installs into it."""
-        root = debian.unpack("mmdebstrap", self._folder / "mmdebstrap")
+        root = debian.unpack("mmdebstrap")
         listed = self._folder / "debian.sources"
         listed.write_text(
             sources.render(

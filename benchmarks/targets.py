@@ -29,7 +29,11 @@ class Target:
 
     def judge(self, ours: dict[str, Any], peer: dict[str, Any]) -> str:
         """Return the figure and whether the target is met, as a cell of a table."""
-        figure = self.figure(ours, peer)
+        try:
+            figure = self.figure(ours, peer)
+        except KeyError:
+            # Results may be older than a target.
+            return "not measured"
         return f"{'met' if figure <= self.limit else '**missed**'}, {self.form.format(figure)}"
 
 
@@ -111,7 +115,7 @@ def render(results: dict[str, Any]) -> str:
 def _row(target: Target, results: dict[str, Any]) -> str:
     ours, peers = results["ours"], results["peers"]
     judged = target.peers or PEERS[:1]
-    shown = [target.judge(ours, peers[name]) if name in judged else "" for name in PEERS]
+    shown = [target.judge(ours, peers.get(name, {})) if name in judged else "" for name in PEERS]
     return f"| {' | '.join([target.name, *shown])} |\n"
 
 

@@ -49,12 +49,24 @@ def test_fresh_runner_is_judged_by_what_it_took() -> None:
     times = {"cached": 5.0, "ours": 30.0, "theirs": 20.0}
     measured = {name: {"median": median, "runs": [median]} for name, median in times.items()}
 
-    chapter = runner.render(
-        {**measured, "load": 2.0, "packages": 6, "stored": {"cached": 2e8, "ours": 3e8, "theirs": 1e8}}
-    )
+    used = {"cached": 6.0, "ours": 40.0, "theirs": 20.0}
+    stored = {"cached": 2e8, "ours": 3e8, "theirs": 1e8}
+    chapter = runner.render({**measured, "load": 2.0, "packages": 6, "stored": stored, "used": used})
 
+    assert "| of processors | 40.0 s (2.00) | 6.0 s (0.30) | 20.0 s |" in chapter
     assert "| from nothing | 30.0 s (1.50) | 5.0 s (0.25) | 20.0 s |" in chapter
+    assert "| stored | 300 MB | 200 MB | 100 MB |" in chapter
     assert "0.7 times apt and pip (**missed**), 0.3 times with a binary cache (met), and 400 MB (met)" in chapter
+
+
+def test_run_by_hand_may_lack_figures() -> None:
+    """What was not measured is said to be so."""
+    measured = {name: {"median": median, "runs": [median]} for name, median in (("ours", 30.0), ("theirs", 20.0))}
+
+    chapter = runner.render({**measured, "load": 2.0, "packages": 6})
+
+    assert "| from nothing | 30.0 s (1.50) | not measured | 20.0 s |" in chapter
+    assert "0.3 times with a binary cache (not measured), and 400 MB (not measured)" in chapter
 
 
 def test_deployment_is_judged_by_what_helm_alone_takes() -> None:
