@@ -13,7 +13,17 @@ TEXTS = {
     "author": {{ cookiecutter.author | tojson }},
     "estiba_url": {{ cookiecutter.estiba_url | tojson }},
 }
-TAKEN = {"config", "django", "estiba", "lending", "manage", "pytest", "rest_framework", "tasks", "test", "tests"}
+# Folders and modules of a service, then what its requirements are imported as, which it would hide.
+TAKEN = {"config", "conftest", "estiba", "lending", "manage", "tasks", "test", "tests"} | set(
+    """
+    anymail asgiref auditlog azure boto3 botocore certifi cffi click corsheaders croniter cryptography csp dateutil
+    dj_database_url django django_prometheus django_rq drf_spectacular drf_spectacular_sidecar ecs_logging et_xmlfile
+    gunicorn idna inflection invoke jsonschema jwt mozilla_django_oidc newrelic openpyxl opentelemetry packaging
+    prometheus_client psycopg psycopg_binary pytest pytest_cov pytest_django redis referencing requests rest_framework
+    rest_framework_simplejwt rpds rq sentry_sdk sqlparse storages typing_extensions tzdata uritemplate urllib3 whitenoise
+    yaml
+    """.split()
+)
 LONGEST = 40
 
 problems = []

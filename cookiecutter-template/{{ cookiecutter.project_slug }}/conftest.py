@@ -25,6 +25,13 @@ SAFE = {
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _messages() -> None:
+    """Compile the translations where no build has done so."""
+    if not list(settings.BASE_DIR.glob("*/locale/*/LC_MESSAGES/*.mo")):
+        call_command("compilemessages", ignore_patterns=[".*"], verbosity=0)
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _static_files(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Collect the static files, whose hashed names the pages use."""
     settings.STATIC_ROOT = str(tmp_path_factory.mktemp("static"))

@@ -104,7 +104,8 @@ rec {
 
     # Type
     ```
-    development :: { name, python, debs, sources, source, manage, servers, variables } -> { shell, manage, services, develop }
+    development :: { name, python, debs, sources, source, manage, prepare, test-command, servers, variables } ->
+      { shell, manage, services, develop }
     ```
 
     # Arguments
@@ -114,6 +115,8 @@ rec {
     - sources: its unpacked wheels, see `python.wheels`
     - source: its files
     - manage: path of manage.py in them
+    - prepare: the commands that generate files of it, whose programs are among the packages
+    - test-command: the command that runs the tests
     - servers: a Debian root with PostgreSQL and Redis
     - variables: environment variables of the shell and of manage.py
   */
@@ -125,6 +128,8 @@ rec {
       sources,
       source,
       manage,
+      prepare,
+      test-command,
       servers,
       variables,
     }:
@@ -159,6 +164,7 @@ rec {
           (command "estiba" "estiba.tasks.program")
           env
         ]
+        ++ (if prepare == [ ] then [ ] else [ "${tree}/usr" ])
         ++ programs.forBuild;
         variables = all // {
           ESTIBA_MANAGE = manage;
@@ -177,7 +183,9 @@ rec {
         python = "${tools.builderPython}/usr/bin/python3.11";
         script = ./shell/run_develop.py;
         settings = {
-          inherit manage;
+          inherit manage prepare;
+          test = test-command;
+          programs = "${env}/bin:${tree}/usr/bin";
           python = "${env}/bin/python";
           services = "${services}/bin/services";
           variables = all;

@@ -119,14 +119,17 @@ let
 in
 {
   development = {
-    inherit (service) name manage;
+    inherit (service) name manage prepare test-command;
     inherit (lock) python;
     inherit (own) source;
     servers = checks.tree;
-    debs = lib.lock.debs lock system [
-      "base"
-      "service"
-    ];
+    debs = lib.lock.debs lock system (
+      [
+        "base"
+        "service"
+      ]
+      ++ (if service.prepare == [ ] then [ ] else [ "prepare" ])
+    );
     sources = wheels.all;
     variables = environment.development;
   };

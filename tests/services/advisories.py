@@ -5,14 +5,10 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
-import shutil
-import subprocess
-import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from estiba import config, files
-from estiba.digest import Digest
+from tests.services import distributions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,25 +18,8 @@ _PIP_AUDIT: Final = "pip-audit==2.10.1"
 
 
 def install() -> Path:
-    """Return the folder with the program pip-audit, installed by pip and kept in the user's cache.
-
-    It is of one interpreter: the cache may outlive the store that this one is in.
-    """
-    python = Digest.of_bytes(sys.executable.encode()).hex[:16]
-    folder = config.load().cache_dir / "tests" / f"{_PIP_AUDIT.replace('==', '-')}-{python}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with files.lock(folder.with_suffix(".lock"), wait=True):
-        if not folder.exists():
-            scratch = folder.with_suffix(".part")
-            shutil.rmtree(scratch, ignore_errors=True)
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*pip, "--target", str(scratch / "lib"), _PIP_AUDIT], check=True)
-            script = scratch / "pip-audit"
-            code = f"import sys; sys.path.insert(0, {str(folder / 'lib')!r}); from pip_audit._cli import audit; audit()"
-            script.write_text(f"#!{sys.executable}\n{code}\n")
-            script.chmod(0o755)
-            scratch.rename(folder)
-    return folder
+    """Return a folder for Python's path with pip-audit, whose program is in its `bin`."""
+    return distributions.install(_PIP_AUDIT)
 
 
 @contextlib.contextmanager

@@ -7,17 +7,34 @@ import socket
 import subprocess
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tests.services import debian
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 PACKAGE: Final = "docker.io"
 _LIMIT: Final = 60.0
-_ENV: Final = {"PATH": "/usr/sbin:/usr/bin"}
+
+
+_NO_NETWORKS: Final = ("--bridge", "none", "--iptables=false")
+_OWN_NETWORK: Final = ("unshare", "--net", "--", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Networked:
+    """A Docker engine whose containers have networks, in a network namespace of its own.
+
+    Attributes:
+        address: Of its socket.
+        inside: Words before a command that make it see the published ports.
+    """
+
+    address: str
+    inside: tuple[str, ...]
 
 
 @contextmanager
@@ -27,18 +44,44 @@ def run(folder: Path) -> Iterator[str]:
     Raises:
         RuntimeError: It does not start; the message has the end of its log.
     """
-    inside = debian.inside(PACKAGE)
+    with _running(folder, [], _NO_NETWORKS):
+        yield _address(folder)
+
+
+@contextmanager
+def run_networked(folder: Path) -> Iterator[Networked]:
+    """Run `dockerd` with networks until the end of the block; no packet of them reaches the machine's.
+
+    Raises:
+        RuntimeError: It does not start; the message has the end of its log.
+    """
+    programs = folder / "bin"
+    programs.mkdir(parents=True)
+    # Alternatives of Debian, which an unpacked tree has not chosen from.
+    for name in ("iptables", "ip6tables"):
+        (programs / name).symlink_to(f"/usr/sbin/{name}-nft")
+    with _running(folder, _OWN_NETWORK, ()) as process:
+        words = ("nsenter", f"--net=/proc/{process.pid}/ns/net", "--")
+        yield Networked(address=_address(folder), inside=words)
+
+
+@contextmanager
+def _running(folder: Path, inside: Sequence[str], options: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     folder.mkdir(parents=True, exist_ok=True)
-    address = f"unix://{folder}/sock"
-    argv = [*inside, "dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"]
-    argv += ["--pidfile", f"{folder}/pid", "--host", address, "--bridge", "none", "--iptables=false"]
-    with (folder / "log").open("wb") as log, subprocess.Popen(argv, env=_ENV, stdout=log, stderr=log) as process:
+    argv = [*inside, *debian.inside(PACKAGE), "dockerd", *options, "--host", _address(folder)]
+    argv += ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]
+    env = {"PATH": f"{folder}/bin:/usr/sbin:/usr/bin"}
+    with (folder / "log").open("wb") as log, subprocess.Popen(argv, env=env, stdout=log, stderr=log) as process:
         try:
             _wait(folder / "sock", process, folder / "log")
-            yield address
+            yield process
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
+
+
+def _address(folder: Path) -> str:
+    return f"unix://{folder}/sock"
 
 
 def _wait(path: Path, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -13,23 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import requests
-from tests.services import debian, ports
-
-from estiba import config, files
+from tests.services import java, ports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-_JAVA: Final = "openjdk-17-jre-headless"
 _SERVER: Final = "org.sonarsource.sonarqube:sonar-application:9.9.0.65466:zip"
 _SCANNER: Final = "org.sonarsource.scanner.cli:sonar-scanner-cli:5.0.1.3006:jar"
 """The last one for servers of 9.9; later scanners download their engine from their vendor."""
-_COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
-_USER: Final = 65534
-"""Elasticsearch, which SonarQube brings, refuses to run as root."""
 _LIMIT: Final = 600
-_QUIET: Final = "JDK_JAVA_OPTIONS=-XX:-UsePerfData"
-"""Java writes figures about itself to /tmp otherwise, wherever TMPDIR is."""
 _CREDENTIALS: Final = ("admin", "admin")
 _MEMORY: Final = {"ce": "-Xmx512m -Xms128m", "search": "-Xmx512m -Xms512m", "web": "-Xmx512m -Xms128m"}
 
@@ -62,7 +54,7 @@ class SonarQube:
         home, copy = self.folder / "scanner", self.folder / key
         home.mkdir(exist_ok=True)
         shutil.copytree(source, copy)
-        jar = shutil.copy(_fetch(_SCANNER), home)
+        jar = shutil.copy(java.fetch(_SCANNER), home)
         _own(home, copy)
         options = {
             "sonar.host.url": self.url,
@@ -75,7 +67,7 @@ class SonarQube:
             "sonar.working.directory": str(home / key),
         }
         words = [*(f"-D{name}={value}" for name, value in options.items()), "-cp", str(jar)]
-        argv = _java([*words, "org.sonarsource.scanner.cli.Main"])
+        argv = java.command([*words, "org.sonarsource.scanner.cli.Main"])
         done = subprocess.run(argv, cwd=copy, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -111,7 +103,7 @@ def _serve(folder: Path) -> Iterator[SonarQube]:
     _own(home)
     server = SonarQube(port=port, folder=folder)
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(_java(["-Xmx64m", "-jar", str(jar)]), cwd=home, stdout=log, stderr=log)
+        process = subprocess.Popen(java.command(["-Xmx64m", "-jar", str(jar)]), cwd=home, stdout=log, stderr=log)
     try:
         _wait(server, process)
         yield server
@@ -131,58 +123,15 @@ def _wait(server: SonarQube, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(message)
 
 
-def _java(arguments: Sequence[str]) -> list[str]:
-    """Return the command of Debian's Java as a user without rights, who may read what the tests give him."""
-    user = [
-        "setpriv",
-        f"--reuid={_USER}",
-        f"--regid={_USER}",
-        "--clear-groups",
-        "env",
-        "-i",
-        "PATH=/usr/bin:/bin",
-        _QUIET,
-    ]
-    (home,) = debian.unpack(_JAVA).glob("usr/lib/jvm/java-17-openjdk-*")
-    return [*debian.inside(_JAVA), *user, f"/usr/lib/jvm/{home.name}/bin/java", *arguments]
-
-
 def _own(*folders: Path) -> None:
     """Give folders to the user of the server."""
-    subprocess.run(["chown", "--recursive", f"{_USER}:{_USER}", *map(str, folders)], check=True)
+    subprocess.run(["chown", "--recursive", f"{java.USER}:{java.USER}", *map(str, folders)], check=True)
 
 
 def _unpack(folder: Path) -> Path:
-    with zipfile.ZipFile(_fetch(_SERVER)) as archive:
+    with zipfile.ZipFile(java.fetch(_SERVER)) as archive:
         archive.extractall(folder)
     (home,) = folder.glob("sonarqube-*")
     for program in (*home.glob("elasticsearch/bin/*"), *home.glob("elasticsearch/modules/**/bin/*")):
         program.chmod(0o755)
     return home
-
-
-def _fetch(artifact: str) -> Path:
-    """Return a file of Maven Central, fetched by Maven as it is configured here, and kept in the user's cache."""
-    _, name, version, kind = artifact.split(":")
-    folder = config.load().cache_dir / "tests" / "maven"
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = folder / f"{name}-{version}.{kind}"
-    with files.lock(folder / ".lock", wait=True):
-        if not kept.exists():
-            scratch = folder / "part"
-            shutil.rmtree(scratch, ignore_errors=True)
-            argv = ["env", _QUIET, *_maven(), "--batch-mode", "--quiet", _COPY, f"-Dartifact={artifact}"]
-            argv += [f"-DoutputDirectory={scratch}", f"-Dmaven.repo.local={scratch / 'repository'}"]
-            done = subprocess.run(argv, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stdout + done.stderr
-            (scratch / kept.name).replace(kept)
-            shutil.rmtree(scratch)
-    return kept
-
-
-def _maven() -> list[str]:
-    if shutil.which("mvn"):
-        return ["mvn"]
-    (home,) = debian.unpack("maven", _JAVA).glob("usr/lib/jvm/java-17-openjdk-*")
-    words = debian.inside("maven", _JAVA)
-    return [*words, "env", f"JAVA_HOME=/usr/lib/jvm/{home.name}", "/usr/share/maven/bin/mvn"]

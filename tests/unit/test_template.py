@@ -5,6 +5,7 @@ from __future__ import annotations
 import compileall
 import re
 import subprocess
+import sys
 import tomllib
 from typing import TYPE_CHECKING
 
@@ -95,3 +96,24 @@ def test_requirements_are_ranges(baked: Path) -> None:
     dependencies = tomllib.loads((baked / "pyproject.toml").read_text())["project"]["dependencies"]
 
     assert [line for line in dependencies if "==" in line] == []
+
+
+def test_no_service_hides_what_it_imports(baked: Path) -> None:
+    """The name of each package that a new service imports is refused for the service itself."""
+    hook = (new.locate_template() / "hooks" / "pre_gen_project.py").read_text()
+    pattern = re.compile(r"^ *(?:from|import) +(\w+)", re.MULTILINE)
+    imported = {name for file in baked.rglob("*.py") for name in pattern.findall(file.read_text())}
+    own = {path.stem for path in baked.iterdir()} | sys.stdlib_module_names
+
+    assert [name for name in sorted(imported - own) if not re.search(rf"\b{name}\b", hook)] == []
+
+
+def test_spanish_beside_english(baked: Path) -> None:
+    """Both documents of a new service name the same commands and the same parts."""
+    english, spanish = ((baked / name).read_text() for name in ("README.md", "README.es.md"))
+
+    commands = re.compile(r"^\$ (invoke \S+|pytest)", re.MULTILINE)
+    assert commands.findall(english) == commands.findall(spanish)
+    parts = re.compile(r"(?<=\| )`[^|]*(?= \|$)", re.MULTILINE)
+    rows = [re.findall(r"`[^`]+`", row) for row in parts.findall(english.partition("## Settings")[0])]
+    assert rows == [re.findall(r"`[^`]+`", row) for row in parts.findall(spanish)]

@@ -53,6 +53,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -80,6 +81,7 @@ TEMPLATES = [
 DATABASES = {
     "default": dj_database_url.parse(env["DATABASE_URL"], conn_max_age=env["DB_CONN_MAX_AGE"], conn_health_checks=True)
 }
+TIMESCALEDB = env["TIMESCALEDB"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
@@ -140,11 +142,12 @@ SPECTACULAR_SETTINGS = {
     "VERSION": RELEASE,
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 AUDITLOG_CID_GETTER = "config.logs.find_request"
 
-LANGUAGE_CODE = "en"
+# Each visitor's own, if it is one of these. `{{ cookiecutter.project_slug }}/locale` has the words.
+LANGUAGES = [("en", "English"), ("es", "Español")]
+LANGUAGE_CODE = env["LANGUAGE_CODE"]
 TIME_ZONE = "{{ cookiecutter.time_zone }}"
 USE_TZ = True
 

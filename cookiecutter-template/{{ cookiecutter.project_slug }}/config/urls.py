@@ -31,6 +31,8 @@ api = [
 ]
 urlpatterns = [
     path("", views.index, name="index"),
+    # Browsers ask for it on pages that name no icon, such as those of the admin.
+    path("favicon.ico", views.icon),
     path("admin/", admin.site.urls),
     path("queues/", include("django_rq.urls")),
     path("api/", include(api)),

@@ -1,5 +1,6 @@
 """The API of the catalogue, of assignments, and of the import."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.shortcuts import get_object_or_404
@@ -12,8 +13,10 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from lending import catalogue, workbook
-from lending.models import Assignment, Item, LendingError
+from lending import catalogue, series, workbook
+from lending.models import Assignment, Item, LendingError, Reading
+
+SPANS = 100
 
 
 class Conflict(APIException):
@@ -51,6 +54,20 @@ class AssignmentSerializer(serializers.ModelSerializer):
         model = Assignment
         fields = ["id", "item", "holder", "assigned", "returned"]
         read_only_fields = ["assigned", "returned"]
+
+
+class ReadingSerializer(serializers.Serializer):
+    """What was measured, and when."""
+
+    time = serializers.DateTimeField()
+    value = serializers.FloatField()
+
+
+class AverageSerializer(serializers.Serializer):
+    """The average of an hour."""
+
+    start = serializers.DateTimeField()
+    average = serializers.FloatField()
 
 
 class ReportSerializer(serializers.Serializer):
@@ -92,6 +109,25 @@ class ItemViewSet(viewsets.ModelViewSet):
     def take_back(self, request: Request, code: str) -> Response:
         """Take an item back; 409 where nobody has it."""
         return self._change(code, Item.take_back, status.HTTP_200_OK)
+
+    @extend_schema(request=ReadingSerializer, responses={201: ReadingSerializer})
+    @action(detail=True, methods=["post"])
+    def readings(self, request: Request, code: str) -> Response:
+        """Take a reading of the sensor in an item; 409 where there is one of that time."""
+        given = ReadingSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        item = get_object_or_404(Item, code=code)
+        value, time = given.validated_data["value"], given.validated_data["time"]
+        if not Reading.objects.get_or_create(item=item, time=time, defaults={"value": value})[1]:
+            raise Conflict(f"{code} has a reading of {time.isoformat()}")
+        return Response(given.data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(responses=AverageSerializer(many=True))
+    @action(detail=True, methods=["get"], pagination_class=None)
+    def averages(self, _request: Request, code: str) -> Response:
+        """Return the averages of the last hours that have readings, newest first."""
+        found = series.average(get_object_or_404(Item, code=code), timedelta(hours=1))
+        return Response(AverageSerializer(found[:SPANS], many=True).data)
 
     @extend_schema(request=UploadSerializer, responses=ReportSerializer)
     @action(detail=False, methods=["post"], url_path="import", url_name="import",

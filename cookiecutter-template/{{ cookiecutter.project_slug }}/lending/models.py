@@ -69,5 +69,20 @@ class Assignment(models.Model):
         return f"{self.item} with {self.holder}"
 
 
+class Reading(models.Model):
+    """What a sensor in an item measured at a time: a series, which grows without end and is never changed."""
+
+    hypertable = "time"
+
+    pk = models.CompositePrimaryKey("item_id", "time")
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="readings")
+    time = models.DateTimeField()
+    value = models.FloatField()
+
+    def __str__(self) -> str:
+        """Return the value, and of what."""
+        return f"{self.value:g} of {self.item}"
+
+
 auditlog.register(Item)
 auditlog.register(Assignment)

@@ -7,7 +7,7 @@ from auditlog.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.core.mail import send_mail
-from django.test import Client
+from django.test import Client, override_settings
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
@@ -116,6 +116,14 @@ def test_foreign_page_may_not_ask(client: Client) -> None:
     answer = client.get("/api/docs/", headers={"origin": "https://elsewhere.example"})
 
     assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_known_page_may_ask(client: Client) -> None:
+    """Pages of an origin that is named may read the answers."""
+    with override_settings(CORS_ALLOWED_ORIGINS=["https://shop.example"]):
+        answer = client.get("/api/docs/", headers={"origin": "https://shop.example"})
+
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://shop.example"
 
 
 def test_mail_has_a_sender() -> None:

@@ -36,11 +36,40 @@ def test_static_files_have_hashed_names(visitor: Client) -> None:
     assert list(Path(settings.STATIC_ROOT).rglob("*.map")) == []
 
 
+def test_icon_is_found(visitor: Client) -> None:
+    """Pages that name no icon have one all the same."""
+    assert re.fullmatch(r"/static/site/icon\.[0-9a-f]{12}\.svg", visitor.get("/favicon.ico").headers["Location"])
+
+
 def test_unknown_page_is_not_found(visitor: Client) -> None:
     """An unknown address is answered with a page of ours."""
     page = visitor.get("/no-such-page")
 
     assert (page.status_code, "There is no page at this address" in page.text) == (404, True)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("/", "Todavía no hay nada escrito."), ("/no-such-page", "Página no encontrada"), ("/admin/login/", "Contraseña")],
+)
+def test_pages_speak_spanish(visitor: Client, path: str, words: str) -> None:
+    """Who asks for Spanish gets it, and a screen reader is told so."""
+    page = visitor.get(path, headers={"accept-language": "es-MX,es;q=0.9,en;q=0.5"})
+
+    assert words in page.text
+    assert ('<html lang="es' in page.text, page.headers["Content-Language"]) == (True, "es")
+
+
+def test_every_message_is_translated() -> None:
+    """What pages say has a translation, and no translation is left over."""
+    sources = [*settings.BASE_DIR.glob("*/templates/**/*.html"), *settings.BASE_DIR.glob("*/models.py")]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in sources)
+    said = set(re.findall(r'(?:\btranslate |\b_\()"([^"]+)"', text))
+    files = settings.BASE_DIR.glob("*/locale/es/LC_MESSAGES/django.po")
+    entries = [re.findall(r'^msgid "(.+)"\nmsgstr "(.+)"$', file.read_text("utf-8"), re.MULTILINE) for file in files]
+
+    assert {message for found in entries for message, _ in found} == said
 
 
 def test_fault_is_a_page_too(visitor: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +86,7 @@ def test_forbidden_page_is_ours(visitor: Client) -> None:
     refused = Client(enforce_csrf_checks=True, headers={"x-forwarded-proto": "https"}).post("/admin/login/")
     unknown = visitor.get("/", headers={"host": "elsewhere.example"})
 
-    assert refused.status_code == 403
+    assert (refused.status_code, "You may not see this page" in refused.text) == (403, True)
     assert (unknown.status_code, "This request makes no sense" in unknown.text) == (400, True)
     page = problems.forbidden(RequestFactory().get("/"), PermissionDenied())
     assert (page.status_code, "You may not see this page" in page.text) == (403, True)

@@ -7,8 +7,15 @@ from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django_prometheus.exports import ExportToDjangoView
+from prometheus_client import Gauge
+
+from config.logs import RELEASE
 
 logger = logging.getLogger(__name__)
+
+# Joined to other metrics, it tells which release they are of; all processes of a release say the same.
+released = Gauge("service_release", "1 for the release that is served", ["release"], multiprocess_mode="max")
+released.labels(RELEASE).set(1)
 
 
 class HealthMiddleware:

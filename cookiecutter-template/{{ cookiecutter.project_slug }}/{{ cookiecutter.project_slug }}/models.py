@@ -3,6 +3,7 @@
 from auditlog.registry import auditlog
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class User(AbstractUser):
@@ -19,7 +20,8 @@ class Entry(models.Model):
         """Newest first."""
 
         ordering = ["-written"]
-        verbose_name_plural = "entries"
+        verbose_name = _("entry")
+        verbose_name_plural = _("entries")
 
     def __str__(self) -> str:
         """Return the text."""

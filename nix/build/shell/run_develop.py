@@ -1,7 +1,8 @@
-"""Program: all that a developer of a service runs, in one log: servers, migrations, the development server, a worker.
+"""Program: all that a developer of a service runs, in one log: servers, generated files, migrations, web and worker.
 
 Arguments: the service's folder; then `up PORT`, until somebody ends it, or `down`. PostgreSQL and Redis are those of
-`run_services.py`. The development server restarts when a source changes, the worker when it is told to.
+`run_services.py`. The development server restarts when a source changes, the worker when it is told to; with `tests`
+after the port, the tests run whenever a file is saved.
 """
 
 import contextlib
@@ -30,6 +31,10 @@ _PATIENCE = 30.0
 """Seconds that processes have to end; PostgreSQL writes a checkpoint then."""
 
 _PAUSE = 0.1
+_LOOK = 1.0
+"""Seconds between two looks for files that were saved."""
+
+_SAVED = (".html", ".json", ".po", ".py", ".toml")
 _LAST = "REDIS_URL"
 """The last of the variables that `run_services.py` prints."""
 
@@ -44,6 +49,8 @@ def main() -> None:
     with (folder / _STATE / "develop.lock").open("a+") as lock:
         if sys.argv[2] == "down":
             end_other(lock)
+        elif sys.argv[2] == "tests":
+            test_on_save(folder)
         else:
             take(lock)
             run(folder, int(sys.argv[3]))
@@ -89,19 +96,30 @@ def run(folder: Path, port: int) -> None:
     manage = folder / given["manage"]
     python = [given["python"], str(manage)]
     env = {**os.environ, "PYTHONPATH": str(manage.parent), **given["variables"]}
+    env["PATH"] = f"{env.get('PATH', os.defpath)}:{given['programs']}"
     commands = {
         "web": [*python, "runserver", f"127.0.0.1:{port}"],
         "worker": [*python, "rqworker", "--with-scheduler"],
     }
+    if "tests" in sys.argv[4:]:
+        commands["tests"] = [sys.executable, __file__, str(folder), "tests"]
     with contextlib.ExitStack() as stack:
         argv = [given["services"], str(folder / _STATE / "services")]
         servers = stack.enter_context(running("servers", argv, env, is_read=True))
         env |= read_addresses(servers)
-        with running("migrate", [*python, "migrate"], env) as migrate:
-            if migrate.wait():
-                fail("the migrations failed, see above", FAILED)
+        for words in given["prepare"]:
+            # As in the build: a command of manage.py, or a script of the service.
+            finish("prepare", [*(python[:1] if words[0].endswith(".py") else python), *words], env)
+        finish("migrate", [*python, "migrate"], env)
         children = {name: stack.enter_context(running(name, argv, env)) for name, argv in commands.items()}
         watch({"servers": servers, **children})
+
+
+def finish(name: str, argv: list[str], env: dict[str, str]) -> None:
+    """Run a process to its end, and everything ends where it fails."""
+    with running(name, argv, env) as child:
+        if child.wait():
+            fail(f"{name} failed, see above", FAILED)
 
 
 def read_addresses(servers: "subprocess.Popen[str]") -> dict[str, str]:
@@ -159,6 +177,30 @@ def watch(children: "dict[str, subprocess.Popen[str]]") -> NoReturn:
             if child.poll() is not None:
                 fail(f"{name} has ended with {child.returncode}, see above", FAILED)
         time.sleep(_PAUSE)
+
+
+def test_on_save(folder: Path) -> NoReturn:
+    """Run the tests, and again whenever a file of the service has changed, until a signal comes."""
+    for number in _SIGNALS:
+        signal.signal(number, leave)
+    os.chdir(folder)
+    tested: dict[Path, int] = {}
+    while True:
+        found = dict(list_saved(folder))
+        if found != tested:
+            tested = found
+            subprocess.run(given["test"], check=False)
+        time.sleep(_LOOK)
+
+
+def list_saved(folder: Path) -> "Iterator[tuple[Path, int]]":
+    """Yield what people write in a service's folder, with the time when it was saved, in nanoseconds."""
+    for top, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "node_modules", "reports"))]
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                if name.endswith(_SAVED):
+                    yield Path(top, name), Path(top, name).stat().st_mtime_ns
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Files for Docker Compose: `docker-compose.yml` for a server, `docker-compose.dev.yml` for developers.
+"""Files for Docker Compose: `docker-compose.yml` for a server, `docker-compose.dev.yml` for developers and for Tilt.
 
 Processes, ports, probes and paths are those of Estiba's chart, as `[tool.estiba.chart]` completes them: they are said
 once. Images that are not the service's have variables, as nothing is known of a team's registry.
@@ -7,24 +7,33 @@ once. Images that are not the service's have variables, as nothing is known of a
 from __future__ import annotations
 
 import json
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import yaml
 
+from estiba import files
 from estiba.deploy.host.servers import postgresql_tuning
+from estiba.errors import ScaffoldError
 from estiba.publish import chart
 from estiba.scaffold import rendered
 from estiba.scaffold.helm import values
+from estiba.service import environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from estiba.service.environment import EnvironmentSchema
+    from estiba.service.postgresql import PostgreSQL
     from estiba.service.project import Project
 
 RENDER: Final = "invoke compose.render"
 NAMES: Final = ("docker-compose.yml", "docker-compose.dev.yml")
+TILT: Final = "Tiltfile"
+"""Tilt's file, which reads the one for developers."""
+
 GATEWAY: Final = 4455
 """TCP port of everything that developers open in a browser."""
 
@@ -35,10 +44,17 @@ WEB: Final = "webapp"
 """Name of the web process here, by which nginx finds it."""
 
 _NOTE: Final = f"Rendered by `{RENDER}` from [tool.estiba] in pyproject.toml; change it there."
+_TILT: Final = Path(__file__).with_name(TILT)
 _NGINX: Final = Path(__file__).with_name("nginx.conf")
 _MEMORY: Final = 2 * 2**30
 """Memory in bytes that PostgreSQL's settings are computed from, unless variables say otherwise."""
 
+ENV: Final = ".env"
+"""File of a server's variables, which Compose reads."""
+
+_PRIVATE: Final = 0o600
+_BYTES: Final = 48
+_GIVEN: Final = ("DATABASE_URL", "REDIS_URL")
 _PASSWORD: Final = "${POSTGRES_PASSWORD:?set it in .env}"  # noqa: S105 - Compose's words for a variable
 _DEVELOPMENT: Final = {
     "ENVIRONMENT": "development",
@@ -47,6 +63,8 @@ _DEVELOPMENT: Final = {
     "EMAIL_HOST": "mail",
     "EMAIL_PORT": "1025",
 }
+_VERSION: Final = "17"
+_TIMESCALE: Final = "timescale/timescaledb:latest-pg"
 _TUNED: Final = ("shared_buffers", "effective_cache_size")
 _INTERVAL: Final = {"interval": "5s", "timeout": "5s", "retries": 12}
 _ASK: Final = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)"
@@ -71,12 +89,46 @@ def check(project: Project) -> None:
     rendered.check(project.folder, _texts(project), RENDER)
 
 
+def write_env(project: Project, hosts: str) -> tuple[str, ...]:
+    """Write `.env` with what production needs, secrets of its own among it; return the names that are left to fill in.
+
+    Args:
+        project: The service.
+        hosts: Host names that it answers to, between commas.
+
+    Raises:
+        ScaffoldError: There is one, or git and Nix would take it for a source.
+    """
+    file = project.folder / ENV
+    ignored = project.folder / ".gitignore"
+    if file.exists():
+        msg = f"{file} exists already"
+        raise ScaffoldError(msg, hint="change it with an editor")
+    if not (files.find_repository(project.folder) and ignored.exists() and ENV in ignored.read_text().splitlines()):
+        msg = f"{file} would be a source of the service, for git and Nix to copy"
+        raise ScaffoldError(msg, hint=f"git init && echo {ENV} >>.gitignore")
+    found = _fill(environment.load(project.folder), hosts)
+    files.write(file, "".join(f"{name}={value}\n" for name, value in found.items()), mode=_PRIVATE)
+    return tuple(name for name, value in found.items() if not value)
+
+
+def _fill(schema: EnvironmentSchema | None, hosts: str) -> dict[str, str]:
+    """Return the variables of a server by their names; empty where nobody but people can know."""
+    required = schema.required if schema else ("SECRET_KEY", "ALLOWED_HOSTS")
+    made = schema.secrets if schema else {"SECRET_KEY"}
+    names = [name for name in required if name not in _GIVEN]
+    found = {name: secrets.token_urlsafe(_BYTES) if name in made else "" for name in names}
+    if "ALLOWED_HOSTS" in found:
+        found["ALLOWED_HOSTS"] = hosts
+    return {**found, "POSTGRES_PASSWORD": secrets.token_urlsafe(_BYTES)}
+
+
 def describe(project: Project) -> dict[str, dict[str, Any]]:
     """Return the content of both files, by their names."""
     given = _load_values(project)
     server = {
         "name": project.name,
-        "services": {"nginx": _nginx(given), **_containers(project, given), **_servers(_PASSWORD)},
+        "services": {"nginx": _nginx(given), **_containers(project, given), **_servers(project.postgresql, _PASSWORD)},
         "configs": {"nginx": {"content": _configure_nginx(given)}},
         "volumes": {"postgres": {}, "redis": {}, "staticfiles": {}},
     }
@@ -84,7 +136,8 @@ def describe(project: Project) -> dict[str, dict[str, Any]]:
 
 
 def _texts(project: Project) -> dict[str, str]:
-    return {name: rendered.dump(data, note=_NOTE) for name, data in describe(project).items()}
+    texts = {name: rendered.dump(data, note=_NOTE) for name, data in describe(project).items()}
+    return {**texts, TILT: _TILT.read_text(encoding="utf-8")}
 
 
 def _load_values(project: Project) -> dict[str, Any]:
@@ -115,7 +168,7 @@ def _containers(project: Project, given: Mapping[str, Any]) -> dict[str, Any]:
     # Nothing of the image can be written, and nobody has privileges.
     image = {
         "image": f"${{IMAGE:-{project.name}:{project.version}}}",
-        "env_file": [".env"],
+        "env_file": [ENV],
         "environment": {
             "DATABASE_URL": f"postgresql://app:{_PASSWORD}@postgres/app",
             "REDIS_URL": "redis://redis:6379/0",
@@ -153,12 +206,14 @@ def _describe_process(process: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _servers(password: str) -> dict[str, Any]:
+def _servers(postgresql: PostgreSQL, password: str) -> dict[str, Any]:
+    has_timescale = any("timescaledb" in name for name in postgresql.packages)
+    image = f"{_TIMESCALE if has_timescale else 'postgres:'}{postgresql.version or _VERSION}"
     tuned = postgresql_tuning.plan(_MEMORY)
     options = [word for name in _TUNED for word in ("-c", f"{name}=${{POSTGRES_{name.upper()}:-{tuned[name]}}}")]
     return {
         "postgres": {
-            "image": "${POSTGRES_IMAGE:-postgres:17}",
+            "image": f"${{POSTGRES_IMAGE:-{image}}}",
             "command": ["postgres", *options],
             "environment": {"POSTGRES_DB": "app", "POSTGRES_USER": "app", "POSTGRES_PASSWORD": password},
             "volumes": ["postgres:/var/lib/postgresql/data"],
@@ -189,5 +244,5 @@ def _change_for_developers(server: Mapping[str, Any]) -> dict[str, Any]:
     services["static"]["volumes"] = ["staticfiles:/staticfiles"]
     address = services[WEB]["healthcheck"]["test"][-1]
     services[WEB]["command"] = ["manage", "runserver", f"0.0.0.0:{urlsplit(address).port}"]
-    services["mail"] = {"image": "${MAIL_IMAGE:-axllent/mailpit:v1.27}", "ports": [f"127.0.0.1:{MAIL}:8025"]}
+    services["mail"] = {"image": "${MAIL_IMAGE:-axllent/mailpit:v1.33}", "ports": [f"127.0.0.1:{MAIL}:8025"]}
     return data

@@ -17,12 +17,20 @@ _PROJECT = "Folder of the service."
 
 @task(help={"project": _PROJECT, "json": "Print the result as one JSON object."})
 def render(_: Context, *, project: str = ".", json: bool = False) -> None:
-    """Write docker-compose.yml for a server and docker-compose.dev.yml for developers."""
+    """Write docker-compose.yml, and docker-compose.dev.yml and Tiltfile for developers."""
     changed = compose.render(projects.load(Path(project)))
     console.changed(changed, as_json=json)
 
 
+@task(help={"project": _PROJECT, "hosts": "Host names that the service answers to, between commas."})
+def env(_: Context, *, hosts: str, project: str = ".") -> None:
+    """Write .env with what a server needs, its secrets among it."""
+    left = compose.write_env(projects.load(Path(project)), hosts)
+    console.say(f"fill in {', '.join(left)}" if left else "nothing is left to fill in")
+    console.result(compose.ENV)
+
+
 @task(help={"project": _PROJECT})
 def check(_: Context, *, project: str = ".") -> None:
-    """Check that both files are those that `compose.render` writes."""
+    """Check that the files are those that `compose.render` writes."""
     compose.check(projects.load(Path(project)))

@@ -10,6 +10,7 @@ from estiba.build.flake import realise
 from estiba.lock import freshness
 from estiba.process import exec_program
 from estiba.scaffold.compose import GATEWAY
+from estiba.tasks import services
 from estiba.tasks.console import console, task
 
 if TYPE_CHECKING:
@@ -27,12 +28,18 @@ _PAGES: Final = {
 }
 
 
-@task(help={"port": _PORT, "project": _PROJECT})
-def up(_: Context, *, port: int = GATEWAY, project: str = ".") -> None:
+@task(help={"project": _PROJECT})
+def deps(_: Context, *, project: str = ".") -> None:
+    """Run PostgreSQL and Redis alone, as `services` does, until Ctrl-C."""
+    services.run(Path(project).resolve())
+
+
+@task(help={"port": _PORT, "project": _PROJECT, "tests": "Run the tests, too, and again when a file is saved."})
+def up(_: Context, *, port: int = GATEWAY, project: str = ".", tests: bool = False) -> None:
     """Run databases, migrations, server and worker for a developer, until `dev.down`."""
     program = _realise(project)
     _show(port)
-    exec_program([*program, "up", str(port)])
+    exec_program([*program, "up", str(port), *(["tests"] if tests else [])])
 
 
 @task(help={"project": _PROJECT})

@@ -26,7 +26,11 @@ def services(_: Context, project: str = ".") -> None:
 
     They come from the lock, and keep their data in `.estiba/services`.
     """
-    folder = Path(project).resolve()
+    run(Path(project).resolve())
+
+
+def run(folder: Path) -> None:
+    """Become the program that runs PostgreSQL and Redis of the service in a folder."""
     freshness.check(folder)
     (folder / _ROOT).parent.mkdir(exist_ok=True)
     with console.step("services") as on_status:

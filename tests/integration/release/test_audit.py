@@ -27,8 +27,9 @@ LOCK = Path(__file__).parents[3] / "estiba.lock"
 def run_with_pip_audit(argv: Sequence[str], **options: Any) -> Completed:  # noqa: ANN401 - those of `run`
     """Run a command with pip-audit on PATH."""
     variables = config.variables()
-    path = f"{advisories.install()}:{variables['PATH']}"
-    return run(argv, env={**variables, "PATH": path}, **options)
+    folder = advisories.install()
+    path = f"{folder}/bin:{variables['PATH']}"
+    return run(argv, env={**variables, "PATH": path, "PYTHONPATH": str(folder)}, **options)
 
 
 def ask(folder: Path, url: str, **options: object) -> dict[str, Any]:

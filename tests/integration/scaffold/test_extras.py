@@ -27,12 +27,16 @@ def test_what_is_off_is_not_in_the_image(harbour: Path) -> None:
 
 
 def test_every_extra_works(tmp_path: Path) -> None:
-    """With all of them the service's own tests pass, and faults, traces, uploads and logins go where they are told."""
+    """With all of them the service's own tests pass, and faults, traces, uploads and logins go where they are told.
+
+    So does TimescaleDB: one of the service's tests finds its hypertable.
+    """
     service = create(tmp_path / "harbour", flake=FLAKE)
     pyproject = service / "pyproject.toml"
     names = list(tomllib.loads(pyproject.read_text())["project"]["optional-dependencies"])
-    text = pyproject.read_text().replace('extras = ["excel"]', f'platforms = ["x86_64-linux"]\nextras = {names}')
-    pyproject.write_text(text)
+    settings = 'platforms = ["x86_64-linux"]\npostgresql = { packages = ["postgresql-17-timescaledb"] }\n'
+    text = pyproject.read_text().replace('extras = ["excel"]', f"{settings}extras = {names}")
+    pyproject.write_text(text.replace('ENVIRONMENT = "build"', 'ENVIRONMENT = "build"\nTIMESCALEDB = "true"'))
     for file in FIXTURES.glob("*.py"):
         shutil.copy(file, service / "tests")
     for command in ("lock", "fetch"):

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 LIMIT: Final = 120.0
 """Seconds until something answers."""
 
+TESTS: Final = 'test-command = ["python", "-c", "print(12345679 * 9)"]\n'
+"""Tests that take no time, and say what nobody else does."""
+
 FROM_OUTSIDE: Final = ("DATABASE_URL", "DJANGO_SETTINGS_MODULE", "ESTIBA_FLAKE", "REDIS_URL")
 """What this machine may set and a developer's does not."""
 
@@ -40,7 +43,9 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         harbour_service.make(folder, settings='platforms = ["x86_64-linux"]\n', python=request.param)
     flake = folder / "flake.nix"
     flake.write_text(flake.read_text().replace(harbour_service.FLAKE, shop.settings().flake))
-    assert f'python = "{request.param}"' in (folder / "pyproject.toml").read_text()
+    pyproject = folder / "pyproject.toml"
+    assert f'python = "{request.param}"' in pyproject.read_text()
+    pyproject.write_text(pyproject.read_text().replace("[tool.estiba]\n", f"[tool.estiba]\n{TESTS}"))
     shop.git(folder, "init", "--quiet")
     shop.commit(folder, "Begin")
     return folder
@@ -49,14 +54,20 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_one_command_runs_all_that_a_developer_needs(service: Path) -> None:
     """`dev.up` migrates and serves from the sources, with a worker; `dev.down` ends all of it, and does so once.
 
+    Translations are compiled, and tests run again when a file is saved.
+
     It comes before the tests whose fixture runs the same servers.
     """
     port = choose_port(0)
     done = run(service, *in_shell("invoke", "dev.urls", "--port", str(port)))
     assert f"http://app.localhost:{port}/" in done
-    with running(service, "invoke", "dev.up", "--port", str(port)) as log:
+    with running(service, "invoke", "dev.up", "--tests", "--port", str(port)) as log:
         assert get(port, "/readyz") == '{"database": "ok", "cache": "ok"}'
         wait_for(" worker | ", log)
+        wait_for("  tests | 111111111\n", log)
+        assert list(service.glob("harbour/locale/es/LC_MESSAGES/*.mo"))
+        (service / "conftest.py").touch()
+        wait_for("  tests | 111111111\n", log, times=2)
         shell(service, "invoke", "dev.up", "--port", str(port), code=10)
         shell(service, "invoke", "dev.down")
     assert all(f"{name} | " in log.read_text() for name in ("servers", "migrate", "web", "worker"))
@@ -112,10 +123,10 @@ def running(service: Path, *argv: str) -> Iterator[Path]:
     assert code == 0, log.read_text()
 
 
-def wait_for(text: str, log: Path) -> None:
-    """Wait until a log has a text."""
+def wait_for(text: str, log: Path, times: int = 1) -> None:
+    """Wait until a log has a text, so many times."""
     deadline = time.monotonic() + LIMIT
-    while text not in log.read_text():
+    while log.read_text().count(text) < times:
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)
 

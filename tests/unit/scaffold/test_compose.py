@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from estiba.errors import DriftError
+from estiba.errors import DriftError, ScaffoldError
 from estiba.publish import chart
 from estiba.scaffold import compose, new
 from estiba.service import project as projects
@@ -116,7 +116,48 @@ def test_process_that_is_not_there_has_no_container(service: Project, tmp_path: 
     compose.check(projects.load(folder))
     pyproject.write_text(pyproject.read_text() + "\n[tool.estiba.chart.processes]\nscheduler = false\n")
 
-    with pytest.raises(DriftError, match=r"docker-compose.yml, docker-compose.dev.yml"):
+    with pytest.raises(DriftError, match=r"docker-compose.yml, docker-compose.dev.yml\n"):
         compose.check(projects.load(folder))
     assert "scheduler" not in compose.describe(projects.load(folder))[SERVER]["services"]
     assert "scheduler" in compose.describe(service)[SERVER]["services"]
+
+
+def test_timescaledb_comes_with_its_own_image(tmp_path: Path) -> None:
+    """PostgreSQL in a container is the one that the checks have: with TimescaleDB, or of another version."""
+    folder = new.create(tmp_path / "harbour")
+    pyproject = folder / "pyproject.toml"
+    packages = 'postgresql = { version = "16", packages = ["postgresql-16-timescaledb"] }'
+    pyproject.write_text(pyproject.read_text().replace("[tool.estiba]\n", f"[tool.estiba]\n{packages}\n"))
+
+    for file in compose.describe(projects.load(folder)).values():
+        assert file["services"]["postgres"]["image"] == "${POSTGRES_IMAGE:-timescale/timescaledb:latest-pg16}"
+
+
+def test_server_gets_secrets_of_its_own(tmp_path: Path) -> None:
+    """`.env` has all that production requires, for nobody else to read; it is never written twice."""
+    project = projects.load(new.create(tmp_path / "harbour"))
+    (project.folder / ".git").mkdir()
+
+    assert compose.write_env(project, "shop.example") == ()
+    file = project.folder / compose.ENV
+    found = dict(line.split("=", 1) for line in file.read_text().splitlines())
+    assert list(found) == ["SECRET_KEY", "ALLOWED_HOSTS", "POSTGRES_PASSWORD"]
+    assert found["ALLOWED_HOSTS"] == "shop.example"
+    assert len(found["SECRET_KEY"]) >= 50
+    assert found["SECRET_KEY"] != found["POSTGRES_PASSWORD"]
+    assert file.stat().st_mode & 0o077 == 0
+    with pytest.raises(ScaffoldError, match="exists already"):
+        compose.write_env(project, "shop.example")
+
+
+def test_secrets_are_not_written_where_nix_copies_them(tmp_path: Path) -> None:
+    """Without git, or where git takes the file for a source, nothing is written."""
+    project = projects.load(new.create(tmp_path / "harbour"))
+    with pytest.raises(ScaffoldError, match="for git and Nix to copy"):
+        compose.write_env(project, "shop.example")
+    (project.folder / ".git").mkdir()
+    (project.folder / ".gitignore").write_text("*.pyc\n")
+
+    with pytest.raises(ScaffoldError, match="for git and Nix to copy"):
+        compose.write_env(project, "shop.example")
+    assert not (project.folder / compose.ENV).exists()

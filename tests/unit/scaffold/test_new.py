@@ -93,6 +93,8 @@ def test_existing_folder_is_left_alone(tmp_path: Path) -> None:
         ({"project_slug": "json"}, "is the name of another package"),
         ({"project_slug": "tests"}, "is the name of another package"),
         ({"project_slug": "lending"}, "is the name of another package"),
+        ({"project_slug": "redis"}, "is the name of another package"),
+        ({"project_slug": "sentry_sdk"}, "is the name of another package"),
         ({"project_slug": "muelle_número_uno"}, "is no package name"),
         ({"project_slug": "a" * 41}, "has more than 40 characters"),
         ({"description": 'the "best" one'}, "without double quotes"),

@@ -20,6 +20,7 @@ class Migration(migrations.Migration):
                 ("written", models.DateTimeField(auto_now_add=True)),
             ],
             options={
+                "verbose_name": "entry",
                 "verbose_name_plural": "entries",
                 "ordering": ["-written"],
             },

@@ -37,7 +37,7 @@ _TYPE = re.compile(r"^\s*([\w.+-]+/[\w.+-]+)\s+([^;]+);", re.MULTILINE)
 _LATER = {"js": "text/javascript", "mjs": "text/javascript"}
 """Types that Python says since 3.12; what builds a release may be older than what runs it."""
 
-_PROBES = ("try_worker",)
+_PROBES = ("try_worker", "smoke")
 """Management commands that prove more than a page does, run after a switch where a service has them."""
 
 _OF_THE_MACHINE = {"hosts": "/run/host/hosts", "resolv.conf": "/run/host/resolv.conf"}
