@@ -63,7 +63,8 @@ def test_program_has_a_number_of_its_own() -> None:
 def test_signals_reach_the_program_once(number: signal.Signals) -> None:
     """A second SIGTERM is an order of another kind to some programs."""
     name = number.name.removeprefix("SIG")
-    script = f"trap 'echo got' {name}; echo ready; for _ in 1 2 3 4 5 6 7 8; do sleep 0.1; done"
+    wait = "for _ in $(seq 100); do [ -z $got ] || break; sleep 0.1; done; sleep 0.3"
+    script = f"trap 'echo got; got=1' {name}; echo ready; {wait}"
     with running(script) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
@@ -78,7 +79,8 @@ def test_nothing_outlives_the_program(victim: str) -> None:
     with running(f"sleep 77.{os.getpid()} & echo ready; wait") as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
-        (sleeper,) = find(f"77.{os.getpid()}")
+        # The shell goes on before its child is the other program.
+        (sleeper,) = next(found for _ in until(10) if (found := find(f"77.{os.getpid()}")))
         parent = int(Path(f"/proc/{sleeper}/stat").read_text().rpartition(")")[2].split()[1])
         os.kill({"outside": child.pid, "program": parent}[victim], signal.SIGKILL)
 
