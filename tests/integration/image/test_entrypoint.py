@@ -23,6 +23,12 @@ LATER = (
     "django_rq.get_queue().enqueue_in(datetime.timedelta(seconds=1), count_entries)"
 )
 COUNTED = "from django.core.cache import cache; print('counted', cache.get('entries'))"
+CACHED = """\
+from config.settings import *
+
+CACHES = {**CACHES, "slow": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "slow_cache"}}
+"""
+SLOW = "__import__('django.core.cache').core.cache.caches['slow']"
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +143,21 @@ def test_many_may_migrate_at_once(stage: Stage) -> None:
 
     assert sum("Applying harbour.0001_initial" in text for text in said) == 1
     assert sum("No migrations to apply" in text for text in said) == 2
+
+
+def test_tables_of_caches_are_made(stage: Stage) -> None:
+    """No migration makes them, and who has used such a cache finds it as it was at the next release."""
+    settings = stage.image.top / "tmp" / "cached_settings.py"
+    settings.write_text(CACHED)
+    env = {"DJANGO_SETTINGS_MODULE": "cached_settings", "PYTHONPATH": "/tmp"}
+    with stage.database():
+        first = stage.run("migrate", **env)
+        assert stage.run("manage", "shell", "-c", f"{SLOW}.set('one', 1)", **env)[0] == 0
+        again = stage.run("migrate", **env)
+        kept = stage.run("manage", "shell", "-c", f"print('kept', {SLOW}.get('one'))", **env)[1]
+
+    assert (first[0], again[0]) == (0, 0)
+    assert "kept 1" in kept
 
 
 def test_migrate_hands_on_failure_and_arguments(stage: Stage) -> None:

@@ -33,8 +33,8 @@ usage: COMMAND [ARGUMENT...]
   web        gunicorn for ESTIBA_WSGI; arguments go to gunicorn
   worker     RQ worker; arguments are those of rqworker, by default the queues in RQ_QUEUES
   scheduler  RQ scheduler: rqcron with RQ_CRON or an argument, else rqscheduler, else rqworker --with-scheduler
-  migrate    manage.py migrate, one at a time on PostgreSQL while the others wait; a way back, as `APP NAME`, is refused
-             if it meets a migration that cannot be taken back
+  migrate    manage.py migrate, then createcachetable where a cache is in a database, one at a time on PostgreSQL while
+             the others wait; a way back, as `APP NAME`, is refused if it meets a migration that cannot be taken back
   pending    the migrations that the database lacks, as JSON, why the release before could not live with them, and why
              they cannot be taken back; for each `APP NAME`, those that `migrate APP NAME` would take back
   page       whether the service has a page PATH, as exit code 0 or 1
@@ -131,6 +131,8 @@ def manage_command(env: Mapping[str, str], *arguments: str) -> list[str]:
 def migrate(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     """Run `manage.py migrate` and return its exit code; on PostgreSQL one process at a time runs it.
 
+    Then make the tables of caches in databases, which no migration makes, where the schema is to be the newest.
+
     Raises:
         StartError: Another process held the lock for longer than `MIGRATE_LOCK_TIMEOUT` seconds, the database would be
             lost with this process, or a migration that is to be taken back cannot be.
@@ -140,9 +142,15 @@ def migrate(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     databases.refuse_loss(alias)
     with databases.migration_lock(alias, parse_number(env, "MIGRATE_LOCK_TIMEOUT", _LOCK_WAIT)) as keep:
         words = _words(arguments)
-        if len(words) == _TARGET_WORDS and not _NO_CHANGE.intersection(arguments):
+        is_change = not _NO_CHANGE.intersection(arguments)
+        if len(words) == _TARGET_WORDS and is_change:
             migrations.refuse_irreversible(alias, *words)
-        return _run_child(command, env, keep or (lambda: None))
+        code = _run_child(command, env, keep or (lambda: None))
+        if code == 0 and is_change and not words and databases.has_cache():
+            # What is there stays; without the option it would say so for each table at each release.
+            tables = manage_command(env, "createcachetable", "--database", alias, "--verbosity", "0")
+            code = _run_child(tables, env, keep or (lambda: None))
+        return code
 
 
 def list_pending(arguments: Sequence[str]) -> int:

@@ -99,6 +99,14 @@ def refuse_loss(alias: str) -> None:
         raise StartError(message, EX_CONFIG)
 
 
+def has_cache() -> bool:
+    """Tell whether the settings have a cache in a database."""
+    conf = importlib.import_module("django.conf")
+    backends = [str(one.get("BACKEND", "")) for one in conf.settings.CACHES.values()]
+    # A backend of the service's own keeps the name of Django's, which it is derived from.
+    return any(backend.endswith("DatabaseCache") for backend in backends)
+
+
 def find_loss(one: Mapping[str, Any], root: Path = Path("/")) -> str:
     """Return where SQLite would have a database that ends with this process or its container; empty if nowhere.
 
