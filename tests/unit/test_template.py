@@ -82,6 +82,13 @@ def test_flake_and_tasks_are_short(baked: Path) -> None:
     assert len((baked / "tasks.py").read_text().splitlines()) <= 10
 
 
+def test_version_is_said_once(baked: Path) -> None:
+    """The version is that of pyproject.toml alone: a release that raises it breaks no test of the service."""
+    version = tomllib.loads((baked / "pyproject.toml").read_text())["project"]["version"]
+
+    assert [file.name for file in baked.rglob("*.py") if f'"{version}"' in file.read_text()] == []
+
+
 def test_makefile_names_tasks_that_there_are(baked: Path) -> None:
     """Each target of the Makefile is one call of a task."""
     calls = re.findall(r"^\tinvoke (\S+)$", (baked / "Makefile").read_text(), re.MULTILINE)

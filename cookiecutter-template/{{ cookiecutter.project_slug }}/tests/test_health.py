@@ -3,6 +3,8 @@
 import pytest
 from django.test import Client
 
+from config.logs import RELEASE
+
 
 @pytest.fixture
 def probe() -> Client:
@@ -40,5 +42,5 @@ def test_metrics_are_for_prometheus(probe: Client) -> None:
 
     page = probe.get("/metrics")
     assert 'django_http_responses_total_by_status_total{status="200"}' in page.text
-    assert 'service_release{release="0.1.0"} 1.0' in page.text
+    assert 'service_release{release="' + RELEASE + '"} 1.0' in page.text
     assert probe.get("/metrics", headers={"x-forwarded-for": "192.0.2.9"}).status_code != 200

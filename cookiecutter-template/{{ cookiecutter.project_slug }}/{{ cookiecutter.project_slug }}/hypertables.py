@@ -27,9 +27,9 @@ def make_hypertables(sender: AppConfig, using: str = "default", **_: Any) -> Non
             )
         cursor.execute(f"CREATE EXTENSION IF NOT EXISTS {EXTENSION}")
         for model in models:
-            # to_regclass is NULL where the migrations went back to before the table.
+            # to_regclass, which wants quotes for capitals, is NULL where the migrations went back to before the table.
             cursor.execute(
                 "SELECT create_hypertable(found, %s, if_not_exists => true, migrate_data => true)"
                 " FROM to_regclass(%s) AS found WHERE found IS NOT NULL",
-                [model.hypertable, model._meta.db_table],
+                [model.hypertable, connections[using].ops.quote_name(model._meta.db_table)],
             )
