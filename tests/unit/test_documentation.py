@@ -47,6 +47,14 @@ def test_every_exit_code_is_explained() -> None:
     assert codes <= first_column("troubleshooting.md")
 
 
+def test_exit_codes_that_pages_name_are_explained() -> None:
+    """Each exit code that a page names stands in the table of them, but for those of the image's entry point."""
+    image = {"69"}
+    named = {code for page in PAGES for code in re.findall(r"\bexit\s+code\s+(\d+)", page.read_text())}
+
+    assert named - image <= first_column("troubleshooting.md")
+
+
 def test_tasks_page_is_current() -> None:
     """`docs/tasks.md` is what `invoke docs` writes."""
     reference = render_reference(load(library.__name__, list(library.__path__)))

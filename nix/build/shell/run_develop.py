@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 given: dict[str, Any] = json.loads(Path(__file__).resolve().parents[1].joinpath("settings.json").read_text())
 
-FAILED, BUSY = 8, 10
+FAILED, BUSY = 8, 75
 """Exit codes, as Estiba has them: a process failed, they run already."""
 
 _STATE = Path(".estiba")
@@ -78,7 +78,8 @@ def end_other(lock: IO[str]) -> None:
             lock.seek(0)
             number = lock.read()
             if number and not asked:
-                os.kill(int(number), signal.SIGTERM)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(number), signal.SIGTERM)
                 asked = True
         else:
             print("ended" if asked else "nothing runs", file=sys.stderr)

@@ -23,7 +23,7 @@ sys.path[:0] = [given["modules"], f"{given['modules']}/checks"]
 import services  # noqa: E402 - found on the path as it is now
 from root import Root  # noqa: E402
 
-FAILED, BUSY, UNUSABLE = 8, 10, 17
+FAILED, BUSY, UNUSABLE = 8, 75, 17
 """Exit codes, as Estiba has them: a server failed, they run already, their folder cannot be used."""
 
 _HERE = "/srv"

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from estiba.errors import BusyError, TargetError
+
 NIX = Path(__file__).parents[3] / "nix" / "build"
 
 
@@ -35,7 +37,7 @@ def test_a_second_one_is_refused(program: Path, tmp_path: Path) -> None:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
-        assert refusal(program, folder) == (10, f"services: they run already, from {folder}\n")
+        assert refusal(program, folder) == (BusyError.exit_code, f"services: they run already, from {folder}\n")
 
 
 def test_data_of_another_postgresql_are_left_alone(program: Path, tmp_path: Path) -> None:
@@ -46,7 +48,8 @@ def test_data_of_another_postgresql_are_left_alone(program: Path, tmp_path: Path
     (tmp_path / "state" / "made").touch()
     code, said = refusal(program, tmp_path / "state")
 
-    assert (code, said.partition("\n")[0]) == (17, f"services: {data} is of PostgreSQL 15, and the lock has 17")
+    assert code == TargetError.exit_code
+    assert said.partition("\n")[0] == f"services: {data} is of PostgreSQL 15, and the lock has 17"
     assert f"rm -r {tmp_path / 'state'}" in said
     assert (data / "PG_VERSION").is_file()
 
@@ -56,5 +59,5 @@ def test_a_path_that_no_socket_can_have(program: Path, tmp_path: Path) -> None:
     folder = tmp_path / ("x" * 100)
     code, said = refusal(program, folder)
 
-    assert (code, "more than 107 bytes" in said, "shorter path" in said) == (17, True, True)
+    assert (code, "more than 107 bytes" in said, "shorter path" in said) == (TargetError.exit_code, True, True)
     assert not (folder / "postgresql").exists()
