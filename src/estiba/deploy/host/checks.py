@@ -28,7 +28,8 @@ _SPACE: Final = 100 * 2**20
 _PROBE_LIMIT: Final = 30.0
 _BY_HTTPS: Final = "by HTTPS"
 _TLS_HINT: Final = (
-    "name the proxy that ends TLS in trusted-proxies of the target; without one, set SECURE_SSL_REDIRECT to False there"
+    "set tls, or name the proxy that ends TLS in trusted-proxies of the target; without one, set SECURE_SSL_REDIRECT to"
+    " False there"
 )
 
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba.errors import ConfigError
 from estiba.lock.debian import known_packages
-from estiba.scaffold.adopt import database, frontend
+from estiba.scaffold.adopt import database, frontend, survey
 from estiba.scaffold.adopt.survey import locate
 from estiba.service import django
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from estiba.scaffold.adopt.database import Choice
     from estiba.scaffold.adopt.evidence import Study
@@ -25,6 +25,7 @@ _REPLACED: Final = ("sqlite3", "postgresql")
 _ROUTES: Final = frozenset({"path", "re_path", "url"})
 _DEFAULT: Final = "local"
 _REDIRECT: Final = "SECURE_SSL_REDIRECT"
+_VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
 _REMOTE: Final = re.compile(r"(^|\.)storages\.backends\.(s3|gcloud|azure|dropbox)|S3(Boto3|Static|Manifest)\w*Storage")
 _SMOKE: Final = 'smoke = ["/…"]'
 _EXTENSION: Final = re.compile(r"""\bCreateExtension\(\s*(?:name\s*=\s*)?["']([\w-]+)["']""")
@@ -148,10 +149,27 @@ def find_redirect(study: Study, seen: Survey) -> None:
         for node in ast.walk(source.tree):
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == _REDIRECT:
-                    names = [*_find_names(value), *_find_names(conditions.get(id(node), value))]
-                    _choose_redirect(study, value, next(iter(names), ""), f"{source.shown}:{node.lineno}")
+                    # A condition says when one of these values counts, and one that is off needs nothing.
+                    is_off = isinstance(value, ast.Constant) and not value.value
+                    switches = [*_find_switches(value), *_find_switches(conditions.get(id(node), value))]
+                    if not is_off:
+                        _choose_redirect(study, value, switches[:1], f"{source.shown}:{node.lineno}")
                 case _:
                     pass
+
+
+def _find_switches(expression: ast.expr) -> Iterator[tuple[str, str]]:
+    """Yield the variables that an expression asks the environment for, each with a text that makes it false."""
+    match expression:
+        case ast.UnaryOp(op=ast.Not()):
+            # The other way round: what turns it off here is for a human to say.
+            return
+        case ast.BoolOp(values=[*parts]) | ast.Call(func=ast.Name(id="bool"), args=[*parts]):
+            for part in parts:
+                yield from _find_switches(part)
+        case _:
+            false = "0" if survey.is_converted(expression) else "" if survey.is_text(expression) else "False"
+            yield from ((name, false) for name in _find_names(expression) if _VARIABLE.fullmatch(name))
 
 
 def _find_names(value: ast.expr) -> Iterator[str]:
@@ -161,18 +179,18 @@ def _find_names(value: ast.expr) -> Iterator[str]:
     return (one.value for one in asked if isinstance(one, ast.Constant) and isinstance(one.value, str))
 
 
-def _choose_redirect(study: Study, value: ast.expr, variable: str, location: str) -> None:
-    if variable:
+def _choose_redirect(study: Study, value: ast.expr, switches: Sequence[tuple[str, str]], location: str) -> None:
+    for variable, false in switches:
         target = _target(study)
-        target["env"] = {**target.get("env", {}), variable: "False"}
+        target["env"] = {**target.get("env", {}), variable: false}
         study.decided.append(
-            f"targets.{_DEFAULT}.env: {variable} is False, so that {location} redirects to no HTTPS, which nobody ends"
-            " there; take it out where trusted-proxies names a proxy that does"
+            f"targets.{_DEFAULT}.env: {variable} is {false or 'empty'}, so that {location} redirects to no HTTPS, which"
+            " nobody ends there; take it out with tls, or where trusted-proxies names a proxy that does"
         )
-    elif isinstance(value, ast.Constant) and value.value is True:
+    if not switches and isinstance(value, ast.Constant) and value.value is True:
         study.undecided.append(
-            f"{location} redirects to HTTPS: before `invoke deploy`, name the proxy that ends TLS in trusted-proxies of"
-            f" [tool.estiba.targets.{_DEFAULT}], or take {_REDIRECT} from the environment"
+            f"{location} redirects to HTTPS: before `invoke deploy`, set tls of [tool.estiba.targets.{_DEFAULT}], name"
+            f" the proxy that ends TLS in its trusted-proxies, or take {_REDIRECT} from the environment"
         )
 
 

@@ -254,8 +254,7 @@ class _Reader(ast.NodeVisitor):
 
     def visit_BoolOp(self, node: ast.BoolOp) -> None:
         """Take `os.environ.get("NAME") or "default"` for what it is: a default, which is what gets converted."""
-        last = node.values[-1]
-        has_default = isinstance(node.op, ast.Or) and not (isinstance(last, ast.Constant) and last.value is None)
+        has_default = isinstance(node.op, ast.Or) and not _may_be_none(node.values[-1])
         if has_default and all(isinstance(one, ast.Call) for one in node.values[:-1]):
             before, self.conversions, self.target = (self.conversions, self.target), [], ""
             self.generic_visit(node)
@@ -299,6 +298,26 @@ class _Reader(ast.NodeVisitor):
             location = f"{self.shown}:{node.lineno}"
             kind = kind or next(reversed(self.conversions), "")
             self.found.append(Variable(name=name, location=location, kind=kind, conditional=bool(self.conditions)))
+
+
+def is_text(value: ast.expr) -> bool:
+    """Return whether an expression is the text of a variable: true for any text but an empty one."""
+    read = value.func if isinstance(value, ast.Call) else None
+    mapping = value.value if isinstance(value, ast.Subscript) else None
+    return bool(read and ast.unparse(read) in _GETTERS) or bool(mapping and ast.unparse(mapping) in _MAPPINGS)
+
+
+def is_converted(value: ast.expr) -> bool:
+    """Return whether an expression converts a text to a number or the like, which not every text can be."""
+    calls = (one for one in ast.walk(value) if isinstance(one, ast.Call))
+    return any(ast.unparse(one.func).rpartition(".")[2] in _CONVERSIONS for one in calls)
+
+
+def _may_be_none(value: ast.expr) -> bool:
+    """Return whether an expression is None, or a variable that nothing stands for where it is unset."""
+    if isinstance(value, ast.Call):
+        return ast.unparse(value.func) in _GETTERS and not _has_default(value, 1)
+    return isinstance(value, ast.Constant) and value.value is None
 
 
 def _is_absence(test: ast.expr) -> bool:

@@ -170,21 +170,39 @@ def test_static_files_that_a_build_cannot_collect_are_told(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "false"),
     [
-        'SECURE_SSL_REDIRECT = os.environ.get("TO_HTTPS", "True").lower() == "true"',
-        'SECURE_SSL_REDIRECT = env.bool("TO_HTTPS", True)',
-        'if os.environ["TO_HTTPS"] == "true":\n    SECURE_SSL_REDIRECT = True',
+        ('SECURE_SSL_REDIRECT = os.environ.get("TO_HTTPS", "True").lower() == "true"', "False"),
+        ('SECURE_SSL_REDIRECT = env.bool("TO_HTTPS", True)', "False"),
+        ('if os.environ["TO_HTTPS"] == "true":\n    SECURE_SSL_REDIRECT = True', "False"),
+        ('SECURE_SSL_REDIRECT = bool(int(os.environ.get("TO_HTTPS", "1")))', "0"),
+        ('SECURE_SSL_REDIRECT = bool(os.environ.get("TO_HTTPS"))', ""),
+        ('if not DEBUG and os.environ.get("TO_HTTPS"):\n    SECURE_SSL_REDIRECT = True', ""),
     ],
 )
-def test_redirect_to_https_that_nobody_ends_is_turned_off(tmp_path: Path, text: str) -> None:
+def test_redirect_to_https_that_nobody_ends_is_turned_off(tmp_path: Path, text: str, false: str) -> None:
     """The target on this machine has no proxy in front, and its pages would lead to themselves for ever."""
     made = adoption.plan(harbour(tmp_path, **{"harbour/settings.py": f"{SETTINGS}{text}\n"}))
 
-    assert made.settings["targets"]["local"]["env"]["TO_HTTPS"] == "False"
-    assert any(
-        one.startswith("targets.local.env: TO_HTTPS is False, so that harbour/settings.py:") for one in made.decided
-    )
+    assert made.settings["targets"]["local"]["env"]["TO_HTTPS"] == false
+    told = f"targets.local.env: TO_HTTPS is {false or 'empty'}, so that harbour/settings.py:"
+    assert any(one.startswith(told) for one in made.decided)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'SECURE_SSL_REDIRECT = not env.bool("PLAIN", False)',
+        'SECURE_SSL_REDIRECT = False\nif env.bool("CI"):\n    SECURE_SSL_REDIRECT = False',
+        'SECURE_SSL_REDIRECT = parser.get("server", "redirect")',
+    ],
+    ids=["negated", "off", "file"],
+)
+def test_no_variable_turns_the_redirect_on(tmp_path: Path, text: str) -> None:
+    """What would do the opposite, or is no variable, is left as it is."""
+    made = adoption.plan(harbour(tmp_path, **{"harbour/settings.py": f"{SETTINGS}{text}\n"}))
+
+    assert "env" not in made.settings.get("targets", {}).get("local", {})
 
 
 def test_redirect_that_the_environment_cannot_change_is_told(tmp_path: Path) -> None:

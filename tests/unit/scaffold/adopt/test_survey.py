@@ -72,6 +72,8 @@ def test_condition_is_told(tmp_path: Path) -> None:
 def test_secret_key_needs_a_value(tmp_path: Path) -> None:
     """Django refuses an empty key, so a lookup without default is a need there."""
     assert needed(tmp_path, 'SECRET_KEY = os.environ.get("KEY") or None') == {"KEY": False}
+    assert needed(tmp_path, 'SECRET_KEY = os.environ.get("KEY") or os.environ.get("B")') == {"KEY": False, "B": True}
+    assert needed(tmp_path, 'SECRET_KEY = os.environ.get("KEY") or os.environ.get("B", "x")') == {}
     assert needed(tmp_path, 'SECRET_KEY = os.environ.get("KEY")\nOTHER = os.environ.get("OTHER")') == {"KEY": False}
 
 
