@@ -54,7 +54,13 @@ ENV: Final = ".env"
 
 _PRIVATE: Final = 0o600
 _BYTES: Final = 48
+_MADE: Final = ("SECRET_KEY", "DJANGO_SECRET_KEY")
+"""Secrets of the service's own; those of others, such as a key of an API, are not for anybody to make up."""
+
 _GIVEN: Final = ("DATABASE_URL", "REDIS_URL")
+_DATA: Final = "/var/lib/postgresql/data"
+"""PostgreSQL's data, which its images of 18 and later have elsewhere unless PGDATA says so."""
+
 _PASSWORD: Final = "${POSTGRES_PASSWORD:?set it in .env}"  # noqa: S105 - Compose's words for a variable
 _DEVELOPMENT: Final = {
     "ENVIRONMENT": "development",
@@ -104,7 +110,7 @@ def write_env(project: Project, hosts: str) -> tuple[str, ...]:
     if file.exists():
         msg = f"{file} exists already"
         raise ScaffoldError(msg, hint="change it with an editor")
-    if not (files.find_repository(project.folder) and ignored.exists() and ENV in ignored.read_text().splitlines()):
+    if not (files.find_repository(project.folder) and ignored.exists() and ENV in files.read(ignored).splitlines()):
         msg = f"{file} would be a source of the service, for git and Nix to copy"
         raise ScaffoldError(msg, hint=f"git init && echo {ENV} >>.gitignore")
     found = _fill(environment.load(project.folder), hosts)
@@ -115,9 +121,8 @@ def write_env(project: Project, hosts: str) -> tuple[str, ...]:
 def _fill(schema: EnvironmentSchema | None, hosts: str) -> dict[str, str]:
     """Return the variables of a server by their names; empty where nobody but people can know."""
     required = schema.required if schema else ("SECRET_KEY", "ALLOWED_HOSTS")
-    made = schema.secrets if schema else {"SECRET_KEY"}
     names = [name for name in required if name not in _GIVEN]
-    found = {name: secrets.token_urlsafe(_BYTES) if name in made else "" for name in names}
+    found = {name: secrets.token_urlsafe(_BYTES) if name in _MADE else "" for name in names}
     if "ALLOWED_HOSTS" in found:
         found["ALLOWED_HOSTS"] = hosts
     return {**found, "POSTGRES_PASSWORD": secrets.token_urlsafe(_BYTES)}
@@ -215,8 +220,13 @@ def _servers(postgresql: PostgreSQL, password: str) -> dict[str, Any]:
         "postgres": {
             "image": f"${{POSTGRES_IMAGE:-{image}}}",
             "command": ["postgres", *options],
-            "environment": {"POSTGRES_DB": "app", "POSTGRES_USER": "app", "POSTGRES_PASSWORD": password},
-            "volumes": ["postgres:/var/lib/postgresql/data"],
+            "environment": {
+                "POSTGRES_DB": "app",
+                "POSTGRES_USER": "app",
+                "POSTGRES_PASSWORD": password,
+                "PGDATA": _DATA,
+            },
+            "volumes": [f"postgres:{_DATA}"],
             "healthcheck": {"test": ["CMD", "pg_isready", "--username=app"], **_INTERVAL},
             **_RESTART,
         },

@@ -125,7 +125,7 @@ def find_unbuilt(folder: Path) -> str:
 
 
 def _find_in_command(text: str) -> Iterator[str]:
-    """Yield what a command writes, by its options; Sass has its inputs before them, each with a colon or before it."""
+    """Yield what a command writes, by its options; Sass has it behind a colon, or as the one style sheet in CSS."""
     try:
         words = shlex.split(text)
     except ValueError:
@@ -137,7 +137,7 @@ def _find_in_command(text: str) -> Iterator[str]:
     if "sass" in words:
         given = [word for word in words[words.index("sass") + 1 :] if not word.startswith("-")]
         pairs = [output for word in given if (output := word.partition(":")[2])]
-        yield from pairs or given[1:2]
+        yield from pairs or (word for word in given[1:] if word.endswith(".css"))
 
 
 def _load_scripts(path: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -84,7 +85,7 @@ def test_data_is_in_volumes_and_postgresql_is_tuned(file: dict[str, Any]) -> Non
     postgres = file["services"]["postgres"]
 
     assert set(file["volumes"]) == {"postgres", "redis", "staticfiles"}
-    assert postgres["volumes"] == ["postgres:/var/lib/postgresql/data"]
+    assert postgres["volumes"] == [f"postgres:{postgres['environment']['PGDATA']}"]
     assert "shared_buffers=${POSTGRES_SHARED_BUFFERS:-512MB}" in postgres["command"]
     assert "effective_cache_size=${POSTGRES_EFFECTIVE_CACHE_SIZE:-1024MB}" in postgres["command"]
 
@@ -148,6 +149,18 @@ def test_server_gets_secrets_of_its_own(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o077 == 0
     with pytest.raises(ScaffoldError, match="exists already"):
         compose.write_env(project, "shop.example")
+
+
+def test_secret_of_others_is_left_to_fill_in(tmp_path: Path) -> None:
+    """A key that somebody else gives out is named and empty; what is made up would look like one."""
+    project = projects.load(new.create(tmp_path / "harbour"))
+    (project.folder / ".git").mkdir()
+    (project.folder / ".gitignore").write_bytes(b"# caf\xe9\n.env\n")
+    schema = {"properties": {"MAPS_KEY": {"writeOnly": True}}, "required": ["SECRET_KEY", "MAPS_KEY"]}
+    (project.folder / "env.schema.json").write_text(json.dumps(schema))
+
+    assert compose.write_env(project, "shop.example") == ("MAPS_KEY",)
+    assert "\nMAPS_KEY=\n" in (project.folder / compose.ENV).read_text()
 
 
 def test_secrets_are_not_written_where_nix_copies_them(tmp_path: Path) -> None:
