@@ -13,7 +13,11 @@ import pytest
 
 from estiba import config, errors
 from estiba import tasks as library
-from estiba.service import project
+from estiba.deploy.host import settings as host
+from estiba.deploy.kubernetes import settings as kubernetes
+from estiba.deploy.ssh import requirements as server
+from estiba.release import settings as release
+from estiba.service import processes, project
 from estiba.tasks.collection import load, render_reference
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +34,26 @@ def first_column(page: str, heading: str = "") -> set[str]:
 def test_every_setting_is_explained() -> None:
     """Each key of `[tool.estiba]` stands in the table, and no other."""
     assert first_column("configuration.md", "## `[tool.estiba]`") - {"key", "---"} == set(project._KEYS)
+
+
+@pytest.mark.parametrize(
+    ("page", "heading", "keys"),
+    [
+        ("host.md", "## Settings", {*host._KEYS, "kind", "server", "ssh"}),
+        ("kubernetes.md", "", {*kubernetes._KEYS}),
+        ("ssh.md", "## What the service asks of the server", {*server._DEFAULTS}),
+        ("configuration.md", "## Processes", {*processes._KEYS}),
+        ("release.md", "## Settings", {*release._KEYS} - {"logbook", "notify", "review", "watch"}),
+    ],
+    ids=["host", "kubernetes", "server", "processes", "release"],
+)
+def test_every_key_of_a_table_is_explained(page: str, heading: str, keys: set[str]) -> None:
+    """Each key of the tables below `[tool.estiba]` stands in the table of its page, and no other."""
+    text = (ROOT / "docs" / page).read_text().partition(heading)[2] if heading else (ROOT / "docs" / page).read_text()
+    chapter = text.split("\n## ")[0] if heading else text
+    rows = re.findall(r"^\| (`[^|]*`) \|", chapter, re.MULTILINE)
+
+    assert {key for row in rows for key in re.findall(r"`([\w-]+)`", row)} == keys
 
 
 def test_every_variable_is_explained() -> None:
@@ -68,6 +92,41 @@ def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
 
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_to_headings_find_them(page: Path) -> None:
+    """A link to a heading of a page finds one of that name."""
+    links = re.findall(r"\]\((?!https?:)([^)#]*\.md|)#([^)]+)\)", page.read_text())
+
+    assert [anchor for name, anchor in links if anchor not in anchors(page.parent / name if name else page)] == []
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.es.md"])
+def test_every_page_is_reached(readme: str) -> None:
+    """Whoever begins with a README finds each page of `docs` from there."""
+    linked = set(re.findall(r"\]\(docs/([\w-]+\.md)", (ROOT / readme).read_text()))
+
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - linked == set()
+
+
+def test_changes_are_told_once() -> None:
+    """The changelog has the headings of Keep a Changelog, each once for a version, and no entry twice."""
+    versions = (ROOT / "CHANGELOG.md").read_text().split("\n## ")[1:]
+    headings = [re.findall(r"^### (.+)$", text, re.MULTILINE) for text in versions]
+    entries = [
+        entry.strip() for text in versions for entry in re.split(r"^(?:- |### .*)", text, flags=re.MULTILINE)[1:]
+    ]
+
+    assert all(set(found) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"} for found in headings)
+    assert all(len(set(found)) == len(found) for found in headings)
+    assert sorted(entry for entry in set(entries) if entry and entries.count(entry) > 1) == []
 
 
 def test_both_languages_show_the_same_commands() -> None:
