@@ -35,6 +35,9 @@ _LOOK = 1.0
 """Seconds between two looks for files that were saved."""
 
 _SAVED = (".html", ".json", ".po", ".py", ".toml")
+_MADE = (".", "htmlcov", "node_modules", "reports")
+"""What folders begin with that nobody edits; a report that the tests write is no reason to run them again."""
+
 _LAST = "REDIS_URL"
 """The last of the variables that `run_services.py` prints."""
 
@@ -197,7 +200,7 @@ def test_on_save(folder: Path) -> NoReturn:
 def list_saved(folder: Path) -> "Iterator[tuple[Path, int]]":
     """Yield what people write in a service's folder, with the time when it was saved, in nanoseconds."""
     for top, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "node_modules", "reports"))]
+        folders[:] = [name for name in folders if not name.startswith(_MADE)]
         for name in names:
             with contextlib.suppress(FileNotFoundError):
                 if name.endswith(_SAVED):

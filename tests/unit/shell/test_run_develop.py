@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import fcntl
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from estiba.errors import BusyError
 
 PROGRAM = Path(__file__).parents[3] / "nix" / "build" / "shell" / "run_develop.py"
 
 
-def test_a_second_one_is_refused(tmp_path: Path) -> None:
-    """Two of one folder would share its port and its servers; the code is that of all that is busy."""
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """Return the program as its derivation has it, with no settings."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "settings.json").write_text("{}")
-    program = shutil.copy(PROGRAM, tmp_path / "bin" / "develop")
+    return Path(shutil.copy(PROGRAM, tmp_path / "bin" / "develop"))
+
+
+def test_a_second_one_is_refused(program: Path, tmp_path: Path) -> None:
+    """Two of one folder would share its port and its servers; the code is that of all that is busy."""
     folder = tmp_path / "harbour"
     (folder / ".estiba").mkdir(parents=True)
     with (folder / ".estiba" / "develop.lock").open("w") as lock:
@@ -26,3 +34,17 @@ def test_a_second_one_is_refused(tmp_path: Path) -> None:
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
 
     assert (done.returncode, "invoke dev.down" in done.stderr) == (BusyError.exit_code, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [("shop/views.py", True), ("shop/templates/a.html", True), ("htmlcov/a.html", False), (".estiba/a.json", False)],
+)
+def test_reports_are_not_sources(program: Path, tmp_path: Path, name: str, counts: bool) -> None:  # noqa: FBT001 - a row
+    """What the tests write themselves does not make them run again, for ever."""
+    file = tmp_path / "harbour" / name
+    file.parent.mkdir(parents=True)
+    file.touch()
+    found = runpy.run_path(str(program))["list_saved"](tmp_path / "harbour")
+
+    assert [path for path, _ in found] == [file] * counts
