@@ -21,12 +21,12 @@ from estiba.publish import chart
 from estiba.scaffold import rendered
 from estiba.scaffold.helm import values
 from estiba.service import environment
+from estiba.service.postgresql import VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from estiba.service.environment import EnvironmentSchema
-    from estiba.service.postgresql import PostgreSQL
     from estiba.service.project import Project
 
 RENDER: Final = "invoke compose.render"
@@ -69,7 +69,9 @@ _DEVELOPMENT: Final = {
     "EMAIL_HOST": "mail",
     "EMAIL_PORT": "1025",
 }
-_VERSION: Final = "17"
+_NEWEST: Final = "18"
+"""Major version of PostgreSQL for releases that are not stable."""
+
 _TIMESCALE: Final = "timescale/timescaledb:latest-pg"
 _TUNED: Final = ("shared_buffers", "effective_cache_size")
 _INTERVAL: Final = {"interval": "5s", "timeout": "5s", "retries": 12}
@@ -133,7 +135,7 @@ def describe(project: Project) -> dict[str, dict[str, Any]]:
     given = _load_values(project)
     server = {
         "name": project.name,
-        "services": {"nginx": _nginx(given), **_containers(project, given), **_servers(project.postgresql, _PASSWORD)},
+        "services": {"nginx": _nginx(given), **_containers(project, given), **_servers(project, _PASSWORD)},
         "configs": {"nginx": {"content": _configure_nginx(given)}},
         "volumes": {"postgres": {}, "redis": {}, "staticfiles": {}},
     }
@@ -211,9 +213,11 @@ def _describe_process(process: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _servers(postgresql: PostgreSQL, password: str) -> dict[str, Any]:
+def _servers(project: Project, password: str) -> dict[str, Any]:
+    postgresql = project.postgresql
+    version = postgresql.version or VERSIONS.get(project.suite, _NEWEST)
     has_timescale = any("timescaledb" in name for name in postgresql.packages)
-    image = f"{_TIMESCALE if has_timescale else 'postgres:'}{postgresql.version or _VERSION}"
+    image = f"{_TIMESCALE if has_timescale else 'postgres:'}{version}"
     tuned = postgresql_tuning.plan(_MEMORY)
     options = [word for name in _TUNED for word in ("-c", f"{name}=${{POSTGRES_{name.upper()}:-{tuned[name]}}}")]
     return {

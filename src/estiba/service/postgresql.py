@@ -11,6 +11,9 @@ from estiba.errors import describe_unknown
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+VERSIONS: Final = {"bookworm": "15", "noble": "16", "trixie": "17"}
+"""Major versions that releases have for ever; others are not stable, or unknown here."""
+
 _KEYS: Final = ("packages", "version")
 _VERSION: Final = re.compile(r"[1-9]\d")
 _EXTENSION: Final = re.compile(r"postgresql-\d+(-.+)?")

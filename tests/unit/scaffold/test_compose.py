@@ -134,6 +134,18 @@ def test_timescaledb_comes_with_its_own_image(tmp_path: Path) -> None:
         assert file["services"]["postgres"]["image"] == "${POSTGRES_IMAGE:-timescale/timescaledb:latest-pg16}"
 
 
+@pytest.mark.parametrize(("python", "version"), [("3.11", "15"), ("3.13", "17"), ("3.14", "18")])
+def test_postgresql_is_that_of_the_release(tmp_path: Path, python: str, version: str) -> None:
+    """Data of a container can be read by the server of checks and of targets, which the Debian release decides."""
+    folder = new.create(tmp_path / "harbour")
+    pyproject = folder / "pyproject.toml"
+    text = pyproject.read_text().replace('python = "3.13"', f'python = "{python}"')
+    pyproject.write_text(text.replace('">=3.13"', f'">={python}"'))
+
+    for file in compose.describe(projects.load(folder)).values():
+        assert file["services"]["postgres"]["image"].endswith(f":-postgres:{version}}}")
+
+
 def test_server_gets_secrets_of_its_own(tmp_path: Path) -> None:
     """`.env` has all that production requires, for nobody else to read; it is never written twice."""
     project = projects.load(new.create(tmp_path / "harbour"))

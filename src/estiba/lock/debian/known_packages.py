@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.utils import canonicalize_name
 
+from estiba.service.debian import STABLE
+from estiba.service.postgresql import VERSIONS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -35,12 +38,12 @@ PACKAGES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 # Names in `PACKAGES` are those of trixie.
 _IN_BOOKWORM: Final = {"libldap2": "libldap-2.5-0", "libgdal36": "libgdal32"}
 _GEOGRAPHY: Final = ("libgdal36", "libgeos-c1v5", "libproj25")
-_POSTGIS: Final = {"3.11": "postgresql-15-postgis-3", "3.13": "postgresql-17-postgis-3"}
 
 
 def find_postgis(python: str) -> str:
     """Return the Debian package of PostGIS for the PostgreSQL of the Debian release that a Python version decides."""
-    return _POSTGIS.get(python, "postgresql-postgis")
+    version = VERSIONS.get(STABLE.get(python, ""))
+    return f"postgresql-{version}-postgis-3" if version else "postgresql-postgis"
 
 
 def find_packages(
