@@ -111,10 +111,10 @@ def plan(folder: Path, *, flake: str = "", settings: str = "", wsgi: str = "") -
     wanted += evidence.find_dev_requirements(study)
     is_geographic = "django.contrib.gis" in seen.strings
     _find_packages(study, wanted, python=python, is_geographic=is_geographic)
+    deployment.find_redirect(study, seen)
     _find_variables(study, seen)
     root = (folder / study.settings.get("manage", "manage.py")).parent
     deployment.find_page(study, seen, root)
-    deployment.find_redirect(study, seen)
     deployment.find_static(study, seen, root)
     deployment.find_extensions(study, root)
     if is_geographic:

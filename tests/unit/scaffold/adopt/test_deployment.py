@@ -187,6 +187,7 @@ def test_redirect_to_https_that_nobody_ends_is_turned_off(tmp_path: Path, text: 
     assert made.settings["targets"]["local"]["env"]["TO_HTTPS"] == false
     told = f"targets.local.env: TO_HTTPS is {false or 'empty'}, so that harbour/settings.py:"
     assert any(one.startswith(told) for one in made.decided)
+    assert not any("before `invoke deploy`, set TO_HTTPS" in one for one in made.undecided)
 
 
 @pytest.mark.parametrize(
