@@ -16,7 +16,13 @@ from estiba import tasks as library
 from estiba.deploy.host import settings as host
 from estiba.deploy.kubernetes import settings as kubernetes
 from estiba.deploy.ssh import requirements as server
+from estiba.release import review, watch
 from estiba.release import settings as release
+from estiba.release.approval import policy
+from estiba.release.gates.registry import GATES
+from estiba.release.logbook import settings as logbook
+from estiba.release.notify import settings as notify
+from estiba.scaffold.ci import settings as ci
 from estiba.service import processes, project
 from estiba.tasks.collection import load, render_reference
 
@@ -24,11 +30,15 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
+def chapter(page: str, heading: str = "") -> str:
+    """Return the text of a page, or of one of its chapters."""
+    text = (ROOT / "docs" / page).read_text()
+    return text.partition(heading)[2].split("\n## ")[0] if heading else text
+
+
 def first_column(page: str, heading: str = "") -> set[str]:
     """Return what stands in the first column of the tables of a page, or of one of its chapters."""
-    text = (ROOT / "docs" / page).read_text().partition(heading)[2] if heading else (ROOT / "docs" / page).read_text()
-    chapter = text.split("\n## ")[0] if heading else text
-    return set(re.findall(r"^\| `?([\w-]+)`?", chapter, re.MULTILINE))
+    return set(re.findall(r"^\| `?([\w-]+)`?", chapter(page, heading), re.MULTILINE))
 
 
 def test_every_setting_is_explained() -> None:
@@ -44,14 +54,15 @@ def test_every_setting_is_explained() -> None:
         ("ssh.md", "## What the service asks of the server", {*server._DEFAULTS}),
         ("configuration.md", "## Processes", {*processes._KEYS}),
         ("release.md", "## Settings", {*release._KEYS} - {"logbook", "notify", "review", "watch"}),
+        ("gates.md", "", {*GATES, *policy._KEYS}),
+        ("logbook.md", "", {*logbook._DEFAULTS, *notify._DEFAULTS, *review._DEFAULTS, *watch._DEFAULTS}),
+        ("ci.md", "## What a runner needs", {*ci._TEXTS, ci._SECRETS}),
     ],
-    ids=["host", "kubernetes", "server", "processes", "release"],
+    ids=["host", "kubernetes", "server", "processes", "release", "gates", "logbook", "ci"],
 )
 def test_every_key_of_a_table_is_explained(page: str, heading: str, keys: set[str]) -> None:
     """Each key of the tables below `[tool.estiba]` stands in the table of its page, and no other."""
-    text = (ROOT / "docs" / page).read_text().partition(heading)[2] if heading else (ROOT / "docs" / page).read_text()
-    chapter = text.split("\n## ")[0] if heading else text
-    rows = re.findall(r"^\| (`[^|]*`) \|", chapter, re.MULTILINE)
+    rows = re.findall(r"^\| (`[^|]*`) \|", chapter(page, heading), re.MULTILINE)
 
     assert {key for row in rows for key in re.findall(r"`([\w-]+)`", row)} == keys
 
