@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[2]
 FLAKE: Final = f"path:{ROOT}"
-"""This repository as it lies there, for the service's flake and for the tasks; Nix does not lock a changed checkout."""
+"""This repository as it lies there, for a service's flake and for other stores; Nix locks no changed checkout."""
+
+LIBRARY: Final = config.load().flake or FLAKE
+"""The same for tasks: the development shell's copy in the store, which Nix need not copy again for each of them."""
 
 
 def make(folder: Path, *, settings: str = "", **answers: str) -> Path:
@@ -47,7 +50,7 @@ def invoke(
         inside: Words before the command, which make it run elsewhere.
         variables: Further environment variables.
     """
-    env = config.load().environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"), **variables)
+    env = config.load().environment(ESTIBA_FLAKE=LIBRARY, PYTHONPATH=str(ROOT / "src"), **variables)
     argv = [*inside, sys.executable, "-m", "invoke", *arguments]
     done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
     if check and done.returncode:

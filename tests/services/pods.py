@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.services import shop
-from tests.services.harbour import FLAKE, ROOT, invoke
+from tests.services.harbour import LIBRARY, ROOT, invoke
 
 from estiba import config
 
@@ -81,7 +81,7 @@ class Pods:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a task for the target in a process group of its own, to be killed."""
         state = str(self.folder.parent / "state")
-        env = config.load().environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"), ESTIBA_STATE_DIR=state)
+        env = config.load().environment(ESTIBA_FLAKE=LIBRARY, PYTHONPATH=str(ROOT / "src"), ESTIBA_STATE_DIR=state)
         argv = [sys.executable, "-m", "invoke", *arguments, "--target=production"]
         return subprocess.Popen(
             argv, cwd=self.folder, env=env, start_new_session=True, text=True, stderr=subprocess.DEVNULL
@@ -137,7 +137,7 @@ class Pods:
 
     def answer(self, words: Sequence[str], *answers: str) -> str:
         """Run a management command in a pod by a terminal, and type a line for each of its questions."""
-        env = config.load().environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"))
+        env = config.load().environment(ESTIBA_FLAKE=LIBRARY, PYTHONPATH=str(ROOT / "src"))
         argv = [sys.executable, "-m", "invoke", "manage", "--target=production", "--", *words]
         ours, theirs = pty.openpty()
         with subprocess.Popen(argv, cwd=self.folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs) as child:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.services import ports, sites
-from tests.services.harbour import FLAKE, ROOT
+from tests.services.harbour import LIBRARY, ROOT
 
 from estiba import config
 
@@ -53,7 +53,7 @@ class Remote:
         """Start a task, with an ssh that knows the server."""
         path = f"{self.server.programs}:{config.load().variables['PATH']}"
         env = config.load().environment(
-            ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"), PATH=path, ESTIBA_CACHE_DIR=str(self.cache)
+            ESTIBA_FLAKE=LIBRARY, PYTHONPATH=str(ROOT / "src"), PATH=path, ESTIBA_CACHE_DIR=str(self.cache)
         )
         # What comes after `--` is not the task's.
         argv = [sys.executable, "-m", "invoke", arguments[0], *TARGET, *arguments[1:]]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.services import doomed, ports
-from tests.services.harbour import FLAKE, ROOT, invoke
+from tests.services.harbour import LIBRARY, ROOT, invoke
 
 from estiba import config
 from estiba.lock import model
@@ -126,7 +126,7 @@ class Site:
     def _doom(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         inside = self.disk.inside(ROOT) if self.disk else ()
         argv = [*inside, sys.executable, "-m", doomed.__name__, str(self.folder), *arguments]
-        env = config.load().environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=f"{ROOT / 'src'}:{ROOT}")
+        env = config.load().environment(ESTIBA_FLAKE=LIBRARY, PYTHONPATH=f"{ROOT / 'src'}:{ROOT}")
         return subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
 
     @property

@@ -153,7 +153,7 @@ def test_killed_push_goes_on(built: Path, folder: Address, tmp_path: Path) -> No
     secret = str(tmp_path / "team.key")
     invoke(built, "cache.keygen", "--name", "team-1", "--file", secret)
     places = {"PYTHONPATH": str(harbour.ROOT / "src"), "TMPDIR": str(tmp_path)}  # where a killed Nix leaves its files
-    env = config.load().environment(ESTIBA_FLAKE=harbour.FLAKE, **places)
+    env = config.load().environment(ESTIBA_FLAKE=harbour.LIBRARY, **places)
     argv = [sys.executable, "-m", "invoke", "cache.push", str(folder.folder), "--key", secret, "--inputs"]
     place = Path(str(folder.folder))
     for enough in (1, 20, 60):

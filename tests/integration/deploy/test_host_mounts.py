@@ -91,7 +91,7 @@ def read(port: int, path: str = "/") -> str:
 def converse(folder: Path, *words: str, answer: str) -> tuple[int, str]:
     """Run a management command on a terminal of its own, and answer what it asks."""
     ours, its = pty.openpty()
-    env = config.load().environment(ESTIBA_FLAKE=harbour.FLAKE, PYTHONPATH=str(harbour.ROOT / "src"))
+    env = config.load().environment(ESTIBA_FLAKE=harbour.LIBRARY, PYTHONPATH=str(harbour.ROOT / "src"))
     argv = [sys.executable, "-m", "invoke", "manage", "--", *words]
     with subprocess.Popen(
         argv, cwd=folder, env=env, stdin=its, stdout=its, stderr=its, start_new_session=True

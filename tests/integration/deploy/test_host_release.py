@@ -13,7 +13,7 @@ from os import kill
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.services.harbour import FLAKE
+from tests.services.harbour import LIBRARY
 from tests.services.sites import MARK
 
 from estiba import config
@@ -44,7 +44,7 @@ urlpatterns += [path("broken", broken)]
 @pytest.fixture
 def host(site: Site, monkeypatch: pytest.MonkeyPatch) -> HostTarget:
     """Return the target of the deployed service."""
-    monkeypatch.setenv("ESTIBA_FLAKE", FLAKE)
+    monkeypatch.setenv("ESTIBA_FLAKE", LIBRARY)
     found = targets.load(site.folder, "local", config.load())
     assert isinstance(found, HostTarget)
     return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.services import pods
-from tests.services.harbour import FLAKE, ROOT
+from tests.services.harbour import LIBRARY, ROOT
 
 from estiba import config
 
@@ -47,7 +47,7 @@ def served(shop: Path, cluster: Cluster, tmp_path_factory: pytest.TempPathFactor
 def end(site: Pods, number: int) -> tuple[int, str]:
     """Deploy pods that never get ready, whose migration drops a column; send a signal once that is gone."""
     env = config.load().environment(
-        ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"), ESTIBA_STATE_DIR=str(site.folder.parent / "state")
+        ESTIBA_FLAKE=LIBRARY, PYTHONPATH=str(ROOT / "src"), ESTIBA_STATE_DIR=str(site.folder.parent / "state")
     )
     argv = [sys.executable, "-m", "invoke", "deploy", "--contract", "--target=production"]
     with subprocess.Popen(argv, cwd=site.folder, env=env, stderr=subprocess.PIPE, text=True) as child:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests.services.harbour import FLAKE, ROOT, invoke
+from tests.services.harbour import LIBRARY, ROOT, invoke
 
 from estiba import config
 from estiba.demo import traffic
@@ -37,7 +37,7 @@ MEGABYTE = 1_000_000
 
 def start(folder: Path, engine: str, *options: str) -> subprocess.Popen[str]:
     """Start the demo as the README does, without a terminal."""
-    env = config.load().environment(ESTIBA_FLAKE=FLAKE, PYTHONPATH=str(ROOT / "src"), DOCKER_HOST=engine)
+    env = config.load().environment(ESTIBA_FLAKE=LIBRARY, PYTHONPATH=str(ROOT / "src"), DOCKER_HOST=engine)
     argv = [sys.executable, "-m", "invoke", "demo", "--json", "--dir", str(folder), *options]
     return subprocess.Popen(argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
