@@ -42,7 +42,10 @@ if TYPE_CHECKING:
 KEEPER: Final = "certificates"
 _NAMES: Final = (LISTENER, *PROXY, KEEPER)
 _FOLDER: Final = "_front"
-"""Folder beside those of the services, none of which can have a name that begins with this character (PEP 508)."""
+"""Folder beside those of the services, none of which can have a name that begins with this character (PEP 508).
+
+Nor can a host (RFC 1123, 2.1), so that nginx answers for it as for all names that no site has.
+"""
 
 _STATE: Final = "front.json"
 """What the front runs: `closure`, a store path; `listen` and `settings`, which nginx has loaded."""
@@ -123,8 +126,7 @@ class Front:
             self.check(site)
             programs = self._choose(closure)
             if site.tls.acme and site.tls.acme.ca:
-                text = files.read(site.tls.acme.ca)
-                self.folder.write_text(self.folder.path / f"settings/{site.key}.pem", text, mode=0o644)
+                self.folder.write_text(self._authority(site.key), files.read(site.tls.acme.ca), mode=0o644)
             # Its own release, for the ACME client.
             self.servers.add_root(site.key, closure.path)
             own = replace(programs, closure=closure)
@@ -142,12 +144,14 @@ class Front:
         if not self._file(key).exists():
             return
         with self._locked():
-            self._file(key).unlink(missing_ok=True)
-            (self.folder.path / "roots" / key).unlink(missing_ok=True)
-            if self._sites():
-                self.runit.signal(KEEPER, "h")
-            else:
+            is_last = not self._sites().keys() - {key}
+            # First, so that whoever runs the command again because something does not end comes here again.
+            if is_last:
                 self._stop()
+            for path in (self._file(key), self.folder.path / "roots" / key, self._authority(key)):
+                path.unlink(missing_ok=True)
+            if not is_last:
+                self.runit.signal(KEEPER, "h")
 
     def state(self, key: str) -> dict[str, Any]:
         """Return what is known of a site's certificate: `problem` and `next`, the time of the next try."""
@@ -172,7 +176,8 @@ class Front:
 
     @contextlib.contextmanager
     def _locked(self) -> Any:  # noqa: ANN401 - a context manager
-        self.folder.path.mkdir(parents=True, exist_ok=True)
+        # First, since it refuses a folder of another user, who could put links in it that root follows.
+        self.folder.prepare({})
         with files.lock(self.folder.path / "lock", wait=True):
             for name in ("sites", "certificates", "tasks/acme", "serve/sites"):
                 self.folder.open_up(self.folder.path / name)
@@ -183,6 +188,9 @@ class Front:
 
     def _file(self, key: str) -> Path:
         return self.folder.path / f"sites/{key}.json"
+
+    def _authority(self, key: str) -> Path:
+        return self.folder.path / f"settings/{key}.pem"
 
     def _sites(self) -> dict[str, dict[str, Any]]:
         """Return the registered sites by key, but for those whose state folder is gone."""
@@ -217,8 +225,7 @@ class Front:
             "settings": str(Digest.of_file(closure.front_settings)),
         }
         known = self.folder.read_state(self.folder.path / _STATE)
-        self.folder.write_text(self.folder.path / "serve/listen.conf", text, mode=0o644)
-        self.folder.link(self.folder.path / "serve/nginx.conf", closure.front_settings)
+        self._configure(closure, text)
         self._supervise(closure)
         changed = servers.changed(programs, PROXY)
         servers.install("nginx", programs)
@@ -237,6 +244,12 @@ class Front:
         self.folder.write(self.folder.path / _STATE, wanted)
         # Last, since a signal to read its files again would end an nginx that only begins.
         self._start_keeper(programs)
+
+    def _configure(self, closure: HostClosure, listen: str) -> None:
+        """Write what nginx reads besides the files of the sites."""
+        # A copy: the release may be collected while its nginx, which is that of another one, runs.
+        for name, text in (("nginx.conf", files.read(closure.front_settings)), ("listen.conf", listen)):
+            self.folder.write_text(self.folder.path / "serve" / name, text, mode=0o644)
 
     def _supervise(self, closure: HostClosure) -> None:
         if not self.runit.is_supervised(LISTENER):
@@ -262,7 +275,7 @@ class Front:
         for name in reversed(_NAMES):
             self.runit.end(name)
         self.runit.stop(GRACE)
-        for path in (*self.installed("x").parent.glob("*.pem"), *self.folder.path.glob("serve/sites/*.conf")):
+        for path in (*self.installed("x").parent.iterdir(), *self.folder.path.glob("serve/sites/*.conf")):
             path.unlink()
         shutil.rmtree(self.folder.path / "certificates")
 
@@ -289,7 +302,7 @@ class Front:
     def _is_answered(self) -> bool:
         site = next(iter(self._sites().values()))
         address, port = site["address"], site["http_port"]
-        endpoint = Endpoint(host="estiba", address=address, port=port, timeout=_PROBE_LIMIT)
+        endpoint = Endpoint(host=_FOLDER, address=address, port=port, timeout=_PROBE_LIMIT)
         with contextlib.suppress(OSError, http.client.HTTPException):
             return endpoint.ask("/.estiba").body.decode(errors="replace") == self.folder.secret(_SECRET)
         return False

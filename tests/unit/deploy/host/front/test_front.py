@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
+import shutil
 import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +12,15 @@ from tests.recording import RecordingRunner
 from tests.unit.deploy.host.front.test_certificate import FILES
 from tests.unit.deploy.host.state.test_revisions import make
 
+from estiba.deploy.host.front import tls
 from estiba.deploy.host.front.front import Front
 from estiba.deploy.host.front.programs import FrontPrograms
 from estiba.deploy.host.front.site import Site
 from estiba.deploy.host.front.tls import Tls
 from estiba.deploy.host.servers import ports
 from estiba.deploy.host.state.folder import StateFolder
-from estiba.errors import ConfigError, TargetError
+from estiba.deploy.host.supervise.runit import Runit
+from estiba.errors import ConfigError, DeployError, TargetError
 
 
 @pytest.fixture
@@ -114,6 +119,69 @@ def test_ports_of_root_say_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert caught.value.hint
     assert "sysctl -w net.ipv4.ip_unprivileged_port_start=80" in caught.value.hint
+
+
+def test_command_that_was_interrupted_can_be_run_again(
+    front: Front, registered: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What did not end is still the front's then, and no key is left in the end."""
+
+    def fail(*_: object) -> None:
+        msg = "nginx did not end"
+        raise DeployError(msg)
+
+    stopped: list[float] = []
+    monkeypatch.setattr(Runit, "stop", fail)
+    with pytest.raises(DeployError):
+        front.withdraw(registered.folder)
+    (front.folder.path / "serve/certificates/.x.pem.new").write_text("key")
+    monkeypatch.setattr(Runit, "stop", lambda _, limit: stopped.append(limit))
+    front.withdraw(registered.folder)
+
+    assert len(stopped) == 1
+    assert front._sites() == {}
+    assert list(front.folder.path.glob("serve/certificates/*")) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to lose")
+def test_folder_of_another_user_is_refused_before_links_in_it_are_followed(front: Front, tmp_path: Path) -> None:
+    """Whoever owns it could have root change any folder."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o755)
+    front.folder.path.mkdir(parents=True)
+    (front.folder.path / "sites").symlink_to(elsewhere)
+    os.chown(front.folder.path, 12345, 12345)
+
+    with pytest.raises(TargetError, match="root writes only in folders of its own"), front._locked():
+        pass
+    assert elsewhere.stat().st_mode & 0o777 == 0o755
+
+
+def test_settings_of_nginx_outlive_their_release(front: Front, tmp_path: Path) -> None:
+    """It may be collected while a service of another release is served."""
+    closure = make(tmp_path / "one")
+    closure.front_settings.write_text("settings")
+    front.folder.prepare({})
+    serve = front.folder.path / "serve"
+    (serve / "nginx.conf").symlink_to(closure.front_settings)
+    front._configure(closure, "addresses")
+    shutil.rmtree(closure.path)
+
+    assert [(serve / name).read_text() for name in ("nginx.conf", "listen.conf")] == ["settings", "addresses"]
+
+
+def test_front_is_asked_by_a_name_that_no_site_can_have(front: Front, registered: Site) -> None:
+    """Otherwise that site would answer in its place."""
+    asked = []
+    with socket.create_server(("127.0.0.1", registered.tls.http_port)) as server:
+        thread = threading.Thread(target=front._is_answered)
+        thread.start()
+        with server.accept()[0] as connection:
+            asked += [line for line in connection.recv(4096).decode().splitlines() if line.startswith("Host: ")]
+        thread.join()
+
+    (host,) = asked
+    assert tls.check({"tls": "acme", "acme": {"email": "a@b"}, "hosts": [host.removeprefix("Host: ")]}) != []
 
 
 def test_folder_is_beside_those_of_services() -> None:
