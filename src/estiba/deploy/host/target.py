@@ -91,7 +91,7 @@ class HostTarget:
             closure = checks.load_closure(manifest, self.config.store)
             starter.keep(self._folder, closure, self.runner)
             checks.check_data_and_ports(self._processes, closure)
-            self._published.check()
+            self._published.check(closure)
             current = self._revisions.current()
             # The same release with another environment is rolled out like any other: it may fail as well.
             if current and current.closure.path == closure.path and confirmation.is_as_wanted(rollout, current):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from estiba import files
 from estiba.deploy.host import closure as closures
 from estiba.deploy.host.front import certificate
-from estiba.deploy.host.front.programs import OWNERS, FrontPrograms
+from estiba.deploy.host.front.programs import OWNERS, FrontPrograms, check_release
 from estiba.deploy.host.front.site import key_of, quote
 from estiba.deploy.host.servers import lifecycle, ports
 from estiba.deploy.host.servers.lifecycle import PROXY, Servers
@@ -83,15 +83,36 @@ class Front:
         """Listener and nginx."""
         return Servers(folder=self.folder, runit=self.runit, runner=self.runner)
 
-    def check(self, site: Site) -> None:
+    def check(self, site: Site, closure: HostClosure) -> None:
         """Check before a deployment that a site can be registered.
+
+        Args:
+            site: The site.
+            closure: Release of the site.
 
         Raises:
             ConfigError: Its certificate is not valid for all hosts.
-            TargetError: Another service has one of its hosts, or a port is taken.
+            TargetError: The release has no front, another service has one of its hosts, or a port is taken.
         """
+        check_release(closure, has_acme=site.tls.acme is not None)
+        if site.tls.acme and site.tls.acme.ca:
+            certificate.check_authority(site.tls.acme.ca)
         if site.tls.certificate and site.tls.key:
             certificate.check(site.tls.certificate, site.tls.key, site.tls.hosts)
+        self._check_others(site)
+        held = self._held()
+        settings = {site.tls.http_port: "http-port", site.tls.https_port: "https-port"}
+        for address, port in site.listen:
+            # What the front itself holds, it gives up for the other.
+            if not any(pair == (address, port) or ports.is_in_the_way(pair, (address, port)) for pair in held):
+                ports.check(address, port, setting=settings[port])
+
+    def _check_others(self, site: Site) -> None:
+        """Check that a site has no host, port or address of another one.
+
+        Raises:
+            TargetError: It has.
+        """
         for other in self._sites().values():
             if other["folder"] == str(site.folder):
                 continue
@@ -102,28 +123,26 @@ class Front:
             if site.tls.https_port == other["http_port"] or site.tls.http_port == other["https_port"]:
                 msg = f"http-port and https-port are the other way round for {whose}"
                 raise TargetError(msg, hint="give both services the same ports")
-        held = self._held()
-        settings = {site.tls.http_port: "http-port", site.tls.https_port: "https-port"}
-        for address, port in site.listen:
-            if (address, port) not in held:
-                ports.check(address, port, setting=settings[port])
+            if any(
+                ports.is_in_the_way(one, (address, port)) for one in site.listen for address, port in other["listen"]
+            ):
+                msg = f"one port cannot be that of a single address and of all of them, as for {whose}"
+                raise TargetError(msg, hint="give both services the same address, or none")
 
     def register(self, site: Site, closure: HostClosure) -> None:
         """Serve a site, with the front's programs from a release where none newer ones run.
 
         Args:
-            site: The site, for which `check` was called.
+            site: The site.
             closure: Release of the site.
 
         Raises:
             DeployError: nginx does not start.
-            TargetError: The release has no front, or a port is taken.
+            ConfigError: As for `check`.
+            TargetError: As for `check`.
         """
-        if not closure.has_front:
-            msg = f"{closure.version} ({closure.digest}) was built by an earlier Estiba, which had no TLS"
-            raise TargetError(msg, hint="invoke deploy builds a release that has")
         with self._locked():
-            self.check(site)
+            self.check(site, closure)
             programs = self._choose(closure)
             if site.tls.acme and site.tls.acme.ca:
                 self.folder.write_text(self._authority(site.key), files.read(site.tls.acme.ca), mode=0o644)

@@ -72,11 +72,11 @@ class Published:
     port: Callable[[], int]
     secret: Callable[[], str]
 
-    def check(self) -> None:
-        """Check that the site can be registered, see `Front.check`."""
+    def check(self, closure: HostClosure) -> None:
+        """Check that the site of a release can be registered, see `Front.check`."""
         if self.settings.tls:
             # Whatever port the target's own nginx gets, which is not chosen here.
-            self.front.check(self._site(0))
+            self.front.check(self._site(0), closure)
 
     def publish(self, closure: HostClosure, on_status: Callable[[str], None]) -> None:
         """Register the site, and wait until all its hosts have a certificate and lead to the target.

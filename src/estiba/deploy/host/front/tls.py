@@ -110,7 +110,7 @@ def check(table: Mapping[str, Any]) -> list[str]:
     problems = check_kind(kind)
     if "hosts" not in table:
         problems.append("'hosts' must be set with 'tls', for they are the names in the certificate")
-    problems += [problem for host in table.get("hosts", ()) for problem in _check_host(host, is_public=kind == ACME)]
+    problems += [problem for host in table.get("hosts", ()) for problem in _check_host(host)]
     if table.get("http-port", _HTTP) == table.get("https-port", _HTTPS):
         problems.append(f"'http-port' and 'https-port' are both {table.get('http-port', _HTTP)}")
     if kind == ACME:
@@ -127,8 +127,9 @@ def check_kind(kind: object) -> list[str]:
     return [f"'tls' must be {_WANTED}, not {kind!r}"]
 
 
-def _check_host(host: str, *, is_public: bool) -> list[str]:
-    if _HOST.fullmatch(host) and not (is_public and _is_address(host)):
+def _check_host(host: str) -> list[str]:
+    # Who asks for an address does not say it in the handshake (RFC 6066, 3), so there is no telling whose it is.
+    if _HOST.fullmatch(host) and not _is_address(host):
         return []
     wanted = "a name in lower case, such as 'www.example.org'"
     return [f"'hosts' has {host!r}, which with 'tls' must be {wanted}"]

@@ -68,6 +68,13 @@ def reachable(address: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - compared, not bound
 
 
+def is_in_the_way(one: tuple[str, int], other: tuple[str, int]) -> bool:
+    """Return whether two pairs of IP address and port cannot both be listened on: one has all addresses of its kind."""
+    kinds = [":" in address for address, _ in (one, other)]
+    is_wild = any(reachable(address) != address for address, _ in (one, other))
+    return one != other and one[1] == other[1] and kinds[0] == kinds[1] and is_wild
+
+
 def has_ipv6() -> bool:
     """Return whether this machine has IPv6."""
     try:
