@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.unit.deploy.host.state.test_revisions import make
 
+from estiba.deploy.host.front import tls
 from estiba.deploy.host.front.programs import FrontPrograms
 from estiba.deploy.host.front.site import Site
 from estiba.deploy.host.front.tls import Acme, Tls
@@ -62,6 +64,16 @@ def test_proxies_before_the_front_say_who_asks(programs: FrontPrograms) -> None:
 
     assert "set_real_ip_from 10.0.0.0/8;" in trusting.describe(programs, "1.26.3")["ready"]
     assert "set_real_ip_from" not in SITE.describe(programs, "1.26.3")["ready"]
+
+
+def test_longest_name_fits_into_the_table_of_nginx() -> None:
+    """Beside two pointers, in steps of one; otherwise nginx would not start, for no service."""
+    text = (Path(__file__).parents[5] / "nix/build/host/front.conf").read_text()
+    longest = ".".join(["a" * 63] * 4)[:253]
+    (size,) = re.findall(r"server_names_hash_bucket_size (\d+);", text)
+
+    assert tls.check({"tls": "acme", "acme": {"email": "a@b"}, "hosts": [longest]}) == []
+    assert int(size) >= 3 * 8 + len(longest)
 
 
 def test_client_gets_one_certificate_for_all_hosts(programs: FrontPrograms) -> None:
