@@ -165,6 +165,23 @@ def test_other_order_that_has_to_wait_says_why(front: Front) -> None:
     assert state(front)["next"] > time.time()
 
 
+def test_failures_of_a_service_that_comes_again_count(front: Front) -> None:
+    """For an hour, as for the authority; of one that has no failures nothing is kept."""
+    register(front)
+    for _ in range(4):
+        front.bring(is_asked=True, now=time.time())
+    (front.folder / "sites/site-1.json").unlink()
+    front.bring(is_asked=True, now=time.time())
+    register(front)
+    front.bring(is_asked=True, now=time.time())
+    tried = count(front)
+    (front.folder / "sites/site-1.json").unlink()
+    front.bring(is_asked=True, now=time.time() + 3700)
+
+    assert tried == 4
+    assert list(front.folder.glob("certificates/*")) == []
+
+
 def test_client_that_cannot_be_run_is_told(front: Front) -> None:
     """And holds up no other service."""
     register(front)

@@ -67,7 +67,7 @@ class Front(NamedTuple):
             now: Seconds since the epoch.
         """
         sites = dict(self.sites())
-        self._clear()
+        self._clear(now)
         for key, site in sites.items():
             if "certificate" in site:
                 self._install_files(key, site)
@@ -125,13 +125,18 @@ class Front(NamedTuple):
                     return
             time.sleep(_PAUSE)
 
-    def _clear(self) -> None:
+    def _clear(self, now: float) -> None:
         """Remove what is left of services that are gone; their certificates stay with the ACME client."""
+        for path in self.folder.glob("certificates/*.json"):
+            # Whoever takes a service down and up again is not asked for more tries by the authority either.
+            failures = self._state(path.stem).get("failures", ())
+            if not self._has(path.stem) and not any(one > now - _HOUR for one in failures):
+                path.unlink(missing_ok=True)
         gone = [
             path
-            for pattern in ("serve/sites/*.conf", "serve/certificates/*.pem", "certificates/*.json", "serve/*/.*.new")
+            for pattern in ("serve/sites/*.conf", "serve/certificates/*.pem", "serve/*/.*.new")
             for path in self.folder.glob(pattern)
-            if not (self.folder / f"sites/{path.stem}.json").exists()
+            if not self._has(path.stem)
         ]
         for path in gone:
             path.unlink(missing_ok=True)
@@ -245,6 +250,10 @@ class Front(NamedTuple):
             self.show(dict(self.sites()))
         else:
             self.reload()
+
+    def _has(self, key: str) -> bool:
+        """Return whether a service is registered, also where its file cannot be read."""
+        return (self.folder / f"sites/{key}.json").exists()
 
     def _pem(self, key: str) -> Path:
         return self.folder / f"serve/certificates/{key}.pem"

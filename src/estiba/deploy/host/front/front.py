@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import re
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -296,7 +295,6 @@ class Front:
         self.runit.stop(GRACE)
         for path in (*self.installed("x").parent.iterdir(), *self.folder.path.glob("serve/sites/*.conf")):
             path.unlink()
-        shutil.rmtree(self.folder.path / "certificates")
 
     def _remove_stale(self) -> None:
         for path in self.folder.path.glob("sites/*.json"):
