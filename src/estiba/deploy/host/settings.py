@@ -181,11 +181,13 @@ def _check_value(key: str, value: Any) -> list[str]:  # noqa: ANN401 - of the ty
 
 
 def _is_network(text: str) -> bool:
+    """Return whether nginx takes a text for a network, which has neither a zone of IPv6 nor a mask with dots."""
     try:
         ipaddress.ip_network(text)
     except ValueError:
         return False
-    return True
+    _, has_length, length = text.partition("/")
+    return "%" not in text and (not has_length or length.isdecimal())
 
 
 def _parse_memory(text: str) -> int:

@@ -111,6 +111,8 @@ def check(table: Mapping[str, Any]) -> list[str]:
     if "hosts" not in table:
         problems.append("'hosts' must be set with 'tls', for they are the names in the certificate")
     problems += [problem for host in table.get("hosts", ()) for problem in _check_host(host)]
+    if "address" in table and not _is_address(table["address"]):
+        problems.append(f"'address' is {table['address']!r}, not an IP address")
     if table.get("http-port", _HTTP) == table.get("https-port", _HTTPS):
         problems.append(f"'http-port' and 'https-port' are both {table.get('http-port', _HTTP)}")
     if kind == ACME:
@@ -145,9 +147,10 @@ def _check_acme(acme: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _is_address(host: str) -> bool:
+def _is_address(text: str) -> bool:
     try:
-        ipaddress.ip_address(host)
+        ipaddress.ip_address(text)
     except ValueError:
         return False
-    return True
+    # nginx knows no zones of IPv6.
+    return "%" not in text

@@ -75,6 +75,8 @@ def test_no_tls_is_the_default() -> None:
         ),
         pytest.param({**ACME, "hosts": ["192.0.2.1"]}, "'hosts' has '192.0.2.1'", id="address"),
         pytest.param({**FILES, "hosts": ["192.0.2.1"]}, "'hosts' has '192.0.2.1'", id="address with files"),
+        pytest.param({**ACME, "address": "fe80::1%lo"}, "'address' is 'fe80::1%lo', not an IP", id="zone"),
+        pytest.param({**ACME, "address": "localhost"}, "'address' is 'localhost', not an IP", id="name"),
         pytest.param({**ACME, "hosts": ["a;b"]}, "'hosts' has 'a;b'", id="directive"),
         pytest.param({**FILES, "hosts": ["WWW.example.org"]}, "a name in lower case", id="case"),
         pytest.param({**FILES, "acme": {"email": "a@b"}}, "'acme' is set, but 'tls' is not 'acme'", id="both"),
