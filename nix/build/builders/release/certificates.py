@@ -40,6 +40,9 @@ _REMEMBERED = 8
 _LEFT_AT_RENEWAL = 3
 """A certificate is renewed when this part of its time is left, a third."""
 
+_RELOADED = "certificates/reloaded"
+"""File whose time is that of nginx's last signal to read its files again."""
+
 _LINES = 8
 _VERSION, _GENERALIZED_TIME = 0xA0, 0x18
 """Types of values in DER."""
@@ -105,14 +108,20 @@ class Front(NamedTuple):
                 os.write(pipe, b"h")
             finally:
                 os.close(pipe)
+            (self.folder / _RELOADED).touch()
 
     def catch_up(self) -> None:
-        """Have nginx read again what has changed since its start, which whoever changed it may not have lived to do."""
-        with contextlib.suppress(OSError):
-            began = (self.folder / "services/nginx/supervise/pid").stat().st_mtime
-            changed = [self.folder / "serve/sites", self.folder / "serve/certificates"]
-            if any(folder.stat().st_mtime > began for folder in changed):
-                self.reload()
+        """Have nginx read what has changed since it last did; whoever changed it may have been killed before that."""
+        read = max(self._changed("services/nginx/supervise/pid"), self._changed(_RELOADED))
+        if max(self._changed("serve/sites"), self._changed("serve/certificates")) > read:
+            self.reload()
+
+    def _changed(self, name: str) -> float:
+        """Return when a file or folder was last changed, in seconds since the epoch; 0 where there is none."""
+        try:
+            return (self.folder / name).stat().st_mtime
+        except OSError:
+            return 0.0
 
     def _await(self, site: dict[str, Any], wanted: str) -> None:
         """Wait until nginx answers for a service as its file says."""

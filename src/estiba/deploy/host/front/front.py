@@ -256,7 +256,8 @@ class Front:
             servers.up("nginx", programs)
         elif changed:
             servers.replace_proxy(programs, self._is_answered)
-        elif known != wanted:
+        elif {**known, "closure": wanted["closure"]} != wanted:
+            # Not for each release: a minute later that ends the WebSockets of all services.
             runit.signal("nginx", "h")
         runit.wait_ready("nginx", self._is_answered, lifecycle.LIMIT)
         self.folder.write(self.folder.path / _STATE, wanted)
