@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 ACME: Final = "acme"
 _HTTP, _HTTPS = 80, 443
+PORTS: Final = {"http-port": _HTTP, "https-port": _HTTPS}
+"""Settings that are TCP ports of the front, with their defaults."""
+
 _FILES: Final = ("certificate", "key")
 _ACME_KEYS: Final = ("ca", "directory", "email")
 _WANTED: Final = "'acme', false, or a table {certificate = 'FILE', key = 'FILE'}"
@@ -105,7 +108,7 @@ def check(table: Mapping[str, Any]) -> list[str]:
     """Return problems of the keys of TLS, given a table whose other keys have none."""
     kind, acme = table.get("tls", False), table.get("acme")
     if not kind:
-        others = [key for key in ("acme", "http-port", "https-port") if key in table]
+        others = [key for key in ("acme", *PORTS) if key in table]
         return [f"{key!r} is set, but 'tls' is not" for key in others] + check_kind(kind)
     problems = check_kind(kind)
     if "hosts" not in table:
@@ -113,8 +116,6 @@ def check(table: Mapping[str, Any]) -> list[str]:
     problems += [problem for host in table.get("hosts", ()) for problem in _check_host(host)]
     if "address" in table and not _is_address(table["address"]):
         problems.append(f"'address' is {table['address']!r}, not an IP address")
-    if table.get("http-port", _HTTP) == table.get("https-port", _HTTPS):
-        problems.append(f"'http-port' and 'https-port' are both {table.get('http-port', _HTTP)}")
     if kind == ACME:
         return problems + _check_acme(acme or {})
     return problems + (["'acme' is set, but 'tls' is not 'acme'"] if acme is not None else [])

@@ -82,6 +82,7 @@ def test_no_tls_is_the_default() -> None:
         pytest.param({**FILES, "acme": {"email": "a@b"}}, "'acme' is set, but 'tls' is not 'acme'", id="both"),
         pytest.param({"https-port": 8443}, "'https-port' is set, but 'tls' is not", id="port alone"),
         pytest.param({**FILES, "http-port": 443}, "'http-port' and 'https-port' are both 443", id="same"),
+        pytest.param({**FILES, "port": 443}, "'port' and 'https-port' are both 443", id="own"),
         pytest.param({**FILES, "https-port": 70000}, "'https-port' is 70000, above 65535", id="large"),
     ],
 )
