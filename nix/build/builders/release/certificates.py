@@ -143,8 +143,9 @@ class Front(NamedTuple):
                 path.unlink(missing_ok=True)
         gone = [
             path
-            for pattern in ("serve/sites/*.conf", "serve/certificates/*.pem", "serve/*/.*.new")
-            for path in self.folder.glob(pattern)
+            # Not in the folder of challenges, which is the ACME client's.
+            for pattern in ("sites/*.conf", "sites/.*.new", "certificates/*.pem", "certificates/.*.new")
+            for path in self.folder.glob(f"serve/{pattern}")
             if not self._has(path.stem)
         ]
         for path in gone:
