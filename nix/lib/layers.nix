@@ -7,20 +7,20 @@
 
     # Example
     ```nix
-    layers.share [ { name = "six"; size = 11000; file = "six-1.17.0-py2.py3-none-any.whl"; … } { name = "django"; size = 8000000; … } ]
+    layers.share { distributions = [ { name = "six"; size = 11000; file = "six-1.17.0-py2.py3-none-any.whl"; … } { name = "django"; size = 8000000; … } ]; … }
     => { dists-runtime-4-x86_64-linux = [ { name = "six"; … } ]; }
     ```
 
     # Type
     ```
-    share :: [Distribution] -> { name = [Distribution] }
+    share :: Lock -> { name = [Distribution] }
     ```
 
     # Arguments
-    - distributions: of the lock
+    - lock: as `lock.parse` returns it
   */
   share =
-    distributions:
+    lock:
     let
       isSmall =
         record:
@@ -29,6 +29,9 @@
         && builtins.match ".*-none-any\\.whl" record.file != null;
       # Images do not wait for what only tests use, which need not have been fetched.
       group = record: if builtins.elem "runtime" record.groups then "runtime" else "dev";
+      # Nor do sdists of images, whose build may need one of the same wheels.
+      builds = builtins.groupBy (record: record.file) lock.build_distributions;
+      isAlone = record: group record == "dev" && builds ? ${record.file};
       digit = name: builtins.substring 0 1 (builtins.hashString "sha256" name);
     in
     builtins.groupBy (
@@ -41,7 +44,7 @@
         ]
         ++ record.platforms
       )
-    ) (builtins.filter isSmall distributions);
+    ) (builtins.filter (record: isSmall record && !isAlone record) lock.distributions);
 
   /**
     Put distributions into the layers of the lock's plan, in the plan's order; layers with none are left out.

@@ -37,7 +37,7 @@ let
 
   # Every unpacked distribution by its key, as the folder of a derivation; the first one of a key counts.
   each = builtins.listToAttrs (
-    builtins.concatLists (builtins.attrValues (builtins.mapAttrs (unpack null) (lib.layers.share lock.distributions)))
+    builtins.concatLists (builtins.attrValues (builtins.mapAttrs (unpack null) (lib.layers.share lock)))
     ++ builtins.concatMap (
       platform:
       builtins.concatMap (record: unpack platform "dist-${record.name}-${record.version}" [ record ]) (

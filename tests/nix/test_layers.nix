@@ -27,13 +27,19 @@ let
     groups = [ "runtime" ];
     platforms = [ "x86_64-linux" ];
   } // attributes;
+  share =
+    distributions:
+    lib.layers.share {
+      inherit distributions;
+      build_distributions = [ ];
+    };
   namesOf = builtins.mapAttrs (_: map (record: record.name));
 in
 {
   share = {
     small-wheels-by-their-names = {
       expr = namesOf (
-        lib.layers.share [
+        share [
           (wheel "asgiref" { })
           (wheel "six" { })
           (wheel "pytz" { })
@@ -48,7 +54,7 @@ in
       };
     };
     what-is-large-or-native-or-built-stays-alone = {
-      expr = lib.layers.share [
+      expr = share [
         (wheel "django" { size = 8000000; })
         (wheel "cffi" { file = "cffi-2.1.1-cp313-cp313-manylinux_2_28_x86_64.whl"; })
         (wheel "docopt" {
@@ -61,7 +67,7 @@ in
     only-with-the-same-groups-and-platforms = {
       expr = builtins.length (
         builtins.attrNames (
-          lib.layers.share [
+          share [
             (wheel "six" { })
             (wheel "six" { groups = [ "dev" ]; })
             (wheel "six" { platforms = [ "aarch64-linux" ]; })
@@ -69,6 +75,25 @@ in
         )
       );
       expected = 3;
+    };
+    what-builds-an-sdist-waits-for-no-wheels-of-tests = {
+      expr = builtins.attrNames (
+        lib.layers.share {
+          distributions = [
+            (wheel "six" { })
+            (wheel "packaging" { groups = [ "dev" ]; })
+            (wheel "pytz" { groups = [ "dev" ]; })
+          ];
+          build_distributions = map (name: wheel name { groups = [ "build" ]; }) [
+            "six"
+            "packaging"
+          ];
+        }
+      );
+      expected = [
+        "dists-dev-3-x86_64-linux"
+        "dists-runtime-4-x86_64-linux"
+      ];
     };
   };
   assign = {

@@ -13,7 +13,7 @@ import certificates
 from certificates import Front
 
 FILES = Path(__file__).parents[2] / "fixtures" / "certificates"
-HOUR, DAY = 3600.0, 86400.0
+DAY = 86400.0
 CLIENT = """#!/bin/sh
 cd ../../data/acme/certificates
 echo "$(date) ordering" >> ../ordered
@@ -123,9 +123,74 @@ def test_refused_order_is_repeated_later_and_later(front: Front) -> None:
     assert tried == [1, 1, 4]
     assert waits[0] == pytest.approx(900, abs=5)
     assert state(front)["problem"] == "no such host"
-    assert front._pause([now] * 4, is_asked=False, now=now) == 7200
-    assert front._pause([now] * 40, is_asked=False, now=now) == DAY
     assert (front.folder / "serve/sites/site-1.conf").read_text() == "waiting\n"
+
+
+def test_pause_grows_to_a_day_and_stays_one(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the authority goes on refusing."""
+    register(front)
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now)
+    waits = []
+    for _ in range(12):
+        front.bring(is_asked=False, now=now)
+        waits.append(state(front)["next"] - now)
+        now += waits[-1]
+
+    assert waits[:4] == [900, 1800, 3600, 7200]
+    assert waits[7:] == [DAY] * 5
+
+
+def test_failure_of_a_clock_that_was_wrong_holds_nothing_up(front: Front) -> None:
+    """Such as that of a machine that begins in another year."""
+    register(front)
+    now = time.time()
+    failed = {"order": "one", "failures": [now + 1000 * DAY], "problem": "not valid yet", "next": now + 1001 * DAY}
+    (front.folder / "certificates/site-1.json").write_text(json.dumps(failed))
+    front.bring(is_asked=False, now=now)
+
+    assert count(front) == 1
+
+
+def test_other_order_that_has_to_wait_says_why(front: Front) -> None:
+    """A deployment would wait in vain for the authority's word on it otherwise."""
+    register(front)
+    for _ in range(4):
+        front.bring(is_asked=True, now=time.time())
+    register(front, order="two")
+    front.bring(is_asked=True, now=time.time())
+
+    assert count(front) == 4
+    assert state(front)["problem"] == "4 orders have failed within an hour"
+    assert state(front)["next"] > time.time()
+
+
+def test_failures_of_a_service_that_comes_again_count(front: Front) -> None:
+    """For an hour, as for the authority; of one that has no failures nothing is kept."""
+    register(front)
+    for _ in range(4):
+        front.bring(is_asked=True, now=time.time())
+    (front.folder / "sites/site-1.json").unlink()
+    front.bring(is_asked=True, now=time.time())
+    register(front)
+    front.bring(is_asked=True, now=time.time())
+    tried = count(front)
+    (front.folder / "sites/site-1.json").unlink()
+    front.bring(is_asked=True, now=time.time() + 3700)
+
+    assert tried == 4
+    assert list(front.folder.glob("certificates/*.json")) == []
+
+
+def test_client_that_cannot_be_run_is_told(front: Front) -> None:
+    """And holds up no other service."""
+    register(front)
+    register(front, key="site-2")
+    front.starter.unlink()
+    front.bring(is_asked=True, now=time.time())
+
+    assert "the ACME client cannot be run: " in state(front)["problem"]
+    assert (front.folder / "certificates/site-2.json").exists()
 
 
 def test_client_that_leads_elsewhere_is_not_followed(front: Front) -> None:
@@ -184,6 +249,46 @@ def test_site_that_is_gone_leaves_no_key(front: Front) -> None:
     front.bring(is_asked=True, now=time.time())
 
     assert not list(front.folder.glob("serve/*/site-1.*"))
+
+
+def test_key_that_was_not_yet_installed_is_removed(front: Front) -> None:
+    """This process was killed in between; what the ACME client has made is none of its business."""
+    left = front.folder / "serve/certificates/.site-1.pem.new"
+    left.write_text("key")
+    (front.folder / "serve/challenges/.own.new").mkdir(parents=True)
+    front.bring(is_asked=True, now=time.time())
+
+    assert not left.exists()
+
+
+def test_site_that_cannot_be_read_is_not_gone(front: Front) -> None:
+    """It is served as before."""
+    register(front)
+    issue(front)
+    front.bring(is_asked=True, now=time.time())
+    (front.folder / "sites/site-1.json").write_text("{")
+    front.bring(is_asked=True, now=time.time())
+
+    assert len(list(front.folder.glob("serve/*/site-1.*"))) == 2
+
+
+@pytest.mark.parametrize(("age", "said"), [(60, b"h"), (-60, b"")])
+def test_what_nginx_has_missed_is_read_again(front: Front, age: int, said: bytes) -> None:
+    """The keeper of before was killed between a new certificate and the signal, but not before nginx began."""
+    supervise = front.folder / "services/nginx/supervise"
+    supervise.mkdir(parents=True)
+    os.mkfifo(supervise / "control")
+    (supervise / "pid").touch()
+    began = (front.folder / "serve/certificates").stat().st_mtime - age
+    os.utime(supervise / "pid", (began, began))
+    pipe = os.open(supervise / "control", os.O_RDONLY | os.O_NONBLOCK)
+    front.catch_up()
+    found = os.read(pipe, 10)
+    front.catch_up()
+    again = os.read(pipe, 10)
+    os.close(pipe)
+
+    assert (found, again) == (said, b"")
 
 
 def test_validity_is_that_of_openssl() -> None:

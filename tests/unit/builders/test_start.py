@@ -78,6 +78,18 @@ def test_who_connects_while_nobody_accepts_is_served_later(tmp_path: Path, monke
             assert visitor.recv(9) == b"here"
 
 
+def test_every_address_has_a_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A front has two ports of each address that a service names."""
+    monkeypatch.chdir(tmp_path)
+    port = free_port()
+    with holding(tmp_path, *((f"127.0.0.{number}", port) for number in range(1, 41))):
+        numbers = next(found for _ in until(10) if (found := start.receive_sockets(Path(start.HANDOVER))))
+        for number in numbers:
+            os.close(number)
+
+    assert len(numbers) == 40
+
+
 def test_holder_starts_again_where_one_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The socket file of the one before is not in its way."""
     monkeypatch.chdir(tmp_path)

@@ -6,7 +6,6 @@ deploying user. What the ACME client writes does not, so links in it are not fol
 """
 
 import contextlib
-import hashlib
 import http.client
 import json
 import os
@@ -35,8 +34,14 @@ _TRIES_AN_HOUR = 4
 """Failures in an hour after which no deployment causes another try: Let's Encrypt allows five for a name."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 900.0, 86400.0
+_REMEMBERED = 8
+"""Failures after which the pause is the longest."""
+
 _LEFT_AT_RENEWAL = 3
 """A certificate is renewed when this part of its time is left, a third."""
+
+_RELOADED = "certificates/reloaded"
+"""File whose time is that of nginx's last signal to read its files again."""
 
 _LINES = 8
 _VERSION, _GENERALIZED_TIME = 0xA0, 0x18
@@ -65,7 +70,7 @@ class Front(NamedTuple):
             now: Seconds since the epoch.
         """
         sites = dict(self.sites())
-        self._clear(sites)
+        self._clear(now)
         for key, site in sites.items():
             if "certificate" in site:
                 self._install_files(key, site)
@@ -103,6 +108,20 @@ class Front(NamedTuple):
                 os.write(pipe, b"h")
             finally:
                 os.close(pipe)
+            (self.folder / _RELOADED).touch()
+
+    def catch_up(self) -> None:
+        """Have nginx read what has changed since it last did; whoever changed it may have been killed before that."""
+        read = max(self._changed("services/nginx/supervise/pid"), self._changed(_RELOADED))
+        if max(self._changed("serve/sites"), self._changed("serve/certificates")) > read:
+            self.reload()
+
+    def _changed(self, name: str) -> float:
+        """Return when a file or folder was last changed, in seconds since the epoch; 0 where there is none."""
+        try:
+            return (self.folder / name).stat().st_mtime
+        except OSError:
+            return 0.0
 
     def _await(self, site: dict[str, Any], wanted: str) -> None:
         """Wait until nginx answers for a service as its file says."""
@@ -115,13 +134,19 @@ class Front(NamedTuple):
                     return
             time.sleep(_PAUSE)
 
-    def _clear(self, sites: dict[str, dict[str, Any]]) -> None:
+    def _clear(self, now: float) -> None:
         """Remove what is left of services that are gone; their certificates stay with the ACME client."""
+        for path in self.folder.glob("certificates/*.json"):
+            # Whoever takes a service down and up again is not asked for more tries by the authority either.
+            failures = self._state(path.stem).get("failures", ())
+            if not self._has(path.stem) and not any(one > now - _HOUR for one in failures):
+                path.unlink(missing_ok=True)
         gone = [
             path
-            for pattern in ("serve/sites/*.conf", "serve/certificates/*.pem", "certificates/*.json")
-            for path in self.folder.glob(pattern)
-            if path.stem not in sites
+            # Not in the folder of challenges, which is the ACME client's.
+            for pattern in ("sites/*.conf", "sites/.*.new", "certificates/*.pem", "certificates/.*.new")
+            for path in self.folder.glob(f"serve/{pattern}")
+            if not self._has(path.stem)
         ]
         for path in gone:
             path.unlink(missing_ok=True)
@@ -137,16 +162,18 @@ class Front(NamedTuple):
         due = self._due(key) if known.get("issued") == order else 0.0
         if due > now:
             return due - now
-        failures = [one for one in known.get("failures", ()) if one > now - 2 * _LONGEST_PAUSE]
+        # A clock that was wrong may have written some of the future.
+        failures = [one for one in known.get("failures", ()) if one <= now]
         if failures and (later := self._pause(failures, is_asked=is_asked, now=now)):
             if is_asked:
-                self._note(key, {**known, "order": order})
+                why = {"problem": f"{_TRIES_AN_HOUR} orders have failed within an hour", "next": now + later}
+                self._note(key, {**why, **known, "order": order})
             return later
         problem = self._issue(key, site)
         if not problem:
             self._note(key, {"order": order, "issued": order, "failures": [], "problem": "", "next": self._due(key)})
             return max(1.0, self._due(key) - time.time())
-        failures.append(time.time())
+        failures = [*failures, time.time()][-_REMEMBERED:]
         pause = self._pause(failures, is_asked=False, now=time.time())
         self._note(
             key,
@@ -164,7 +191,7 @@ class Front(NamedTuple):
     def _due(self, key: str) -> float:
         """Return when the installed certificate is to be renewed, in seconds since the epoch; 0 without one."""
         try:
-            since, until = read_validity(self._pem(key).read_text())
+            since, until = read_validity(self._pem(key).read_text(encoding="utf-8"))
         except (OSError, ValueError, IndexError):
             return 0.0
         return until - (until - since) / _LEFT_AT_RENEWAL
@@ -172,8 +199,8 @@ class Front(NamedTuple):
     def _issue(self, key: str, site: dict[str, Any]) -> str:
         """Run the ACME client, install what it gets, and return what is wrong, or an empty string."""
         place = self.folder / "tasks/acme"
-        (place / "program.json").write_text(json.dumps({**site["acme"]["program"], "bound": os.getpid()}))
         try:
+            (place / "program.json").write_text(json.dumps({**site["acme"]["program"], "bound": os.getpid()}))
             done = subprocess.run(
                 [str(self.starter)],
                 cwd=place,
@@ -186,6 +213,8 @@ class Front(NamedTuple):
             )
         except subprocess.TimeoutExpired:
             return f"the ACME client did not end within {_CLIENT_LIMIT:g} seconds"
+        except OSError as error:
+            return f"the ACME client cannot be run: {error}"
         said = done.stdout.decode(errors="replace")
         sys.stdout.write(said)
         sys.stdout.flush()
@@ -218,7 +247,7 @@ class Front(NamedTuple):
         """
         path = self._pem(key)
         with contextlib.suppress(OSError):
-            if path.read_text() == text:
+            if path.read_text(encoding="utf-8") == text:
                 return
         made = _write(path, text, _MODE, self.group)
         try:
@@ -231,6 +260,10 @@ class Front(NamedTuple):
             self.show(dict(self.sites()))
         else:
             self.reload()
+
+    def _has(self, key: str) -> bool:
+        """Return whether a service is registered, also where its file cannot be read."""
+        return (self.folder / f"sites/{key}.json").exists()
 
     def _pem(self, key: str) -> Path:
         return self.folder / f"serve/certificates/{key}.pem"
@@ -251,6 +284,7 @@ class Front(NamedTuple):
 def keep(front: Front) -> NoReturn:
     """Bring the certificates up to date again and again."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+    front.catch_up()
     is_asked = True
     while True:
         wait = CHECK
@@ -341,7 +375,7 @@ def _parse_time(kind: int, value: bytes) -> float:
 
 def _write(path: Path, text: str, mode: int, group: int | None = None) -> Path:
     """Write a file beside another one, and return its path."""
-    made = path.with_name(f".{hashlib.sha256(path.name.encode()).hexdigest()[:8]}.new")
+    made = path.with_name(f".{path.name}.new")
     made.unlink(missing_ok=True)
     file = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(file, "w", encoding="utf-8") as stream:

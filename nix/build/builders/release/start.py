@@ -46,7 +46,9 @@ _BACKLOG = 511
 
 _HANDOVER_LIMIT = 5.0
 _HANDOVER_PAUSE = 0.05
-_SOCKETS = 16
+_SOCKETS = 253
+"""Most descriptors of one message (unix(7), SCM_MAX_FD); nginx would bind the ones that are missing, and fail."""
+
 _UMASK = 0o077
 
 HOLD = "hold"

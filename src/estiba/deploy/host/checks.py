@@ -74,7 +74,7 @@ def check_data_and_ports(processes: Processes, closure: HostClosure) -> None:
 
 
 def find_problems(
-    processes: Processes, manifest: ReleaseManifest, store: Path, check_tls: Callable[[], None]
+    processes: Processes, manifest: ReleaseManifest, store: Path, check_tls: Callable[[HostClosure], None]
 ) -> tuple[str, ...]:
     """Return the reasons why a target could not take a release now; unlike a deployment, creates and chooses nothing.
 
@@ -82,21 +82,22 @@ def find_problems(
         processes: Processes of the target.
         manifest: Manifest of the release.
         store: Folder of the Nix store.
-        check_tls: Check of what the target needs for TLS.
+        check_tls: Check of what the target needs for TLS, given the release.
     """
     found = []
     questions: list[Callable[[], object]] = [
         lambda: postgresql.check(processes.folder, load_closure(manifest, store)),
         lambda: check_space(processes.folder),
         lambda: _check_ports(processes),
-        check_tls,
+        lambda: check_tls(load_closure(manifest, store)),
     ]
     for ask in questions:
         try:
             ask()
         except (ConfigError, TargetError, DeployError) as error:
             found.append(f"{error.message}; {error.hint}" if error.hint else error.message)
-    return tuple(found)
+    # A release that cannot be loaded is a reason once.
+    return tuple(dict.fromkeys(found))
 
 
 def smoke(processes: Processes, endpoint: Endpoint, closure: HostClosure) -> None:

@@ -133,7 +133,7 @@ class Processes:
         """
         if not self.settings.port and not (self.folder.path / _PROXY_FILE).exists():
             # Nobody knows the port before it was served once, and another target may have chosen the same meanwhile.
-            self.folder.write(self.folder.path / _PORT_FILE, {"port": ports.choose(self.settings.address)})
+            self.folder.write(self.folder.path / _PORT_FILE, {"port": self._choose_port(self.settings.address)})
         # A port that this target's own server listens on is no conflict.
         if self.port() not in self._find_ports():
             ports.check(self.settings.address, self.port())
@@ -252,12 +252,17 @@ class Processes:
         file = self.folder.path / _PORT_FILE
         known = self.folder.read(file)
         if name not in known:
-            known = {**known, name: ports.choose(address, first)}
+            known = {**known, name: self._choose_port(address, first)}
             self.folder.write(file, known)
         port = known[name]
         if not isinstance(port, int) or not 0 < port <= ports.LAST:
             raise damage(file, f"{port!r} is no port")
         return port
+
+    def _choose_port(self, address: str, first: int = ports.FIRST) -> int:
+        """Return a free port, which is not one of the front's."""
+        tls = self.settings.tls
+        return ports.choose(address, first, taken=(tls.http_port, tls.https_port) if tls else ())
 
     def _find_ports(self) -> set[int]:
         """Return the ports that the listener holds, or without it nginx."""

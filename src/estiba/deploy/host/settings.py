@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,9 +118,7 @@ def parse(
     """
     problems = [describe_unknown(key, _KEYS) for key in table if key not in _KEYS]
     problems += [problem for key, value in table.items() if key in _KEYS for problem in _check(key, value)]
-    problems = problems or tls.check(table)
-    if "port" in table and table["port"] == table.get("redis-port"):
-        problems.append(f"'port' and 'redis-port' are both {table['port']}")
+    problems = problems or [*tls.check(table), *_find_shared_ports(table)]
     if problems:
         where = f"pyproject.toml [tool.estiba.targets.{name}]"
         raise ConfigError(where, problems)
@@ -180,12 +179,21 @@ def _check_value(key: str, value: Any) -> list[str]:  # noqa: ANN401 - of the ty
             return []
 
 
+def _find_shared_ports(table: Mapping[str, Any]) -> list[str]:
+    defaults = {"port": 0, "redis-port": 0, **(tls.PORTS if table.get("tls") else {})}
+    found = {key: table.get(key, default) for key, default in defaults.items()}
+    pairs = itertools.combinations(found, 2)
+    return [f"{one!r} and {other!r} are both {found[one]}" for one, other in pairs if found[one] == found[other] != 0]
+
+
 def _is_network(text: str) -> bool:
+    """Return whether nginx takes a text for a network, which has neither a zone of IPv6 nor a mask with dots."""
     try:
         ipaddress.ip_network(text)
     except ValueError:
         return False
-    return True
+    _, has_length, length = text.partition("/")
+    return "%" not in text and (not has_length or length.isdecimal())
 
 
 def _parse_memory(text: str) -> int:

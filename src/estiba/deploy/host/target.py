@@ -91,7 +91,7 @@ class HostTarget:
             closure = checks.load_closure(manifest, self.config.store)
             starter.keep(self._folder, closure, self.runner)
             checks.check_data_and_ports(self._processes, closure)
-            self._published.check()
+            self._published.check(closure)
             current = self._revisions.current()
             # The same release with another environment is rolled out like any other: it may fail as well.
             if current and current.closure.path == closure.path and confirmation.is_as_wanted(rollout, current):
@@ -167,7 +167,9 @@ class HostTarget:
                 msg = f"{closure.version} ({closure.digest}) has lost what it needs to these migrations:{listed}"
                 hint = "invoke rollback --contract takes them back where it can, and rolls back in any case"
                 raise DeployError(msg, hint=hint)
-            return rollout.run(closure, generation=generation, is_new=False)
+            record = rollout.run(closure, generation=generation, is_new=False)
+            self._published.restore(closure, on_status)
+            return record
 
     def down(self, *, on_status: Callable[[str], None]) -> Record:
         """See `Target.down`."""
@@ -385,11 +387,7 @@ class HostTarget:
     def _find_lost(self, closure: HostClosure) -> tuple[str, ...]:
         """Return the migrations since a release was last served that removed what it needs, unless taken back since.
 
-        Args:
-            closure: Host closure of the release.
-
-        Returns:
-            The migrations as `app.name: reason; reason`.
+        Each is `app.name: reason; reason`.
         """
         records = self._logbook.records()
         served = [number for number, record in enumerate(records) if record.digest == str(closure.digest)]

@@ -116,6 +116,17 @@ def test_sockets_are_opened_again_where_new_ones_cannot_be(
         assert (processes.revisions.serve / "listen.conf").read_text() == known["listen"]
 
 
+def test_chosen_port_is_not_one_of_the_front(processes: Processes, tmp_path: Path) -> None:
+    """That binds its own ones after the first deployment has chosen."""
+    plain = replace(processes, settings=settings.parse("local", {}, folder=tmp_path, state=tmp_path))
+    free = plain.port()
+    (processes.folder.path / "port.json").unlink()
+    tls = {"hosts": ["a"], "tls": {"certificate": "a", "key": "b"}, "http-port": free, "https-port": free + 1}
+    known = replace(processes, settings=settings.parse("local", tls, folder=tmp_path, state=tmp_path))
+
+    assert known.port() not in {free, free + 1}
+
+
 def test_nginx_of_another_target_is_not_taken_for_this_ones(processes: Processes, tmp_path: Path) -> None:
     """Two may have chosen one port, and the other's would answer for both."""
     programs = Programs(folder=processes.folder, closure=make(tmp_path / "one"), env={}, memory={})

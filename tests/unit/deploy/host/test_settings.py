@@ -86,3 +86,10 @@ def test_wrong_settings_are_named(table: dict[str, Any], problem: str) -> None:
 
     assert caught.value.problems == (problem,)
     assert caught.value.where == "pyproject.toml [tool.estiba.targets.local]"
+
+
+@pytest.mark.parametrize("network", ["fe80::1%a; b", "10.0.0.0/255.0.0.0"])
+def test_what_is_no_network_for_nginx_is_refused(network: str) -> None:
+    """Python takes both for one, and nginx would not start, or read another directive."""
+    with pytest.raises(ConfigError, match="'trusted-proxies' has "):
+        settings.parse("local", {"trusted-proxies": [network]}, folder=SERVICE, state=STATE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import stat
 from datetime import UTC, datetime
@@ -30,13 +31,35 @@ def check(certificate: Path, key: Path, hosts: Iterable[str]) -> None:
     Raises:
         ConfigError: They do not; the error lists all problems.
     """
-    problems = _check_files(certificate, key) or _check_pair(certificate, key)
+    problems = [problem for path in (certificate, key) for problem in _check_file(path)]
+    if not problems and key.stat().st_mode & stat.S_IRWXO:
+        problems = [f"{key} is a private key that every user of this machine may read; run: chmod o= {key}"]
+    problems = problems or _check_pair(certificate, key)
     if not problems:
         found = {host: problem for host in hosts if (problem := _greet(certificate, key, host))}
         problems = [f"{certificate} {problem}: {host}" for host, problem in found.items()]
     if problems:
         where = "the certificate of tls"
         raise ConfigError(where, problems, hint=_HINT)
+
+
+def check_authority(path: Path) -> None:
+    """Check that an authority can be recognised by the certificates in a file.
+
+    Raises:
+        ConfigError: There are none.
+    """
+    problems = _check_file(path)
+    if not problems:
+        try:
+            trusting(path)
+        except ssl.SSLError as error:
+            problems = [f"{path} has no certificate in PEM: {error.reason or error}"]
+    if problems:
+        where = "the authority's certificate, ca of acme"
+        raise ConfigError(
+            where, problems, hint="name the file that it is in, or leave ca out for the usual authorities"
+        )
 
 
 def trusting(certificate: Path) -> ssl.SSLContext:
@@ -63,20 +86,15 @@ def explain(error: OSError) -> str:
     return f"does not answer: {error.strerror or error}"
 
 
-def _check_files(certificate: Path, key: Path) -> list[str]:
-    problems = []
-    for path in (certificate, key):
-        try:
-            if path.exists() and not path.is_file():
-                problems.append(f"{path} is no regular file")
-                continue
-            with path.open("rb") as file:
-                file.read(1)
-        except OSError as error:
-            problems.append(f"{path} cannot be read: {error.strerror}")
-    if not problems and key.stat().st_mode & stat.S_IRWXO:
-        problems.append(f"{key} is a private key that every user of this machine may read; run: chmod o= {key}")
-    return problems
+def _check_file(path: Path) -> list[str]:
+    try:
+        if path.exists() and not path.is_file():
+            return [f"{path} is no regular file"]
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        return [f"{path} cannot be read: {error.strerror}"]
+    return []
 
 
 def _check_pair(certificate: Path, key: Path) -> list[str]:
@@ -101,17 +119,16 @@ def _greet(certificate: Path, key: Path, host: str) -> str:
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = trusting(certificate).wrap_bio(to_client, to_server, server_hostname=host)
     server = _serving(certificate, key).wrap_bio(to_server, to_client, server_side=True)
-    for _ in range(_TURNS):
-        try:
-            client.do_handshake()
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLCertVerificationError as error:
-            return _CAUSES.get(error.verify_code, f"is not accepted: {error.verify_message}")
-        else:
-            return ""
-        try:
-            server.do_handshake()
-        except ssl.SSLWantReadError:
-            continue
+    try:
+        for _ in range(_TURNS):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+                return ""
+            with contextlib.suppress(ssl.SSLWantReadError):
+                server.do_handshake()
+    except ssl.SSLCertVerificationError as error:
+        return _CAUSES.get(error.verify_code, f"is not accepted: {error.verify_message}")
+    except ssl.SSLError as error:
+        # Such as for a key of a kind that no browser takes.
+        return f"is not accepted: {error.reason or error}"
     return "is not accepted"

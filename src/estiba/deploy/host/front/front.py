@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import re
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from estiba import files
 from estiba.deploy.host import closure as closures
 from estiba.deploy.host.front import certificate
-from estiba.deploy.host.front.programs import OWNERS, FrontPrograms
+from estiba.deploy.host.front.programs import OWNERS, FrontPrograms, check_release
 from estiba.deploy.host.front.site import key_of, quote
 from estiba.deploy.host.servers import lifecycle, ports
 from estiba.deploy.host.servers.lifecycle import PROXY, Servers
@@ -42,7 +41,10 @@ if TYPE_CHECKING:
 KEEPER: Final = "certificates"
 _NAMES: Final = (LISTENER, *PROXY, KEEPER)
 _FOLDER: Final = "_front"
-"""Folder beside those of the services, none of which can have a name that begins with this character (PEP 508)."""
+"""Folder beside those of the services, none of which can have a name that begins with this character (PEP 508).
+
+Nor can a host (RFC 1123, 2.1), so that nginx answers for it as for all names that no site has.
+"""
 
 _STATE: Final = "front.json"
 """What the front runs: `closure`, a store path; `listen` and `settings`, which nginx has loaded."""
@@ -80,15 +82,36 @@ class Front:
         """Listener and nginx."""
         return Servers(folder=self.folder, runit=self.runit, runner=self.runner)
 
-    def check(self, site: Site) -> None:
+    def check(self, site: Site, closure: HostClosure) -> None:
         """Check before a deployment that a site can be registered.
+
+        Args:
+            site: The site.
+            closure: Release of the site.
 
         Raises:
             ConfigError: Its certificate is not valid for all hosts.
-            TargetError: Another service has one of its hosts, or a port is taken.
+            TargetError: The release has no front, another service has one of its hosts, or a port is taken.
         """
+        check_release(closure, has_acme=site.tls.acme is not None)
+        if site.tls.acme and site.tls.acme.ca:
+            certificate.check_authority(site.tls.acme.ca)
         if site.tls.certificate and site.tls.key:
             certificate.check(site.tls.certificate, site.tls.key, site.tls.hosts)
+        self._check_others(site)
+        held = self._held()
+        settings = {site.tls.http_port: "http-port", site.tls.https_port: "https-port"}
+        for address, port in site.listen:
+            # What the front itself holds, it gives up for the other.
+            if not any(pair == (address, port) or ports.is_in_the_way(pair, (address, port)) for pair in held):
+                ports.check(address, port, setting=settings[port])
+
+    def _check_others(self, site: Site) -> None:
+        """Check that a site has no host, port or address of another one.
+
+        Raises:
+            TargetError: It has.
+        """
         for other in self._sites().values():
             if other["folder"] == str(site.folder):
                 continue
@@ -99,32 +122,29 @@ class Front:
             if site.tls.https_port == other["http_port"] or site.tls.http_port == other["https_port"]:
                 msg = f"http-port and https-port are the other way round for {whose}"
                 raise TargetError(msg, hint="give both services the same ports")
-        held = self._held()
-        settings = {site.tls.http_port: "http-port", site.tls.https_port: "https-port"}
-        for address, port in site.listen:
-            if (address, port) not in held:
-                ports.check(address, port, setting=settings[port])
+            if any(
+                ports.is_in_the_way(one, (address, port)) for one in site.listen for address, port in other["listen"]
+            ):
+                msg = f"one port cannot be that of a single address and of all of them, as for {whose}"
+                raise TargetError(msg, hint="give both services the same address, or none")
 
     def register(self, site: Site, closure: HostClosure) -> None:
         """Serve a site, with the front's programs from a release where none newer ones run.
 
         Args:
-            site: The site, for which `check` was called.
+            site: The site.
             closure: Release of the site.
 
         Raises:
             DeployError: nginx does not start.
-            TargetError: The release has no front, or a port is taken.
+            ConfigError: As for `check`.
+            TargetError: As for `check`.
         """
-        if not closure.has_front:
-            msg = f"{closure.version} ({closure.digest}) was built by an earlier Estiba, which had no TLS"
-            raise TargetError(msg, hint="invoke deploy builds a release that has")
         with self._locked():
-            self.check(site)
+            self.check(site, closure)
             programs = self._choose(closure)
             if site.tls.acme and site.tls.acme.ca:
-                text = files.read(site.tls.acme.ca)
-                self.folder.write_text(self.folder.path / f"settings/{site.key}.pem", text, mode=0o644)
+                self.folder.write_text(self._authority(site.key), files.read(site.tls.acme.ca), mode=0o644)
             # Its own release, for the ACME client.
             self.servers.add_root(site.key, closure.path)
             own = replace(programs, closure=closure)
@@ -142,12 +162,14 @@ class Front:
         if not self._file(key).exists():
             return
         with self._locked():
-            self._file(key).unlink(missing_ok=True)
-            (self.folder.path / "roots" / key).unlink(missing_ok=True)
-            if self._sites():
-                self.runit.signal(KEEPER, "h")
-            else:
+            is_last = not self._sites().keys() - {key}
+            # First, so that whoever runs the command again because something does not end comes here again.
+            if is_last:
                 self._stop()
+            for path in (self._file(key), self.folder.path / "roots" / key, self._authority(key)):
+                path.unlink(missing_ok=True)
+            if not is_last:
+                self.runit.signal(KEEPER, "h")
 
     def state(self, key: str) -> dict[str, Any]:
         """Return what is known of a site's certificate: `problem` and `next`, the time of the next try."""
@@ -172,7 +194,8 @@ class Front:
 
     @contextlib.contextmanager
     def _locked(self) -> Any:  # noqa: ANN401 - a context manager
-        self.folder.path.mkdir(parents=True, exist_ok=True)
+        # First, since it refuses a folder of another user, who could put links in it that root follows.
+        self.folder.prepare({})
         with files.lock(self.folder.path / "lock", wait=True):
             for name in ("sites", "certificates", "tasks/acme", "serve/sites"):
                 self.folder.open_up(self.folder.path / name)
@@ -183,6 +206,9 @@ class Front:
 
     def _file(self, key: str) -> Path:
         return self.folder.path / f"sites/{key}.json"
+
+    def _authority(self, key: str) -> Path:
+        return self.folder.path / f"settings/{key}.pem"
 
     def _sites(self) -> dict[str, dict[str, Any]]:
         """Return the registered sites by key, but for those whose state folder is gone."""
@@ -217,8 +243,7 @@ class Front:
             "settings": str(Digest.of_file(closure.front_settings)),
         }
         known = self.folder.read_state(self.folder.path / _STATE)
-        self.folder.write_text(self.folder.path / "serve/listen.conf", text, mode=0o644)
-        self.folder.link(self.folder.path / "serve/nginx.conf", closure.front_settings)
+        self._configure(closure, text)
         self._supervise(closure)
         changed = servers.changed(programs, PROXY)
         servers.install("nginx", programs)
@@ -231,12 +256,19 @@ class Front:
             servers.up("nginx", programs)
         elif changed:
             servers.replace_proxy(programs, self._is_answered)
-        elif known != wanted:
+        elif {**known, "closure": wanted["closure"]} != wanted:
+            # Not for each release: a minute later that ends the WebSockets of all services.
             runit.signal("nginx", "h")
         runit.wait_ready("nginx", self._is_answered, lifecycle.LIMIT)
         self.folder.write(self.folder.path / _STATE, wanted)
         # Last, since a signal to read its files again would end an nginx that only begins.
         self._start_keeper(programs)
+
+    def _configure(self, closure: HostClosure, listen: str) -> None:
+        """Write what nginx reads besides the files of the sites."""
+        # A copy: the release may be collected while its nginx, which is that of another one, runs.
+        for name, text in (("nginx.conf", files.read(closure.front_settings)), ("listen.conf", listen)):
+            self.folder.write_text(self.folder.path / "serve" / name, text, mode=0o644)
 
     def _supervise(self, closure: HostClosure) -> None:
         if not self.runit.is_supervised(LISTENER):
@@ -262,9 +294,8 @@ class Front:
         for name in reversed(_NAMES):
             self.runit.end(name)
         self.runit.stop(GRACE)
-        for path in (*self.installed("x").parent.glob("*.pem"), *self.folder.path.glob("serve/sites/*.conf")):
+        for path in (*self.installed("x").parent.iterdir(), *self.folder.path.glob("serve/sites/*.conf")):
             path.unlink()
-        shutil.rmtree(self.folder.path / "certificates")
 
     def _remove_stale(self) -> None:
         for path in self.folder.path.glob("sites/*.json"):
@@ -289,7 +320,7 @@ class Front:
     def _is_answered(self) -> bool:
         site = next(iter(self._sites().values()))
         address, port = site["address"], site["http_port"]
-        endpoint = Endpoint(host="estiba", address=address, port=port, timeout=_PROBE_LIMIT)
+        endpoint = Endpoint(host=_FOLDER, address=address, port=port, timeout=_PROBE_LIMIT)
         with contextlib.suppress(OSError, http.client.HTTPException):
             return endpoint.ask("/.estiba").body.decode(errors="replace") == self.folder.secret(_SECRET)
         return False

@@ -14,6 +14,7 @@ from estiba.errors import TargetError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from estiba.deploy.host.closure import HostClosure
     from estiba.deploy.host.front.tls import Acme
     from estiba.deploy.host.state.folder import Owners
 
@@ -32,6 +33,24 @@ _CLIENT: Final = "/usr/bin/lego"
 _DATA: Final = "/srv/acme"
 _CA: Final = "/srv/ca.pem"
 _UMASK: Final = 0o027
+
+
+def check_release(closure: HostClosure, *, has_acme: bool) -> None:
+    """Check that a release has the programs of a front.
+
+    Args:
+        closure: Release of a site.
+        has_acme: Whether its certificate is issued by ACME.
+
+    Raises:
+        TargetError: It has not.
+    """
+    if not closure.has_front:
+        msg = f"{closure.version} ({closure.digest}) was built by an earlier Estiba, which had no TLS"
+        raise TargetError(msg, hint="invoke deploy builds a release that has")
+    if has_acme and not Path(f"{closure.servers.tree}{_CLIENT}").exists():
+        msg = f"{closure.version} ({closure.digest}) was built without an ACME client"
+        raise TargetError(msg, hint="invoke lock, then deploy again")
 
 
 class FrontPrograms(Programs):
@@ -58,13 +77,7 @@ class FrontPrograms(Programs):
             key: Key of the site.
             acme: Settings of the client.
             hosts: Names of hosts.
-
-        Raises:
-            TargetError: The release has no ACME client.
         """
-        if not Path(f"{self.closure.servers.tree}{_CLIENT}").exists():
-            msg = f"{self.closure.version} ({self.closure.digest}) was built without an ACME client"
-            raise TargetError(msg, hint="invoke lock, then deploy again")
         settings = [*(("--server", acme.directory) if acme.directory else ()), "--email", acme.email]
         names = [word for host in hosts for word in ("-d", host)]
         places = ["--path", _DATA, "--http", "--http.webroot", CHALLENGES]

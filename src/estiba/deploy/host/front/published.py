@@ -72,11 +72,11 @@ class Published:
     port: Callable[[], int]
     secret: Callable[[], str]
 
-    def check(self) -> None:
-        """Check that the site can be registered, see `Front.check`."""
+    def check(self, closure: HostClosure) -> None:
+        """Check that the site of a release can be registered, see `Front.check`."""
         if self.settings.tls:
             # Whatever port the target's own nginx gets, which is not chosen here.
-            self.front.check(self._site(0))
+            self.front.check(self._site(0), closure)
 
     def publish(self, closure: HostClosure, on_status: Callable[[str], None]) -> None:
         """Register the site, and wait until all its hosts have a certificate and lead to the target.
@@ -102,8 +102,16 @@ class Published:
             if not (problem := self._find_problem()):
                 return
             self._raise_refusal(began)
-        msg = f"the release is served, but not by HTTPS: {problem}"
-        raise TargetError(msg, hint="invoke status; the front goes on trying")
+        raise TargetError(self._explain(problem), hint="invoke status; the front goes on trying")
+
+    def restore(self, closure: HostClosure, on_status: Callable[[str], None]) -> None:
+        """Publish the release that was rolled back to where visitors would not get there, as after `invoke down`.
+
+        Arguments and errors are those of `publish`.
+        """
+        is_there = bool(self.front.digest(self._key)) and self.front.is_running
+        if self.settings.tls and closure.has_front and not is_there:
+            self.publish(closure, on_status)
 
     def origin(self, endpoint: Endpoint) -> str:
         """Return scheme, host and port of the service's pages, given the endpoint of the target's own nginx."""
@@ -170,8 +178,12 @@ class Published:
         state = self.front.state(self._key)
         said = state.get("problem")
         if said and state.get("at", 0.0) >= began and state.get("order", "") == self.front.order(self._key):
-            msg = f"the release is served, but not by HTTPS: {self._tell(said, state)}"
+            msg = self._explain(self._tell(said, state))
             raise TargetError(msg, hint="mend the cause and deploy again; the front tries again by itself too")
+
+    def _explain(self, problem: str) -> str:
+        how = "not by HTTPS" if self._find_fault() else "with the certificate of before"
+        return f"the release is served, but {how}: {problem}"
 
     def _tell(self, said: str, state: Mapping[str, Any]) -> str:
         if self._tls.acme is None:
@@ -189,7 +201,14 @@ class Published:
             return f"port {port} does not answer: {error}"
         if answer != f"{self._key} ready {self.front.digest(self._key)}":
             return "there is no certificate yet"
-        return self._certificate()[1] or self._ask(host)
+        # Of an authority's staging one, for example, the certificate of before may be as good but for its issuer.
+        if self._tls.acme and self.front.state(self._key).get("issued") != self.front.order(self._key):
+            return "no other certificate was issued yet"
+        return self._find_fault()
+
+    def _find_fault(self) -> str:
+        """Return why visitors do not get to the target by HTTPS, or an empty string."""
+        return self._certificate()[1] or self._ask(self._tls.hosts[0])
 
     def _ask(self, host: str) -> str:
         """Return why the front does not lead to the target, or an empty string."""

@@ -6,9 +6,12 @@ import errno
 import os
 import socket
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from estiba.errors import TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 FIRST: Final = 8000
 """First port that the search for a free one tries."""
@@ -27,14 +30,19 @@ _PRIVILEGE_HINT: Final = (
 """systemd could pass the socket too, but only through a unit that root installs for each port."""
 
 
-def choose(address: str, first: int = FIRST) -> int:
+def choose(address: str, first: int = FIRST, *, taken: Collection[int] = ()) -> int:
     """Return the first free port from a number on.
+
+    Args:
+        address: IP address to bind to.
+        first: The number.
+        taken: Ports that somebody else is going to bind.
 
     Raises:
         TargetError: The address is not one of this machine, or none is free.
     """
     for port in range(first, first + _TRIES):
-        if _try_to_bind(address, port) is None:
+        if port not in taken and _try_to_bind(address, port) is None:
             return port
     msg = f"no port from {first} to {first + _TRIES - 1} of {address} is free"
     raise TargetError(msg, hint="set port in [tool.estiba.targets.local]")
@@ -66,6 +74,13 @@ def reachable(address: str) -> str:
     """Return the IP address at which this machine itself reaches what listens on an address."""
     # A wildcard address can be listened on, but is no address to connect to on all systems.
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - compared, not bound
+
+
+def is_in_the_way(one: tuple[str, int], other: tuple[str, int]) -> bool:
+    """Return whether two pairs of IP address and port cannot both be listened on: one has all addresses of its kind."""
+    kinds = [":" in address for address, _ in (one, other)]
+    is_wild = any(reachable(address) != address for address, _ in (one, other))
+    return one != other and one[1] == other[1] and kinds[0] == kinds[1] and is_wild
 
 
 def has_ipv6() -> bool:

@@ -36,6 +36,7 @@ def test_certificate_is_for_all_hosts(folder: Path) -> None:
         ("README.md good.key", "www.example.org", "no certificate and unencrypted key in PEM"),
         ("good.pem good.key", "shop.example.org", "good.pem is not for this host: shop.example.org"),
         ("expired.pem good.key", "www.example.org", "expired.pem has expired: www.example.org"),
+        ("unusual.pem unusual.key", "www.example.org", "unusual.pem is not accepted: "),
         ("pipe good.key", "www.example.org", "pipe is no regular file"),
         ("none.pem good.key", "www.example.org", "none.pem cannot be read: No such file or directory"),
     ],
@@ -48,6 +49,19 @@ def test_what_visitors_would_refuse_is_refused(folder: Path, names: str, host: s
 
     assert problem in str(caught.value)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("none.pem", "cannot be read"), ("good.key", "has no certificate in PEM"), ("pipe", "is no regular file")],
+)
+def test_authority_is_known_by_a_certificate(folder: Path, name: str, problem: str) -> None:
+    """Before anybody asks it for one."""
+    certificate.check_authority(folder / "good.pem")
+    with pytest.raises(ConfigError) as caught:
+        certificate.check_authority(folder / name)
+
+    assert f"{folder / name} {problem}" in str(caught.value)
 
 
 def test_key_is_for_its_owner(folder: Path) -> None:
