@@ -46,11 +46,8 @@ def main(program: str, words: Sequence[str], config: Config) -> int:
             return _run(program, words, config)
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except EstibaError as error:
+    except (EstibaError, OSError) as error:
         return _say({"error": codec.describe(error)})
-    except OSError as error:
-        found = EstibaError(f"{error.filename or 'the connection'}: {error.strerror}")
-        return _say({"error": codec.describe(found)})
 
 
 def _run(program: str, words: Sequence[str], config: Config) -> int:
@@ -82,9 +79,10 @@ def _call(config: Config) -> int:
 
 
 def _follow(job: Path, seen: int, program: str, config: Config) -> int:
-    _end_with_connection()
     if request := jobs.put(job, sys.stdin.read()):
         jobs.begin(job, request.user, program, config)
+    # Not before: what has arrived begins, also if the connection is lost at that moment.
+    _end_with_connection()
     _report({"begun": job.name})
     return _say(jobs.follow(job, seen, sys.stderr))
 
@@ -109,9 +107,10 @@ def _attach(job: Path, config: Config) -> int:
     try:
         request = jobs.take(job)
         return requests.make_target(request, config, job).attach(request.arguments["args"])
-    except EstibaError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
+    except (EstibaError, OSError) as error:
+        found = codec.explain(error)
+        sys.stderr.write(f"error: {found}\n")
+        return found.exit_code
     finally:
         jobs.discard(job)
 

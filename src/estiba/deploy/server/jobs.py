@@ -7,8 +7,9 @@ import os
 import re
 import shutil
 import signal
+import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -18,7 +19,7 @@ from estiba.deploy.ssh import codec
 from estiba.errors import EstibaError, TargetError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from estiba.config import Config
     from estiba.deploy.server.request import Request
@@ -27,6 +28,7 @@ _FOLDER: Final = ".commands"
 """Folder in the state folder of the user; no service has a name that begins with a dot."""
 
 _NAME: Final = re.compile(r"[0-9a-f]{32}")
+_INTERRUPTED: Final = "interrupted"
 _REQUEST: Final = "request.json"
 _LOCK: Final = "lock"
 _PROGRESS: Final = "progress.jsonl"
@@ -58,17 +60,7 @@ def put(job: Path, text: str) -> Request | None:
     if job.exists():
         return None
     request = requests.parse(text)
-    scratch = job.with_name(f".{job.name}")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(mode=0o700, parents=True)
-    files.write(scratch / _REQUEST, text)
-    try:
-        # From here on it is this command's, also if this connection is lost at once.
-        scratch.rename(job)
-    except OSError:
-        shutil.rmtree(scratch, ignore_errors=True)
-        return None
-    return request
+    return request if _place(job, _REQUEST, text) else None
 
 
 def begin(job: Path, user: str, program: str, config: Config) -> None:
@@ -105,7 +97,7 @@ def work(job: Path, config: Config) -> None:
     """Run a command to its end, whoever follows it."""
     # `interrupt` takes the number from here, once the lock is held.
     files.write(job / "pid", str(os.getpid()))
-    with files.lock(job / _LOCK), (job / _PROGRESS).open("a", encoding="utf-8") as progress:
+    with _hold(job), (job / _PROGRESS).open("a", encoding="utf-8") as progress:
 
         def report(line: Mapping[str, str]) -> None:
             progress.write(json.dumps(dict(line)) + "\n")
@@ -114,27 +106,24 @@ def work(job: Path, config: Config) -> None:
         try:
             request = take(job)
             outcome = requests.execute(request, requests.make_target(request, config, job), report)
-        except EstibaError as error:
+        except (EstibaError, OSError) as error:
             outcome = {"error": codec.describe(error)}
+        except KeyboardInterrupt as error:
+            outcome = {"interrupted": str(error)}
         finally:
-            requests.forget(job)
+            _forget(job)
         files.write(job / _OUTCOME, json.dumps(outcome))
 
 
 def interrupt(job: Path) -> bool:
     """Ask a command to stop, as Ctrl-C does, and return whether it had begun; one that had not never will."""
-    try:
-        # In the place of its request, which may still be on its way.
-        job.mkdir(mode=0o700, parents=True)
-    except FileExistsError:
-        since = time.monotonic()
-        while not _is_held(job) and _read_outcome(job) is None and time.monotonic() - since < _BEGINNING:
-            time.sleep(_PAUSE)
-        if _is_held(job):
-            with suppress(ProcessLookupError):
-                os.kill(int((job / "pid").read_text()), signal.SIGINT)
-        return True
-    return False
+    # In the place of its request, which may still be on its way.
+    if _place(job, _INTERRUPTED, "") or _withdraw(job):
+        return False
+    if _is_held(job):
+        with suppress(ProcessLookupError):
+            os.kill(int((job / "pid").read_text()), signal.SIGINT)
+    return (job / _LOCK).exists()
 
 
 def follow(job: Path, seen: int, progress: TextIO) -> dict[str, Any]:
@@ -155,15 +144,50 @@ def follow(job: Path, seen: int, progress: TextIO) -> dict[str, Any]:
         number = max(number, len(lines))
         if outcome is not None:
             return outcome
-        if not is_held and ((job / _LOCK).exists() or time.monotonic() - since > _BEGINNING):
-            # Between the two looks above it may have ended.
-            return _read_outcome(job) or {"error": codec.describe(_lost())}
+        if is_held is False:
+            msg = "the command was killed before its end; the next one repairs what it has left"
+            hint = "invoke status shows what is served, and which step it was in"
+            return {"error": codec.describe(TargetError(msg, hint=hint))}
+        is_late = is_held is None and time.monotonic() - since > _BEGINNING
+        if is_late and (_withdraw(job) or not (job / _LOCK).exists()):
+            msg = f"the command did not begin in {_BEGINNING:.0f} s, and will not"
+            return {"error": codec.describe(TargetError(msg, hint="run the command again"))}
         time.sleep(_PAUSE)
 
 
-def _lost() -> TargetError:
-    msg = "the command was killed before its end; the next one repairs what it has left"
-    return TargetError(msg, hint="invoke status shows what is served, and which step it was in")
+def _place(job: Path, name: str, text: str) -> bool:
+    """Make the folder of a command, with a file in it from the first moment; return whether it was not there yet."""
+    job.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{job.name}.", dir=job.parent))
+    try:
+        # rename(2) would replace an empty folder.
+        files.write(scratch / name, text)
+        scratch.rename(job)
+    except OSError:
+        if not job.exists():
+            raise
+        return False
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return True
+
+
+def _withdraw(job: Path) -> bool:
+    """Remove the request of a command, and return whether nobody has taken it: then it never begins."""
+    try:
+        (job / _REQUEST).unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@contextmanager
+def _hold(job: Path) -> Iterator[None]:
+    """Hold the lock of a command while the block runs; who sees the file sees it locked until this process ends."""
+    made = job / f".{_LOCK}"
+    with files.lock(made):
+        made.rename(job / _LOCK)
+        yield
 
 
 def _read_outcome(job: Path) -> dict[str, Any] | None:
@@ -183,9 +207,10 @@ def _read_lines(job: Path) -> list[str]:
     return text.split("\n")[:-1]
 
 
-def _is_held(job: Path) -> bool:
+def _is_held(job: Path) -> bool | None:
+    """Return whether the process of a command runs; None where it has not begun."""
     if not (job / _LOCK).exists():
-        return False
+        return None
     try:
         with files.lock(job / _LOCK, shared=True):
             return False
@@ -193,13 +218,22 @@ def _is_held(job: Path) -> bool:
         return True
 
 
+def _forget(job: Path) -> None:
+    """Remove what may be secret."""
+    (job / _REQUEST).unlink(missing_ok=True)
+    requests.forget(job)
+
+
 def _prune(folder: Path) -> None:
     """Remove the oldest commands that have ended, as the logbook has what they did; of others what may be secret."""
-    ended = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and not _is_held(path)]
-    for path in ended:
+    # Another command may do the same at this moment; the next one does the rest.
+    with suppress(FileNotFoundError):
+        ended = sorted((path.stat().st_mtime, path) for path in folder.iterdir() if not _is_held(path))
+        commands = [path for _, path in ended if _NAME.fullmatch(path.name)]
         # One that was killed has left it; one that has not begun yet needs it.
-        if time.time() - path.stat().st_mtime > 2 * _BEGINNING:
-            (path / _REQUEST).unlink(missing_ok=True)
-            requests.forget(path)
-    for path in sorted(ended, key=lambda one: one.stat().st_mtime)[:-_KEPT]:
-        shutil.rmtree(path, ignore_errors=True)
+        for path in (path for since, path in ended if time.time() - since > 2 * _BEGINNING):
+            _forget(path)
+            if path not in commands:
+                shutil.rmtree(path, ignore_errors=True)
+        for path in commands[:-_KEPT]:
+            shutil.rmtree(path, ignore_errors=True)

@@ -91,10 +91,18 @@ def decode(kind: Any, data: Any) -> Any:  # noqa: ANN401 - a value of that type
     return kind(data) if kind is Path or (isinstance(kind, type) and issubclass(kind, Enum)) else data
 
 
-def describe(error: EstibaError) -> dict[str, Any]:
+def explain(error: EstibaError | OSError) -> EstibaError:
+    """Return the error that is told for one of the server's own files, as a disk that is full."""
+    if isinstance(error, EstibaError):
+        return error
+    return TargetError(f"{error.filename or 'the connection'}: {error.strerror or error}")
+
+
+def describe(error: EstibaError | OSError) -> dict[str, Any]:
     """Return the JSON form of an error."""
-    more = {name: value for name, value in vars(error).items() if name not in {"hint", "message"}}
-    return {"class": type(error).__name__, "hint": error.hint, "message": error.message, "more": encode(more)}
+    found = explain(error)
+    more = {name: value for name, value in vars(found).items() if name not in {"hint", "message"}}
+    return {"class": type(found).__name__, "hint": found.hint, "message": found.message, "more": encode(more)}
 
 
 def restore(data: Mapping[str, Any], where: str) -> EstibaError:

@@ -7,6 +7,7 @@ import os
 import signal
 import stat
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,6 +88,47 @@ def test_killed_command_is_told(settings: Config) -> None:
     assert said.getvalue() == '{"status": "migrating"}\n'
 
 
+def test_command_that_begins_meanwhile_is_followed(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may take its lock between any two looks of a follower, and is not taken for one that was killed."""
+    job = jobs.locate(NAME, settings)
+    jobs.put(job, REQUEST)
+    held = ExitStack()
+
+    def begin(_: Path) -> list[str]:
+        if not (job / "lock").exists():
+            held.enter_context(jobs._hold(job))
+        else:
+            files.write(job / "outcome.json", '{"result": 1}')
+        return []
+
+    monkeypatch.setattr(jobs, "_read_lines", begin)
+    with held:
+        assert jobs.follow(job, 0, io.StringIO()) == {"result": 1}
+
+
+def test_lock_has_its_name_when_it_is_held(settings: Config) -> None:
+    """A follower that looks at it in between would hold it itself, and the command could not begin."""
+    job = jobs.locate(NAME, settings)
+    jobs.put(job, REQUEST)
+    with files.lock(job / ".lock", shared=True), pytest.raises(BlockingIOError), jobs._hold(job):
+        pass
+    assert jobs._is_held(job) is None
+    with jobs._hold(job):
+        assert jobs._is_held(job) is True
+    assert jobs._is_held(job) is False
+
+
+def test_command_that_never_began_is_told_and_withdrawn(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that wakes up later does not run what was reported as failed."""
+    monkeypatch.setattr(jobs, "_BEGINNING", 0.0)
+    job = jobs.locate(NAME, settings)
+    jobs.put(job, REQUEST)
+
+    assert "did not begin" in jobs.follow(job, 0, io.StringIO())["error"]["message"]
+    jobs.work(job, settings)
+    assert "request.json" in jobs.follow(job, 0, io.StringIO())["error"]["message"]
+
+
 def test_follower_gets_what_it_has_not_seen(settings: Config) -> None:
     """From the line on that the other side names, while the command runs."""
     job = jobs.locate(NAME, settings)
@@ -135,15 +177,20 @@ def test_old_commands_are_removed(settings: Config) -> None:
 
 
 def test_secrets_of_killed_commands_are_removed(settings: Config) -> None:
-    """By the next command, and not those of one that is about to begin."""
+    """By the next command, and not those of one that is about to begin; also what a connection has left half way."""
     old, new = (jobs.locate(digit * 32, settings) for digit in "01")
     for job in (old, new):
         jobs.put(job, REQUEST)
         (job / "variables").touch()
-    os.utime(old, (1, 1))
+    half = old.with_name(f".{'2' * 32}.abc")
+    half.mkdir()
+    (half / "request.json").touch()
+    for folder in (old, half):
+        os.utime(folder, (1, 1))
     jobs._prune(old.parent)
 
     assert list(old.iterdir()) == []
+    assert not half.exists()
     assert {path.name for path in new.iterdir()} == {"request.json", "variables"}
 
 
@@ -153,6 +200,7 @@ def test_interrupted_command_takes_its_way_back(settings: Config, monkeypatch: p
     killed: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "kill", lambda *words: killed.append(words))
     jobs.put(job, REQUEST)
+    jobs.take(job)
     (job / "pid").write_text("1234")
     with files.lock(job / "lock"):
         assert jobs.interrupt(job)
@@ -162,9 +210,41 @@ def test_interrupted_command_takes_its_way_back(settings: Config, monkeypatch: p
     assert killed == [(1234, signal.SIGINT)]
 
 
-def test_interruption_comes_before_the_request(settings: Config) -> None:
-    """Then it begins no more."""
+@pytest.mark.parametrize("is_there", [False, True], ids=["before its request", "before its process"])
+def test_interrupted_command_never_begins(settings: Config, *, is_there: bool) -> None:
+    """Neither by a request that arrives later nor by a process that is slow; asked again, the answer is the same."""
     job = jobs.locate(NAME, settings)
+    if is_there:
+        jobs.put(job, REQUEST)
 
     assert not jobs.interrupt(job)
-    assert jobs.put(job, REQUEST) is None
+    assert not jobs.interrupt(job)
+    assert not jobs._place(job, "request.json", REQUEST)
+    jobs.work(job, settings)
+    assert "request.json" in jobs.follow(job, 0, io.StringIO())["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("problem", "outcome"),
+    [
+        (KeyboardInterrupt(), {"interrupted": ""}),
+        (OSError(28, "No space left on device", "/data"), "/data: No space left on device"),
+    ],
+    ids=["interrupted", "full disk"],
+)
+def test_end_before_the_call_is_an_outcome(
+    settings: Config, monkeypatch: pytest.MonkeyPatch, problem: BaseException, outcome: object
+) -> None:
+    """The follower does not take it for a command that was killed; what was secret goes."""
+
+    def fail(*_: object) -> None:
+        raise problem
+
+    monkeypatch.setattr("estiba.deploy.server.request.make_target", fail)
+    job = jobs.locate(NAME, settings)
+    jobs.put(job, REQUEST)
+    jobs.work(job, settings)
+    found = jobs.follow(job, 0, io.StringIO())
+
+    assert outcome in (found, found.get("error", {}).get("message"))
+    assert not (job / "request.json").exists()
