@@ -81,6 +81,39 @@ def test_logbook_moves_to_where_nothing_can_change(monkeypatch: pytest.MonkeyPat
     assert namespace.load().chain() == lines
 
 
+@pytest.mark.parametrize("count", [1, 2, 4], ids=["less", "a little less", "more"])
+def test_move_that_was_killed_is_ended(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Whatever half it was that has moved: only that is removed where it was."""
+    namespace = Namespace()
+    for number in range(5):
+        namespace.load().close(record(number))
+    killed = namespace.load()
+    killed._move(killed.lines[:count])
+    monkeypatch.setattr("estiba.deploy.kubernetes.state.store._FULL", 1)
+    namespace.load().close(record(5))
+
+    lines = namespace.load().chain()
+    assert chain.verify(lines) == []
+    assert [json.loads(line)["record"]["version"] for line in lines] == [f"1.{number}" for number in range(6)]
+    assert len(namespace.load().lines) == 6 - count
+
+
+@pytest.mark.parametrize("text", ["", "{}\n"])
+def test_foreign_object_in_the_place_of_moved_records_takes_none(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    """Who may create ConfigMaps cannot have records removed by one that is there before."""
+    monkeypatch.setattr("estiba.deploy.kubernetes.state.store._FULL", 1)
+    namespace = Namespace()
+    namespace.load().close(record(0))
+    name = f"{NAME}-log-00000001"
+    namespace.objects[name] = {"metadata": {"name": name, "labels": {}}, "data": {"logbook.jsonl": text}}
+    namespace.load().close(record(1))
+
+    assert [one.version for one in namespace.load().records()] == ["1.0", "1.1"]
+    assert f"ConfigMap {name} has other records" in caplog.text
+
+
 def test_logbook_that_cannot_move_grows(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """As where a quota allows no further ConfigMap: no command fails for that."""
     monkeypatch.setattr("estiba.deploy.kubernetes.state.store._FULL", 1)

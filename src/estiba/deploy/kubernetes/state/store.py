@@ -36,7 +36,7 @@ _JOURNAL: Final = "journal.json"
 _LOGBOOK: Final = "logbook.jsonl"
 _RECORD: Final = "record"
 _RELEASES: Final = "releases.json"
-
+_EMPTY: Final[Mapping[str, str]] = {_JOURNAL: "null", _LOGBOOK: "", _RELEASES: "{}"}
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class Store:
             store.releases = {int(key): _parse(int(key), one) for key, one in json.loads(_of(data, _RELEASES)).items()}
             known = json.loads(_of(data, _JOURNAL))
             store.journal = Record.from_dict(known) if known else None
-            store.lines = data.get(_LOGBOOK, "").splitlines()
+            store.lines = _of(data, _LOGBOOK).splitlines()
             store.records()
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, LogbookError, ReleaseError) as error:
             msg = f"ConfigMap {name} in namespace {kubectl.namespace} is damaged: {error}"
@@ -163,8 +163,7 @@ class Store:
         """
         moved = self.kubectl.list("configmaps", {_OF: self.name})
         texts = [
-            (one.get("data") or {}).get(_LOGBOOK, "")
-            for one in sorted(moved, key=lambda one: str(one["metadata"]["name"]))
+            _of(one.get("data") or {}, _LOGBOOK) for one in sorted(moved, key=lambda one: str(one["metadata"]["name"]))
         ]
         # A command that was killed while half of it moved has left that in both.
         return list(dict.fromkeys([*(line for text in texts for line in text.splitlines()), *self.lines]))
@@ -206,7 +205,13 @@ class Store:
     def _move(self, lines: list[str]) -> None:
         """Write the older half of the logbook to a ConfigMap that nobody can change, and keep the other one."""
         name = f"{self.name}-log-{chain.parse(lines[0])['number']:08}"
-        if self.kubectl.get("configmap", name) is None:
+        found = self.kubectl.get("configmap", name)
+        # What a command has moved that was killed then may be another half than this one.
+        moved = lines if found is None else _of(found.get("data") or {}, _LOGBOOK).splitlines()
+        if not 0 < len(moved) < len(self.lines) or moved != self.lines[: len(moved)]:
+            msg = f"ConfigMap {name} has other records"
+            raise TargetError(msg)
+        if found is None:
             self.kubectl.create(
                 {
                     "apiVersion": "v1",
@@ -216,11 +221,11 @@ class Store:
                     "immutable": True,
                 }
             )
-        self.lines = self.lines[len(lines) :]
+        self.lines = self.lines[len(moved) :]
 
 
 def _of(data: Mapping[str, str], key: str) -> str:
-    return data.get(key) or ("{}" if key == _RELEASES else "null")
+    return data.get(key) or _EMPTY[key]
 
 
 def _parse(number: int, data: Mapping[str, Any]) -> Deployed:
