@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from estiba import files
 from estiba.deploy import targets
-from estiba.errors import EstibaError
+from estiba.errors import DeployError, EstibaError
 from estiba.release.run import workspace
 from estiba.release.run.reporting import Reporter
 from estiba.service import project as projects
@@ -63,6 +63,9 @@ def reported(folder: Path, name: str, config: Config) -> Iterator[Target]:
         yield target
     finally:
         try:
+            if isinstance(known, EstibaError):
+                # All that was ever done to the target would look new.
+                raise known
             reporter = Reporter.load(workspace.load(folder, config, name))
             for one in target.records():
                 if _key(one) not in known and one.result not in _NOTHING:
@@ -71,12 +74,14 @@ def reported(folder: Path, name: str, config: Config) -> Iterator[Target]:
             _log.warning("the logbook lacks an entry: %s", error)
 
 
-def _find_known(target: Target) -> frozenset[tuple[str, str, int]]:
-    """Return the records that a target has before a command; none where it cannot say, as one that is new."""
+def _find_known(target: Target) -> frozenset[tuple[str, str, int]] | EstibaError:
+    """Return the records that a target has before a command, none for one that is new; the error of one that fails."""
     try:
         return frozenset(map(_key, target.records()))
-    except EstibaError:
+    except DeployError:
         return frozenset()
+    except EstibaError as error:
+        return error
 
 
 def _key(record: Record) -> tuple[str, str, int]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.services import releases
 
-from estiba.errors import TargetError
+from estiba.errors import DeployError, TargetError
 from estiba.release import by_hand
 from estiba.release.run.reporting import Reporter
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from estiba.deploy.logbook import Record
     from estiba.release.run.workspace import Workspace
 
 
@@ -54,6 +56,34 @@ def test_command_that_changes_nothing_is_none(service: Workspace) -> None:
         target.status()
 
     assert entries(service) == []
+
+
+@pytest.mark.parametrize(
+    ("problem", "known"),
+    [
+        (TargetError("no connection"), []),
+        (DeployError("nothing was deployed yet"), ["deploy", "deploy", "rollback"]),
+    ],
+    ids=["lost", "new"],
+)
+def test_target_that_cannot_say_what_was_done(
+    service: Workspace, monkeypatch: pytest.MonkeyPatch, problem: Exception, known: list[str]
+) -> None:
+    """What was done to it before is not reported as done now; a server that was never deployed to has done nothing."""
+    target = service.targets["production"]
+    answers = iter([problem])
+
+    def records() -> list[Record]:
+        for answer in answers:
+            raise answer
+        return target.records()
+
+    proxy = SimpleNamespace(records=records, rollback=target.rollback)
+    monkeypatch.setattr("estiba.release.by_hand.targets.load", lambda *_: proxy)
+    with by_hand.reported(service.folder, "production", service.config) as found:
+        found.rollback(on_status=lambda _: None)
+
+    assert [entry[0] for entry in entries(service)] == known
 
 
 def test_logbook_that_cannot_be_written_is_a_warning(service: Workspace, caplog: pytest.LogCaptureFixture) -> None:
