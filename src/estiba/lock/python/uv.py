@@ -44,6 +44,10 @@ _WHEELS: Final = {
 }
 """Static programs, which run with any C library."""
 
+_LOG: Final = "uv_resolver::candidate_selector=trace"
+_PASSED_OVER: Final = "Returning incompatible candidate"
+"""What this version of uv logs where it goes on to an older release: of the newest one there may be an sdist alone."""
+
 _OPTIONS: Final = (
     "--generate-hashes",
     "--index-strategy=unsafe-best-match",  # as pip takes the higher version of any index
@@ -56,6 +60,9 @@ _OPTIONS: Final = (
 )
 _LIBC: Final = "manylinux_2_36"
 """The C library of the oldest Debian that a service can have; which wheel of a release is taken, pip decides."""
+
+_PROXIES: Final = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
+"""Those of a protocol would win over one for all."""
 
 _CONSTRAINTS: Final = "constraints.txt"
 _PINNED: Final = "pinned.txt"
@@ -90,13 +97,37 @@ def compile_pins(
         argv = [str(program), "pip", "compile", *_OPTIONS, "--output-file", _PINNED, *_upgrade_options(upgrade)]
         argv += ["--python", str(tools), "--python-version", resolver.interpreter.version]
         argv += ["--python-platform", f"{graph.MACHINES[platform]}-{_LIBC}", "--constraints", _CONSTRAINTS, *sources]
-        try:
-            resolver.runner(argv, cwd=folder, env=_environment(resolver))
-        except CommandError:
+        if not _run(resolver, argv, folder):
             return None
         found = pins.parse((folder / _PINNED).read_text(encoding="utf-8"))
     # A name that no index may be asked for is one that pip-tools refuses.
-    return None if any(pin.name in resolver.offered for pin in found) else _mark(found, wanted)
+    if any(pin.name in resolver.offered for pin in found) or _has_moved(found, seeds, upgrade):
+        return None
+    return _mark(found, wanted, resolver.environment(platform))
+
+
+def _run(resolver: ResolverContext, argv: Sequence[str], folder: Path) -> bool:
+    """Run uv, and return whether it has found what pip-tools would find."""
+    options, environment = _configure(resolver)
+    passed_over: list[str] = []
+
+    def note(line: str) -> None:
+        if _PASSED_OVER in line:
+            passed_over.append(line)
+
+    try:
+        resolver.runner([*argv, *options], cwd=folder, env=environment, on_line=note)
+    except CommandError:
+        return False
+    return not passed_over
+
+
+def _has_moved(found: Sequence[Pin], seeds: Sequence[Pin], upgrade: Upgrade) -> bool:
+    """Return whether a release was replaced that was to be kept: it may be an sdist, which is none to uv."""
+    moving = {canonicalize_name(name) for name in upgrade.names}
+    kept = {(pin.name, pin.version) for pin in seeds if not upgrade.everything and pin.name not in moving}
+    names = {name for name, _ in kept}
+    return any(pin.name in names and (pin.name, pin.version) not in kept for pin in found)
 
 
 def _upgrade_options(upgrade: Upgrade) -> list[str]:
@@ -105,10 +136,13 @@ def _upgrade_options(upgrade: Upgrade) -> list[str]:
     return [word for name in upgrade.names for word in ("--upgrade-package", name)]
 
 
-def _mark(found: Sequence[Pin], wanted: Mapping[str, Sequence[str]]) -> list[Pin]:
-    """Add the markers of direct requirements, which pip-compile writes too."""
+def _mark(found: Sequence[Pin], wanted: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> list[Pin]:
+    """Add the markers of the direct requirements that apply, which pip-compile writes too."""
     asked = [Requirement(line) for lines in wanted.values() for line in lines]
-    markers: dict[str, str] = {canonicalize_name(one.name): str(one.marker) for one in asked if one.marker}
+    applied = [one for one in asked if one.marker is None or one.marker.evaluate({**environment})]
+    markers: dict[str, str] = {canonicalize_name(one.name): str(one.marker or "") for one in applied}
+    # What is wanted everywhere is, whatever another line says.
+    markers |= {canonicalize_name(one.name): "" for one in applied if one.marker is None}
     return [
         pins.Pin(name=pin.name, version=pin.version, marker=markers.get(pin.name, ""), hashes=pin.hashes)
         for pin in found
@@ -151,8 +185,8 @@ def prepare(python: Path, artifacts: Artifacts, config: Config, *, runner: Runne
     return program
 
 
-def _environment(resolver: ResolverContext) -> dict[str, str]:
-    """Return the environment of uv: what pip's configuration says in uv's variables, and none of the user's own.
+def _configure(resolver: ResolverContext) -> tuple[list[str], dict[str, str]]:
+    """Return options and environment of uv: what pip's configuration says, and nothing that the user has set for uv.
 
     Addresses of indexes may have passwords in them, so they are no arguments.
     """
@@ -162,14 +196,16 @@ def _environment(resolver: ResolverContext) -> dict[str, str]:
     values = {
         "SSL_CERT_FILE": found["cert"],
         "SSL_CLIENT_CERT": found["client_cert"],
-        "ALL_PROXY": found["proxy"],
+        **dict.fromkeys(_PROXIES, found["proxy"]),
+        "RUST_LOG": _LOG,
         "UV_DEFAULT_INDEX": found["index_url"],
         "UV_FIND_LINKS": ",".join(found["find_links"]),
         "UV_HTTP_TIMEOUT": str(int(found["timeout"])),
         "UV_INDEX": " ".join(found["extra_index_urls"]),
         "UV_INSECURE_HOST": " ".join(found["trusted_hosts"]),
         "UV_CACHE_DIR": str(resolver.config.cache_dir / "uv"),
-        "UV_NO_INDEX": "1" if found["no_index"] else "",
     }
     inherited = {name: value for name, value in resolver.config.environment().items() if not name.startswith("UV_")}
-    return inherited | {name: value for name, value in values.items() if value}
+    environment = inherited | {name: value for name, value in values.items() if value}
+    # There is no variable for it.
+    return ["--no-index"] if found["no_index"] else [], environment

@@ -42,9 +42,10 @@ LIB = Choice(name="lib", version="1", file="lib.zip", sha256=Digest(HASH), size=
 class Recorded(RecordingRunner):
     """Answers the driver from a list; as uv it notes the environment and writes the pins."""
 
-    def __init__(self, *answers: str | int, pinned: str = "") -> None:
+    def __init__(self, *answers: str | int, pinned: str = "", said: str = "") -> None:
         super().__init__(*answers)
         self._pinned = pinned
+        self._said = said
         self.environment: Mapping[str, str] = {}
 
     def __call__(self, argv: Sequence[str], **options: Any) -> Completed:  # noqa: ANN401 - those of the runner
@@ -53,6 +54,7 @@ class Recorded(RecordingRunner):
         if argv[1] == "pip":
             self.environment = options["env"]
             (options["cwd"] / "pinned.txt").write_text(self._pinned)
+            options["on_line"](self._said)
         return done
 
 
@@ -75,11 +77,16 @@ def prepare(
 
 
 def compile_pins(
-    resolver: ResolverContext, platform: str = "x86_64-linux", wanted: str = "six", upgrade: Upgrade = KEEP
+    resolver: ResolverContext,
+    platform: str = "x86_64-linux",
+    wanted: Sequence[str] = ("six",),
+    upgrade: Upgrade = KEEP,
+    *,
+    seeds: Sequence[Pin] = (),
 ) -> list[Pin] | None:
-    """Resolve one requirement."""
-    files = {"development requirements": [wanted]}
-    return uv.compile_pins(resolver, platform, wanted=files, constraints=[], seeds=[], upgrade=upgrade)
+    """Resolve requirements."""
+    files = {"development requirements": wanted}
+    return uv.compile_pins(resolver, platform, wanted=files, constraints=[], seeds=seeds, upgrade=upgrade)
 
 
 def test_pins_of_a_platform(tmp_path: Path) -> None:
@@ -87,7 +94,7 @@ def test_pins_of_a_platform(tmp_path: Path) -> None:
     runner = Recorded(json.dumps(CONFIGURATION), "", pinned=f"six==1.17.0 --hash=sha256:{HASH}\n")
     resolver = prepare(tmp_path, runner)
 
-    found = compile_pins(resolver, "aarch64-linux", "six; python_version < '4'", Upgrade(names=("six",)))
+    found = compile_pins(resolver, "aarch64-linux", ["six; python_version < '4'"], Upgrade(names=("six",)))
 
     assert found == [Pin(name="six", version="1.17.0", marker='python_version < "4"', hashes=(HASH,))]
     assert runner.calls[1][1:] == [
@@ -106,6 +113,7 @@ def test_indexes_are_those_of_pip(tmp_path: Path) -> None:
     assert not any("secret" in word for call in runner.calls for word in call)
     assert runner.environment == {
         "HOME": "/home/ana",
+        "RUST_LOG": "uv_resolver::candidate_selector=trace",
         "SSL_CERT_FILE": "/etc/own.crt",
         "UV_CACHE_DIR": str(tmp_path / "uv"),
         "UV_DEFAULT_INDEX": "https://user:secret@index.example/simple",
@@ -113,6 +121,65 @@ def test_indexes_are_those_of_pip(tmp_path: Path) -> None:
         "UV_HTTP_TIMEOUT": "15",
         "UV_INDEX": "https://one.example/simple https://two.example/simple",
     }
+
+
+def test_network_is_that_of_pip(tmp_path: Path) -> None:
+    """No index is asked where pip asks none; pip's proxy wins over those of the user's environment, as with pip."""
+    proxy = "http://proxy.example:3128"
+    runner = Recorded(json.dumps({**CONFIGURATION, "no_index": True, "proxy": proxy}), "")
+    compile_pins(prepare(tmp_path, runner))
+
+    assert runner.calls[1][-1] == "--no-index"
+    assert {name: value for name, value in runner.environment.items() if name.endswith("_PROXY")} == {
+        "ALL_PROXY": proxy,
+        "HTTPS_PROXY": proxy,
+        "HTTP_PROXY": proxy,
+    }
+
+
+@pytest.mark.parametrize(
+    ("wanted", "marker"),
+    [
+        (["six; sys_platform == 'linux'", "six<1; sys_platform == 'win32'"], 'sys_platform == "linux"'),
+        (["six", "six<2; sys_platform == 'linux'"], ""),
+        (["six; sys_platform == 'linux'", "six<2"], ""),
+    ],
+    ids=["another system's", "everywhere first", "everywhere last"],
+)
+def test_marker_is_one_that_applies(tmp_path: Path, wanted: list[str], marker: str) -> None:
+    """A pin with that of another system would be left out."""
+    runner = Recorded(json.dumps(CONFIGURATION), "", pinned=f"six==1.17.0 --hash=sha256:{HASH}\n")
+
+    assert compile_pins(prepare(tmp_path, runner), wanted=wanted) == [
+        Pin(name="six", version="1.17.0", marker=marker, hashes=(HASH,))
+    ]
+
+
+def test_newer_release_that_is_an_sdist_is_not_passed_over(tmp_path: Path) -> None:
+    """Pip-tools takes it; the line is what uv has said where the older one has a wheel."""
+    said = "TRACE Returning incompatible candidate for package six with range * after 2 steps"
+    runner = Recorded(json.dumps(CONFIGURATION), "", pinned=f"six==1.17.0 --hash=sha256:{HASH}\n", said=said)
+
+    assert compile_pins(prepare(tmp_path, runner)) is None
+
+
+@pytest.mark.parametrize(
+    ("locked", "upgrade", "is_kept"),
+    [
+        ("1.17.0", KEEP, True),
+        ("1.18.0", KEEP, False),
+        ("1.18.0", Upgrade(names=("Six",)), True),
+        ("1.18.0", Upgrade(everything=True), True),
+    ],
+)
+def test_locked_release_that_is_an_sdist_is_kept(
+    tmp_path: Path, locked: str, upgrade: Upgrade, *, is_kept: bool
+) -> None:
+    """Uv replaces it without a word; pip-tools says whether it has to be."""
+    runner = Recorded(json.dumps(CONFIGURATION), "", pinned=f"six==1.17.0 --hash=sha256:{HASH}\n")
+    found = compile_pins(prepare(tmp_path, runner), seeds=[Pin(name="six", version=locked)], upgrade=upgrade)
+
+    assert (found is not None) == is_kept
 
 
 @pytest.mark.parametrize(
