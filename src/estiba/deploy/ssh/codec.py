@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -89,6 +90,15 @@ def decode(kind: Any, data: Any) -> Any:  # noqa: ANN401 - a value of that type
     if kind is datetime:
         return datetime.fromisoformat(data)
     return kind(data) if kind is Path or (isinstance(kind, type) and issubclass(kind, Enum)) else data
+
+
+def parse_line(line: str) -> dict[str, Any]:
+    """Return the object in a line that the server's program has written; empty for what a login there prints."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def explain(error: EstibaError | OSError) -> EstibaError:

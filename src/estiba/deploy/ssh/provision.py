@@ -60,10 +60,16 @@ set -eu
 umask 022
 mkdir -p {_FOLDER}
 made=$(mktemp -d {_FOLDER}/.new.XXXXXX)
+trap 'rm -rf "$made"' EXIT
 chmod 755 "$made"
-base64 -d | gzip -d | tar -x -C "$made" -f -
-rm -rf "{_FOLDER}/$1"
-mv "$made" "{_FOLDER}/$1"
+base64 -d | gzip -d >"$made/archive"
+# The name begins the hash of it: of a connection that was lost there may be a part, which tar would take for all.
+case $(sha256sum <"$made/archive") in "$1"*) ;; *) echo 'they arrived in part' >&2; exit 1 ;; esac
+tar -x -C "$made" -f "$made/archive"
+rm "$made/archive"
+# Another command may have brought them meanwhile, and be running what is there.
+[ -x "{_FOLDER}/$1/nixw" ] || rm -rf "{_FOLDER}/$1"
+mv -T "$made" "{_FOLDER}/$1" 2>/dev/null || [ -x "{_FOLDER}/$1/nixw" ]
 """
 
 

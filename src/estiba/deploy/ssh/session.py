@@ -126,8 +126,8 @@ class Session:
 
     def _outcome(self, done: Completed) -> dict[str, Any]:
         """Return the last line that the server's program has written, after what a login there may print."""
-        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-        outcome: dict[str, Any] = json.loads(lines[-1]) if lines else {}
+        lines = filter(None, map(codec.parse_line, reversed(done.stdout.splitlines())))
+        outcome = next(lines, {})
         if "error" in outcome:
             raise codec.restore(outcome["error"], self.server.connection.host)
         if not outcome:
@@ -150,11 +150,8 @@ class _Reader:
         self.has_contact = False
 
     def __call__(self, line: str) -> None:
-        try:
-            found = json.loads(line)
-        except ValueError:
-            return
-        if not isinstance(found, dict):
+        found = codec.parse_line(line)
+        if not found:
             return
         self.has_contact = True
         if "begun" in found:

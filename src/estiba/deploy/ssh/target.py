@@ -188,7 +188,7 @@ class SshTarget:
         server.run("put", name, stdin=json.dumps(request))
         try:
             for line in processes.stream(server.argv("logs", name, terminal=False)):
-                found = json.loads(line) if line.startswith("{") else {}
+                found = codec.parse_line(line)
                 if "error" in found:
                     raise codec.restore(found["error"], server.connection.host)
                 if "line" in found:

@@ -90,3 +90,18 @@ def test_error_of_an_unknown_class_is_one_of_the_target() -> None:
     found = codec.restore({"class": "annotations", "hint": "", "message": "no", "more": {}}, "shop")
 
     assert type(found) is TargetError
+
+
+@pytest.mark.parametrize("line", ["", "Welcome!", "{ Welcome }", "[1]", "1", "[" * 100_000])
+def test_line_of_a_login_is_no_answer(line: str) -> None:
+    """Whatever a shell there prints at its start."""
+    assert codec.parse_line(line) == {}
+    assert codec.parse_line('{"result": null}') == {"result": None}
+
+
+def test_error_of_a_file_is_one_of_the_target() -> None:
+    """With the file, and what is wrong with it."""
+    found = codec.describe(OSError(28, "No space left on device", "/data/journal.json"))
+
+    assert (found["class"], found["message"]) == ("TargetError", "/data/journal.json: No space left on device")
+    assert codec.describe(OSError("cut"))["message"] == "the connection: cut"

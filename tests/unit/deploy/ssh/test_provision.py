@@ -5,6 +5,7 @@ import dataclasses
 import gzip
 import io
 import os
+import platform
 import subprocess
 import tarfile
 from pathlib import Path
@@ -121,6 +122,44 @@ def test_files_bring_what_nixw_reads(tmp_path: Path) -> None:
 def test_scripts_are_ones_of_any_shell(script: str) -> None:
     """Debian's sh reads them."""
     subprocess.run(["sh", "-n", "-c", script], check=True)
+
+
+def unpack(home: Path, server: Server, text: str) -> int:
+    """Unpack files on a server, as the connection does, and return the exit code."""
+    words = ["sh", "-c", provision._UNPACK, "estiba", server._key, platform.machine()]
+    return subprocess.run(words, cwd=home, input=text, text=True, check=False, capture_output=True).returncode
+
+
+def test_files_arrive_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A connection may break at any byte, also where tar sees nothing missing."""
+    server, _ = make(tmp_path)
+    whole = gzip.decompress(base64.b64decode(server._files()))
+    # A file and the next one's header are blocks of 512 bytes each; nixw is the first one.
+    with tarfile.open(fileobj=io.BytesIO(whole)) as archive:
+        second = archive.getmembers()[1].offset
+    part = base64.b64encode(gzip.compress(whole[:second])).decode()
+
+    assert unpack(tmp_path, server, part)
+    assert unpack(tmp_path, server, server._files()[: len(server._files()) // 2])
+    assert list((tmp_path / provision._FOLDER).iterdir()) == []
+    assert unpack(tmp_path, server, server._files()) == 0
+    assert [path.name for path in (tmp_path / provision._FOLDER).iterdir()] == [server._key]
+    assert (tmp_path / provision._FOLDER / server._key / "nix-daemon").exists()
+
+
+def test_files_that_are_there_stay(tmp_path: Path) -> None:
+    """Two commands may bring them at once, and the first one runs them when the second one's arrive."""
+    server, _ = make(tmp_path)
+    assert unpack(tmp_path, server, server._files()) == 0
+    place = tmp_path / provision._FOLDER / server._key
+    (place / "running").touch()
+
+    assert unpack(tmp_path, server, server._files()) == 0
+    assert (place / "running").exists()
+    assert [path.name for path in place.parent.iterdir()] == [server._key]
+    (place / "nixw").unlink()
+    assert unpack(tmp_path, server, server._files()) == 0
+    assert (place / "nixw").exists()
 
 
 def test_scripts_tell_what_is_missing(tmp_path: Path) -> None:

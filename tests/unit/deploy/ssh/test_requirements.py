@@ -97,7 +97,7 @@ def test_this_machine_is_measured(tmp_path: Path) -> None:
 
     assert int(found["cores"]) >= 1
     assert int(found["memory"]) > 0
-    assert int(found["disk"]) > int(found["free"]) > 0
+    assert int(found["disk"]) > 0
     assert (
         found["machine"] == subprocess.run(["uname", "-m"], capture_output=True, text=True, check=True).stdout.strip()
     )

@@ -43,7 +43,7 @@ class Answers:
                 on_line(json.dumps(line))
         if isinstance(outcome, BaseException):
             raise outcome
-        return Completed(argv=words, code=0, stdout=f"Welcome!\n{json.dumps(outcome)}\n", tail="")
+        return Completed(argv=words, code=0, stdout=f"{{ Welcome!\n{json.dumps(outcome)}\n{{ Bye!\n", tail="")
 
 
 def make(*answers: tuple[list[dict[str, str]], dict[str, Any] | BaseException]) -> tuple[Session, Answers]:
