@@ -127,7 +127,9 @@ def measure(connection: Connection, *, folder: str, service: str, target: str) -
 
 
 def read_postgresql(lock: Path) -> str:
-    """Return the major version of PostgreSQL that a lock has, or an empty string for none."""
+    """Return the major version of PostgreSQL that a lock has, or an empty string for none, also without a lock."""
+    if not lock.exists():
+        return ""
     names = [one.name for one in model.parse(lock.read_text(encoding="utf-8")).debs]
     return next((found[1] for name in names if (found := _POSTGRESQL.fullmatch(name))), "")
 

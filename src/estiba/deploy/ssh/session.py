@@ -81,16 +81,26 @@ class Session:
         def attempt() -> Completed:
             return self.server.run("run", name, str(reader.seen), stdin=text, on_line=reader)
 
-        try:
-            with interruptible():
+        # The way back too: a CI system that cancels a job sends a second signal while it is waited for.
+        with interruptible():
+            try:
                 done = self._persist(attempt, reader)
-        except KeyboardInterrupt:
-            on_status("asking the server to stop, and waiting for its way back")
-            stopped = self._persist(lambda: self.server.run("interrupt", name), reader)
-            if not self._outcome(stopped).get("result"):
-                raise
-            done = self._persist(attempt, reader)
+            except KeyboardInterrupt:
+                stopped = self._stop(name, attempt, reader)
+                if stopped is None:
+                    raise
+                done = stopped
         return self._read(done, request)
+
+    def _stop(self, name: str, attempt: Callable[[], Completed], reader: _Reader) -> Completed | None:
+        """Ask the server to stop a command, and return what came of it; None where it had not begun, and never will."""
+        reader.tell("asking the server to stop, and waiting for its way back")
+        try:
+            stopped = self._persist(lambda: self.server.run("interrupt", name), reader)
+            return self._persist(attempt, reader) if self._outcome(stopped).get("result") else None
+        except KeyboardInterrupt as again:
+            msg = "interrupted; the server takes its way back by itself, and invoke status shows what came of it"
+            raise KeyboardInterrupt(msg) from again
 
     def _persist(self, attempt: Callable[[], Completed], reader: _Reader) -> Completed:
         """Return what an attempt returns, with others after it while the connection is lost.

@@ -113,3 +113,8 @@ def test_what_is_no_server_is_refused(tmp_path: Path) -> None:
     way = Connection(destination="switch", sockets=tmp_path / "s", runner=silent)  # type: ignore[arg-type]
     with pytest.raises(TargetError, match="switch does not tell what it has: % Invalid input"):
         requirements.measure(way, folder="", service="shop", target="production")
+
+
+def test_server_can_be_prepared_before_the_lock(tmp_path: Path) -> None:
+    """Then no PostgreSQL is known yet."""
+    assert requirements.read_postgresql(tmp_path / "estiba.lock") == ""

@@ -124,6 +124,15 @@ def test_interruption_is_the_servers_too() -> None:
     assert [call[0] for call in server.calls] == ["run", "interrupt", "run"]
 
 
+@pytest.mark.parametrize("answers", [0, 1], ids=["while it is asked", "while its way back is waited for"])
+def test_second_interruption_leaves_it_to_the_server(answers: int) -> None:
+    """What is said is not that nothing has changed."""
+    asked: list[tuple[list[dict[str, str]], dict[str, Any] | BaseException]] = [([], {"result": True})]
+    session, _ = make(([], KeyboardInterrupt()), *asked[:answers], ([], KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt, match="the server takes its way back by itself"):
+        session.run(REQUEST, on_status=lambda _: None)
+
+
 def test_what_has_not_begun_is_not_begun_by_its_interruption() -> None:
     """The request is not sent again."""
     session, server = make(([], KeyboardInterrupt()), ([], {"result": False}))
@@ -134,19 +143,23 @@ def test_what_has_not_begun_is_not_begun_by_its_interruption() -> None:
 
 
 def test_termination_is_an_interruption() -> None:
-    """A CI system that cancels a job sends SIGTERM."""
-    session, server = make(([], {"result": True}), ([], {"interrupted": ""}))
+    """A CI system that cancels a job sends SIGTERM, and once more while the way back is waited for."""
+    session, server = make(([], {"result": True}), ([], {"interrupted": "taken back"}))
     first = server.run
-    killed: list[tuple[str, ...]] = []
+    passed: list[int] = []
 
     def run(*words: str, **more: Any) -> Completed:  # noqa: ANN401 - as above
-        if not killed:
-            killed.append(words)
+        if words[0] == "run":
             os.kill(os.getpid(), signal.SIGTERM)
         return first(*words, **more)
 
     server.run = run  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt):
-        session.run(REQUEST, on_status=lambda _: None)
+    before = signal.signal(signal.SIGTERM, lambda number, _: passed.append(number))
+    try:
+        with pytest.raises(KeyboardInterrupt, match="taken back"):
+            session.run(REQUEST, on_status=lambda _: None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
+    assert passed == []
     assert [call[0] for call in server.calls] == ["interrupt", "run"]
