@@ -49,7 +49,12 @@ def find_problems(entries: Sequence[Entry], lines: Sequence[str], target: str) -
     return [
         *(f"on {target} {wrong}" for wrong in chain.verify(lines)),
         *lost,
-        *(f"no entry names record {_describe(known[one])} of {target}" for one in unnamed),
+        *(
+            f"no entry names record {_describe(known[one])} of {target}"
+            for one in unnamed
+            # A command by hand that has changed nothing writes no entry.
+            if _record(known[one]).get("result") != "unchanged"
+        ),
     ]
 
 
@@ -62,8 +67,12 @@ def _parse(lines: Iterable[str]) -> Iterable[dict[str, Any]]:
             continue
 
 
+def _record(line: dict[str, Any]) -> dict[str, Any]:
+    found = line.get("record")
+    return found if isinstance(found, dict) else {}
+
+
 def _describe(line: dict[str, Any]) -> str:
-    record = line.get("record")
-    about = record if isinstance(record, dict) else {}
+    about = _record(line)
     words = [str(about.get(name, "")) for name in ("command", "version", "result", "user", "since")]
     return f"{line['number']} ({', '.join(filter(None, words))})"

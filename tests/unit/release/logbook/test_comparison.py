@@ -44,6 +44,14 @@ def test_both_agree() -> None:
     assert comparison.find_problems(entries, lines, "production") == []
 
 
+def test_command_that_changed_nothing_needs_no_entry() -> None:
+    """Such as a second deployment of the same release by hand."""
+    lines = make("1.1")
+    lines.append(chain.seal({"record": {"command": "deploy", "version": "1.1", "result": "unchanged"}}, lines))
+
+    assert comparison.find_problems([enter(1, lines[:1])], lines, "production") == []
+
+
 def test_what_one_lacks_the_other_misses() -> None:
     """A removed entry, a removed record, a chain that was made anew, and one that was only changed."""
     lines = make("1.1", "1.2")
