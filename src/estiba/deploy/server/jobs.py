@@ -60,6 +60,8 @@ def put(job: Path, text: str) -> Request | None:
     if job.exists():
         return None
     request = requests.parse(text)
+    if job.parent.exists():
+        _prune(job.parent)
     return request if _place(job, _REQUEST, text) else None
 
 
@@ -72,7 +74,6 @@ def begin(job: Path, user: str, program: str, config: Config) -> None:
         program: Path of the server's program.
         config: Configuration from the environment.
     """
-    _prune(job.parent)
     argv = [program, "work", job.name]
     process.spawn(argv, env=config.environment(LOGNAME=user), cwd=Path.home(), output=job / "log")
 

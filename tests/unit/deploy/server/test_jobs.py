@@ -187,7 +187,7 @@ def test_secrets_of_killed_commands_are_removed(settings: Config) -> None:
     (half / "request.json").touch()
     for folder in (old, half):
         os.utime(folder, (1, 1))
-    jobs._prune(old.parent)
+    jobs.put(jobs.locate("3" * 32, settings), REQUEST)
 
     assert list(old.iterdir()) == []
     assert not half.exists()
