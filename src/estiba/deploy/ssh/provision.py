@@ -112,7 +112,7 @@ class Server:
             done = self.connection.run(*arguments, stdin=stdin, on_line=on_line)
         if done.code:
             msg = f"{self.connection.host}: the program there exited with {done.code}\n{done.tail}".rstrip()
-            raise TargetError(msg)
+            raise TargetError(msg, hint="invoke server.prepare shows what the server lacks")
         return done
 
     def argv(self, *words: str, terminal: bool) -> list[str]:

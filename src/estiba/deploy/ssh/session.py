@@ -26,6 +26,7 @@ _TRIES: Final = 2
 """So often a server is tried that was never reached: its name or the key may be wrong."""
 
 _LONGEST_PAUSE: Final = 5.0
+_KINDS: Final = frozenset({"error", "interrupted", "result"})
 _log = logging.getLogger(__name__)
 
 
@@ -136,13 +137,13 @@ class Session:
 
     def _outcome(self, done: Completed) -> dict[str, Any]:
         """Return the last line that the server's program has written, after what a login there may print."""
-        lines = filter(None, map(codec.parse_line, reversed(done.stdout.splitlines())))
-        outcome = next(lines, {})
+        lines = map(codec.parse_line, reversed(done.stdout.splitlines()))
+        outcome = next((line for line in lines if _KINDS & line.keys()), {})
         if "error" in outcome:
             raise codec.restore(outcome["error"], self.server.connection.host)
         if not outcome:
             msg = f"{self.server.connection.host} gave no answer: {done.tail}"
-            raise TargetError(msg)
+            raise TargetError(msg, hint="invoke server.prepare shows what the server lacks")
         return outcome
 
 

@@ -69,6 +69,15 @@ def test_fresh_server_is_left_alone_unless_it_is_deployed_to(tmp_path: Path) -> 
     assert kinds(runner) == ["nix build", "ssh", "ssh"]
 
 
+def test_program_that_fails_is_told(tmp_path: Path) -> None:
+    """With its exit code, and what looks at the server."""
+    server, _ = make(tmp_path, 3)
+    with pytest.raises(TargetError, match="ana@shop: the program there exited with 3") as caught:
+        server.run("call")
+
+    assert caught.value.hint.startswith("invoke server.prepare")
+
+
 def test_machine_of_another_kind_is_refused(tmp_path: Path) -> None:
     """Before Nix is brought there in vain."""
     server, _ = make(tmp_path)

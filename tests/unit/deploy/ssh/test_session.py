@@ -43,7 +43,9 @@ class Answers:
                 on_line(json.dumps(line))
         if isinstance(outcome, BaseException):
             raise outcome
-        return Completed(argv=words, code=0, stdout=f"{{ Welcome!\n{json.dumps(outcome)}\n{{ Bye!\n", tail="")
+        return Completed(
+            argv=words, code=0, stdout=f'{{ Welcome!\n{json.dumps(outcome)}\n{{ Bye!\n{{"bye": 1}}\n', tail=""
+        )
 
 
 def make(*answers: tuple[list[dict[str, str]], dict[str, Any] | BaseException]) -> tuple[Session, Answers]:
@@ -163,3 +165,12 @@ def test_termination_is_an_interruption() -> None:
 
     assert passed == []
     assert [call[0] for call in server.calls] == ["interrupt", "run"]
+
+
+def test_silence_is_told() -> None:
+    """With what looks at the server, also where a login there prints an object of its own."""
+    session, _ = make(([], {"motd": "Welcome!"}))
+    with pytest.raises(TargetError, match="shop gave no answer") as caught:
+        session.ask(REQUEST, on_status=None)
+
+    assert caught.value.hint.startswith("invoke server.prepare")
