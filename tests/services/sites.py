@@ -114,8 +114,13 @@ class Site:
         file = self.folder / "estiba.lock"
         lock = json.loads(before := file.read_text())
         needed = {name for deb in lock["debs"] for name in deb["depends"]} | set(PACKAGES.values())
-        spare = next(deb for deb in lock["debs"] if deb["groups"] == ["check"] and deb["name"] not in needed)
-        text = before.replace(f"{_line(spare)},\n", "")
+        spare = next(
+            deb
+            for deb in lock["debs"]
+            if "check" in deb["groups"] and "base" not in deb["groups"] and deb["name"] not in needed
+        )
+        others = [group for group in spare["groups"] if group != "check"]
+        text = before.replace(f"{_line(spare)},\n", f"{_line({**spare, 'groups': others})},\n" if others else "")
         for deb in lock["debs"]:
             if deb["name"] in {PACKAGES[name] for name in names}:
                 # One more package of the root is what it runs from.
