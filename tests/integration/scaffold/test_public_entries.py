@@ -68,7 +68,7 @@ def test_one_command_runs_all_that_a_developer_needs(service: Path) -> None:
         assert list(service.glob("harbour/locale/es/LC_MESSAGES/*.mo"))
         (service / "conftest.py").touch()
         wait_for("  tests | 111111111\n", log, times=2)
-        shell(service, "invoke", "dev.up", "--port", str(port), code=10)
+        shell(service, "invoke", "dev.up", "--port", str(port), code=75)
         shell(service, "invoke", "dev.down")
     assert all(f"{name} | " in log.read_text() for name in ("servers", "migrate", "web", "worker"))
     shell(service, "invoke", "dev.down")
@@ -200,7 +200,7 @@ def test_servers_keep_their_data(served: Path) -> None:
 
 def test_servers_run_once(served: Path) -> None:
     """A second command in the same folder is refused, and those that run stay."""
-    shell(served, "invoke", "services", code=10)
+    shell(served, "invoke", "services", code=75)
 
     shell(served, "python", "manage.py", "migrate", "--check")
 

@@ -37,6 +37,7 @@ def environment(folder: Path, *modules: str) -> Suite:
         (["python", "manage.py", "test", "shop"], ["coverage"], [*RUN, "manage.py", "test", RUNNER, "shop"]),
         (["./manage.py", "test", "--testrunner", "a.B"], [], [PYTHON, "manage.py", "test", "--testrunner", "a.B"]),
         (["python", "run_tests.py"], ["coverage"], [*RUN, "run_tests.py"]),
+        (["python", "-c", "pass"], ["coverage"], [PYTHON, "-c", "pass"]),
         (["make", "test"], ["pytest", "coverage"], ["make", "test"]),
     ],
     ids=" ".join,

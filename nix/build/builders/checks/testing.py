@@ -82,7 +82,9 @@ class Suite:
     def _python(self, rest: list[str]) -> list[str]:
         if rest[:2] == [self.manage, "test"] and not any(word.startswith("--testrunner") for word in rest):
             rest = [*rest[:2], "--testrunner=django_junit.Runner", *rest[2:]]
-        if not self._has("coverage"):
+        # It runs files and modules, but no code that is given as an argument.
+        is_measurable = rest[:1] == ["-m"] or not rest[:1] or not rest[0].startswith("-")
+        if not self._has("coverage") or not is_measurable:
             return [PYTHON, *rest]
         return [PYTHON, "-m", "coverage", "run", *([] if chooses_files(self.source) else ["--source=."]), *rest]
 

@@ -24,7 +24,8 @@ _SPAN: Final = 30 * 365 * 86400
 """Times of files, as in `write_tar` of nix/build/builders/layers/entries.py."""
 
 _READABLE: Final = 0o444
-_PASSABLE: Final = 0o555
+_PASSABLE: Final = 0o755
+"""Modes of files and folders: an ordinary user can delete the state folder, and root's is for root to change."""
 
 
 def make(folder: StateFolder, closure: HostClosure) -> None:
@@ -91,8 +92,5 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Delete a copy, whose folders nobody can write to."""
     if path.is_dir():
-        for where, _, _ in os.walk(path):
-            Path(where).chmod(0o700)
         shutil.rmtree(path)
