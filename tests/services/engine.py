@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.services import debian
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 PACKAGE: Final = "docker.io"
 _LIMIT: Final = 60.0
@@ -68,8 +70,10 @@ def run_networked(folder: Path) -> Iterator[Networked]:
 @contextmanager
 def _running(folder: Path, inside: Sequence[str], options: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     folder.mkdir(parents=True, exist_ok=True)
+    # containerd's socket is below it, and the path of a socket has at most 107 bytes (unix(7)).
+    own = Path(tempfile.mkdtemp(prefix="docker-"))
     argv = [*inside, *debian.inside(PACKAGE), "dockerd", *options, "--host", _address(folder)]
-    argv += ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]
+    argv += ["--data-root", f"{folder}/data", "--exec-root", str(own), "--pidfile", f"{folder}/pid"]
     env = {"PATH": f"{folder}/bin:/usr/sbin:/usr/bin"}
     with (folder / "log").open("wb") as log, subprocess.Popen(argv, env=env, stdout=log, stderr=log) as process:
         try:
@@ -78,6 +82,7 @@ def _running(folder: Path, inside: Sequence[str], options: Sequence[str]) -> Ite
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
+            shutil.rmtree(own, ignore_errors=True)
 
 
 def _address(folder: Path) -> str:
