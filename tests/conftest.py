@@ -22,9 +22,10 @@ LAST = "test_fresh_machine.py"
 
 
 def pytest_configure() -> None:
-    """Hear Ctrl-C: a shell's background job ignores it, and so would every program that the tests interrupt."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Hear SIGINT and SIGQUIT: a shell's background job ignores them, and so would every program of the tests."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
