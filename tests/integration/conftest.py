@@ -13,6 +13,7 @@ from tests.services.fixtures import (
     shop_image,
     shop_root,
     site,
+    template,
 )
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "shop_image",
     "shop_root",
     "site",
+    "template",
 ]

@@ -42,6 +42,12 @@ def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def harbour(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a service with database, cache and queue that loads in little time; who changes it copies it first."""
+    return harbour_service.fetched(tmp_path_factory.mktemp("lean") / "harbour")
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a service made from the template, locked and fetched; who changes it copies it first."""
     return harbour_service.make(tmp_path_factory.mktemp("made") / "harbour")
 

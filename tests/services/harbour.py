@@ -1,7 +1,8 @@
-"""A service made from the template, locked and fetched as a user would do it."""
+"""A service made from the template, locked and fetched as a user would do it, and a leaner one of the same shape."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 FLAKE: Final = f"path:{ROOT}"
 """This repository as it lies there, for a service's flake and for other stores; Nix locks no changed checkout."""
+
+_LEAN: Final = Path(__file__).parents[1] / "fixtures" / "services" / "harbour"
 
 LIBRARY: Final = config.load().flake or FLAKE
 """The same for tasks: the development shell's copy in the store, which Nix need not copy again for each of them."""
@@ -35,6 +38,16 @@ def make(folder: Path, *, settings: str = "", **answers: str) -> Path:
     pyproject.write_text(pyproject.read_text().replace("[tool.estiba]\n", f"[tool.estiba]\n{settings}"))
     for command in ("lock", "fetch"):
         invoke(folder, command)
+    return folder
+
+
+def fetched(folder: Path) -> Path:
+    """Copy the lean service, whose lock is committed, and fetch what it needs.
+
+    Its pages, jobs and files have the names that those of the template's service have.
+    """
+    shutil.copytree(_LEAN, folder, ignore=shutil.ignore_patterns("__pycache__", ".estiba"))
+    invoke(folder, "fetch")
     return folder
 
 

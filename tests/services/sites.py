@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MARK = "Nothing is written yet."
 PAGE = "harbour/templates/index.html"
-PACKAGES = {"nginx": "nginx", "postgresql": "postgresql-17", "redis": "redis-server"}
+PACKAGES = {"nginx": "nginx", "postgresql": "postgresql-15", "redis": "redis-server"}
 SETTINGS = """
 [tool.estiba.targets.local]
 folder = "../state"

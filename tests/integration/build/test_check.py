@@ -31,9 +31,9 @@ class CargoTest(TestCase):
 
 
 @pytest.fixture
-def copy(harbour: Path, tmp_path: Path) -> Path:
+def copy(template: Path, tmp_path: Path) -> Path:
     """Return a copy of the service to change."""
-    return shutil.copytree(harbour, tmp_path / "harbour", symlinks=True)
+    return shutil.copytree(template, tmp_path / "harbour", symlinks=True)
 
 
 def check(folder: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
@@ -43,20 +43,20 @@ def check(folder: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
     return done.returncode, json.loads(done.stdout), done.stderr
 
 
-def test_template_passes_and_is_not_checked_twice(harbour: Path) -> None:
+def test_template_passes_and_is_not_checked_twice(template: Path) -> None:
     """A new service passes everything beside PostgreSQL and Redis; the second time nothing runs."""
-    code, first, said = check(harbour)
-    link = (harbour / ".estiba" / "checks").readlink()
+    code, first, said = check(template)
+    link = (template / ".estiba" / "checks").readlink()
 
     assert code == 0, said
     assert [entry["name"] for entry in first["checks"]] == ["deploy", "migrations", "tests"]
     assert first["tests"]["failures"] == first["tests"]["skipped"] == 0
     assert first["coverage"] > 0.8
-    assert "ready to accept connections" in (harbour / "reports" / "postgresql.log").read_text().lower()
+    assert "ready to accept connections" in (template / "reports" / "postgresql.log").read_text().lower()
 
-    _, second, _ = check(harbour)
+    _, second, _ = check(template)
     assert second == {**first, "cached": True}
-    assert (harbour / ".estiba" / "checks").readlink() == link
+    assert (template / ".estiba" / "checks").readlink() == link
 
 
 def test_again_runs_what_has_not_changed(copy: Path) -> None:

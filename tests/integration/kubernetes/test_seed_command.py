@@ -56,9 +56,9 @@ def create_namespace(cluster: Cluster) -> None:
         cluster.kubectl("create", *options, "--filename=-", stdin=json.dumps(one))
 
 
-def test_command_of_the_seed_installs_a_new_service(harbour: Path, cluster: Cluster, tmp_path: Path) -> None:
+def test_command_of_the_seed_installs_a_new_service(template: Path, cluster: Cluster, tmp_path: Path) -> None:
     """Word for word, with the values of production: migrated, all pods ready, its own test passes, its page answers."""
-    folder = shop.copy(harbour, tmp_path / "harbour")
+    folder = shop.copy(template, tmp_path / "harbour")
     prepare(folder, cluster)
     create_namespace(cluster)
     try:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_template_passes_all_gates_on_its_commit(harbour: Path) -> None:
+def test_template_passes_all_gates_on_its_commit(template: Path) -> None:
     """A new service has tests, coverage, migrations and settings that a release accepts; twice they are not run."""
-    context = make_context(harbour, gates={"coverage": {"minimum": 80}})
+    context = make_context(template, gates={"coverage": {"minimum": 80}})
     context = replace(context, config=replace(context.config, flake=FLAKE))
     manifest = registry.check_all(context, {}, lambda *_: None, scope=Scope.COMMIT)
 
@@ -31,9 +31,9 @@ def test_template_passes_all_gates_on_its_commit(harbour: Path) -> None:
     assert asked == []
 
 
-def test_coverage_that_the_template_has_not_is_refused(harbour: Path) -> None:
+def test_coverage_that_the_template_has_not_is_refused(template: Path) -> None:
     """The threshold is compared with what was measured."""
-    context = make_context(harbour, gates={"coverage": {"minimum": 100}, "variables": False})
+    context = make_context(template, gates={"coverage": {"minimum": 100}, "variables": False})
     context = replace(context, config=replace(context.config, flake=FLAKE))
 
     with pytest.raises(GateError, match=r"gate coverage: the tests run \d+(\.\d)? % of the lines, and must run 100 %"):

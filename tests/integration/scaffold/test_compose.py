@@ -89,9 +89,9 @@ def test_tilt_runs_what_compose_has(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def service(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
+def service(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     """Return the template's service, which runs as on a server."""
-    with composed.prepared(harbour, tmp_path_factory.mktemp("composed")) as made:
+    with composed.prepared(template, tmp_path_factory.mktemp("composed")) as made:
         made.run(*SERVER, "up", "-d", "--wait")
         yield made
         made.run(*DEVELOPMENT, "down", "--timeout", "1")

@@ -20,10 +20,10 @@ def locked(service: Path) -> set[str]:
     return {line.partition("==")[0] for line in lines if "==" in line and not line.startswith(" ")}
 
 
-def test_what_is_off_is_not_in_the_image(harbour: Path) -> None:
+def test_what_is_off_is_not_in_the_image(template: Path) -> None:
     """As it comes, the template has the import of workbooks and no other extra."""
-    assert "openpyxl" in locked(harbour)
-    assert locked(harbour) & SWITCHES == set()
+    assert "openpyxl" in locked(template)
+    assert locked(template) & SWITCHES == set()
 
 
 def test_every_extra_works(tmp_path: Path) -> None:
