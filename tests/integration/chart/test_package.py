@@ -44,7 +44,9 @@ def package_as(folder: Path, copy: Path, *, time: int, umask: str, user: int, zo
     home.chmod(0o777)
     env = {**os.environ, "TZ": zone, "HOME": str(home), "TMPDIR": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
     argv = [sys.executable, "-c", PROGRAM, str(copy), str(home / "out"), umask, str(user)]
-    return subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout.strip()
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 def test_digest_is_the_same_for_everybody() -> None:
