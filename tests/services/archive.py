@@ -47,7 +47,7 @@ class Archive:
         """Publish a package for all architectures, in the place of all others."""
         pool = self.folder / "pool/main" / name[:1] / name
         pool.mkdir(parents=True)
-        path = debfile.write(pool / f"{name}_1.0_all.deb", members, compression="zst", compress=_compress)
+        path = debfile.write(pool / f"{name}_1.0_all.deb", members, compression="zst", compress=compress)
         content = path.read_bytes()
         paragraph = (
             f"Package: {name}\nVersion: 1.0\nArchitecture: all\nMaintainer: none\nDescription: of the tests\n"
@@ -92,7 +92,7 @@ def serve(archive: Archive) -> Iterator[str]:
         server.shutdown()
 
 
-def _compress(content: bytes) -> bytes:
+def compress(content: bytes) -> bytes:
     """Compress as Ubuntu does, which Debian does not."""
     program = debian.unpack("zstd") / "usr/bin/zstd"
     return subprocess.run([program, "--stdout"], input=content, stdout=subprocess.PIPE, check=True).stdout

@@ -26,6 +26,8 @@ PROGRAM = """
 import os, sys
 from pathlib import Path
 os.umask(int(sys.argv[3], 8))
+if os.geteuid() == 0:
+    os.setgroups([])
 os.setgid(int(sys.argv[4]))
 os.setuid(int(sys.argv[4]))
 from estiba.process import run

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.services import pods
+from tests.services import pods, processes
 from tests.services.harbour import LIBRARY, ROOT
 
 from estiba import config
@@ -75,10 +75,9 @@ def test_rollback_after_a_kill_goes_to_what_was_served(served: Pods) -> None:
     assert served.run("rollback")["version"] == "1.0.0"
 
 
-def helms(site: Pods) -> str:
+def helms(site: Pods) -> list[int]:
     """Return the processes of Helm that work on the release."""
-    argv = ["pgrep", "--full", f"^helm .*--namespace={site.namespace}"]
-    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+    return processes.find(f"^helm .*--namespace={site.namespace}")
 
 
 def test_schema_comes_back_after_a_signal(served: Pods) -> None:
@@ -97,7 +96,7 @@ def test_schema_comes_back_after_a_signal(served: Pods) -> None:
     assert end(served, signal.SIGKILL)[0] == -signal.SIGKILL
     assert "price" not in served.columns()
     time.sleep(2)
-    assert helms(served) == ""
+    assert helms(served) == []
 
     migration.unlink()
     model.write_text(before)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.services import pods
+from tests.services import pods, processes
 
 from estiba.demo import traffic
 from estiba.errors import BusyError, ChoiceError, DeployError, RolledBackError, StrandedError, TargetError
@@ -207,7 +206,8 @@ def test_killed_deployment_is_repaired_by_the_next(site: Pods) -> None:
         code, said = site.fail("deploy")
         assert (code, f"pid {child.pid}: deploy" in said) == (BusyError.exit_code, True), said
         os.killpg(child.pid, signal.SIGKILL)
-    subprocess.run(["pkill", "--full", "--signal=KILL", f"helm upgrade.*{site.namespace}"], check=False)
+    for helm in processes.find(f"helm upgrade.*{site.namespace}"):
+        os.kill(helm, signal.SIGKILL)
 
     assert site.run("deploy")["result"] == "deployed"
     assert version(site) == "3.2.0"

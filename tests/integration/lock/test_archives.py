@@ -6,10 +6,15 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from tests import debfile
 from tests.debfile import Member
 from tests.services import archive, harbour, rootfs
+from tests.services import debian as debian_packages
 from tests.services.archive import Archive
 from tests.services.locking import load, refuse, require
+
+import debian
+import expansion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,10 +68,24 @@ def test_package_of_a_vendor_is_locked_and_built(service: Path, shipyard: tuple[
     assert (root.top / "usr/share/ropes/length").read_text() == "12 fathoms\n"
 
 
+def test_bomb_in_a_package_like_those_of_ubuntu_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As soon as more has come out of zstd than any real package of its size holds."""
+    monkeypatch.setattr(expansion, "ALWAYS", 1 << 20)
+    monkeypatch.setenv("PATH", str(debian_packages.unpack("zstd") / "usr/bin"))
+    path = tmp_path / "hello_1.0_amd64.deb"
+    zeros = [Member(path="./usr/zeros", content=bytes(2 << 20))]
+    debfile.write(path, zeros, compression="zst", compress=archive.compress)
+
+    with pytest.raises(ValueError, match=r"^hello_1\.0_amd64\.deb has .* unpacks to more than 1,048,576"):
+        debian.entries([path])
+
+
 def test_next_release_of_debian_has_a_newer_python(service: Path, tmp_path: Path) -> None:
     """Python 3.14 chooses it, with its own servers, and that it moves is said."""
     configure(service, python='"3.14"', platforms='["x86_64-linux"]')
-    done = harbour.invoke(service, "lock", "--json")
+    # Mirrors that stand still have lists whose time is over.
+    (options := tmp_path / "apt.conf").write_text('Acquire::Check-Valid-Until "false";\n')
+    done = harbour.invoke(service, "lock", "--json", APT_CONFIG=str(options))
     assert "Debian forky moves: within days its mirrors lose the versions that are locked" in done.stderr
     assert json.loads(done.stdout)["changed"]
     lock = load(service)

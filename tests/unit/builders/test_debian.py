@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,18 +53,12 @@ def test_loader_is_found_where_programs_look(tmp_path: Path) -> None:
     assert root.items["usr/lib64/ld-linux-x86-64.so.2"].target == "/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
 
 
-def zstd(content: bytes) -> bytes:
-    """Compress by the program."""
-    return subprocess.run(["zstd", "--quiet"], input=content, stdout=subprocess.PIPE, check=True).stdout
-
-
-@pytest.mark.parametrize("compression", ["xz", "zst"])
-def test_bomb_is_refused(tmp_path: Path, compression: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As soon as more has come out of it than any real package of its size holds."""
     monkeypatch.setattr(expansion, "ALWAYS", 1 << 20)
     path = tmp_path / "hello_1.0_amd64.deb"
     zeros = [Member(path="./usr/zeros", content=bytes(2 << 20))]
-    debfile.write(path, zeros, compression=compression, compress=zstd if compression == "zst" else None)
+    debfile.write(path, zeros, compression="xz")
 
     with pytest.raises(ValueError, match=r"^hello_1\.0_amd64\.deb has .* unpacks to more than 1,048,576"):
         debian.entries([path])
