@@ -1,5 +1,7 @@
 """The answers to probes."""
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -42,5 +44,7 @@ def test_metrics_are_for_prometheus(probe: Client) -> None:
 
     page = probe.get("/metrics")
     assert 'django_http_responses_total_by_status_total{status="200"}' in page.text
+    timed = r"^django_http_requests_latency_including_middlewares_seconds_count [1-9]"
+    assert re.search(timed, page.text, re.MULTILINE)
     assert 'service_release{release="' + RELEASE + '"} 1.0' in page.text
     assert probe.get("/metrics", headers={"x-forwarded-for": "192.0.2.9"}).status_code != 200
