@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.db import NotSupportedError, connection
 from django.test import Client
 
 from config.logs import RELEASE
@@ -25,6 +26,14 @@ def test_ready_process_names_what_it_asked(probe: Client) -> None:
     answer = probe.get("/readyz")
 
     assert (answer.status_code, answer.json()) == (200, {"database": "ok", "cache": "ok"})
+
+
+def test_old_database_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL has to be 14 or later, which the first connection of a process looks at."""
+    monkeypatch.setattr(connection, "get_database_version", lambda: (13, 21))
+
+    with pytest.raises(NotSupportedError, match="PostgreSQL 14 or later is required"):
+        connection.check_database_version_supported()
 
 
 @pytest.mark.django_db
