@@ -4,6 +4,7 @@ import functools
 import importlib.machinery
 import json
 import os
+import runpy
 import subprocess
 import sys
 import types
@@ -227,6 +228,20 @@ def test_people_log_in_elsewhere() -> None:
         "LOGIN_REDIRECT_URL": "/",
         "LOGOUT_REDIRECT_URL": "/",
     }
+
+
+def test_switches_reach_the_settings(monkeypatch: pytest.MonkeyPatch, safe: dict[str, str]) -> None:
+    """What extras return for uploads and for logging in is what Django gets."""
+    switches = {"S3_BUCKET": "uploads", "OIDC_ISSUER": "https://login.example/realms/staff", "OIDC_CLIENT_SECRET": "x"}
+    for name, value in (safe | switches).items():
+        monkeypatch.setenv(name, value)
+    # As if they were in the image; the settings import none of them.
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: True)
+
+    found = runpy.run_path(str(PROGRAM.parent.parent / "config" / "settings.py"))
+
+    assert found["STORAGES"]["default"] == extras.media(Environment(switches))
+    assert {name: found[name] for name in extras.login(Environment(switches))} == extras.login(Environment(switches))
 
 
 def test_faults_are_those_of_a_release(monkeypatch: pytest.MonkeyPatch) -> None:
