@@ -51,7 +51,7 @@ in
 
   mkService = import ./service {
     inherit lib scopeFor;
-    supervisorFor = system: (programsFor system).supervisor;
+    inherit programsFor;
     developmentFor = system: (shellsFor system).development;
   };
 }

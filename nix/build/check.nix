@@ -6,13 +6,15 @@
 
     # Type
     ```
-    results :: { tree, env, source, prepared, static, manage, test, level, environment, override } -> Derivation
+    results :: { tree, env, source, catalogues, prepared, static, manage, test, level, environment, override } ->
+      Derivation
     ```
 
     # Arguments
     - tree: a Debian root with the service's packages, PostgreSQL and Redis
     - env: the Python environment with the distributions for testing
     - source: the service's files, see `lib.source.checked`
+    - catalogues: its compiled message catalogues, or null
     - prepared: the service's files in the image, where its own commands have worked on them, or null
     - static: the collected static files, or null
     - manage: path of manage.py in them
@@ -26,6 +28,7 @@
       tree,
       env,
       source,
+      catalogues,
       prepared,
       static,
       manage,
@@ -49,6 +52,7 @@
         frame = env;
       }
       // (if prepared == null then { } else { inherit prepared; })
+      // (if catalogues == null then { } else { inherit catalogues; })
     );
 
   /**

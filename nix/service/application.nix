@@ -1,10 +1,11 @@
 /**
-  The service's own files: its source, with what its own commands make of it, and its collected static files.
+  The service's own files: its source, with its message catalogues compiled and what its own commands make of it, and
+  its collected static files.
 
   # Type
   ```
-  { lib, service, lock, src, system, scope, compiler, describe, env, environment, tree } ->
-    { source :: Path, prepared :: Derivation | null, application :: Derivation, static :: Derivation | null }
+  { lib, service, lock, src, system, scope, gettext, compiler, describe, env, environment, tree } ->
+    { source :: Path, catalogues, prepared :: Derivation | null, application :: Derivation, static :: Derivation | null }
   ```
 
   # Arguments
@@ -14,6 +15,7 @@
   - src: its folder
   - system: the platform that builds
   - scope: that platform's derivations
+  - gettext: its programs for message catalogues
   - compiler: the interpreter that compiles bytecode, see `build/python.nix`
   - describe: a layer's description from its name and contents
   - env: the Python environment
@@ -27,6 +29,7 @@
   src,
   system,
   scope,
+  gettext,
   compiler,
   describe,
   env,
@@ -45,6 +48,17 @@ let
     inherit lib service lock src system scope source;
   };
 
+  # By themselves, since most changes of a service are not of its messages; null where all are compiled already.
+  messages = lib.source.catalogues source;
+  catalogues =
+    if messages == [ ] then
+      null
+    else
+      django.catalogues {
+        inherit gettext;
+        source = lib.source.only "messages" messages src;
+      };
+
   # Null where the service has neither a front end nor commands of its own to run: then nothing comes before its
   # application.
   prepared =
@@ -52,7 +66,7 @@ let
       frontend
     else
       django.prepared {
-        inherit compiler;
+        inherit catalogues compiler;
         source = if frontend == null then source else frontend;
         inherit (service) manage;
         commands = service.prepare;
@@ -78,6 +92,8 @@ let
   application = django.application {
     inherit compiler;
     source = if prepared == null then source else prepared;
+    # What its commands have worked on has them already.
+    catalogues = if service.prepare == [ ] then catalogues else null;
     layer = describe "application" [ "${service.name} ${service.version}" ];
     static =
       if service.static then
@@ -93,6 +109,11 @@ let
   };
 in
 {
-  inherit application prepared source;
+  inherit
+    application
+    catalogues
+    prepared
+    source
+    ;
   static = if service.static then application.static else null;
 }

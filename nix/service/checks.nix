@@ -3,7 +3,7 @@
 
   # Type
   ```
-  { lib, service, lock, src, system, scope, compiler, devEnv, environment, prepared, static } ->
+  { lib, service, lock, src, system, scope, compiler, devEnv, environment, catalogues, prepared, static } ->
     { tree :: Derivation, groups :: [String], results :: Derivation }
   ```
 
@@ -17,6 +17,7 @@
   - compiler: the interpreter that compiles bytecode, see `build/python.nix`
   - devEnv: the Python environment with what tests need
   - environment: the variables that the checks see
+  - catalogues: its compiled message catalogues, or null
   - prepared: what the service's own commands have made, or null
   - static: its collected static files, or null
 */
@@ -30,6 +31,7 @@
   compiler,
   devEnv,
   environment,
+  catalogues,
   prepared,
   static,
 }:
@@ -50,6 +52,7 @@ in
 
   results = scope.check.results {
     inherit
+      catalogues
       environment
       prepared
       static

@@ -4,13 +4,13 @@
   # Arguments
   - lib: the library of pure functions
   - scopeFor: a build platform's derivations, see `build/default.nix`
-  - supervisorFor: a build platform's `supervisor`, see `build/programs.nix`
+  - programsFor: a build platform's programs, see `build/programs.nix`
   - developmentFor: `development` of a build platform's `build/shell.nix`
 */
 {
   lib,
   scopeFor,
-  supervisorFor,
+  programsFor,
   developmentFor,
 }:
 /**
@@ -59,7 +59,7 @@ let
     lockHash = builtins.hashString "sha256" lockText;
     inherit commit extraContents;
     scope = scopeFor system;
-    supervisor = supervisorFor system;
+    inherit (programsFor system) gettext supervisor;
   });
   development = builtins.mapAttrs (system: built: developmentFor system built.development) on;
 in

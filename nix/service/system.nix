@@ -10,7 +10,8 @@
   - commit: `{ revision, created }`
   - system: the platform that builds
   - scope: that platform's derivations, see `build/default.nix`
-  - supervisor: that platform's programs that keep others running
+  - gettext: that platform's programs for message catalogues
+  - supervisor: those that keep others running
   - extraContents: a function from a platform to store paths to add to its image
 */
 {
@@ -22,6 +23,7 @@
   commit,
   system,
   scope,
+  gettext,
   supervisor,
   extraContents,
 }:
@@ -60,14 +62,14 @@ let
     environment = environment.root;
   };
   own = import ./application.nix {
-    inherit lib service lock src system scope compiler describe tree;
+    inherit lib service lock src system scope gettext compiler describe tree;
     inherit (wheels) env;
     environment = environment.build;
   };
   checks = import ./checks.nix {
     inherit lib service lock src system scope compiler;
     inherit (wheels) devEnv;
-    inherit (own) prepared static;
+    inherit (own) catalogues prepared static;
     environment = environment.check;
   };
   host = import ./host.nix {
@@ -121,7 +123,13 @@ in
   development = {
     inherit (service) name manage prepare test-command;
     inherit (lock) python;
-    inherit (own) source;
+    inherit (own) catalogues;
+    gettext = if own.catalogues == null then null else gettext;
+    source =
+      if own.catalogues == null then
+        own.source
+      else
+        scope.django.merged { inherit (own) source catalogues; };
     servers = checks.tree;
     debs = lib.lock.debs lock system (
       [

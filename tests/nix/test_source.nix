@@ -114,6 +114,21 @@ in
       ];
     };
   };
+  catalogues = {
+    are-those-that-are-not-compiled-with-what-is-beside-them = {
+      expr = lib.source.catalogues ./services/translated;
+      expected = [
+        "harbour/locale/es/LC_MESSAGES/django.po"
+        "harbour/locale/es/LC_MESSAGES/djangojs.mo"
+        "harbour/locale/es/LC_MESSAGES/djangojs.po"
+        "names/fr/LC_MESSAGES/harbour.names.po"
+      ];
+    };
+    are-none-where-nothing-is-translated = {
+      expr = lib.source.catalogues ./services/plain;
+      expected = [ ];
+    };
+  };
   only = {
     has-files-and-nothing-beside-them = {
       expr = list (

@@ -52,6 +52,25 @@ def test_style_is_clean(baked: Path, command: list[str]) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("eval(input())\n", "S307"),
+        ("import subprocess\n\nsubprocess.run(input(), shell=True, check=True)\n", "S602"),
+        ("import pickle\n\npickle.load(open(input(), 'rb'))\n", "S301"),
+        ("def find(cursor, name):\n    cursor.execute('SELECT * FROM boats WHERE name = ' + name)\n", "S608"),
+    ],
+)
+def test_unsafe_source_is_found(baked: Path, tmp_path: Path, text: str, code: str) -> None:
+    """The new service's linter looks at the security of its source, as bandit does."""
+    file = tmp_path / "unsafe.py"
+    file.write_text(text)
+    argv = ["ruff", "check", "--no-cache", "--config", str(baked / "pyproject.toml"), "--output-format=concise", file]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, f" {code} " in done.stdout) == (1, True), done.stdout
+
+
 def test_no_placeholder_is_left(baked: Path) -> None:
     """Nothing of the template's own language reaches the service."""
     files = [file for file in baked.rglob("*") if file.is_file() and file.suffix != ".html"]

@@ -10,6 +10,10 @@ from django.core.mail import send_mail
 from django.test import Client, override_settings
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
+
+from config.logs import RELEASE
+from {{ cookiecutter.project_slug }}.models import Entry
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of people who are not there
 HTTPS = {"x-forwarded-proto": "https"}
@@ -44,6 +48,7 @@ def test_schema_is_valid() -> None:
     schema = SchemaGenerator().get_schema(request=None, public=True)
 
     validate_schema(schema)
+    assert (schema["info"]["version"], "/api/schema/" in schema["paths"]) == (RELEASE, False)
     assert {"/api/entries/", "/api/token/", "/api/audit_log/"} <= set(schema["paths"])
 
 
@@ -53,6 +58,29 @@ def test_without_token_nothing_is_told(client: Client) -> None:
     for headers in ({}, {"authorization": "Bearer nonsense"}):
         answer = client.get("/api/entries/", headers=headers)
         assert (answer.status_code, answer.headers["Content-Type"]) == (401, "application/problem+json")
+
+
+@pytest.mark.django_db
+def test_tokens_end_soon(client: Client) -> None:
+    """A token is good for a quarter of an hour, and for a day another one can be had with what came with it."""
+    get_user_model().objects.create_user("ada", password=PASSWORD)
+    given = client.post("/api/token/", {"username": "ada", "password": PASSWORD}).json()
+    renewed = client.post("/api/token/refresh/", {"refresh": given["refresh"]})
+
+    lives = [token["exp"] - token["iat"] for token in (AccessToken(given["access"]), RefreshToken(given["refresh"]))]
+    assert lives == [15 * 60, 24 * 60 * 60]
+    assert (renewed.status_code, list(renewed.json())) == (200, ["access"])
+
+
+@pytest.mark.django_db
+def test_long_list_comes_in_parts(client: Client) -> None:
+    """Who is logged in may ask, too, and gets JSON whatever a browser prefers, fifty entries at a time."""
+    Entry.objects.bulk_create(Entry(text=f"line {number}") for number in range(51))
+    client.force_login(get_user_model().objects.create_user("ada"))
+    answer = client.get("/api/entries/", headers={"accept": "text/html,*/*;q=0.8"})
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
+    assert (answer.json()["count"], len(answer.json()["results"])) == (51, 50)
 
 
 @pytest.mark.django_db
@@ -77,10 +105,19 @@ def test_audit_log_is_for_staff(client: Client) -> None:
 
 @pytest.mark.django_db
 def test_guessing_passwords_is_slow(client: Client) -> None:
-    """After twenty attempts within a minute a stranger has to wait."""
-    codes = [client.post("/api/token/", {"username": "ada", "password": "guess"}).status_code for _ in range(21)]
+    """After twenty attempts within a minute a stranger has to wait, whatever address it claims; others need not."""
+
+    def guess(address: str) -> int:
+        # What the client itself says comes before what the proxy says of it.
+        headers = {"x-forwarded-for": f"10.0.0.{len(codes)}, {address}"}
+        return client.post("/api/token/", {"username": "ada", "password": "guess"}, headers=headers).status_code
+
+    codes: list[int] = []
+    for _ in range(21):
+        codes.append(guess("192.0.2.9"))
 
     assert (set(codes[:20]), codes[20]) == ({401}, 429)
+    assert guess("192.0.2.10") == 401
 
 
 @pytest.mark.django_db

@@ -19,6 +19,7 @@ BAD = [
     ("DEBUG", "perhaps", "DEBUG is 'perhaps', not"),
     ("SECRET_KEY", "", "SECRET_KEY is missing: signs sessions"),
     ("SECRET_KEY", "too-short", "SECRET_KEY is not 50 random characters or more"),
+    ("SECRET_KEY", "kq3v9XwLz0TnB5yRj8HsEf2UdC7pMa4gNb6tWxQy1ZoJiVhKr", "SECRET_KEY is not 50 random"),
     ("SECRET_KEY", "a" * 60, "SECRET_KEY is not 50 random"),
     ("SECRET_KEY", "django-insecure-" + "kq3v9XwLz0TnB5yRj8HsEf2UdC7pMa4gNb6tWxQy1ZoJiVhKrS", "SECRET_KEY is not"),
     ("JWT_SIGNING_KEY", "short", "JWT_SIGNING_KEY is not 50 random"),
@@ -40,8 +41,11 @@ BAD = [
 
 @pytest.mark.parametrize("kind", ["development", "build"])
 def test_other_environments_have_defaults(kind: str) -> None:
-    """Outside production nothing needs to be set."""
-    Environment({"ENVIRONMENT": kind}).check()
+    """Outside production nothing needs to be set; tracebacks are shown to who asks for them alone."""
+    env = Environment({"ENVIRONMENT": kind})
+
+    env.check()
+    assert env["DEBUG"] is False
 
 
 def test_developers_have_names() -> None:
@@ -111,12 +115,26 @@ def test_switch_without_its_extra_is_refused(safe: dict[str, str], monkeypatch: 
 
 
 def test_every_variable_is_explained() -> None:
-    """The table in README is the schema: every variable, and no other."""
+    """The table in README is the schema: every variable, and no other, with what it is in production."""
     if not (ROOT / "README.md").exists():
         pytest.fail("run the tests from the sources, where README.md is")
     table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Settings")[2].partition("\n## ")[0]
 
-    assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == NAMES
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| (.*) \|$", table, re.MULTILINE)
+    assert sorted(name for name, _ in rows) == NAMES
+    assert {name: said.strip() for name, said in rows} == {name: say(name) for name in NAMES}
+
+
+def say(name: str) -> str:
+    """Return what the table has to say of a variable in production."""
+    rule, then = SCHEMA["properties"][name], SCHEMA["then"]
+    if name in then["required"]:
+        return "required"
+    if then["properties"].get(name, {}).get("const") is False:
+        return "refused"
+    if "x-extra" in rule:
+        return f"extra `{rule['x-extra']}`"
+    return f"`{rule['default']}`" if rule.get("default") else ""
 
 
 def test_nothing_else_is_read() -> None:

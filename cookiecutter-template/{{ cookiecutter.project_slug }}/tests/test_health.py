@@ -1,6 +1,9 @@
 """The answers to probes."""
 
+import re
+
 import pytest
+from django.db import NotSupportedError, connection
 from django.test import Client
 
 from config.logs import RELEASE
@@ -25,6 +28,14 @@ def test_ready_process_names_what_it_asked(probe: Client) -> None:
     assert (answer.status_code, answer.json()) == (200, {"database": "ok", "cache": "ok"})
 
 
+def test_old_database_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL has to be 14 or later, which the first connection of a process looks at."""
+    monkeypatch.setattr(connection, "get_database_version", lambda: (13, 21))
+
+    with pytest.raises(NotSupportedError, match="PostgreSQL 14 or later is required"):
+        connection.check_database_version_supported()
+
+
 @pytest.mark.django_db
 def test_lost_cache_is_not_ready(probe: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a cache the process lives and is not ready."""
@@ -42,5 +53,7 @@ def test_metrics_are_for_prometheus(probe: Client) -> None:
 
     page = probe.get("/metrics")
     assert 'django_http_responses_total_by_status_total{status="200"}' in page.text
+    timed = r"^django_http_requests_latency_including_middlewares_seconds_count [1-9]"
+    assert re.search(timed, page.text, re.MULTILINE)
     assert 'service_release{release="' + RELEASE + '"} 1.0' in page.text
     assert probe.get("/metrics", headers={"x-forwarded-for": "192.0.2.9"}).status_code != 200

@@ -53,7 +53,8 @@ def test_request_has_an_id_and_a_line(caplog: pytest.LogCaptureFixture) -> None:
     (record,) = [record for record in caplog.records if record.name == "request"]
     assert (page.headers["X-Release"], len(page.headers["X-Request-ID"])) == (RELEASE, 32)
     assert record.getMessage() == "GET /no-such-page answered 404"
-    assert "ada" not in EcsFormatter().format(record)
+    line = EcsFormatter().format(record)
+    assert ("ada" in line, json.loads(line)["event"]["duration"] > 1000) == (False, True)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
+from django.contrib.auth import get_user_model
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.shortcuts import resolve_url
 from django.test import Client, RequestFactory, override_settings
 
 from config import problems
@@ -33,7 +36,8 @@ def test_static_files_have_hashed_names(visitor: Client) -> None:
     """A changed style sheet has a new address, and nothing is there twice or that no page asks for."""
     assert re.search(r"/static/site/site\.[0-9a-f]{12}\.css", visitor.get("/").text)
     assert not (Path(settings.STATIC_ROOT) / "site" / "site.css").exists()
-    assert list(Path(settings.STATIC_ROOT).rglob("*.map")) == []
+    left_out = ("*.map", "rest_framework", "redoc*")
+    assert [path for pattern in left_out for path in Path(settings.STATIC_ROOT).rglob(pattern)] == []
 
 
 def test_icon_is_found(visitor: Client) -> None:
@@ -70,6 +74,39 @@ def test_every_message_is_translated() -> None:
     entries = [re.findall(r'^msgid "(.+)"\nmsgstr "(.+)"$', file.read_text("utf-8"), re.MULTILINE) for file in files]
 
     assert {message for found in entries for message, _ in found} == said
+
+
+def test_address_without_its_slash_is_found(visitor: Client) -> None:
+    """People leave it out."""
+    assert visitor.get("/api/docs").headers["Location"] == "/api/docs/"
+
+
+@pytest.mark.django_db
+def test_queues_are_for_staff(visitor: Client) -> None:
+    """Others have to log in, which is where the admin has it."""
+    asked = visitor.get("/queues/")
+    visitor.force_login(get_user_model().objects.create_superuser("ada"))
+
+    assert (asked.status_code, asked.headers["Location"]) == (302, "/admin/login/?next=/queues/")
+    assert visitor.get("/queues/").status_code == 200
+    assert resolve_url(settings.LOGIN_URL) == "/admin/login/"
+
+
+@pytest.mark.parametrize(
+    ("password", "code"),
+    [
+        ("grace.hopper", "password_too_similar"),
+        ("q7#xK2", "password_too_short"),
+        ("password", "password_too_common"),
+        ("83920174651", "password_entirely_numeric"),
+    ],
+)
+def test_weak_password_is_refused(password: str, code: str) -> None:
+    """Each kind of a bad password is told as what it is."""
+    with pytest.raises(ValidationError) as caught:
+        validate_password(password, get_user_model()(username="grace.hopper"))
+
+    assert [error.code for error in caught.value.error_list] == [code]
 
 
 def test_fault_is_a_page_too(visitor: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,13 @@
 """What production is like: the settings that strangers and auditors look at, in a process of its own."""
 
 import functools
+import importlib.machinery
 import json
 import os
+import runpy
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from django.conf import settings
 
 from config import extras
 from config.environment import Environment
+from config.logs import NAME, RELEASE
 from config.settings import next_database
 
 PROGRAM = Path(__file__).with_name("production.py")
@@ -24,6 +28,36 @@ HEADERS = {
 }
 
 
+ARRIVE = [
+    ("CORS_ALLOWED_ORIGINS", "https://a.example", "CORS_ALLOWED_ORIGINS", ["https://a.example"]),
+    ("CSRF_TRUSTED_ORIGINS", "https://b.example", "CSRF_TRUSTED_ORIGINS", ["https://b.example"]),
+    ("DB_CONN_MAX_AGE", "7", "DATABASES.default.CONN_MAX_AGE", 7),
+    ("DEFAULT_FROM_EMAIL", "shop@shop.example", "DEFAULT_FROM_EMAIL", "shop@shop.example"),
+    ("EMAIL_HOST", "mail.example", "EMAIL_HOST", "mail.example"),
+    ("EMAIL_PORT", "587", "EMAIL_PORT", 587),
+    ("LANGUAGE_CODE", "es", "LANGUAGE_CODE", "es"),
+    ("LOG_LEVEL", "WARNING", "LOGGING.root.level", "WARNING"),
+    ("MEDIA_ROOT", "/srv/uploads", "MEDIA_ROOT", "/srv/uploads"),
+    ("TIMESCALEDB", "true", "TIMESCALEDB", True),
+]
+"""Variables, what they are set to, and where that has to be then."""
+
+FIXED = {
+    "CACHES.catalogue.TIMEOUT": 3600,
+    "DATABASES.default.CONN_HEALTH_CHECKS": True,
+    "EMAIL_TIMEOUT": 10,
+    "MEDIA_URL": "/media/",
+    "RQ_QUEUES.default.DEFAULT_TIMEOUT": 360,
+    "USE_TZ": True,
+}
+"""What is the same everywhere, and hurts only much later where it is another."""
+
+
+def look_up(found: dict, path: str) -> object:
+    """Return a setting by its name and the keys in it."""
+    return functools.reduce(lambda value, key: value[key], path.split("."), found)
+
+
 @functools.cache
 def ask(*variables: tuple[str, str]) -> dict:
     """Return what a process with these variables says about itself."""
@@ -34,7 +68,7 @@ def ask(*variables: tuple[str, str]) -> dict:
         [sys.executable, PROGRAM], env=kept | paths | own | dict(variables), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stderr)
+    return json.loads(done.stderr) | {"log": done.stdout.splitlines()}
 
 
 @pytest.fixture
@@ -52,6 +86,7 @@ def other(safe: dict[str, str]) -> dict:
         "CATALOGUE_CACHE_URL": "redis://items/0",
         "JWT_SIGNING_KEY": safe["SECRET_KEY"][::-1],
         "SSL_REDIRECT": "false",
+        **{name: value for name, value, *_ in ARRIVE},
     }
     return ask(*(safe | more).items())
 
@@ -60,11 +95,50 @@ def test_security_headers_are_there(production: dict) -> None:
     """Pages tell browsers to refuse what they can."""
     headers = production["headers"]
 
-    assert production["status"] == 200
+    assert production["status"] == [200, 200, 404]
     assert {name: headers.get(name) for name in HEADERS} == HEADERS
     policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
-    assert (policy["default-src"], policy["object-src"], policy["frame-ancestors"]) == ("'self'", "'none'", "'none'")
-    assert "script-src" not in policy
+    assert policy == {
+        "default-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'self'",
+        "frame-ancestors": "'none'",
+        "object-src": "'none'",
+        # Of Swagger UI alone, whose page this is.
+        "style-src": "'self' 'unsafe-inline'",
+        "img-src": "'self' data:",
+    }
+
+
+def test_static_files_are_kept_by_browsers(production: dict) -> None:
+    """The process itself gives files whose names tell their content, and browsers need not ask for them again."""
+    assert production["file"]["Cache-Control"] == "max-age=315360000, public, immutable"
+
+
+def test_log_is_json_on_the_standard_output(production: dict, other: dict) -> None:
+    """Each request has its line, and what Django has to say is said once; `LOG_LEVEL` counts."""
+
+    def list_lines(found: dict) -> list[tuple[str, str]]:
+        lines = [json.loads(line) for line in found["log"]]
+        return [(line["log"]["logger"], line["message"]) for line in lines]
+
+    warnings = [("django.request", "Not Found: /api/nothing/")]
+    assert list_lines(other) == warnings
+    assert [name for name, _ in list_lines(production)] == ["request", "request", "request", "django.request"]
+    assert warnings[0] in list_lines(production)
+
+
+@pytest.mark.parametrize(("name", "path", "value"), [(name, path, value) for name, _, path, value in ARRIVE])
+def test_variable_arrives(production: dict, other: dict, name: str, path: str, value: object) -> None:
+    """What a variable says is what the setting is, and without it the setting is another one."""
+    assert look_up(other, path) == value, name
+    assert look_up(production, path) != value, name
+
+
+@pytest.mark.parametrize(("path", "value"), FIXED.items())
+def test_setting_is_as_intended(production: dict, path: str, value: object) -> None:
+    """Whoever changes one of these changes it here, too."""
+    assert look_up(production, path) == value
 
 
 def test_deployment_check_finds_nothing(production: dict) -> None:
@@ -110,7 +184,77 @@ def test_mail_goes_where_it_is_told(production: dict, other: dict) -> None:
         587,
     )
     assert production["EMAIL_BACKEND"] == "django.core.mail.backends.console.EmailBackend"
-    assert other["EMAIL_BACKEND"] == "anymail.backends.brevo.EmailBackend"
+    assert (other["EMAIL_BACKEND"], other["ANYMAIL"]) == (
+        "anymail.backends.brevo.EmailBackend",
+        {"BREVO_API_KEY": "key"},
+    )
+    assert other["SERVER_EMAIL"] == "shop@shop.example"
+
+
+def test_uploads_go_where_they_are_told() -> None:
+    """Into a folder, a bucket or a container; a second file of a name never takes the place of the first one."""
+    folder = extras.media(Environment({}))
+    bucket = extras.media(Environment({"S3_BUCKET": "uploads", "S3_ENDPOINT_URL": "https://s3.example"}))
+    container = extras.media(Environment({"AZURE_CONTAINER": "uploads", "AZURE_CONNECTION_STRING": "key"}))
+
+    assert folder == {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+    assert (bucket["BACKEND"].split(".")[-1], bucket["OPTIONS"]) == (
+        "S3Storage",
+        {"bucket_name": "uploads", "endpoint_url": "https://s3.example", "file_overwrite": False},
+    )
+    assert (container["BACKEND"].split(".")[-1], container["OPTIONS"]) == (
+        "AzureStorage",
+        {"azure_container": "uploads", "connection_string": "key", "overwrite_files": False},
+    )
+
+
+def test_people_log_in_elsewhere() -> None:
+    """OpenID Connect has the addresses of the issuer's realm, and passwords of the service work beside it."""
+    realm = "https://login.example/realms/staff"
+    variables = {"OIDC_ISSUER": f"{realm}/", "OIDC_CLIENT_ID": "shop", "OIDC_CLIENT_SECRET": "secret"}
+    found = dict(extras.login(Environment(variables)))
+
+    assert extras.login(Environment({})) == {}
+    assert [name.split(".")[0] for name in found.pop("AUTHENTICATION_BACKENDS")] == ["django", "mozilla_django_oidc"]
+    assert {name: value.removeprefix(f"{realm}/protocol/openid-connect/") for name, value in found.items()} == {
+        "OIDC_RP_CLIENT_ID": "shop",
+        "OIDC_RP_CLIENT_SECRET": "secret",
+        "OIDC_RP_SIGN_ALGO": "RS256",
+        "OIDC_OP_AUTHORIZATION_ENDPOINT": "auth",
+        "OIDC_OP_TOKEN_ENDPOINT": "token",
+        "OIDC_OP_USER_ENDPOINT": "userinfo",
+        "OIDC_OP_JWKS_ENDPOINT": "certs",
+        "LOGIN_URL": "oidc_authentication_init",
+        "LOGIN_REDIRECT_URL": "/",
+        "LOGOUT_REDIRECT_URL": "/",
+    }
+
+
+def test_switches_reach_the_settings(monkeypatch: pytest.MonkeyPatch, safe: dict[str, str]) -> None:
+    """What extras return for uploads and for logging in is what Django gets."""
+    switches = {"S3_BUCKET": "uploads", "OIDC_ISSUER": "https://login.example/realms/staff", "OIDC_CLIENT_SECRET": "x"}
+    for name, value in (safe | switches).items():
+        monkeypatch.setenv(name, value)
+    # As if they were in the image; the settings import none of them.
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: True)
+
+    found = runpy.run_path(str(PROGRAM.parent.parent / "config" / "settings.py"))
+
+    assert found["STORAGES"]["default"] == extras.media(Environment(switches))
+    assert {name: found[name] for name in extras.login(Environment(switches))} == extras.login(Environment(switches))
+
+
+def test_faults_are_those_of_a_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sentry is told of which release and place a fault is; without an address it is not even imported."""
+    told = []
+    agent = types.ModuleType("sentry_sdk")
+    agent.__spec__ = importlib.machinery.ModuleSpec(agent.__name__, None)
+    agent.init = lambda **options: told.append(options)
+    monkeypatch.setitem(sys.modules, agent.__name__, agent)
+    for address in ("", "https://key@faults.example/1"):
+        extras.start(Environment({"ENVIRONMENT": "build", "SENTRY_DSN": address}))
+
+    assert told == [{"dsn": "https://key@faults.example/1", "release": f"{NAME}@{RELEASE}", "environment": "build"}]
 
 
 def test_tokens_have_their_own_key(production: dict, other: dict, safe: dict[str, str]) -> None:

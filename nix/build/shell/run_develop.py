@@ -1,8 +1,8 @@
 """Program: all that a developer of a service runs, in one log: servers, generated files, migrations, web and worker.
 
-Arguments: the service's folder; then `up PORT`, until somebody ends it, or `down`. PostgreSQL and Redis are those of
-`run_services.py`. The development server restarts when a source changes, the worker when it is told to; with `tests`
-after the port, the tests run whenever a file is saved.
+Arguments: the service's folder; then `up PORT`, until somebody ends it, `down`, or `messages`, which brings compiled
+message catalogues alone. PostgreSQL and Redis are those of `run_services.py`. The development server restarts when a
+source changes, the worker when it is told to; with `tests` after the port, the tests run whenever a file is saved.
 """
 
 import contextlib
@@ -54,6 +54,8 @@ def main() -> None:
             end_other(lock)
         elif sys.argv[2] == "tests":
             test_on_save(folder)
+        elif sys.argv[2] == "messages":
+            bring_messages(folder)
         else:
             take(lock)
             run(folder, int(sys.argv[3]))
@@ -107,6 +109,7 @@ def run(folder: Path, port: int) -> None:
     }
     if "tests" in sys.argv[4:]:
         commands["tests"] = [sys.executable, __file__, str(folder), "tests"]
+    bring_messages(folder)
     with contextlib.ExitStack() as stack:
         argv = [given["services"], str(folder / _STATE / "services")]
         servers = stack.enter_context(running("servers", argv, env, is_read=True))
@@ -117,6 +120,18 @@ def run(folder: Path, port: int) -> None:
         finish("migrate", [*python, "migrate"], env)
         children = {name: stack.enter_context(running(name, argv, env)) for name, argv in commands.items()}
         watch({"servers": servers, **children})
+
+
+def bring_messages(folder: Path) -> None:
+    """Put the compiled message catalogues, if they are not in git, where the service looks for them."""
+    if not given["catalogues"]:
+        return
+    for path in sorted(Path(given["catalogues"]).rglob("*.mo")):
+        here = folder / path.relative_to(given["catalogues"])
+        content = path.read_bytes()
+        if here.parent.is_dir() and not (here.exists() and here.read_bytes() == content):
+            here.write_bytes(content)
+            print(f"wrote {here.relative_to(folder)}", file=sys.stderr)
 
 
 def finish(name: str, argv: list[str], env: dict[str, str]) -> None:

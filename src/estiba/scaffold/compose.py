@@ -1,5 +1,7 @@
 """Files for Docker Compose: `docker-compose.yml` for a server, `docker-compose.dev.yml` for developers and for Tilt.
 
+A picture of what runs comes with them.
+
 Processes, ports, probes and paths are those of Estiba's chart, as `[tool.estiba.chart]` completes them: they are said
 once. Images that are not the service's have variables, as nothing is known of a team's registry.
 """
@@ -18,7 +20,7 @@ from estiba import files
 from estiba.deploy.host.servers import postgresql_tuning
 from estiba.errors import ScaffoldError
 from estiba.publish import chart
-from estiba.scaffold import rendered
+from estiba.scaffold import architecture, rendered
 from estiba.scaffold.helm import values
 from estiba.service import environment
 from estiba.service.postgresql import VERSIONS
@@ -143,8 +145,17 @@ def describe(project: Project) -> dict[str, dict[str, Any]]:
 
 
 def _texts(project: Project) -> dict[str, str]:
-    texts = {name: rendered.dump(data, note=_NOTE) for name, data in describe(project).items()}
-    return {**texts, TILT: _TILT.read_text(encoding="utf-8")}
+    described = describe(project)
+    texts = {name: rendered.dump(data, note=_NOTE) for name, data in described.items()}
+    schema = environment.load(project.folder)
+    switches = schema.extras.items() if schema else ()
+    picture = architecture.render(
+        described[NAMES[0]],
+        note=_NOTE,
+        server="an ASGI server" if project.is_asgi else "Gunicorn",
+        outside={extra: name for name, extra in switches if extra in project.extras},
+    )
+    return {**texts, TILT: _TILT.read_text(encoding="utf-8"), architecture.FILE: picture}
 
 
 def _load_values(project: Project) -> dict[str, Any]:

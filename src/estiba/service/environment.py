@@ -1,13 +1,13 @@
 """Environment variables that a service describes itself: `env.schema.json` in its folder, a JSON Schema.
 
-Of the schema these keywords count: `properties`, `required`, also below `then` (what production adds), `default`, and
-`writeOnly` for secrets.
+Of the schema these keywords count: `properties`, `required`, also below `then` (what production adds), `default`,
+`writeOnly` for secrets, and `x-extra`, the extra that a variable switches on.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.errors import ConfigError
@@ -28,11 +28,13 @@ class EnvironmentSchema:
         descriptions: What each variable is for, by its name.
         required: Names of those that production cannot do without.
         secrets: Names of those that nobody may read.
+        extras: Names of those that switch on an extra of the service (`x-extra`), each with that.
     """
 
     descriptions: Mapping[str, str]
     required: tuple[str, ...]
     secrets: frozenset[str]
+    extras: Mapping[str, str] = field(default_factory=dict)
 
     def find_problems(self, plain: Mapping[str, Any]) -> list[str]:
         """Return one sentence for each variable that is set in the open and must not be."""
@@ -65,4 +67,5 @@ def _parse(schema: Mapping[str, Any]) -> EnvironmentSchema:
         descriptions={name: str(rule.get("description", "")) for name, rule in rules},
         required=tuple(dict.fromkeys([*schema.get("required", []), *schema.get("then", {}).get("required", [])])),
         secrets=frozenset(name for name, rule in rules if rule.get("writeOnly")),
+        extras={name: str(rule["x-extra"]) for name, rule in rules if "x-extra" in rule},
     )

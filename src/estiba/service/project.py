@@ -90,6 +90,7 @@ class Project:
             name shared libraries that the image lacks.
         settings: Dotted path of Django's settings module.
         wsgi: WSGI application as `module:attribute`; empty for a service that has an ASGI application alone.
+        is_asgi: Whether the ASGI application is the one that is served.
         manage: Path of manage.py relative to `folder`; empty to lock Python tools without a Django project.
         prepare: Commands to run at the start of the build: manage.py subcommands or scripts, with arguments.
         processes: Processes, `web` first; empty without `[tool.estiba.processes]`, for those that the build finds.
@@ -98,6 +99,7 @@ class Project:
         compression: Compression of image layers: `zstd` or `gzip`.
         env: Environment variables of manage.py commands in the build and of checks.
         exclude: Globs of files to leave out of the image.
+        extras: Names of `[project.optional-dependencies]` that are in the image.
         include: Globs of files to put into the image although they are excluded by default.
         test_command: Command that runs the tests, with arguments.
         requirements: Requirements of the service.
@@ -121,6 +123,7 @@ class Project:
     missing_libraries: Mapping[str, str]
     settings: str
     wsgi: str
+    is_asgi: bool
     manage: str
     prepare: tuple[tuple[str, ...], ...]
     processes: tuple[Process, ...]
@@ -129,6 +132,7 @@ class Project:
     compression: str
     env: Mapping[str, str]
     exclude: tuple[str, ...]
+    extras: tuple[str, ...]
     include: tuple[str, ...]
     test_command: tuple[str, ...]
     requirements: Requirements
@@ -175,6 +179,7 @@ def load(folder: Path) -> Project:
         missing_libraries={canonicalize_name(name): say for name, say in table.get("missing-libraries", {}).items()},
         settings=layout.settings,
         wsgi=layout.wsgi,
+        is_asgi=layout.is_asgi,
         manage=manage,
         prepare=tuple(tuple(words) for words in table.get("prepare", ())),
         processes=processes.parse(table.get("processes", {})),
@@ -183,6 +188,7 @@ def load(folder: Path) -> Project:
         compression=table.get("compression", "zstd"),
         env=dict(table.get("env", {})),
         exclude=tuple(table.get("exclude", ())),
+        extras=tuple(table.get("extras", ())),
         include=tuple(table.get("include", ())),
         test_command=tuple(table.get("test-command", ("pytest",))),
         targets=dict(table.get("targets", {})),

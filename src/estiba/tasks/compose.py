@@ -1,4 +1,4 @@
-"""`invoke compose.*`: files for Docker Compose."""
+"""`invoke compose.*`: files for Docker Compose, and a picture of what they run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _PROJECT = "Folder of the service."
 
 @task(help={"project": _PROJECT, "json": "Print the result as one JSON object."})
 def render(_: Context, *, project: str = ".", json: bool = False) -> None:
-    """Write docker-compose.yml, and docker-compose.dev.yml and Tiltfile for developers."""
+    """Write the files for Docker Compose and Tilt, and a picture of the parts.
+
+    They are docker-compose.yml, docker-compose.dev.yml, Tiltfile and docs/architecture.md.
+    """
     changed = compose.render(projects.load(Path(project)))
     console.changed(changed, as_json=json)
 

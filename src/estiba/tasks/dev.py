@@ -48,6 +48,15 @@ def down(_: Context, *, project: str = ".") -> None:
     exec_program([*_realise(project), "down"])
 
 
+@task(help={"project": _PROJECT})
+def messages(_: Context, *, project: str = ".") -> None:
+    """Compile the message catalogues into the service's folder, as `dev.up` does.
+
+    Only those that git tracks, as for a build.
+    """
+    exec_program([*_realise(project), "messages"])
+
+
 @task(help={"port": _PORT, "json": "Print the result as one JSON object."})
 def urls(_: Context, *, port: int = GATEWAY, json: bool = False) -> None:
     """Show the addresses of what `dev.up` runs."""

@@ -1,7 +1,8 @@
-"""A service whose own commands make its theme, its translations and a bundle in the build."""
+"""A service whose own commands make its theme and a bundle in the build, and whose translations are compiled there."""
 
 from __future__ import annotations
 
+import gettext
 import json
 import shutil
 from pathlib import Path
@@ -67,8 +68,25 @@ def test_what_commands_write_is_in_the_image(root: RootFs) -> None:
 
     assert (app / "themed/static/themed/theme.css").read_text() == "body {\n  color: teal;\n}\n"
     assert hashed.read_bytes() == (app / "themed/static/themed/theme.css").read_bytes()
-    assert (app / "themed/locale/es/LC_MESSAGES/django.mo").is_file()
+    messages = app / "themed/locale/es/LC_MESSAGES"
+    assert {path.name: path.stat().st_mode & 0o777 for path in messages.iterdir()} == {
+        "django.mo": 0o644,
+        "django.po": 0o644,
+    }
     assert (app / "staticfiles/bundles/site.js").is_file()
+
+
+def test_translations_are_those_of_gettext(root: RootFs) -> None:
+    """Plural forms and contexts are there, and what nobody has looked at (`fuzzy`) is not."""
+    with (root.top / "app/themed/locale/es/LC_MESSAGES/django.mo").open("rb") as file:
+        found = gettext.GNUTranslations(file)
+
+    assert (found.gettext("freight"), found.pgettext("of a ship", "freight")) == ("carga", "flete")
+    assert [found.ngettext("one box", "%(count)s boxes", number) for number in (1, 2)] == [
+        "una caja",
+        "%(count)s cajas",
+    ]
+    assert found.gettext("anchor") == "anchor"
 
 
 def test_static_files_of_commands_are_where_a_server_looks(image: Path) -> None:
@@ -93,9 +111,9 @@ def test_packages_for_commands_are_not_in_the_image(service: Path, root: RootFs)
     lock = model.parse((service / "estiba.lock").read_text())
     groups = {deb.name: deb.groups for deb in lock.debs}
 
-    assert groups["gettext"] == ("prepare",)
+    assert groups["make"] == ("prepare",)
     assert {"base", "prepare"} <= set(groups["libc6"])
-    assert not any(path.name.startswith("gettext") for path in (root.top / "var/lib/dpkg/status.d").iterdir())
+    assert not any(path.name.startswith("make") for path in (root.top / "var/lib/dpkg/status.d").iterdir())
 
 
 def test_checks_see_what_commands_write(service: Path) -> None:
@@ -120,6 +138,17 @@ def test_failing_command_is_told(copied: Path) -> None:
     assert said[named - 1] == "  | CommandError: a theme has a colour"
     assert said[named].endswith("without a network and a database, and with the values of [tool.estiba] env")
     assert said[named + 1].strip().startswith("hint: nix log /nix/store/")
+
+
+def test_catalogue_that_cannot_be_compiled(copied: Path) -> None:
+    """It is named with the line, before anything else is built."""
+    catalogue = copied / "themed/locale/es/LC_MESSAGES/django.po"
+    catalogue.write_text(catalogue.read_text() + 'msgid "half\n')
+
+    said = refuse(copied, "teal", "grey")
+
+    assert "themed/locale/es/LC_MESSAGES/django.po:24: end-of-line within string" in said
+    assert "msgfmt does not compile themed/locale/es/LC_MESSAGES/django.po" in said
 
 
 def test_lock_without_the_packages_of_commands(copied: Path) -> None:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 OF_THE_APPLICATION: Final = {
     "application",
     "image",
-    "prepared",
     "sbom-aarch64-linux",
     "sbom-x86_64-linux",
 }

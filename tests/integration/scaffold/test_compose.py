@@ -37,6 +37,7 @@ calls = []
 module = starlark.Module()
 module.add_callable("link", lambda url, name: [url, name])
 module.add_callable("read_yaml", lambda path: yaml.safe_load(open(path)))
+module.add_callable("local", lambda command, quiet: "harbour/locale/es/LC_MESSAGES/django.po\\n")
 module.add_callable("docker_compose", lambda path: calls.append(["docker_compose", path, {}]))
 for name in ("dc_resource", "local_resource"):
     module.add_callable(name, lambda first, *more, _name=name, **named: calls.append([_name, first, named]))
@@ -71,7 +72,7 @@ def test_compose_reads_it(tmp_path: Path, name: str) -> None:
 
 
 def test_tilt_runs_what_compose_has(tmp_path: Path) -> None:
-    """The Tiltfile is valid Starlark, and asks Tilt for each container, the image, and the tests on save."""
+    """The Tiltfile is valid Starlark, and asks Tilt for containers, translations, the image, and the tests on save."""
     folder = new.create(tmp_path / "harbour")
     compose.render(projects.load(folder))
     env = config.load().environment(PYTHONPATH=f"{distributions.install(STARLARK)}:{':'.join(sys.path)}")
@@ -83,7 +84,13 @@ def test_tilt_runs_what_compose_has(tmp_path: Path) -> None:
 
     services = compose.describe(projects.load(folder))[compose.NAMES[1]]["services"]
     assert {first for name, first, _ in calls if name == "dc_resource"} == set(services)
-    assert [first for name, first, _ in calls if name != "dc_resource"] == ["image", compose.NAMES[1], "tests"]
+    assert [first for name, first, _ in calls if name != "dc_resource"] == [
+        "messages",
+        "image",
+        compose.NAMES[1],
+        "tests",
+    ]
+    assert ["harbour/locale/es/LC_MESSAGES/django.po"] in [named.get("deps") for *_, named in calls]
     (links,) = (named["links"] for _, first, named in calls if first == "nginx")
     assert ["http://app.localhost:4455/", "app"] in links
 

@@ -74,17 +74,32 @@ def test_the_service_is_copied_to_be_written_to(
 def test_tests_see_what_the_commands_of_the_service_made(
     tmp_path: Path, builder: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files that were prepared are in place of those they were made from, beside what is not in the image."""
-    for name, file in (("source", "tests.py"), ("source", "theme.css"), ("prepared", "theme.css")):
+    """Files that were prepared are in place of those they were made from, beside what is not in the image.
+
+    Compiled messages are there, too, and do not hide what was prepared.
+    """
+    for name, file in (
+        ("source", "tests.py"),
+        ("source", "theme.css"),
+        ("prepared", "theme.css"),
+        ("prepared", "django.po"),
+        ("catalogues", "django.mo"),
+        ("catalogues", "django.po"),
+    ):
         (tmp_path / name).mkdir(exist_ok=True)
         (tmp_path / name / file).write_text(name)
     monkeypatch.chdir(tmp_path)
-    given = {"source": str(tmp_path / "source"), "static": None, "prepared": str(tmp_path / "prepared")}
+    given = {name: str(tmp_path / name) for name in ("source", "prepared", "catalogues")} | {"static": None}
 
     root = builder.set_up({**given, "tree": "/tree", "frame": "/frame", "environment": {}}, tmp_path / "out")
 
     made = {path.name: path.read_text() for path in root.binds["/app"].iterdir()}
-    assert made == {"tests.py": "source", "theme.css": "prepared"}
+    assert made == {
+        "django.mo": "catalogues",
+        "django.po": "prepared",
+        "tests.py": "source",
+        "theme.css": "prepared",
+    }
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,15 @@ def test_what_commands_wrote_to_the_static_root_is_served(tmp_path: Path) -> Non
     assert (collected / "site.css").read_text() == "collected"
 
 
+def test_catalogues_are_seen_where_they_belong(tmp_path: Path) -> None:
+    """Folders of messages are bound whole; a service without any has nothing to bind."""
+    folder = tmp_path / "shop" / "locale" / "es" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+
+    assert static_files.find_messages(str(tmp_path)) == {"/app/shop/locale/es/LC_MESSAGES": folder}
+    assert static_files.find_messages(None) == {}
+
+
 def test_static_root_elsewhere_gets_nothing(tmp_path: Path) -> None:
     """Commands write below /app, so a folder outside of it has nothing of theirs."""
     (tmp_path / "srv" / "static").mkdir(parents=True)

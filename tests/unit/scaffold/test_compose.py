@@ -117,7 +117,7 @@ def test_process_that_is_not_there_has_no_container(service: Project, tmp_path: 
     compose.check(projects.load(folder))
     pyproject.write_text(pyproject.read_text() + "\n[tool.estiba.chart.processes]\nscheduler = false\n")
 
-    with pytest.raises(DriftError, match=r"docker-compose.yml, docker-compose.dev.yml\n"):
+    with pytest.raises(DriftError, match=r"docker-compose.yml, docker-compose.dev.yml, docs/architecture.md\n"):
         compose.check(projects.load(folder))
     assert "scheduler" not in compose.describe(projects.load(folder))[SERVER]["services"]
     assert "scheduler" in compose.describe(service)[SERVER]["services"]

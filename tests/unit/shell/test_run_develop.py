@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import runpy
 import shutil
 import subprocess
@@ -34,6 +35,28 @@ def test_a_second_one_is_refused(program: Path, tmp_path: Path) -> None:
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
 
     assert (done.returncode, "invoke dev.down" in done.stderr) == (BusyError.exit_code, True), done.stderr
+
+
+def test_messages_are_brought(program: Path, tmp_path: Path) -> None:
+    """Compiled ones are written where they differ, and where the service has the folder; without any nothing is."""
+    made, folder = tmp_path / "catalogues", tmp_path / "harbour"
+    for language in ("de", "en", "es"):
+        (made / language / "LC_MESSAGES").mkdir(parents=True)
+        (made / language / "LC_MESSAGES" / "django.mo").write_text("new")
+    for language in ("de", "es"):
+        (folder / language / "LC_MESSAGES").mkdir(parents=True)
+    (folder / "es" / "LC_MESSAGES" / "django.mo").write_text("old")
+    argv = [sys.executable, str(program), str(folder), "messages"]
+    said = []
+    for catalogues in (str(made), str(made), None):
+        (tmp_path / "settings.json").write_text(json.dumps({"catalogues": catalogues}))
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        said.append(done.stderr.splitlines())
+
+    names = [f"{language}/LC_MESSAGES/django.mo" for language in ("de", "es")]
+    assert said == [[f"wrote {name}" for name in names], [], []]
+    assert [(folder / name).read_text() for name in names] == ["new", "new"]
+    assert not (folder / "en").exists()
 
 
 @pytest.mark.parametrize(

@@ -79,11 +79,19 @@ def test_catalogue_is_read_from_its_cache(
 
 
 def test_smoke_leaves_nothing(db: None, capsys: pytest.CaptureFixture[str]) -> None:
-    """`smoke` lends, takes back, looks at the audit log, and leaves nothing behind."""
+    """`smoke` lends, takes back, looks at the audit log, imports a workbook, and leaves nothing behind."""
     call_command("smoke")
 
-    assert "the audit log has both" in capsys.readouterr().out
+    assert "the audit log has both; a workbook was imported" in capsys.readouterr().out
     assert (Item.objects.count(), Assignment.objects.count()) == (0, 0)
+
+
+def test_smoke_notices_an_import_that_does_nothing(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the items of its workbook, `smoke` fails."""
+    monkeypatch.setattr("lending.workbook._save", lambda items: (0, len(items)))
+
+    with pytest.raises(CommandError, match=r"made \(0, 1\)"):
+        call_command("smoke")
 
 
 def test_smoke_notices_a_log_that_is_off(db: None) -> None:

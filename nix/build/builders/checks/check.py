@@ -50,9 +50,8 @@ def set_up(given: dict[str, Any], out: Path) -> Root:
     # As in the image: pages name static files by the manifest that collecting them wrote.
     if given["static"] and (collected := Path(given["static"], "root/app")).is_dir():
         overlay.fill(application, collected)
-    if given.get("prepared"):
-        overlay.fill(application, Path(given["prepared"]))
-    overlay.fill(application, Path(given["source"]))
+    for path in filter(None, (given.get("prepared"), given.get("catalogues"), given["source"])):
+        overlay.fill(application, Path(path))
     return build_root.assemble(
         Path(given["tree"]),
         binds={

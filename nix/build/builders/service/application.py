@@ -16,7 +16,10 @@ def collect(given: dict[str, Any]) -> Collecting | None:
         return None
     application = Path(given["application"])
     return Collecting(
-        attrs.output(given, "static"), given["static"], application=application, compiler=given["compiler"]
+        attrs.output(given, "static"),
+        {**given["static"], "catalogues": given["catalogues"]},
+        application=application,
+        compiler=given["compiler"],
     )
 
 
@@ -28,7 +31,7 @@ def main() -> None:
     import service_files  # noqa: PLC0415
 
     out = attrs.output(given)
-    service_files.install(Path(given["application"]), out, given["compiler"])
+    service_files.install(Path(given["application"]), out, given["compiler"], catalogues=given["catalogues"])
     service_files.write_layer(out, attrs.output(given, "layer"), given["layer"])
     if collecting:
         static = given["static"]

@@ -58,6 +58,8 @@ def main() -> None:
     given = attrs.load()
     out = attrs.output(given)
     overlay.fill(out, Path(given["source"]))
+    if given["catalogues"]:
+        overlay.fill(out, Path(given["catalogues"]))
     root = service_root.assemble(given, out, given["compiler"])
     run_all(root, [command(words, given["manage"]) for words in given["commands"]])
     root.give_back()

@@ -22,8 +22,9 @@ class Collecting:
         Args:
             out: A store path to make.
             given: `tree` (the unpacked Debian root), `frame` (the Python environment), `environment` (variables),
-                `persist` (places of the service's data) and maybe `prepared` (the service's files, where its own
-                commands may have written static files too).
+                `persist` (places of the service's data), `catalogues` (its compiled message catalogues, or None where
+                they are among its files) and maybe `prepared` (those files, where its own commands may have written
+                static files too).
             application: The service's files.
             compiler: The interpreter, see `compiler.argv`.
         """
@@ -33,7 +34,7 @@ class Collecting:
         self._folder = out / "collected"
         self._folder.mkdir(parents=True)
         self._log = Path.cwd() / "log"
-        binds = {"/collected": self._folder, "/collect_static.py": _DRIVER}
+        binds = {"/collected": self._folder, "/collect_static.py": _DRIVER, **find_messages(given["catalogues"])}
         self._root = assemble(given, application, compiler, binds)
         command = ["/opt/venv/bin/python", "-B", "/collect_static.py", "/collected"]
         with self._log.open("wb") as output:
@@ -63,6 +64,13 @@ class Collecting:
         log = self._log.read_text(errors="replace")
         sys.stderr.write(log)
         sys.exit(f"collectstatic failed: {advice.explain(log, self._application)}")
+
+
+def find_messages(catalogues: str | None) -> dict[str, Path]:
+    """Return what to bind where, so that message catalogues are seen compiled; a folder has all that is in it."""
+    if not catalogues:
+        return {}
+    return {f"{APP}/{path.relative_to(catalogues)}": path for path in Path(catalogues).rglob("LC_MESSAGES")}
 
 
 def add_prepared(prepared: Path, place: str, target: Path) -> None:

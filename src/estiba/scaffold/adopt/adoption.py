@@ -232,8 +232,8 @@ def _find_gaps(study: Study, seen: Survey) -> None:
     if study.pyproject and "name" not in study.pyproject.get("project", {}):
         study.undecided.append("no [project] name in pyproject.toml: the image is called service")
     frontend.find_front_end(study)
-    has_commands = bool(study.pyproject.get("tool", {}).get(_TOOL, {}).get("prepare"))
-    study.undecided += frontend.find_builders(study.folder, seen, has_commands=has_commands)
+    if not study.pyproject.get("tool", {}).get(_TOOL, {}).get("prepare"):
+        study.undecided += frontend.find_builders(seen)
     study.undecided += [
         f"{location} makes or opens a file while the settings load ({what}), and /app is read-only in a build and where"
         " the service runs: use /tmp, or let a variable turn it off"

@@ -20,27 +20,12 @@ _TABLE: Final = "[tool.estiba.frontend]"
 _FOREIGN: Final = frozenset({"node_modules", "site-packages", "venv"})
 
 
-def find_builders(folder: Path, seen: Survey, *, has_commands: bool = False) -> Iterator[str]:
-    """Yield hints about generated files, which a build creates only by the commands of `prepare`.
-
-    Args:
-        folder: Folder of the project.
-        seen: Survey of its settings.
-        has_commands: Whether the project has set `prepare`.
-    """
-    if not has_commands:
-        yield from _find_commands(folder, seen)
-
-
-def _find_commands(folder: Path, seen: Survey) -> Iterator[str]:
+def find_builders(seen: Survey) -> Iterator[str]:
+    """Yield hints about generated files, which a build creates only by the commands of `prepare`."""
     if "sass_processor" in seen.strings:
         yield f"sass_processor: unless the generated style sheets are in git, set {_prepare('compilescss')}"
     if "compressor" in seen.strings and "COMPRESS_OFFLINE" in seen.names:
         yield f"COMPRESS_OFFLINE: set {_prepare('compress')}"
-    catalogues = (file for file in find_own(folder, ".po") if file.parent.name == "LC_MESSAGES")
-    if catalogue := next((file for file in catalogues if not file.with_suffix(".mo").exists()), None):
-        shown = catalogue.relative_to(folder)
-        yield f'{shown} is not compiled: set {_prepare("compilemessages")} and debian-build = ["gettext"]'
 
 
 def find_own(folder: Path, suffix: str) -> Iterator[Path]:

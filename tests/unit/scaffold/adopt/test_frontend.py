@@ -23,13 +23,8 @@ COMPRESSOR = 'INSTALLED_APPS = ["compressor"]\n'
             "COMPRESS_OFFLINE: ",
             'set prepare = [["compress"]]',
         ),
-        (
-            {"site/locale/es/LC_MESSAGES/django.po": ""},
-            "site/locale/es/LC_MESSAGES/django.po is not compiled: ",
-            'set prepare = [["compilemessages"]] and debian-build = ["gettext"]',
-        ),
     ],
-    ids=["sass", "compress", "messages"],
+    ids=["sass", "compress"],
 )
 def test_what_is_made_of_files_is_told(tmp_path: Path, files: dict[str, str], start: str, end: str) -> None:
     """Each kind of file that is made before it is served is told with what makes it in a build."""
@@ -39,11 +34,8 @@ def test_what_is_made_of_files_is_told(tmp_path: Path, files: dict[str, str], st
 
 
 def test_what_is_there_or_not_needed_is_not_told(tmp_path: Path) -> None:
-    """Compiled translations, others' translations, and files that are compressed at the first request need nothing."""
-    there = "site/locale/es/LC_MESSAGES/django"
-    foreign = ("node_modules/a/LC_MESSAGES/django.po", ".venv/LC_MESSAGES/django.po", "site/tests/project/es.po")
-    names = (f"{there}.po", f"{there}.mo", *foreign)
-    files = dict.fromkeys(names, "") | {"site/settings.py": SETTINGS + COMPRESSOR}
+    """Translations, which any build compiles, and files that are compressed at the first request need nothing."""
+    files = {"site/locale/es/LC_MESSAGES/django.po": "", "site/settings.py": SETTINGS + COMPRESSOR}
 
     assert adoption.plan(site(tmp_path, **files)).undecided == ()
 
