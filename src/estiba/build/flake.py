@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 LOCK: Final = "estiba.lock"
 _RESULTS: Final = ".estiba"
-_PLAIN: Final = re.compile(r"[^#?%&=\s]+")
+_PLAIN: Final = re.compile(r"[^#?%&=^\s]+")
 _log = logging.getLogger(__name__)
 
 

@@ -198,6 +198,15 @@ def test_private_key_under_any_name_is_told(folder: Path) -> None:
     assert check(folder) == [told]
 
 
+def test_hook_of_git_sees_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a service is below the top, git's variables for hooks named no repository, and nothing was looked at."""
+    write(folder, "service/.pgpass")
+    monkeypatch.setenv("GIT_DIR", ".git")
+
+    with pytest.raises(BuildError, match="a key or a password"):
+        check(folder / "service")
+
+
 def test_folder_outside_of_git_has_nothing_to_tell(tmp_path: Path) -> None:
     """A build takes the folder as it is then."""
     assert check(tmp_path) == []

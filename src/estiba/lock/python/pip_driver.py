@@ -220,8 +220,17 @@ def configure(_request: Mapping[str, Any]) -> dict[str, Any]:
     from pip._internal.commands.download import DownloadCommand  # noqa: PLC0415 - the emulation comes first
 
     options, _ = DownloadCommand("download", "").parse_args([])
-    names = ("cert", "client_cert", "extra_index_urls", "find_links", "index_url", "no_index", "proxy", "timeout")
-    return {name: getattr(options, name) for name in (*names, "trusted_hosts")}
+    names = (
+        "cert",
+        "client_cert",
+        "extra_index_urls",
+        "find_links",
+        "index_url",
+        "keyring_provider",
+        "no_index",
+        "proxy",
+    )
+    return {name: getattr(options, name) for name in (*names, "timeout", "trusted_hosts")}
 
 
 class _ProblemError(Exception):

@@ -151,7 +151,8 @@ def _install(resolver: ResolverContext, choice: Choice, requires: Sequence[str],
             str(listing),
         ]
         try:
-            resolver.runner(argv, env=resolver.config.environment(**interpreter.PIP))
+            env = interpreter.isolate(resolver.interpreter, config=resolver.config, runner=resolver.runner)
+            resolver.runner(argv, env=env)
         except CommandError as error:
             msg = f"pip cannot install what builds {choice.file}, for which it takes wheels alone:\n{error.tail}"
             raise ResolutionError(msg, hint="choose a version that has a wheel, or one that builds") from error
