@@ -189,6 +189,9 @@ def main() -> None:
     if given["static"]:
         place = json.loads(Path(given["static"], PLACE).read_text())
     media = place["media_root"] or MEDIA_ROOT
+    # Then files are not nginx' to serve, wherever STATIC_URL leads.
+    if is_remote := bool(place.get("remote")):
+        place = {**place, "static_root": ""}
     files = Path(given["static"] or "/", "root", place["static_root"].lstrip("/"))
     add_starter(given, out)
     write_proxy(given, place, out)
@@ -203,7 +206,8 @@ def main() -> None:
         "application": f"{given['application']}/root",
         "media": media,
         "persist": given["persist"],
-        "static": {"files": str(files), "url": place["static_url"]} if given["static"] else None,
+        "static": {"files": str(files), "url": place["static_url"]} if given["static"] and not is_remote else None,
+        "uploads": is_remote,
         "processes": given["processes"]["names"],
         "table": given["processes"]["table"],
         "probes": probes(Path(given["application"])),
