@@ -87,7 +87,7 @@ rec {
         # Root may write into the store, and Python would put its bytecode there; its own folder costs no one anything.
         # Nix makes two folders for temporary files for each shell and leaves them behind, with all that is in them.
         shellHook = ''
-          unset PYTHONDONTWRITEBYTECODE
+          unset PYTHONDONTWRITEBYTECODE PYTHONHOME
           export TMPDIR="''${NIX_BUILD_TOP%/*}"
           rmdir "$NIX_BUILD_TOP" "$TMPDIR/nix-develop-$$-"* 2>/dev/null
           unset NIX_BUILD_TOP TMP TEMP TEMPDIR

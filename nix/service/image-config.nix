@@ -40,5 +40,7 @@ in
     else
       variable "ESTIBA_ASGI" service.asgi ++ [ "ESTIBA_PROCESSES=${builtins.toJSON processes.table}" ]
   )
-  ++ variable "DJANGO_CONFIGURATION" service.configuration;
+  ++ variable "DJANGO_CONFIGURATION" service.configuration
+  # Who collects no files here has another way for them.
+  ++ (if service.static then [ ] else [ "ESTIBA_STATIC=0" ]);
 }

@@ -49,6 +49,16 @@ CI_ACTORS: Final = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATO
 CONTAINER: Final = "container"
 """Value of `ESTIBA_SANDBOX` for a container without the privileges that the sandbox needs."""
 
+_OF_A_HOOK: Final = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+)
+"""Variables in which git tells its hooks their repository (githooks(5)); commands name the folder that they mean."""
+
 # Without namespaces builders call chroot(2), which Nix's build users may not.
 _WITHOUT_SANDBOX: Final = "sandbox = false\nbuild-users-group ="
 
@@ -121,7 +131,11 @@ def _store(remote: str) -> Path:
 
 
 def variables() -> dict[str, str]:
-    """Return the environment variables for child processes, with `NIX_CONFIG` if Nix has to build without sandbox."""
-    if os.environ.get(ENV_SANDBOX) != CONTAINER:
-        return dict(os.environ)
-    return {**os.environ, ENV_NIX: f"{os.environ.get(ENV_NIX, '')}\n{_WITHOUT_SANDBOX}"}
+    """Return the environment variables for child processes.
+
+    `NIX_CONFIG` is added if Nix has to build without sandbox, and git's word on the repository of a hook left out.
+    """
+    found = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
+    if found.get(ENV_SANDBOX) != CONTAINER:
+        return found
+    return {**found, ENV_NIX: f"{found.get(ENV_NIX, '')}\n{_WITHOUT_SANDBOX}"}

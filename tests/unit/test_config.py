@@ -79,3 +79,13 @@ def test_container_takes_the_sandbox_from_every_nix(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv(config.ENV_SANDBOX, config.CONTAINER)
     assert config.load().sandbox == config.CONTAINER
     assert config.load().environment()[config.ENV_NIX] == "max-jobs = 2\nsandbox = false\nbuild-users-group ="
+
+
+def test_repository_of_a_hook_is_not_that_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git tells its hooks a folder relative to theirs, which is none where a command names another one."""
+    monkeypatch.setenv("GIT_DIR", ".git")
+    monkeypatch.setenv("GIT_INDEX_FILE", ".git/index.lock")
+    monkeypatch.setenv("GIT_SSH_COMMAND", "ssh -v")
+
+    assert {name for name in config.load().variables if name.startswith("GIT_")} >= {"GIT_SSH_COMMAND"}
+    assert not {"GIT_DIR", "GIT_INDEX_FILE"} & config.variables().keys()

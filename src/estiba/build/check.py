@@ -75,6 +75,7 @@ class CheckReport:
         coverage: Line coverage of the tests from 0 to 1, or None if it was not measured.
         tests: Number of `tests`, `failures`, `errors` and `skipped`, or None without a JUnit report.
         reports: Folder with logs and reports.
+        idle: Files with tests of which none ran, as far as a report says which did.
     """
 
     checks: tuple[Check, ...]
@@ -82,6 +83,7 @@ class CheckReport:
     coverage: float | None
     tests: Mapping[str, int] | None
     reports: Path
+    idle: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -97,6 +99,7 @@ class CheckReport:
                 for check in self.checks
             ],
             "coverage": self.coverage,
+            "idle": list(self.idle),
             "passed": not self.failed,
             "reports": str(self.reports),
             "tests": dict(self.tests) if self.tests is not None else None,
@@ -184,4 +187,5 @@ def load(reports: Path, *, is_cached: bool) -> CheckReport:
         coverage=result["coverage"],
         tests=result["tests"],
         reports=reports,
+        idle=tuple(result.get("idle", ())),
     )

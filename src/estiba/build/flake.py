@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 LOCK: Final = "estiba.lock"
 _RESULTS: Final = ".estiba"
-_PLAIN: Final = re.compile(r"[^#?%&=\s]+")
+_PLAIN: Final = re.compile(r"[^#?%&=^\s]+")
 _log = logging.getLogger(__name__)
 
 
@@ -91,7 +91,7 @@ def realise(
 
 
 def _tell_unknown(folder: Path, runner: Runner) -> list[str]:
-    """Return the files that git does not know; refuse those that every build needs, and warn of modules."""
+    """Return the files that git does not know; refuse those that every build needs, and warn of a service's own."""
     if sentence := untracked.describe_copy(folder):
         _log.warning(sentence)
     unknown = untracked.find(folder, runner=runner)
@@ -100,8 +100,12 @@ def _tell_unknown(folder: Path, runner: Runner) -> list[str]:
         project = projects.load(folder)
         for sentence in tracked.check(folder, exclude=project.exclude, include=project.include, runner=runner):
             _log.warning(sentence)
-    if modules := [name for name in unknown if name.endswith(".py")]:
-        _log.warning(untracked.describe(modules))
+        compiles = any("compilemessages" in words for words in project.prepare)
+        ignored = untracked.find_ignored(folder, has_catalogues=compiles, runner=runner)
+        if sentence := untracked.describe(ignored, ignored=True):
+            _log.warning(sentence)
+    if sentence := untracked.describe(untracked.choose(unknown)):
+        _log.warning(sentence)
     return unknown
 
 

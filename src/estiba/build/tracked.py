@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from estiba.build import conversions
 from estiba.errors import BuildError
 from estiba.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
     from estiba.process import Runner
 
@@ -21,7 +22,13 @@ _SECRET: Final = re.compile(
     r"(.*/)?(id_(rsa|dsa|ecdsa|ed25519)|\.netrc|_netrc|\.pgpass|\.git-credentials|\.pypirc|[^/]*\.(p12|pfx|jks|keystore))"
 )
 _DATA: Final = re.compile(
-    r"(.*/)?([^/]*\.sqlite3?|[^/]*(service[-_]?account|credentials|client_secret)[^/]*\.json)", re.IGNORECASE
+    r"(.*/)?([^/]*\.sqlite3?|[^/]*(service[-_]?account|credentials|client_secret)[^/]*\.json|[^/]+\.env|\.envs/.+)",
+    re.IGNORECASE,
+)
+_KEY: Final = "^-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY( BLOCK)?-----"
+# Those of `leftovers` in nix/lib/source.nix that a service may need; an example is for its developers.
+_LEFT_OUT: Final = re.compile(
+    r"(.*/)?(node_modules|venv)/.*|(.*/)?[^/]*\.(pem|key)|(.*/)?\.env(\.(?!example|sample|template|dist).*)?"
 )
 # Folders of CI systems, which `nix/lib/source.nix` leaves out: Estiba is a submodule in one of them.
 _CI: Final = (".ci/**", ".github/**", ".gitlab/**")
@@ -44,24 +51,30 @@ def check(folder: Path, *, exclude: Sequence[str], include: Sequence[str], runne
         BuildError: Files are not what they look like in git, or hold a secret.
     """
     place = folder.resolve()
-    done = runner(["git", "-C", str(place), "ls-files", "--stage", "-z"], check=False)
+    done = runner(["git", "-C", str(place), "ls-files", "-v", "--stage", "-z"], check=False)
     if done.code:
         return []
     entries = [line.partition("\t") for line in done.stdout.split("\0") if line]
-    modes = {path: head.split()[0] for head, _, path in entries}
+    heads = {path: head.split() for head, _, path in entries}
     left_out, wanted = _matcher([*exclude, *_CI]), _matcher(include)
-    kept = {path: mode for path, mode in modes.items() if not left_out(path)}
-    _refuse_submodules([path for path, mode in kept.items() if mode == _SUBMODULE])
+    kept = {path: head for path, head in heads.items() if not left_out(path)}
+    _refuse_submodules([path for path, head in kept.items() if head[1] == _SUBMODULE])
     large = runner(["git", "-C", str(place), "ls-files", "-z", ":(attr:filter=lfs)"], check=False)
     _refuse_pointers([path for path in large.stdout.split("\0") if path and not left_out(path)])
     named = [path for path in kept if not wanted(path)]
     _refuse_secrets([path for path in named if _SECRET.fullmatch(path)])
-    outward = [path for path, mode in kept.items() if mode == _LINK and _leads_out(place, path)]
+    conversions.refuse(
+        conversions.find_hidden({path: head[0] for path, head in kept.items()}),
+        conversions.find_converted(place, {path: head[2] for path, head in kept.items()}, runner=runner),
+        show=_list,
+    )
+    lost = [path for path, head in kept.items() if head[1] == _LINK and _leads_nowhere(place, path, heads)]
+    by_name = [path for path in named if _LEFT_OUT.fullmatch(path) or _is_report(place, path)]
+    held = [path for path in named if path not in by_name]
     return [
-        *_tell("links that lead out of the service, and to nothing in the image", outward),
-        *_tell(
-            "in the image, unless [tool.estiba] exclude names it", [path for path in named if _DATA.fullmatch(path)]
-        ),
+        *_tell("links to what is not in git, and to nothing in the image", lost),
+        *_tell("not in the image because of its name, unless [tool.estiba] include has it", by_name),
+        *_tell("in the image, unless [tool.estiba] exclude names it", _find_data(place, held, runner)),
     ]
 
 
@@ -94,10 +107,30 @@ def _list(paths: Sequence[str]) -> str:
     return f"{', '.join(sorted(paths)[:_SHOWN])}{more}"
 
 
-def _leads_out(folder: Path, path: str) -> bool:
-    link = folder / path
-    target = os.path.normpath(link.parent / os.readlink(link)) if link.is_symlink() else str(link)  # noqa: PTH115 - lexically
-    return not (target == str(folder) or target.startswith(f"{folder}/"))
+def _find_data(place: Path, paths: Sequence[str], runner: Runner) -> list[str]:
+    """Return files that may be there by mistake: by their names, and those with a private key by their text."""
+    asked = ["grep", "--cached", "-lzIE", "-e", _KEY]
+    found = runner(["git", "-C", str(place), *asked], check=False).stdout.split("\0")
+    return [path for path in paths if path in found or _DATA.fullmatch(path)]
+
+
+def _is_report(place: Path, path: str) -> bool:
+    """Tell whether a file is where tasks write reports, as in `nix/lib/source.nix`."""
+    return path.startswith("reports/") and not (place / "reports" / "__init__.py").exists()
+
+
+def _leads_nowhere(place: Path, path: str, known: Iterable[str]) -> bool:
+    """Tell whether a link leads to nothing that git has; an absolute one leads out of every other folder."""
+    link = place / path
+    if not link.is_symlink():
+        return False
+    goal = os.readlink(link)  # noqa: PTH115 - lexically
+    target = os.path.normpath(Path(path).parent / goal)
+    if Path(goal).is_absolute() or target.startswith(".."):
+        return True
+    # What is below another link is found by its name there.
+    through = any((place / parent).is_symlink() for parent in Path(target).parents)
+    return target != "." and not through and not any(one == target or one.startswith(f"{target}/") for one in known)
 
 
 def _matcher(globs: Iterable[str]) -> Callable[[str], bool]:

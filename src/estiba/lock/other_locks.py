@@ -6,8 +6,9 @@ import json
 import re
 import tomllib
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from packaging.markers import InvalidMarker, Marker, UndefinedEnvironmentName
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -17,26 +18,45 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-_PINNED: Final = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*===?\s*([^\s;\\#]+)", re.MULTILINE)
+_PINNED: Final = re.compile(
+    r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?[ \t]*===?[ \t]*([^\s;\\#]+)(?:[ \t]*;([^\\#\n]*))?", re.MULTILINE
+)
+_FOR_PYPROJECT: Final = re.compile(r"^#.*(?:pip-compile|pip compile)\b.*\bpyproject\.toml\b", re.MULTILINE)
 _INCLUDED: Final = re.compile(r"^(?:-r|--requirement)[ =]([^\s#]+\.in)\s*(?:#.*)?$", re.MULTILINE)
 _LOOSE: Final = ("requirements.in", "requirements-dev.in")
+_COMPILED: Final = "requirements.txt"
+_LINUX: Final = {
+    "implementation_name": "cpython",
+    "os_name": "posix",
+    "platform_python_implementation": "CPython",
+    "platform_system": "Linux",
+    "sys_platform": "linux",
+}
+
+_Found: TypeAlias = "tuple[str, str, list[str]]"
+"""Name, version, and markers of which one has to hold; none for everywhere."""
 
 
-def read(folder: Path) -> tuple[str, list[Pin]]:
+def read(folder: Path, python: str) -> tuple[str, list[Pin]]:
     """Return the name of the lock file that a project has, and its pins; those of indexes alone.
 
     A project that has several is locked by the first of: uv.lock, pylock.toml, poetry.lock, pdm.lock, Pipfile.lock, and
-    the files that pip-compile writes beside `requirements.in`. A distribution with several versions has no pin.
+    the files that pip-compile writes beside `requirements.in` or for `pyproject.toml`. Of a distribution with several
+    versions that is the pin whose markers hold on Linux for a Python, if it is the only one.
+
+    Args:
+        folder: Folder of the service.
+        python: Minor version, such as `3.13`.
     """
     for name, parse in _FORMATS.items():
         if (folder / name).is_file():
             try:
-                return name, _unite(parse((folder / name).read_text(encoding="utf-8")))
+                return name, _unite(parse((folder / name).read_text(encoding="utf-8-sig")), python)
             except (AttributeError, KeyError, TypeError, ValueError):
                 # What another tool wrote and this one cannot read is a start that is missed, and no reason to stop.
                 continue
-    pairs = [pair for name in _find_compiled(folder) for pair in _PINNED.findall((folder / name).read_text("utf-8"))]
-    return "requirements.txt" if pairs else "", _unite(pairs)
+    found = [_split(line) for name in _find_compiled(folder) for line in _PINNED.findall(_read_text(folder / name))]
+    return _COMPILED if found else "", _unite(found, python)
 
 
 def compare(before: Iterable[Pin], after: Iterable[Pin]) -> list[tuple[str, str, str]]:
@@ -46,48 +66,72 @@ def compare(before: Iterable[Pin], after: Iterable[Pin]) -> list[tuple[str, str,
     return sorted(one for one in changed if one[1] != one[2])
 
 
-def _unite(pairs: Iterable[tuple[str, str]]) -> list[Pin]:
+def _unite(entries: Iterable[_Found], python: str) -> list[Pin]:
     found: dict[str, set[str]] = defaultdict(set)
-    for name, version in pairs:
+    for name, version, markers in entries:
         try:
-            found[canonicalize_name(name)].add(str(Version(version)))
+            if not markers or any(_holds(marker, python) for marker in markers):
+                found[canonicalize_name(name)].add(str(Version(version)))
         except InvalidVersion:
             continue
     return [Pin(name=name, version=min(versions)) for name, versions in sorted(found.items()) if len(versions) == 1]
 
 
-def _parse_uv(text: str) -> Iterator[tuple[str, str]]:
+def _holds(marker: str, python: str) -> bool:
+    # The last release of the minor version, which nobody knows: none of its markers tells them apart.
+    versions = {"python_version": python, "python_full_version": f"{python}.99", "implementation_version": python}
+    try:
+        return Marker(marker).evaluate({**_LINUX, **versions})
+    except (InvalidMarker, UndefinedEnvironmentName):
+        # Such as Poetry's `extra`: whether it applies is not known.
+        return True
+
+
+def _parse_uv(text: str) -> Iterator[_Found]:
     for package in tomllib.loads(text).get("package", []):
         if "registry" in package.get("source", {}):
-            yield package["name"], package["version"]
+            yield package["name"], package["version"], package.get("resolution-markers", [])
 
 
-def _parse_poetry(text: str) -> Iterator[tuple[str, str]]:
+def _parse_poetry(text: str) -> Iterator[_Found]:
     for package in tomllib.loads(text).get("package", []):
         if package.get("source", {}).get("type", "legacy") == "legacy":
-            yield package["name"], package["version"]
+            # By groups where they differ.
+            markers = package.get("markers", [])
+            listed = list(markers.values()) if isinstance(markers, dict) else [markers] if markers else []
+            yield package["name"], package["version"], listed
 
 
-def _parse_pdm(text: str) -> Iterator[tuple[str, str]]:
+def _parse_pdm(text: str) -> Iterator[_Found]:
     for package in tomllib.loads(text).get("package", []):
         if not package.keys() & {"git", "path", "url"}:
-            yield package["name"], package["version"]
+            yield package["name"], package["version"], _listed(package)
 
 
-def _parse_pylock(text: str) -> Iterator[tuple[str, str]]:
+def _parse_pylock(text: str) -> Iterator[_Found]:
     for package in tomllib.loads(text).get("packages", []):
         if not package.keys() & {"archive", "directory", "vcs"} and "version" in package:
-            yield package["name"], package["version"]
+            yield package["name"], package["version"], _listed(package)
 
 
-def _parse_pipfile(text: str) -> Iterator[tuple[str, str]]:
+def _parse_pipfile(text: str) -> Iterator[_Found]:
     data: Mapping[str, Mapping[str, Any]] = json.loads(text)
-    for name, entry in [*data.get("default", {}).items(), *data.get("develop", {}).items()]:
+    # Every table but that about the file is a category of packages, of any name.
+    for name, entry in (pair for category in data.keys() - {"_meta"} for pair in data[category].items()):
         if "version" in entry:
-            yield name, entry["version"].lstrip("=")
+            yield name, entry["version"].lstrip("="), []
 
 
-_FORMATS: Final[Mapping[str, Callable[[str], Iterable[tuple[str, str]]]]] = {
+def _listed(package: Mapping[str, Any]) -> list[str]:
+    return [package["marker"]] if package.get("marker") else []
+
+
+def _split(found: tuple[str, str, str]) -> _Found:
+    name, version, marker = found
+    return name, version, [marker.strip()] if marker.strip() else []
+
+
+_FORMATS: Final[Mapping[str, Callable[[str], Iterable[_Found]]]] = {
     "uv.lock": _parse_uv,
     "pylock.toml": _parse_pylock,
     "poetry.lock": _parse_poetry,
@@ -96,10 +140,22 @@ _FORMATS: Final[Mapping[str, Callable[[str], Iterable[tuple[str, str]]]]] = {
 }
 
 
+def _read_text(path: Path) -> str:
+    """Return the text of a file, empty for one that is no UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        return ""
+
+
 def _find_compiled(folder: Path) -> list[str]:
-    """Return the compiled files beside the loose ones that a service is locked from, and beside those they include."""
+    """Return the compiled files beside the loose ones that a service is locked from, and beside those they include.
+
+    Those for pyproject.toml may have any name, and say it themselves.
+    """
     todo, seen = [name for name in _LOOSE if (folder / name).is_file()], set()
-    found = []
+    files = (path for glob in ("requirements*.txt", "requirements/*.txt") for path in sorted(folder.glob(glob)))
+    found = [str(path.relative_to(folder)) for path in files if _FOR_PYPROJECT.search(_read_text(path))]
     while todo:
         path = folder / todo.pop(0)
         if path in seen or not path.is_file():
@@ -108,6 +164,6 @@ def _find_compiled(folder: Path) -> list[str]:
         compiled = path.with_suffix(".txt")
         if compiled.is_file():
             found.append(str(compiled.relative_to(folder)))
-        included = (path.parent / name for name in _INCLUDED.findall(path.read_text(encoding="utf-8")))
+        included = (path.parent / name for name in _INCLUDED.findall(_read_text(path)))
         todo += [str(one.relative_to(folder)) for one in included if one.is_relative_to(folder)]
     return found

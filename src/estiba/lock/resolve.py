@@ -102,7 +102,7 @@ def lock(folder: Path, context: LockContext, options: Options = Options(), *, fe
         previous = _load_previous(before, options)
         if previous and options.is_plain and previous.inputs == inputs:
             return Outcome(lock=previous, changed=False)
-        other, seeds = _load_seeds(folder, before, options)
+        other, seeds = _load_seeds(project, before, options)
         if other:
             context.tell(f"starting from the versions in {other}")
         found, resolution = _resolve(project, context, options=options, previous=previous, seeds=seeds, fetch=fetch)
@@ -137,12 +137,12 @@ def _load_previous(before: Mapping[str, str], options: Options) -> Lock | None:
         raise
 
 
-def _load_seeds(folder: Path, before: Mapping[str, str], options: Options) -> tuple[str, list[pins.Pin]]:
+def _load_seeds(project: Project, before: Mapping[str, str], options: Options) -> tuple[str, list[pins.Pin]]:
     """Read the pins to keep; those of another tool's lock, whose name is returned too, where there is no other."""
     if options.upgrade.everything:
         return "", []
     own = [pin for name in (RUNTIME_FILE, DEV_FILE) for pin in pins.parse(before[name], file=name)]
-    return ("", own) if own else other_locks.read(folder)
+    return ("", own) if own else other_locks.read(project.folder, project.python)
 
 
 def _resolve(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -149,7 +149,7 @@ def _take_over(found: Collection, others: Foreign, wanted: Iterable[str]) -> Non
     found.problems += [problem for name in refused for problem in others.refused[name]]
     # A requirement that has an address of its own keeps it.
     found.sources |= {name: one for name, one in others.sources.items() if name not in found.sources | {found.own: 0}}
-    found.constraints += found.add(others.constraints, "constraint-dependencies")
+    found.constraints += replace(found, own="").add(others.constraints, "constraint-dependencies")
     found.indexes += others.indexes
 
 

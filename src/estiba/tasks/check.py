@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from estiba import config
 from estiba.build.check import HINTS
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from invoke import Context
 
     from estiba.build.check import CheckReport
+
+_SHOWN: Final = 5
 
 
 @task(
@@ -51,6 +53,9 @@ def _show(checked: CheckReport) -> None:
     if checked.tests is not None:
         names = ("tests", "failures", "errors", "skipped")
         console.result(", ".join(f"{checked.tests[name]} {name}" for name in names))
+    if checked.idle:
+        more = f" and {len(checked.idle) - _SHOWN} more" if len(checked.idle) > _SHOWN else ""
+        console.result(f"no test ran of those in {', '.join(checked.idle[:_SHOWN])}{more}")
     if checked.coverage is not None:
         console.result(f"coverage {checked.coverage:.1%}")
     console.result(f"reports in {checked.reports}")

@@ -235,6 +235,8 @@ def test_static_files_come_from_the_sidecar() -> None:
     assert {port["name"]: port["targetPort"] for port in service} == {"http": "nginx", "metrics": "http"}
     assert "location /static/ {" in config
     assert "location = /metrics {\n    return 404;" in config
+    assert "client_max_body_size 100m;" in config
+    assert "proxy_read_timeout 60s;" in config
 
 
 def test_uploads_outlive_the_release() -> None:
@@ -382,6 +384,7 @@ def test_text_in_values_stays_one_text(tmp_path: Path) -> None:
     [
         {"static": {"url": "/static/ { } location /x/"}},
         {"monitoring": {"path": "/metrics { } #"}},
+        {"static": {"nginx": {"uploadLimit": "1g; }"}}},
         {"webProcess": "web\n  x: y"},
     ],
 )

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 URLS = """
 from django.conf import settings
-from django.http import HttpResponse
+import time
+
+from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import path
 
 
@@ -27,7 +29,24 @@ def page(request):
     return answer
 
 
-urlpatterns = [path("", page), path("upload/", lambda request: HttpResponse(str(len(request.body))))]
+def events(request):
+    yield "data: first\\n\\n"
+    time.sleep(4)
+    yield "data: second\\n\\n"
+
+
+def stream(request):
+    answer = StreamingHttpResponse(events(request), content_type="text/event-stream")
+    if "told" in request.GET:
+        answer["X-Accel-Buffering"] = "no"
+    return answer
+
+
+def upload(request):
+    return HttpResponse(str(len(request.body)))
+
+
+urlpatterns = [path("", page), path("events/", stream), path("upload/", upload)]
 """
 SETTINGS = """
 MIDDLEWARE = ["django.middleware.security.SecurityMiddleware"]
@@ -54,6 +73,8 @@ TYPES = {
     "data.csv": "text/csv; charset=utf-8",
     "day.ics": "text/calendar; charset=utf-8",
     "note.txt": "text/plain; charset=utf-8",
+    "prices.tsv": "text/tab-separated-values; charset=utf-8",
+    "guide.md": "text/markdown; charset=utf-8",
     "face.woff2": "font/woff2",
     "art.webp": "image/webp",
     "code.wasm": "application/wasm",
@@ -141,3 +162,16 @@ def test_uploads_have_the_limit_of_the_target(port: int) -> None:
 
     assert ask(port, "/upload/", b"x" * 1_500_000, told)[1] == "1500000"
     assert ask(port, "/upload/", b"x" * 2_500_000, told)[0].status == 413
+
+
+@pytest.mark.parametrize(("path", "accept"), [("/events/", "text/event-stream"), ("/events/?told", "*/*")])
+def test_events_are_sent_one_by_one(port: int, path: str, accept: str) -> None:
+    """What a browser asks for as events, or a service says of an answer, is kept until it is complete by no proxy."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", path, headers={"X-Forwarded-Proto": "https", "Accept": accept})
+    answer = connection.getresponse()
+    first = answer.read1()
+    connection.close()
+
+    assert answer.headers["X-Accel-Buffering"] == "no"
+    assert first == b"data: first\n\n"

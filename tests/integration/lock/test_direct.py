@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 
 DJANGO = "django~=5.2.0"
 
+PIP_CONF = """\
+user = true
+require-virtualenv = true
+root = /nonexistent
+prefix = /nonexistent
+dry-run = true
+constraint = /nonexistent/constraints.txt
+"""
+
 
 @pytest.fixture
 def crane(tmp_path: Path) -> Iterator[tuple[str, str]]:
@@ -54,7 +63,7 @@ def test_both_kinds_are_built_from_their_sources(
     """The image has the commit and the folder; code changes by a build alone, and no index is asked for the names."""
     url, commit = crane
     # Where the user's own pip installs is no matter of build requirements.
-    (tiny.parent / "pip.conf").write_text("[global]\nuser = true\nrequire-virtualenv = true\n")
+    (tiny.parent / "pip.conf").write_text(f"[global]\n{PIP_CONF}")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tiny.parent / "pip.conf"))
     shelf = repositories.package("shelf", "import crane\n\nSPACE = crane.LOADS\n", dependencies=["crane"])
     lay(tiny / "libs" / "shelf", shelf)

@@ -63,8 +63,10 @@ def test_programs_do_not_change_the_store(programs: list[str]) -> None:
 
 def test_a_shell_leaves_no_folder_behind(tmp_path: Path) -> None:
     """Temporary files go where the machine's do, not to a folder of each shell that nobody removes."""
-    env = config.load().environment(TMPDIR=str(tmp_path))
-    done = run([str(harbour.ROOT / "nixw"), "develop", "--command", "printenv", "TMPDIR"], cwd=harbour.ROOT, env=env)
+    # Another Python's library would keep ours from its start.
+    env = config.load().environment(TMPDIR=str(tmp_path), PYTHONHOME="/nonexistent")
+    ask = ["python", "-c", "import os; print(os.environ['TMPDIR'])"]
+    done = run([str(harbour.ROOT / "nixw"), "develop", "--command", *ask], cwd=harbour.ROOT, env=env)
 
     assert done.stdout.strip() == str(tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -21,6 +21,7 @@ RESULT: dict[str, Any] = {
         {"code": 1, "log": "tests.log", "name": "tests", "seconds": 1.25},
     ],
     "coverage": 0.875,
+    "idle": ["shop/tests.py"],
     "tests": {"errors": 0, "failures": 1, "skipped": 0, "tests": 4},
 }
 START = {
@@ -168,6 +169,7 @@ def test_to_dict(results: Path) -> None:
             {"log": str(results / "tests.log"), "name": "tests", "passed": False, "seconds": 1.25},
         ],
         "coverage": 0.875,
+        "idle": ["shop/tests.py"],
         "passed": False,
         "reports": str(results),
         "tests": {"errors": 0, "failures": 1, "skipped": 0, "tests": 4},

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from tests.recording import RecordingRunner
@@ -302,13 +303,15 @@ def test_failed_evaluation_is_the_librarys_message(service: Path, tmp_path: Path
         ("a#b? c%", "path:{}"),
         ("a#b? c%/.git", "git+file://{}"),
         ("a#b/.git/shallow", "git+file://{}?shallow=1"),
+        # What follows it would be the outputs of a derivation.
+        ("a^b/.git", "git+file://{}"),
     ],
 )
 def test_folder_with_any_name_is_a_flake(tmp_path: Path, name: str, reference: str) -> None:
     """A character that a flake reference has for itself is escaped."""
     (tmp_path / name).mkdir(parents=True)
     folder = tmp_path / name.partition("/")[0]
-    shown = str(folder).replace("%", "%25").replace("#", "%23").replace("?", "%3F").replace(" ", "%20")
+    shown = quote(str(folder))
 
     assert flake.refer(folder) == reference.format(shown)
 

@@ -45,7 +45,7 @@ def check(folder: Path, *, exclude: tuple[str, ...] = (), include: tuple[str, ..
 
 def test_ordinary_files_are_nothing_to_tell(folder: Path) -> None:
     """A certificate has a name of its own, and JSON files are data."""
-    for name in ("certs/public.pem", "fixtures/books.json", "docs/id_rsa.md"):
+    for name in ("certs/public.crt", "fixtures/books.json", "docs/id_rsa.md"):
         write(folder, name)
 
     assert check(folder) == []
@@ -115,7 +115,96 @@ def test_link_that_leads_out_is_told(folder: Path) -> None:
     (folder / "outer").symlink_to("../shared/settings.py")
     git(folder, "add", "inner", "outer")
 
-    assert check(folder) == ["links that lead out of the service, and to nothing in the image: outer"]
+    assert check(folder) == ["links to what is not in git, and to nothing in the image: outer"]
+
+
+def test_link_to_what_git_does_not_have_is_told(folder: Path) -> None:
+    """An absolute one leads elsewhere in the image, and a folder of npm's is not there; one through a link is good."""
+    write(folder, "shop/static/a.css")
+    (folder / "node_modules/htmx").mkdir(parents=True)
+    links: dict[str, str | Path] = {
+        "absolute": folder / "manage.py",
+        "files": "shop/static",
+        "htmx": "node_modules/htmx",
+        "self": ".",
+        "shop/above": "../manage.py",
+        "through": "files/a.css",
+    }
+    for name, target in links.items():
+        (folder / name).symlink_to(target)
+        git(folder, "add", name)
+
+    assert check(folder) == ["links to what is not in git, and to nothing in the image: absolute, htmx"]
+
+
+@pytest.mark.parametrize("option", ["--assume-unchanged", "--skip-worktree"])
+def test_file_that_git_does_not_look_at_is_refused(folder: Path, option: str) -> None:
+    """A build gets what is committed, or what lies there if anything else is changed."""
+    write(folder, "shop/settings.py", "DEBUG = False\n")
+    git(folder, "update-index", option, "shop/settings.py")
+
+    with pytest.raises(BuildError, match=r"shop/settings\.py: git is told not to look at it"):
+        check(folder)
+    assert check(folder, exclude=("shop/*",)) == []
+
+
+def test_file_that_a_filter_changes_is_refused(folder: Path) -> None:
+    """Its form here is that of a clone with the filter; one whose filter changes nothing here is as good as any."""
+    git(folder, "config", "filter.up.smudge", "tr a-z A-Z")
+    git(folder, "config", "filter.up.clean", "tr A-Z a-z")
+    write(folder, ".gitattributes", "*.up filter=up\n*.same filter=same\n*.id ident\n")
+    write(folder, "a.up", "SECRET")
+    write(folder, "b.same", "same")
+    write(folder, "c.id", "$Id: 1$")
+
+    with pytest.raises(BuildError, match=r"a\.up, c\.id: a filter of \.gitattributes"):
+        check(folder)
+    assert check(folder, exclude=("*.up", "*.id")) == []
+    write(folder, "a.up", "lower")
+    (folder / "a.up").write_text("changed and not added")
+    assert check(folder, exclude=("*.id",)) == []
+
+
+def test_file_that_is_encrypted_in_git_is_refused(folder: Path) -> None:
+    """Where git-crypt has no key, it is encrypted here too."""
+    write(folder, ".gitattributes", "secrets.py filter=git-crypt\n")
+    write(folder, "secrets.py", "\0GITCRYPT\0abc")
+
+    with pytest.raises(BuildError, match=r"secrets\.py: a filter"):
+        check(folder)
+
+
+def test_file_that_is_left_out_by_its_name_is_told(folder: Path) -> None:
+    """It is in git, so somebody may count on it; an example of variables is for developers."""
+    for name in ("certs/ca.pem", "shop/static/node_modules/htmx.js", "reports/monthly.html", ".env.production"):
+        write(folder, name)
+    write(folder, ".env.example")
+
+    told = "not in the image because of its name, unless [tool.estiba] include has it: "
+    names = (".env.production", "certs/ca.pem", "reports/monthly.html", "shop/static/node_modules/htmx.js")
+    assert check(folder) == [told + ", ".join(names)]
+    assert check(folder, include=names) == []
+    write(folder, "reports/__init__.py")
+    assert check(folder, include=tuple(set(names) - {"reports/monthly.html"})) == []
+
+
+def test_private_key_under_any_name_is_told(folder: Path) -> None:
+    """Its text says what it is; names of files with variables say it too."""
+    write(folder, "jwt/signing.txt", "-----BEGIN RSA PRIVATE KEY-----\nabc\n")
+    write(folder, ".envs/.production/.django", "SECRET_KEY=x")
+    write(folder, "shop/keys.py", 'BEGIN = "-----BEGIN PRIVATE KEY-----"\n')
+
+    told = "in the image, unless [tool.estiba] exclude names it: .envs/.production/.django, jwt/signing.txt"
+    assert check(folder) == [told]
+
+
+def test_hook_of_git_sees_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a service is below the top, git's variables for hooks named no repository, and nothing was looked at."""
+    write(folder, "service/.pgpass")
+    monkeypatch.setenv("GIT_DIR", ".git")
+
+    with pytest.raises(BuildError, match="a key or a password"):
+        check(folder / "service")
 
 
 def test_folder_outside_of_git_has_nothing_to_tell(tmp_path: Path) -> None:

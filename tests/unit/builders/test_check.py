@@ -120,5 +120,40 @@ def test_no_test_is_no_pass(tmp_path: Path, builder: ModuleType, *, ran: str, te
     suite = builder.Suite(source=tmp_path / "app", packages=tmp_path, manage="manage.py", reports="/reports")
     outcome = builder.Outcome(name="tests", code=0, seconds=1.0, log="tests.log")
 
-    assert builder.refuse_none(outcome, suite, out=tmp_path).code == code
+    assert builder.refuse_none(outcome, suite, out=tmp_path, asked=["manage.py"]).code == code
     assert (tmp_path / "tests.log").exists() == (code == 5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "packages", "code"),
+    [(["pytest"], "", 5), (["pytest"], "pytest", 0), (["python", "manage.py", "test"], "", 0)],
+)
+def test_functions_for_a_pytest_that_is_not_there_are_no_pass(
+    tmp_path: Path, builder: ModuleType, *, asked: list[str], packages: str, code: int
+) -> None:
+    """Django's runner, in its place, passes over them, also where it finds other tests."""
+    (tmp_path / "app/shop/tests").mkdir(parents=True)
+    (tmp_path / "app/shop/tests/test_models.py").write_text("class A:\n    def test_a(self): ...\n")
+    (tmp_path / "app/shop/tests/test_views.py").write_text("def test_a(client): ...\n")
+    (tmp_path / "lib" / packages).mkdir(parents=True)
+    (tmp_path / "junit.xml").write_text(
+        '<testsuite tests="1"><testcase classname="shop.tests.test_models.A" name="test_a"/></testsuite>'
+    )
+    suite = builder.Suite(source=tmp_path / "app", packages=tmp_path / "lib", manage="manage.py", reports="/reports")
+    outcome = builder.Outcome(name="tests", code=0, seconds=1.0, log="tests.log")
+
+    assert builder.refuse_none(outcome, suite, out=tmp_path, asked=asked).code == code
+    assert builder.list_idle(suite, out=tmp_path) == ["shop/tests/test_views.py"]
+
+
+@pytest.mark.parametrize(("log", "code"), [("Ran 0 tests in 0.000s\n\nOK\n", 5), ("Ran 1 test in 0.1s\n", 0), ("", 0)])
+def test_no_test_of_unittest_is_no_pass(tmp_path: Path, builder: ModuleType, *, log: str, code: int) -> None:
+    """It says how many ran, and ends with 0 for none before Python 3.12; other commands say nothing."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/tests.py").write_text("def test_a(): ...\n")
+    (tmp_path / "tests.log").write_text(log)
+    suite = builder.Suite(source=tmp_path / "app", packages=tmp_path, manage="manage.py", reports="/reports")
+    outcome = builder.Outcome(name="tests", code=0, seconds=1.0, log="tests.log")
+
+    asked = ["python", "-m", "unittest"]
+    assert builder.refuse_none(outcome, suite, out=tmp_path, asked=asked).code == code

@@ -99,3 +99,13 @@ def test_coverage_commands(tmp_path: Path, data: list[str], expected: list[str])
 def test_no_coverage_commands_without_coverage(tmp_path: Path) -> None:
     """What is not installed is not called."""
     assert environment(tmp_path).coverage_commands([tmp_path / ".coverage"]) == []
+
+
+def test_files_whose_tests_have_not_run_are_found(tmp_path: Path) -> None:
+    """Pytest passes over tests.py and unknown endings; a runner that begins in a folder leaves its name out."""
+    for name in ("site/shop/tests.py", "site/shop/test_cart.py", "site/shop/tests_api.py", "site/blog/tests.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("def test_a(): ...\n")
+    ran = {"shop.test_cart.TestCart", "site.blog.tests"}
+
+    assert environment(tmp_path).find_idle(ran) == ["site/shop/tests.py", "site/shop/tests_api.py"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from estiba_runtime import commands, databases, servers
+from estiba_runtime import commands, databases, servers, uploads
 from estiba_runtime.cpus import count_workers, cpu_limit
 from estiba_runtime.failure import EX_CONFIG, EX_USAGE, StartError, parse_number, redact
 
@@ -318,3 +318,25 @@ def test_redact() -> None:
 def test_target_of_migrate_is_told_from_its_options(arguments: list[str], expected: list[str]) -> None:
     """As Django's argument parser does."""
     assert commands._words(arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "env", "expected"),
+    [(0, {}, 0), (1, {}, 74), (1, {"ESTIBA_STATIC": "0"}, 0)],
+    ids=["done", "failed", "own"],
+)
+def test_files_for_another_machine_are_uploaded(
+    monkeypatch: pytest.MonkeyPatch, code: int, env: dict[str, str], expected: int
+) -> None:
+    """By `collectstatic`, whose failure has a code of its own; not where the service collects none."""
+    ran: list[list[str]] = []
+
+    def run(command: list[str], *_: object) -> int:
+        ran.append(command)
+        return code
+
+    monkeypatch.setattr(commands, "_run_child", run)
+    monkeypatch.setattr(uploads, "find_storage", lambda: "storages.backends.s3.S3Storage")
+
+    assert commands.upload(env) == expected
+    assert [command[-2:] for command in ran] == ([] if env else [["collectstatic", "--noinput"]])

@@ -94,6 +94,18 @@ def test_own_name_is_no_package_of_an_index(tmp_path: Path) -> None:
     assert found.own == "har-bour"
 
 
+def test_package_with_the_name_of_the_service_is_an_error(tmp_path: Path) -> None:
+    """It would be left out without a word, since no index is asked for that name; a constraint asks for nothing."""
+    table = {"project": {"name": "wagtail", "dependencies": ["wagtail>=6", "django"]}}
+    with pytest.raises(ConfigError, match="'wagtail>=6' is the name of the service itself"):
+        requirements.load(tmp_path, table)
+
+    (tmp_path / "requirements.in").write_text("-c frozen.txt\ndjango\n")
+    (tmp_path / "frozen.txt").write_text("wagtail==0.1\n")
+    found = requirements.load(tmp_path, {"project": {"name": "wagtail"}})
+    assert (found.runtime, found.constraints) == (("django",), ("wagtail==0.1",))
+
+
 def test_unknown_extra_of_the_service_is_an_error(tmp_path: Path) -> None:
     """An extra that the service does not have is named."""
     table = {"project": {"name": "harbour", "dependencies": []}, "dependency-groups": {"dev": ["harbour[qa]"]}}

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TEST = re.compile(rb"^\s*(async )?def test", re.MULTILINE)
-_TEST_FILES = ("test_*.py", "*_test.py", "tests.py")
+# Those of pytest, and of Django's own runner.
+_TEST_FILES = ("test*.py", "*_test.py")
 PYTHON = "/opt/venv/bin/python"
 JUNIT = "junit.xml"
 """Report of the single tests."""
@@ -71,6 +72,20 @@ class Suite:
         found = {path for path in named if path.is_file() and _TEST.search(path.read_bytes())}
         return sorted(str(path.relative_to(self.source)) for path in found)
 
+    def find_idle(self, ran: set[str]) -> list[str]:
+        """Return the files that hold tests of which none ran.
+
+        Args:
+            ran: Classes and modules of the tests that ran, as reports name them; a runner may leave out folders above
+                the one that it began in.
+        """
+        places = {place[:end] for place in (tuple(name.split(".")) for name in ran) for end in range(1, len(place) + 1)}
+        return [name for name in self.find_tests() if places.isdisjoint(_endings(name))]
+
+    def lacks_runner(self, given: list[str]) -> bool:
+        """Tell whether the command in `[tool.estiba] test-command` asks for pytest, and Django's runner stands in."""
+        return "pytest" in given[:3] and not self._has("pytest")
+
     def _pytest(self, rest: list[str]) -> list[str]:
         report = f"--junitxml={self.reports}/{JUNIT}"
         chosen = chooses_files(self.source)
@@ -96,6 +111,12 @@ class Suite:
 
     def _has(self, module: str) -> bool:
         return (self.packages / module).is_dir()
+
+
+def _endings(name: str) -> list[tuple[str, ...]]:
+    """Return the names that the module of a file may have: one without a folder's name is taken for no other file's."""
+    parts = Path(name).with_suffix("").parts
+    return [parts[start:] for start in range(max(1, len(parts) - 1))]
 
 
 def chooses_files(source: Path) -> bool:

@@ -71,6 +71,11 @@ def skeleton() -> Entries:
     return root
 
 
+def list_authorities(root: Entries) -> list[str]:
+    """Return the places of the certificates of authorities in a root, sorted."""
+    return sorted(path for path in root.items if path.startswith(_CERTIFICATES) and path.endswith(".crt"))
+
+
 def merge(path: str) -> str:
     """Return where a file of a package is in a merged-usr root, relative to it."""
     return _MERGED.sub(r"usr/\1\2", posixpath.normpath(path).lstrip("/"))
@@ -156,8 +161,7 @@ def _bundle_certificates(root: Entries) -> None:
 
     The script also makes a link named by its hash for each authority, the only thing that Debian's OpenSSL looks for.
     """
-    names = sorted(path for path in root.items if path.startswith(_CERTIFICATES) and path.endswith(".crt"))
-    if names:
+    if names := list_authorities(root):
         content = b"".join(root.items[name].read().rstrip(b"\n") + b"\n" for name in names)
         root.add(_BUNDLE, file(content))
         root.add(_DEFAULT_BUNDLE, link(f"/{_BUNDLE}"))

@@ -10,8 +10,8 @@ from typing import Any
 
 import alternatives
 import attrs
+import caches
 import debian
-import graphviz
 import layer
 import libraries
 import maintainer
@@ -33,7 +33,7 @@ def entries(given: dict[str, Any]) -> dict[str, Entries]:
 
 
 def configure(layers: dict[str, Entries], given: dict[str, Any]) -> None:
-    """Add the links of Debian's alternatives, and lists of plugins, to the layers that change them.
+    """Add the links of Debian's alternatives, and caches such as lists of plugins, to the layers that change them.
 
     Args:
         layers: The files of each layer, lowest first.
@@ -47,7 +47,7 @@ def configure(layers: dict[str, Entries], given: dict[str, Any]) -> None:
         below.items.update(files.items)
         known += [call for path in packages[name] for call in calls.get(path, ())]
         made = alternatives.make_links(known, below)
-        made.items.update(graphviz.list_plugins(below).items)
+        made.items.update(caches.make(below).items)
         files.items.update({path: entry for path, entry in made.items.items() if lower.items.get(path) != entry})
         lower.items.update(made.items)
 

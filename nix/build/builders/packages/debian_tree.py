@@ -4,8 +4,8 @@ from pathlib import Path
 
 import alternatives
 import attrs
+import caches
 import debian
-import graphviz
 import maintainer
 
 
@@ -19,7 +19,7 @@ def main() -> None:
     root.items.update(debian.entries(packages).items)
     calls = maintainer.find_calls(packages, root, given["maintainer"])
     root.items.update(alternatives.make_links([call for found in calls.values() for call in found], root).items)
-    root.items.update(graphviz.list_plugins(root).items)
+    root.items.update(caches.make(root).items)
     if given.get("bytecode"):
         root.items.update(debian.bytecode(debian.digests(root), Path(given["bytecode"])).items)
     root.write_tree(out)

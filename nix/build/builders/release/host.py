@@ -132,7 +132,11 @@ def add_starter(given: dict[str, Any], out: Path) -> None:
 
 def write_proxy(given: dict[str, Any], place: dict[str, str], out: Path) -> None:
     """Write nginx's configuration: our text with the service's addresses in it."""
-    text = Path(given["nginx"]).read_text().replace("@types@", list_types(Path(given["servers"])))
+    types = list_types(Path(given["servers"]))
+    lines = (f"    {kind} {' '.join(names)};" for kind, names in sorted(types.items()))
+    # Of pages nginx says it by itself.
+    texts = sorted(kind for kind in types if kind.startswith("text/") and kind != "text/html")
+    text = Path(given["nginx"]).read_text().replace("@types@", "\n".join(lines)).replace("@texts@", " ".join(texts))
     for name in ("static", "media"):
         url = place[f"{name}_url"]
         # An address on another machine is not ours to serve, and the root of all addresses is the service's own.
@@ -142,12 +146,12 @@ def write_proxy(given: dict[str, Any], place: dict[str, str], out: Path) -> None
     shutil.copyfile(given["front"], out / "front.conf")
 
 
-def list_types(servers: Path) -> str:
-    """Return the media types of names' ends, as lines of nginx's `types`.
+def list_types(servers: Path) -> dict[str, list[str]]:
+    """Return the ends of names by their media type.
 
     Python's own, without those of the machine, come before nginx's, which knows neither `.mjs` nor `.csv`.
     """
-    known = {"ics": "text/calendar"}
+    known = {"ics": "text/calendar", "md": "text/markdown"}
     for found in _TYPE.finditer((servers / "etc/nginx/mime.types").read_text()):
         known |= dict.fromkeys(found[2].split(), found[1])
     known |= {end.lstrip("."): kind for end, kind in mimetypes.MimeTypes().types_map[True].items()}
@@ -155,7 +159,7 @@ def list_types(servers: Path) -> str:
     ends: dict[str, list[str]] = {}
     for end, kind in sorted(known.items()):
         ends.setdefault(kind, []).append(end)
-    return "\n".join(f"    {kind} {' '.join(names)};" for kind, names in sorted(ends.items()))
+    return ends
 
 
 def probes(application: Path) -> list[str]:
@@ -185,6 +189,9 @@ def main() -> None:
     if given["static"]:
         place = json.loads(Path(given["static"], PLACE).read_text())
     media = place["media_root"] or MEDIA_ROOT
+    # Then files are not nginx' to serve, wherever STATIC_URL leads.
+    if is_remote := bool(place.get("remote")):
+        place = {**place, "static_root": ""}
     files = Path(given["static"] or "/", "root", place["static_root"].lstrip("/"))
     add_starter(given, out)
     write_proxy(given, place, out)
@@ -199,7 +206,8 @@ def main() -> None:
         "application": f"{given['application']}/root",
         "media": media,
         "persist": given["persist"],
-        "static": {"files": str(files), "url": place["static_url"]} if given["static"] else None,
+        "static": {"files": str(files), "url": place["static_url"]} if given["static"] and not is_remote else None,
+        "uploads": is_remote,
         "processes": given["processes"]["names"],
         "table": given["processes"]["table"],
         "probes": probes(Path(given["application"])),

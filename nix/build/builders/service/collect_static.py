@@ -27,7 +27,7 @@ def main(target: Path) -> None:
     from django.conf import settings  # noqa: PLC0415
     from django.core.management import call_command  # noqa: PLC0415
 
-    place = {
+    place: dict[str, Any] = {
         "media_root": str(settings.MEDIA_ROOT and Path(settings.MEDIA_ROOT).absolute()),
         "media_url": settings.MEDIA_URL,
         "static_root": str(Path(settings.STATIC_ROOT or DEFAULT_STATIC_ROOT).absolute()),
@@ -35,12 +35,28 @@ def main(target: Path) -> None:
     }
     settings.STATIC_ROOT = str(target / "files")
     django.setup()
-    if apps.is_installed("django.contrib.staticfiles"):
+    if is_remote(settings):
+        place["remote"] = True
+    elif apps.is_installed("django.contrib.staticfiles"):
         from django.contrib.staticfiles.storage import staticfiles_storage  # noqa: PLC0415
 
         move(staticfiles_storage, place["static_root"], settings.STATIC_ROOT)
         call_command("collectstatic", interactive=False, verbosity=0)
     (target / "place.json").write_text(json.dumps(place, sort_keys=True))
+
+
+def is_remote(settings: Any) -> bool:  # noqa: ANN401 - Django's, which is not installed here
+    """Tell whether static files are kept on another machine, which a release brings them to, and a build cannot.
+
+    Asked of the class: an object may ask the other machine for its manifest as it is made. The entry point has the same
+    rule, in `estiba_runtime.uploads`.
+    """
+    from django.core.files.storage import FileSystemStorage  # noqa: PLC0415 - the service's own
+    from django.utils.module_loading import import_string  # noqa: PLC0415
+
+    listed = getattr(settings, "STORAGES", {}).get("staticfiles", {})
+    backend = listed.get("BACKEND") or getattr(settings, "STATICFILES_STORAGE", "")
+    return bool(backend) and not issubclass(import_string(backend), FileSystemStorage)
 
 
 def move(storage: Any, before: str, after: str) -> None:  # noqa: ANN401 - Django's, which is not installed here

@@ -46,7 +46,10 @@ class Collecting:
             self._fail()
         self._root.give_back()
         (self._folder / PLACE).rename(self._out / PLACE)
-        place = json.loads((self._out / PLACE).read_text())["static_root"]
+        told = json.loads((self._out / PLACE).read_text())
+        if told.get("remote"):
+            sys.stderr.write("static files are kept on another machine: each release uploads them\n")
+        place = told["static_root"]
         target = self._out / "root" / place.lstrip("/")
         target.parent.mkdir(parents=True)
         files = self._folder / "files"

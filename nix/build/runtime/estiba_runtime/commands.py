@@ -18,8 +18,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from estiba_runtime import databases, migrations, processes, servers
-from estiba_runtime.failure import EX_CONFIG, EX_USAGE, StartError, parse_number, say
+from estiba_runtime import databases, migrations, processes, servers, uploads
+from estiba_runtime.failure import EX_CONFIG, EX_IOERR, EX_USAGE, StartError, parse_number, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -33,8 +33,10 @@ usage: COMMAND [ARGUMENT...]
   web        gunicorn for ESTIBA_WSGI; arguments go to gunicorn
   worker     RQ worker; arguments are those of rqworker, by default the queues in RQ_QUEUES
   scheduler  RQ scheduler: rqcron with RQ_CRON or an argument, else rqscheduler, else rqworker --with-scheduler
-  migrate    manage.py migrate, then createcachetable where a cache is in a database, one at a time on PostgreSQL while
-             the others wait; a way back, as `APP NAME`, is refused if it meets a migration that cannot be taken back
+  migrate    manage.py migrate, then createcachetable where a cache is in a database, then upload, one at a time on
+             PostgreSQL while the others wait; a way back, as `APP NAME`, is refused if it meets a migration that cannot
+             be taken back
+  upload     manage.py collectstatic where the storage of static files is on another machine
   pending    the migrations that the database lacks, as JSON, why the release before could not live with them, and why
              they cannot be taken back; for each `APP NAME`, those that `migrate APP NAME` would take back
   page       whether the service has a page PATH, as exit code 0 or 1
@@ -131,7 +133,8 @@ def manage_command(env: Mapping[str, str], *arguments: str) -> list[str]:
 def migrate(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     """Run `manage.py migrate` and return its exit code; on PostgreSQL one process at a time runs it.
 
-    Then make the tables of caches in databases, which no migration makes, where the schema is to be the newest.
+    Then make the tables of caches in databases, which no migration makes, and upload static files, where the schema is
+    to be the newest.
 
     Raises:
         StartError: Another process held the lock for longer than `MIGRATE_LOCK_TIMEOUT` seconds, the database would be
@@ -150,7 +153,25 @@ def migrate(arguments: Sequence[str], env: Mapping[str, str]) -> int:
             # What is there stays; without the option it would say so for each table at each release.
             tables = manage_command(env, "createcachetable", "--database", alias, "--verbosity", "0")
             code = _run_child(tables, env, keep or (lambda: None))
+        if code == 0 and is_change and not words and alias == "default":
+            code = upload(env, keep or (lambda: None))
         return code
+
+
+def upload(env: Mapping[str, str], keep: Callable[[], None] = lambda: None) -> int:
+    """Bring static files to a storage on another machine, and return 0, or `EX_IOERR` if that fails.
+
+    Raises:
+        StartError: The storage cannot be imported.
+    """
+    storage = uploads.find_storage() if env.get("ESTIBA_STATIC") != "0" else ""
+    if not storage:
+        return 0
+    say(f"uploading static files by {storage}")
+    code = _run_child(manage_command(env, "collectstatic", "--noinput"), env, keep)
+    if code:
+        say(f"static files could not be uploaded: collectstatic ended with {code}")
+    return EX_IOERR if code else 0
 
 
 def list_pending(arguments: Sequence[str]) -> int:
@@ -222,6 +243,9 @@ def _dispatch(argv: Sequence[str], env: MutableMapping[str, str]) -> int:
         case ["migrate", *arguments]:
             _wait(env)
             return migrate(arguments, env)
+        case ["upload"]:
+            databases.open_django("default")
+            return upload(env)
         case ["pending", *arguments]:
             _wait(env)
             return list_pending(arguments)

@@ -57,6 +57,7 @@ class HostClosure:
         static: URL path and folder of the static files, or None.
         processes: Supervised processes, `web` first.
         probes: Management commands that the smoke tests run.
+        uploads: Whether static files are kept on another machine, which a release brings them to.
         servers: Root file system of nginx, PostgreSQL and Redis.
         versions: Versions of the servers, by name.
         digests: Digests of the packages that each server needs, by name; where missing, the whole root counts.
@@ -93,6 +94,7 @@ class HostClosure:
     settings: Mapping[str, str] = field(default_factory=dict)
     persist: tuple[str, ...] = ()
     application: str = ""
+    uploads: bool = False
 
     @property
     def data(self) -> Mapping[str, str]:
@@ -167,6 +169,7 @@ def _parse(path: Path, content: bytes, data: dict[str, Any]) -> HostClosure:
         has_users=data.get("users", False),
         application=data.get("application", ""),
         has_front=data.get("front", False),
+        uploads=data.get("uploads", False),
         **{key: data[key] for key in ("service", "version", "revision", "lock", "media")},
     )
 

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 FAILURES: Final = (Exception, KeyboardInterrupt)
 """Exceptions that end a rollout."""
 
+STRANDED: Final = (
+    "fix the cause and deploy again, or restore a backup of the database from before the migrations; "
+    "invoke rollback --contract goes back all the same"
+)
+"""Hint where a release cannot work with the schema that a failure has left."""
+
 _LINES: Final = 500
 _KEEP: Final = 20
 _SHOWN: Final = 8

@@ -26,6 +26,9 @@ _INDENT: Final = "\n    "
 _UNUSABLE: Final = 78
 """Exit code of the entry point for unusable settings (`EX_CONFIG` of sysexits.h)."""
 
+_NOT_UPLOADED: Final = 74
+"""Exit code of the entry point's `migrate` where static files could not be uploaded (`EX_IOERR`)."""
+
 _NO_ROOT: Final = 71
 """Exit code of the starter where the root file system cannot be put together (`EX_OSERR`)."""
 
@@ -259,6 +262,9 @@ def _failure(processes: Processes, ran: Finished, what: str, limit: float) -> De
     if ran.code == _NO_ROOT:
         msg = f"the release cannot be started here:\n{ran.tail()}"
         hint = "no migration was begun; the line above names the folder that cannot be mounted"
+    if ran.code == _NOT_UPLOADED:
+        msg = f"static files could not be uploaded:\n{ran.tail()}"
+        hint = f"check that their storage can be reached; what it needs belongs in env and env-file of {where}"
     if ran.code == _UNUSABLE:
         hint = f"check the settings; variables that they read belong in env of {where}, secrets in its env-file"
     return DeployError(msg, hint=hint)

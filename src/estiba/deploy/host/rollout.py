@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from estiba.deploy.host import checks, evidence, migrations
+from estiba.deploy.host.served import static_files
 from estiba.deploy.host.servers.lifecycle import DATABASES, PROXY
 from estiba.deploy.host.supervise import readiness, workers
 from estiba.errors import DeployError, EstibaError, RolledBackError, StrandedError, TargetError
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
     from estiba.deploy.host.state.revisions import Revision, RevisionStore
     from estiba.deploy.host.supervise.program import Programs
     from estiba.deploy.logbook import Logbook, Record
-
-STRANDED: Final = (
-    "fix the cause and deploy again, or restore a backup of the database from before the migrations; "
-    "invoke rollback --contract goes back all the same"
-)
 
 
 class Step(Enum):
@@ -250,6 +246,8 @@ class Rollout:
         elif before and self.lost:
             self._begin(Step.MIGRATE)
             self._undo(before, revision.closure.path)
+        if not is_new:
+            static_files.upload(self.processes, programs)
         self._begin(Step.START)
         readiness.start(self.processes, revision, programs)
         checks.smoke(self.processes, self.processes.endpoint_of(revision), revision.closure)
@@ -380,6 +378,8 @@ class Rollout:
         stays = f"\n  migrations that were taken back: {taken}" if taken else ""
         stays += f"\n  applied migrations stay: {applied}" if applied else ""
         self.record = self.record.end(result, reason=str(error) or type(error).__name__)
+        if kept := self.revisions.current():
+            static_files.restore(self.processes, self.programs(kept.closure), self.on_status)
         # On a full disk the journal stays, and the next command repairs what there is.
         with contextlib.suppress(OSError):
             self.logbook.close(self.record)
@@ -390,7 +390,7 @@ class Rollout:
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(msg) from error
         hint = error.hint if isinstance(error, EstibaError) else ""
-        hint = STRANDED if kind is StrandedError else hint or "invoke logs, fix the cause, and deploy again"
+        hint = evidence.STRANDED if kind is StrandedError else hint or "invoke logs, fix the cause, and deploy again"
         raise kind(msg, hint=hint) from error
 
     def _begin(self, step: Step) -> None:

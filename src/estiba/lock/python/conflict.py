@@ -19,6 +19,7 @@ _NEAR: Final = 6
 _SAID: Final = 20
 # pip names a file of requirements by its option and a line, which is that of a temporary file.
 _FILE: Final = re.compile(r"-[rc] (.+) \(line \d+\)")
+_WHEELS: Final = re.compile(r"^\S+ has wheels for (.+) alone$")
 _NOT_REACHED: Final = re.compile(r"Could not fetch URL|Retrying|401 Error|403 Error|Connection|SSL", re.IGNORECASE)
 
 
@@ -84,8 +85,18 @@ def _list_versions(name: str, listed: Mapping[str, Sequence[str]], wanted: Seque
         aside = f"; for another Python than {python}: {other}" if other else ""
         return f"{name} has {', '.join(versions)}{more}{aside}"
     if unusable:
-        return f"{name} has no version for Python {python}: {other}"
+        return f"{name} has no version for Python {python} and this platform: {other}{_advise(name, unusable)}"
     return f"no index of pip's configuration has a file of {name} for this platform"
+
+
+def _advise(name: str, unusable: Sequence[str]) -> str:
+    """Return what to write where all files of a project are for another system."""
+    systems = {system for text in unusable for system in _WHEELS.findall(text)}
+    words = [word for system in systems for word in system.split(", ")]
+    for prefix, system in (("win", "win32"), ("macosx", "darwin")):
+        if words and all(word.startswith(prefix) for word in words) and all(map(_WHEELS.search, unusable)):
+            return f'; where that is meant, write {name}; sys_platform == "{system}"'
+    return ""
 
 
 def _near(versions: Sequence[str], wanted: Sequence[Requirement]) -> list[str]:

@@ -181,7 +181,7 @@ def _examine(context: _Context, platform: str, compiled: Sequence[Pin]) -> _Reso
     sdists = {choice.name: inspection.inspect(resolver, choice) for choice in chosen if choice.kind == "sdist"}
     sdists |= {name: package.sdist for name, package in own.items()}
     metadata = {
-        choice.name: inspection.read_wheel(resolver.artifacts.path(choice.sha256))
+        choice.name: inspection.read_wheel(resolver.artifacts.path(choice.sha256), choice)
         for choice in chosen
         if choice.kind == "wheel"
     } | {name: found.requires for name, found in sdists.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -33,14 +34,10 @@ PIP: Final = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     # A prompt for a password would never be seen, and wait for ever.
     "PIP_NO_INPUT": "1",
-    # Where a user's own pip installs, and what it refuses there, is no matter of folders that are given.
-    "PIP_PREFIX": "",
-    "PIP_REQUIRE_VIRTUALENV": "0",
-    "PIP_ROOT": "",
-    "PIP_TARGET": "",
-    "PIP_USER": "0",
 }
 """Variables for pip that override the user's configuration."""
+
+_REPEATED: Final = {"PIP_EXTRA_INDEX_URLS": "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOSTS": "PIP_TRUSTED_HOST"}
 
 _HERE: Final = Path(__file__).parent
 _DRIVER: Final = _HERE / "pip_driver.py"
@@ -120,6 +117,35 @@ def drive(
     argv = [str(interpreter), "-sP", str(_DRIVER)]
     answer = runner(argv, env=env, cwd=cwd, stdin=json.dumps(request), on_line=on_line).stdout
     return json.loads(answer) if answer.strip() else None
+
+
+def isolate(interpreter: Interpreter, *, config: Config, runner: Runner = run) -> dict[str, str]:
+    """Return the environment of a `pip install` that knows the indexes of pip's configuration and nothing else of it.
+
+    Its other options would install elsewhere (`root`, `target`, `user`), other versions (`constraint`) or nothing
+    (`dry-run`), and an empty variable does not take the place of one in a file.
+
+    Args:
+        interpreter: The service's Python.
+        config: Settings.
+        runner: Runs the driver.
+
+    Raises:
+        CommandError: pip's configuration is invalid.
+    """
+    found = drive(interpreter.tools, {"action": "configuration"}, config=config, runner=runner)
+    given = {f"PIP_{name.upper()}": _spell(value) for name, value in found.items()}
+    # Options that may be repeated have a name of their own.
+    given = {_REPEATED.get(name, name): value for name, value in given.items() if value}
+    inherited = {name: value for name, value in config.environment().items() if not name.startswith("PIP_")}
+    return {**inherited, **PIP, **given, "PIP_CONFIG_FILE": os.devnull}
+
+
+def _spell(value: object) -> str:
+    """Return the value of an option as pip reads it from a variable."""
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return str(int(value)) if isinstance(value, bool | float) else str(value or "")
 
 
 def _unpack(root: Path, debs: Sequence[Path], python: str, runner: Runner) -> None:

@@ -77,9 +77,14 @@ def compile_pins(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _restrict(request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - see there
     """Ask indexes for no project that comes from elsewhere, by the module beside this program."""
+    if not request["indexes"] and not request["withheld"]:
+        return []
+    return _load_indexes()["restrict"](request["indexes"], request["withheld"])
+
+
+def _load_indexes() -> Mapping[str, Any]:
     # This folder is not on the import path: its `pip` would take the place of pip.
-    restrict = runpy.run_path(str(Path(__file__).with_name("pip_indexes.py")))["restrict"]
-    return restrict(request["indexes"], request["withheld"]) if request["indexes"] or request["withheld"] else []
+    return runpy.run_path(str(Path(__file__).with_name("pip_indexes.py")))
 
 
 def _keep_conflicts() -> None:
@@ -220,8 +225,17 @@ def configure(_request: Mapping[str, Any]) -> dict[str, Any]:
     from pip._internal.commands.download import DownloadCommand  # noqa: PLC0415 - the emulation comes first
 
     options, _ = DownloadCommand("download", "").parse_args([])
-    names = ("cert", "client_cert", "extra_index_urls", "find_links", "index_url", "no_index", "proxy", "timeout")
-    return {name: getattr(options, name) for name in (*names, "trusted_hosts")}
+    names = (
+        "cert",
+        "client_cert",
+        "extra_index_urls",
+        "find_links",
+        "index_url",
+        "keyring_provider",
+        "no_index",
+        "proxy",
+    )
+    return {name: getattr(options, name) for name in (*names, "timeout", "trusted_hosts")}
 
 
 class _ProblemError(Exception):
@@ -271,11 +285,15 @@ class _Pip:
         return found.link
 
     def list_versions(self, name: str) -> dict[str, list[str]]:
-        """Return the versions of a project that this Python can use, and those that need another, lowest first."""
+        """Return the versions of a project that this Python can use, and what others need, lowest first."""
+        passed_over: list[str] = []
+        indexes = _load_indexes()
+        self._finder.make_link_evaluator = indexes["note_wheels"](self._finder.make_link_evaluator, passed_over)
         found = {candidate.version for candidate in self._finder.find_all_candidates(name)}
+        needs = indexes["describe_wheels"](passed_over, {str(version) for version in found})
         return {
             "versions": [str(version) for version in sorted(found)],
-            "unusable": sorted(self._finder.requires_python_skipped_reasons()),
+            "unusable": sorted([*self._finder.requires_python_skipped_reasons(), *needs]),
         }
 
     def find(self, name: str, file: str, sha256: str) -> Any:  # noqa: ANN401

@@ -2,18 +2,20 @@
 
 Part of the driver, which runs under the service's interpreter. Between two indexes of its configuration pip takes the
 higher version, so whoever publishes one under a private name on a public index is installed. uv, Poetry and PDM ask one
-after another, and the first that has a project is the only one; that order is kept here.
+after another, and the first that has a project is the only one; that order is kept here. What indexes have for another
+Python or platform is told.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import platform
 import threading
 import urllib.parse
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 _asked = threading.local()
 _SETTINGS: Final = {"default": "index-url"}
@@ -122,3 +124,40 @@ def _find_missing(indexes: Sequence[Mapping[str, Any]], known: Mapping[str, str]
         if key(index["url"]) not in known:
             setting = _SETTINGS.get(index["rank"], "extra-index-url")
             yield f"{index['name']} is {key(index['url'])}: pip config set global.{setting} {key(index['url'])}"
+
+
+def note_wheels(make: Callable[[str], Any], passed_over: list[str]) -> Callable[[str], Any]:
+    """Return a maker of link evaluators that note the wheels for another Python or platform."""
+    from pip._internal.index.package_finder import LinkType  # noqa: PLC0415 - the emulation comes first
+
+    def make_noting(project_name: str) -> Any:  # noqa: ANN401 - pip has no types for others
+        evaluator = make(project_name)
+        evaluate = evaluator.evaluate_link
+
+        def note(link: Any) -> Any:  # noqa: ANN401
+            answer = evaluate(link)
+            if answer[0] == LinkType.platform_mismatch:
+                passed_over.append(link.filename)
+            return answer
+
+        evaluator.evaluate_link = note
+        return evaluator
+
+    return make_noting
+
+
+def describe_wheels(files: Sequence[str], usable: set[str]) -> list[str]:
+    """Return a sentence for each version of which there are but wheels that cannot be used."""
+    wheels: dict[str, list[tuple[str, str]]] = {}
+    for file in files:
+        # As PEP 427 names them; what precedes is the name.
+        version, *_, python, _, system = file.removesuffix(".whl").split("-")[1:]
+        wheels.setdefault(version, []).append((python, system))
+    found, own = [], f"*linux*{platform.machine()}*"
+    for version, tags in sorted(wheels.items()):
+        # Where one is for this platform, it is the Python that does not fit.
+        pythons = {python for python, system in tags if system == "any" or fnmatch.fnmatch(system, own)}
+        named = sorted(pythons or {system for _, system in tags})
+        if version not in usable:
+            found.append(f"{version} has wheels for {', '.join(named)} alone")
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
@@ -9,6 +10,7 @@ import tarfile
 import tempfile
 import tomllib
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass, replace
 from email.parser import HeaderParser
 from pathlib import Path
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from estiba.lock.python.pins import Pin
     from estiba.lock.python.pip import ResolverContext
 
+# What Python's modules raise for damaged archives, for TOML and for text that is not UTF-8.
+_DAMAGE: Final = (EOFError, ValueError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
 # The build system of an sdist that declares none (PEP 518).
 _DEFAULT: Final = {"requires": ["setuptools>=40.8.0"], "build-backend": "setuptools.build_meta:__legacy__"}
 _COMPILED_BACKENDS: Final = ("maturin", "mesonpy", "scikit_build_core.build", "scikit_build_core.setuptools.build_meta")
@@ -52,10 +56,18 @@ class Sdist:
         return _parse_metadata(self.metadata)
 
 
-def read_wheel(path: Path) -> tuple[str, ...]:
-    """Return the `Requires-Dist` fields of a wheel."""
-    with zipfile.ZipFile(path) as wheel:
-        name = next(name for name in wheel.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
+def read_wheel(path: Path, choice: Choice) -> tuple[str, ...]:
+    """Return the `Requires-Dist` fields of a wheel.
+
+    Args:
+        path: The file.
+        choice: What it is, for the error.
+
+    Raises:
+        ResolutionError: It is damaged, or no wheel.
+    """
+    with _named(choice), zipfile.ZipFile(path) as wheel:
+        (name,) = (name for name in wheel.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
         return _parse_metadata(wheel.read(name).decode("utf-8", "replace"))
 
 
@@ -66,7 +78,8 @@ def inspect(resolver: ResolverContext, choice: Choice) -> Sdist:
     network are no concern of.
 
     Raises:
-        ResolutionError: The build requirements cannot be resolved, or the backend fails; the message quotes it.
+        ResolutionError: The file is damaged, the build requirements cannot be resolved, or the backend fails; the
+            message quotes it.
     """
 
     def call_backend() -> str:
@@ -111,8 +124,9 @@ def _compile_build(resolver: ResolverContext, choice: Choice, requires: Sequence
 def _inspect(resolver: ResolverContext, choice: Choice, call_hook: Callable[[HookCall], Mapping[str, Any]]) -> Sdist:
     """Install the declared build requirements, then those that the backend adds, and get the metadata."""
     with tempfile.TemporaryDirectory(prefix="estiba-") as scratch:
-        source = _unpack(resolver.artifacts.path(choice.sha256), Path(scratch))
-        system = {**_DEFAULT, **_load_pyproject(source).get("build-system", {})}
+        with _named(choice):
+            source = _unpack(resolver.artifacts.path(choice.sha256), Path(scratch))
+            system = {**_DEFAULT, **_load_pyproject(source).get("build-system", {})}
         requires = [str(line) for line in system["requires"]]
         hook_call = HookCall(
             hook="requires",
@@ -151,11 +165,22 @@ def _install(resolver: ResolverContext, choice: Choice, requires: Sequence[str],
             str(listing),
         ]
         try:
-            resolver.runner(argv, env=resolver.config.environment(**interpreter.PIP))
+            env = interpreter.isolate(resolver.interpreter, config=resolver.config, runner=resolver.runner)
+            resolver.runner(argv, env=env)
         except CommandError as error:
             msg = f"pip cannot install what builds {choice.file}, for which it takes wheels alone:\n{error.tail}"
             raise ResolutionError(msg, hint="choose a version that has a wheel, or one that builds") from error
     return folder
+
+
+@contextlib.contextmanager
+def _named(choice: Choice) -> Iterator[None]:
+    """Tell which file it is that cannot be read."""
+    try:
+        yield
+    except _DAMAGE as error:
+        msg = f"{choice.file}, which is {choice.name} {choice.version}, cannot be read: {error}"
+        raise ResolutionError(msg, hint=f"choose another version of {choice.name}, and tell its project") from error
 
 
 def _unpack(archive: Path, folder: Path) -> Path:

@@ -60,6 +60,7 @@ class Collection:
             name = canonicalize_name(requirement.name)
             if name == self.own:
                 found += self._expand(requirement, where, outer)
+                self._refuse_namesake(requirement, where)
             else:
                 found.append(str(requirement))
         return found
@@ -93,6 +94,14 @@ class Collection:
             " setup.py requires here instead"
         )
         return None
+
+    def _refuse_namesake(self, requirement: Requirement, where: str) -> None:
+        """Note that a version of the service itself is required, by which another project of its name is meant."""
+        if requirement.specifier:
+            self.problems.append(
+                f"{where}: {str(requirement)!r} is the name of the service itself, which no index is asked for: give"
+                " [project] another name if the package of an index is meant"
+            )
 
     def _expand(self, requirement: Requirement, where: str, outer: frozenset[str]) -> list[str]:
         """Return what extras of the service require: it is no package of an index, though one may have its name."""

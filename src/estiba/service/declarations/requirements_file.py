@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from estiba.service.declarations.foreign import DEFAULT, FIRST, Index
@@ -40,11 +41,15 @@ def _read(collection: Collection, name: str, outer: tuple[Path, ...]) -> list[st
         where = f"{name}:{number}"
         words = (line.replace("=", " ", 1) if line.startswith("--") else line).split()
         if words[0] in (*_INCLUDES, *_CONSTRAINTS) and len(words) > 1:
-            target = found if words[0] in _INCLUDES else collection.constraints
+            is_included = words[0] in _INCLUDES
+            # A constraint on the service itself, as `pip freeze` writes it, asks for nothing.
+            target, reader = (
+                (found, collection) if is_included else (collection.constraints, replace(collection, own=""))
+            )
             place = path.parent / words[1].strip("'\"")
             within = place.is_relative_to(collection.folder)
             shown = str(place.relative_to(collection.folder) if within else place)
-            target.extend(_read(collection, shown, (*outer, path.resolve())))
+            target.extend(_read(reader, shown, (*outer, path.resolve())))
         elif words[0] in _EDITABLE and len(words) > 1:
             # pip takes the paths in a file as relative to where it is called: the folder of the service.
             found.extend(collection.add([" ".join(words[1:])], where, forced=True))

@@ -50,12 +50,28 @@ def test_near_versions_are_those_around_the_named_one() -> None:
     assert "5.2.11, 5.2.12, 5.2.13, 5.2.14 and" in explain(("django!=5.2.12", [ROOT]), versions=versions)
 
 
+def test_files_for_another_system_are_told() -> None:
+    """A project for Windows alone is one that a marker leaves out here; wheels of an older Python are named."""
+    alone = "306 has wheels for win32, win_amd64 alone"
+    old = explain(("django==2.5", [ROOT]), versions=["2.12"], unusable=["2.5 has wheels for cp38, cp39 alone"])
+
+    assert explain(("django", [ROOT]), unusable=[alone]).splitlines()[1] == (
+        f"  - django has no version for Python 3.11.2 and this platform: {alone};"
+        ' where that is meant, write django; sys_platform == "win32"'
+    )
+    assert old.splitlines()[1] == (
+        "  - django has 2.12; for another Python than 3.11.2: 2.5 has wheels for cp38, cp39 alone"
+    )
+
+
 def test_versions_for_another_python_are_told() -> None:
     """A version that exists, but not for this Python, is named with the Python that it needs."""
     asked = ("django==6.0", [ROOT])
     other = ["6.0 Requires-Python >=3.12"]
 
-    assert "django has no version for Python 3.11.2: 6.0 needs Python >=3.12" in explain(asked, unusable=other)
+    assert "django has no version for Python 3.11.2 and this platform: 6.0 needs Python >=3.12" in explain(
+        asked, unusable=other
+    )
     assert "django has 5.2; for another Python than 3.11.2: 6.0 needs Python >=3.12" in explain(
         asked, versions=["5.2"], unusable=other
     )

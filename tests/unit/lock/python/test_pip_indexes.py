@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import platform
+
 from estiba.lock.python import pip_indexes
 
 INDEXES = [
@@ -39,3 +41,19 @@ def test_public_index_has_a_former_address() -> None:
     assert pip_indexes.is_public("https://index.org/simple/", public)
     assert pip_indexes.is_public("https://index.python.org/simple", public)
     assert not pip_indexes.is_public("https://index.example.org/simple", public)
+
+
+def test_wheels_that_cannot_be_used_say_what_for() -> None:
+    """Where one is for this platform, its Python is named, else the systems; a version that can be used is none."""
+    machine = platform.machine()
+    files = [
+        "lib-1.0-cp38-cp38-win_amd64.whl",
+        f"lib-1.0-cp38-cp38-manylinux_2_17_{machine}.manylinux2014_{machine}.whl",
+        "lib-2.0-1-cp39-none-macosx_11_0_arm64.whl",
+        "lib-3.0-cp39-cp39-any.whl",
+    ]
+
+    assert pip_indexes.describe_wheels(files, {"3.0"}) == [
+        "1.0 has wheels for cp38 alone",
+        "2.0 has wheels for macosx_11_0_arm64 alone",
+    ]

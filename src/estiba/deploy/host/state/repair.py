@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from estiba.deploy.host import migrations, report
-from estiba.deploy.host.rollout import STRANDED, Step
+from estiba.deploy.host import evidence, migrations, report
+from estiba.deploy.host.rollout import Step
 from estiba.deploy.host.supervise import workers
 from estiba.errors import StrandedError
 
@@ -79,7 +79,7 @@ def _restore(
     names = {one.partition(":")[0] for one in killed.contracts}
     if reason and not (wanted and names <= set(wanted.migrations.names)):
         msg = f"release {kept.number} cannot work with what a killed command has left of the schema: {reason}"
-        raise StrandedError(msg, hint=STRANDED)
+        raise StrandedError(msg, hint=evidence.STRANDED)
     if is_switched:
         rollout.revisions.switch(kept)
     return kept
