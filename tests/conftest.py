@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 REQUIRE = os.environ.get("ESTIBA_REQUIRE") == "1"
 INTEGRATION = Path(__file__).parent / "integration"
+CLUSTER = (INTEGRATION / "cluster", INTEGRATION / "kubernetes")
+"""The tests of the one cluster, whose programs are built and which is started for one worker alone."""
+
 LAST = "test_fresh_machine.py"
 """The whole way on a machine of its own: after every test that tells more closely what is wrong."""
 
@@ -34,10 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what lies in `integration/`, run it last, and only when asked."""
+    """Mark what lies in `integration/`, run it last, and only when asked; give each file to one worker."""
     for item in items:
         if INTEGRATION in item.path.parents:
             item.add_marker("integration")
+        item.add_marker(pytest.mark.xdist_group("cluster" if item.path.parent in CLUSTER else str(item.path)))
     slow = [item for item in items if item.get_closest_marker("integration")]
     slow.sort(key=lambda item: item.path.name == LAST)
     fast = [item for item in items if not item.get_closest_marker("integration")]
