@@ -65,7 +65,8 @@ def test_unsafe_source_is_found(baked: Path, tmp_path: Path, text: str, code: st
     """The new service's linter looks at the security of its source, as bandit does."""
     file = tmp_path / "unsafe.py"
     file.write_text(text)
-    argv = ["ruff", "check", "--no-cache", "--config", str(baked / "pyproject.toml"), "--output-format=concise", str(file)]
+    options = ["--no-cache", "--config", str(baked / "pyproject.toml"), "--output-format=concise"]
+    argv = ["ruff", "check", *options, str(file)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
 
     assert (done.returncode, f" {code} " in done.stdout) == (1, True), done.stdout
