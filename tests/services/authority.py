@@ -1,4 +1,4 @@
-"""An ACME authority of one's own: Pebble and its name server, built once from Go modules."""
+"""An ACME authority of one's own: Debian's Pebble and its name server."""
 
 from __future__ import annotations
 
@@ -9,22 +9,16 @@ import subprocess
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.services import golang, ports
+from tests.services import debian, openssl, ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from tests.services.golang import Go
-
-_SOURCES: Final = Path(__file__).with_name("pebble")
-_PACKAGES: Final = {
-    "pebble": "github.com/letsencrypt/pebble/v2/cmd/pebble",
-    "names": "github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv",
-}
-
+_SUITE: Final = "trixie"
+"""The first release of Debian that has it."""
 
 BLOCKED: Final = "blocked.example.test"
 """A name for which nobody gets a certificate."""
@@ -64,20 +58,21 @@ def running(folder: Path, *, seconds: int, **variables: str) -> Iterator[Authori
         seconds: How long its certificates are valid.
         variables: Pebble's environment variables.
     """
-    programs = golang.cached(_SOURCES, _compile, notice="building Pebble, once")
+    programs = debian.unpack("pebble", suite=_SUITE) / "usr/bin"
+    certificate, key = openssl.self_signed(folder)
     directory, management, names = (ports.find_free() for _ in range(3))
     made = Authority(
         directory=f"https://localhost:{directory}/dir",
-        ca=programs / "ca.pem",
+        ca=certificate,
         http_port=ports.find_free(),
         management=management,
         log=folder / "pebble.log",
     )
-    _configure(folder, made, programs, validity=seconds)
+    _configure(folder, made, key, validity=seconds)
     address = f"127.0.0.1:{names}"
     nowhere = [word for name in ("http01", "https01", "tlsalpn01", "doh") for word in (f"-{name}", "")]
-    server: list[str | Path] = [programs / "names", "-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", *nowhere]
-    server += ["-dnsserver", address, "-management", f"127.0.0.1:{ports.find_free()}"]
+    server: list[str | Path] = [programs / "pebble-challtestsrv", *nowhere, "-defaultIPv4", "127.0.0.1"]
+    server += ["-defaultIPv6", "", "-dns01", address, "-management", f"127.0.0.1:{ports.find_free()}"]
     pebble: list[str | Path] = [programs / "pebble", "-config", folder / "pebble.json", "-dnsserver", address]
     env = {**os.environ, "PEBBLE_VA_NOSLEEP": "1", **variables}
     with made.log.open("wb") as log:
@@ -92,31 +87,17 @@ def running(folder: Path, *, seconds: int, **variables: str) -> Iterator[Authori
                 process.wait()
 
 
-def _configure(folder: Path, made: Authority, programs: Path, *, validity: int) -> None:
+def _configure(folder: Path, made: Authority, key: Path, *, validity: int) -> None:
     directory = made.directory.removeprefix("https://localhost:").removesuffix("/dir")
     settings = {
         "listenAddress": f"127.0.0.1:{directory}",
         "managementListenAddress": f"127.0.0.1:{made.management}",
-        "certificate": str(programs / "cert.pem"),
-        "privateKey": str(programs / "key.pem"),
+        "certificate": str(made.ca),
+        "privateKey": str(key),
         "httpPort": made.http_port,
         "tlsPort": ports.find_free(),
         "retryAfter": {"authz": 1, "order": 1},
         "domainBlocklist": [BLOCKED],
-        "keyAlgorithm": "ecdsa",
-        "profiles": {"default": {"description": "for tests", "validityPeriod": validity}},
+        "certificateValidityPeriod": validity,
     }
     (folder / "pebble.json").write_text(json.dumps({"pebble": settings}))
-
-
-def _compile(go: Go, folder: Path) -> None:
-    for name, package in _PACKAGES.items():
-        go.run("build", "-o", str(folder / name), package)
-    # The certificate that Pebble is to serve its directory with comes with it.
-    test = Path(go.run("list", "-m", "-f", "{{.Dir}}", "github.com/letsencrypt/pebble/v2").strip(), "test/certs")
-    for name, source in (
-        ("ca.pem", "pebble.minica.pem"),
-        ("cert.pem", "localhost/cert.pem"),
-        ("key.pem", "localhost/key.pem"),
-    ):
-        (folder / name).write_bytes((test / source).read_bytes())

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.services import debian, ports
+from tests.services import debian, openssl, ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,14 +69,8 @@ class Sink:
 @contextmanager
 def run(folder: Path) -> Iterator[Sink]:
     """Run the server until the end of the block, with its files in a folder."""
-    tree = debian.unpack("openssl", "python3-aiosmtpd")
-    certificate, key, settings = (folder / name for name in ("cert.pem", "key.pem", "openssl.cnf"))
-    settings.write_text("[req]\ndistinguished_name = dn\n[dn]\n")
-    making = [str(tree / "usr/bin/openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
-    making += ["-addext", "subjectAltName=DNS:localhost", "-config", str(settings)]
-    making += ["-keyout", str(key), "-out", str(certificate)]
-    libraries = {"LD_LIBRARY_PATH": ":".join(map(str, (tree / "usr/lib").glob("*-linux-gnu")))}
-    subprocess.run(making, env=libraries, check=True, capture_output=True)
+    tree = debian.unpack("python3-aiosmtpd")
+    certificate, key = openssl.self_signed(folder)
     sink = Sink(port=ports.find_free(), certificate=certificate, log=folder / "mails.jsonl")
     argv = [sys.executable, "-c", _PROGRAM, str(sink.port), str(certificate), str(key), str(sink.log)]
     found = {"PYTHONPATH": str(tree / "usr/lib/python3/dist-packages")}
