@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Two workers, since most tests wait for something half of the time. Each further one starts the shared services once
 # more.
-_WORKERS = ("--numprocesses=2", "--dist=loadgroup", "--no-loadscope-reorder")
+_WORKERS = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 
 
 @task(help={"fix": "Fix what can be fixed automatically."})

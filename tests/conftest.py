@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from xdist.remote import Producer
+
 REQUIRE = os.environ.get("ESTIBA_REQUIRE") == "1"
 INTEGRATION = Path(__file__).parent / "integration"
-CLUSTER = (INTEGRATION / "cluster", INTEGRATION / "kubernetes")
-"""The tests of the one cluster, whose programs are built and which is started for one worker alone."""
-
+CLUSTER = (("integration", "cluster"), ("integration", "kubernetes"))
 LAST = "test_fresh_machine.py"
 """The whole way on a machine of its own: after every test that tells more closely what is wrong."""
 
@@ -36,12 +37,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-integration", action="store_true", help="also run tests with the real tools")
 
 
+class Scheduler(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+    """Gives each file to one worker, and those of the cluster to the same, so that there is one cluster."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "cluster" if Path(file).parent.parts[-2:] in CLUSTER else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduler:
+    """Schedule by files."""
+    return Scheduler(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what lies in `integration/`, run it last, and only when asked; give each file to one worker."""
+    """Mark what lies in `integration/`, run it last, and only when asked."""
     for item in items:
         if INTEGRATION in item.path.parents:
             item.add_marker("integration")
-        item.add_marker(pytest.mark.xdist_group("cluster" if item.path.parent in CLUSTER else str(item.path)))
     slow = [item for item in items if item.get_closest_marker("integration")]
     slow.sort(key=lambda item: item.path.name == LAST)
     fast = [item for item in items if not item.get_closest_marker("integration")]
