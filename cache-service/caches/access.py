@@ -88,7 +88,7 @@ def enter(request: HttpRequest, name: str, scope: str) -> Visit:
     if token and token.cache.name == name:
         visit = Visit(cache=token.cache, token=token)
         if not visit.may(scope):
-            raise Refusal(403, f"this token does not have the scope {scope!r}")
+            raise Refusal(403, f"this token does not have the scope '{scope}'")
         return visit
     cache = Cache.objects.filter(name=name, is_public=True).first()
     # A netrc file has one token for a host, which may be that of another cache.

@@ -1,0 +1,70 @@
+"""The cache service, deployed on this machine by its own tasks."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from tests.services import harbour, ports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SOURCE: Final = harbour.ROOT / "cache-service"
+_TABLE: Final = "[tool.estiba.targets.local]\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheService:
+    """A cache service that answers.
+
+    Attributes:
+        folder: Its sources.
+        port: Where nginx listens.
+    """
+
+    folder: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def data(self) -> Path:
+        """Its NARs."""
+        return self.folder.parent / "state/data/folders/app/data"
+
+    @property
+    def logs(self) -> str:
+        """All that its programs have logged."""
+        files = (self.folder.parent / "state/logs").rglob("*")
+        return "".join(file.read_text(errors="replace") for file in files if file.is_file())
+
+    def manage(self, *words: str) -> str:
+        """Run a management command and return what it prints."""
+        return harbour.invoke(self.folder, "manage", "--", *words).stdout.strip()
+
+
+@contextmanager
+def deployed(place: Path) -> Iterator[CacheService]:
+    """Deploy a copy; take it down in the end."""
+    folder = place / "cache-service"
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=SOURCE, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(SOURCE / name, folder / name)
+    port = ports.find_free()
+    pyproject = folder / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace(_TABLE, f'{_TABLE}folder = "../state"\nport = {port}\n'))
+    harbour.invoke(folder, "fetch")
+    try:
+        harbour.invoke(folder, "deploy")
+        yield CacheService(folder=folder, port=port)
+    finally:
+        harbour.invoke(folder, "down")
