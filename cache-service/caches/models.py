@@ -164,8 +164,9 @@ class NarFile(models.Model):
     compression = models.CharField(max_length=10)
     file_size = models.BigIntegerField()
     place = models.CharField(max_length=150, unique=True, help_text="relative to the folder of NARs")
+    is_published = models.BooleanField(default=False, help_text="a path has had it; before, it is for pushers alone")
     created_at = models.DateTimeField(auto_now_add=True)
-    leased_until = models.DateTimeField()
+    leased_until = models.DateTimeField(help_text="it stays until then, whether a path has it or not")
 
     class Meta:
         """One file for each content."""

@@ -113,7 +113,7 @@ def _insert(visit: Visit, signed: NarInfo, file: NarFile) -> StorePath:
         message = f"push its references first; these are not in the cache: {', '.join(missing[:_SHOWN])}"
         raise Refusal(422, message)
     # The file may have been collected since it was looked at.
-    if not NarFile.objects.filter(pk=file.pk).exists():
+    if not NarFile.objects.filter(pk=file.pk).update(is_published=True):
         message = f"{signed.url} is not there any more; push it again"
         raise Refusal(422, message)
     whole = replace(signed, file_hash=nix32.decode(file.file_hash, nix32.SHA256_BYTES), file_size=file.file_size)
@@ -150,14 +150,15 @@ def _renew(known: StorePath, signed: NarInfo) -> StorePath:
     return known
 
 
-def promise(path: StorePath) -> None:
-    """Keep a path for a pusher who was told that it is there."""
+def promise(path: StorePath) -> bool:
+    """Keep a path for a pusher who is told that it is there; return whether it still is."""
     now = timezone.now()
     # Once in a while is enough, and spares a write for each path of a large closure.
-    if path.tombstoned_at or path.pushed_at < now - LEASE / 2:
-        StorePath.objects.filter(pk=path.pk).update(pushed_at=now, tombstoned_at=None)
+    if path.tombstoned_at is None and path.pushed_at > now - LEASE / 2:
+        return True
+    return bool(StorePath.objects.filter(pk=path.pk).update(pushed_at=now, tombstoned_at=None))
 
 
-def promise_file(file: NarFile) -> None:
-    """Keep a file for a pusher who was told that it is there, until the narinfo comes."""
-    NarFile.objects.filter(pk=file.pk).update(leased_until=timezone.now() + LEASE)
+def promise_file(file: NarFile) -> bool:
+    """Keep a file for a pusher who is told that it is there, until the narinfo comes; return whether it still is."""
+    return bool(NarFile.objects.filter(pk=file.pk).update(leased_until=timezone.now() + LEASE))

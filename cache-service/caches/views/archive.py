@@ -35,10 +35,8 @@ class Archive(CacheView):
         """Send it; one that no path has yet is there for pushers alone."""
         visit = enter(request, name, Scope.READ)
         file = _find(visit, file_hash, end)
-        if file is None:
+        if file is None or (visit.may(Scope.PUSH) and not publication.promise_file(file)):
             raise Refusal(404, "no such NAR")
-        if visit.may(Scope.PUSH):
-            publication.promise_file(file)
         access = "public" if visit.cache.is_public else "private"
         return _send(request, file, {"Cache-Control": f"{access}, max-age={_YEAR}, immutable"})
 
@@ -55,9 +53,10 @@ class Archive(CacheView):
                 raise Refusal(400, f"the request ends after {draft.size} of {size} bytes")
             if (found := nix32.encode(draft.digest)) != file_hash:
                 raise Refusal(422, f"the file has the hash {found}, not the one that it is called by")
-            if known := _find(visit, file_hash, end):
-                publication.promise_file(known)
-            else:
+            try:
+                _keep(visit, draft, file_hash, _BY_END[end])
+            except IntegrityError:
+                # Somebody else has sent the same at the same time.
                 _keep(visit, draft, file_hash, _BY_END[end])
         return HttpResponse(status=201, content_type=TEXT)
 
@@ -65,29 +64,29 @@ class Archive(CacheView):
 def _find(visit: Visit, file_hash: str, end: str) -> NarFile | None:
     """Return a file that is whole: Nix sends none that it is told to be there."""
     found = visit.cache.nar_files.filter(file_hash=file_hash, compression=_BY_END.get(end, "")).first()
-    if found is None or (not visit.may(Scope.PUSH) and not found.paths.exists()):
+    if found is None or (not visit.may(Scope.PUSH) and not found.is_published):
         return None
     return found if storage.size_of(found.place) == found.file_size else None
 
 
 def _keep(visit: Visit, draft: storage.Draft, file_hash: str, kind: str) -> None:
-    place = storage.choose_place(visit.cache.pk, f"{file_hash}.nar{compression.ENDS[kind]}")
-    draft.keep(place)
-    row = {"place": place, "file_size": draft.size, "leased_until": timezone.now() + LEASE}
-    try:
-        with transaction.atomic():
-            known = visit.cache.nar_files.select_for_update().filter(file_hash=file_hash, compression=kind).first()
-            if known is None:
-                NarFile.objects.create(cache=visit.cache, file_hash=file_hash, compression=kind, **row)
-            elif storage.size_of(known.place) == known.file_size:
-                storage.remove(place)
-            else:
-                # The file of a row was lost or truncated: it gets the new one, and so do its paths.
-                Deletion.objects.create(place=known.place, not_before=timezone.now())
-                NarFile.objects.filter(pk=known.pk).update(**row)
-    except IntegrityError:
-        # Somebody else has sent the same at the same time.
-        storage.remove(place)
+    """Keep a file, unless the same is there."""
+    until = timezone.now() + LEASE
+    with transaction.atomic():
+        known = visit.cache.nar_files.select_for_update().filter(file_hash=file_hash, compression=kind).first()
+        if known and storage.size_of(known.place) == known.file_size:
+            NarFile.objects.filter(pk=known.pk).update(leased_until=until)
+            return
+        place = storage.choose_place(visit.cache.pk, f"{file_hash}.nar{compression.ENDS[kind]}")
+        row = {"place": place, "file_size": draft.size, "leased_until": until}
+        if known:
+            # The file of a row was lost or truncated: it gets the new one, and so do its paths.
+            Deletion.objects.create(place=known.place, not_before=timezone.now())
+            NarFile.objects.filter(pk=known.pk).update(**row)
+        else:
+            NarFile.objects.create(cache=visit.cache, file_hash=file_hash, compression=kind, **row)
+        # Last of all: where the row is refused, the draft is still one, and what is committed has its file.
+        draft.keep(place)
 
 
 def _send(request: HttpRequest, file: NarFile, headers: dict[str, str]) -> HttpResponseBase:

@@ -35,10 +35,8 @@ class Narinfo(CacheView):
                 return _answer(request, found, is_public=True)
         visit = enter(request, name, Scope.READ)
         path = visit.cache.paths.filter(hash_part=hash_part).first()
-        if path is None:
+        if path is None or (visit.may(Scope.PUSH) and not publication.promise(path)):
             raise Refusal(404, "no such path")
-        if visit.may(Scope.PUSH):
-            publication.promise(path)
         return _answer(request, path, is_public=visit.cache.is_public)
 
     def put(self, request: HttpRequest, name: str, hash_part: str) -> HttpResponse:

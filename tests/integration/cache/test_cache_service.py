@@ -112,6 +112,7 @@ def test_plain_nix_pushes_and_another_machine_takes(
     run("store", "verify", "--store", url, "--recursive", "--option", "trusted-public-keys", key, path)
     listing = json.loads(run("store", "ls", "--json", "--store", url, path).stdout)
     assert listing["type"] in {"regular", "directory"}
+    assert service.manage("collect", "--why", path).startswith("public: pushed, kept until ")
     assert token not in service.logs
     assert '"PUT"' in service.logs
 
