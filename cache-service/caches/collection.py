@@ -97,10 +97,11 @@ def collect(cache: Cache, *, grace: timedelta = GRACE, dry_run: bool = False) ->
         grace: How long a path stays after it was marked.
         dry_run: Change nothing.
     """
-    # Each begins with its locks, so that it waits for no publication which waits for it.
-    with transaction.atomic():
+    # Both begin with the lock, so that they hold no row that a publication waits for.
+    with locked(cache, alone=True):
         kept, marked = _mark(cache)
         transaction.set_rollback(dry_run)
+    Lease.objects.filter(cache=cache, expires_at__lt=timezone.now()).delete()
     with locked(cache, alone=True):
         deleted = _delete_paths(cache, grace)
         files, size = _delete_files(cache)

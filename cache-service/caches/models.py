@@ -27,6 +27,9 @@ RESERVED = frozenset({"admin", "api", "livez", "media", "metrics", "readyz", "st
 LEASE = timedelta(hours=1)
 """How long what a pusher was told to be there stays there."""
 
+UPLOAD = timedelta(hours=6)
+"""How long a NAR stays that was sent, and waits for its narinfo."""
+
 _TOKEN_BYTES = 32
 _TOKEN_PREFIX = "cache_"  # noqa: S105 - so that scanners of secrets find one
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -12,55 +13,104 @@ from django.utils import timezone
 
 from caches import storage
 from caches.access import Refusal
-from caches.models import LEASE, NarFile, Reference, StorePath
+from caches.models import LEASE, UPLOAD, NarFile, Reference, StorePath
 from protocol import compression, nar, narinfo, nix32, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from caches.access import Visit
     from caches.models import Cache
     from protocol.narinfo import NarInfo
 
 _SHOWN = 5
-_LOCK = 0x6E61720000000000
-"""Advisory locks of PostgreSQL from here on are those of caches: publications share one, a collection has it alone."""
+_TRIES = 3
+_PATHS, _ROWS = 0x6E6172, 0x6E6173
+"""Advisory locks of PostgreSQL, each with the number of a cache: publications share the first one, and a collection has
+it alone; publications take turns at the second one while they write."""
+
+
+class _ChangedError(Exception):
+    """What was verified is not what is there any more."""
 
 
 @contextmanager
 def locked(cache: Cache, *, alone: bool = False) -> Iterator[None]:
     """Begin a transaction during which the paths of a cache are not collected, or are collected by nobody else."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        function = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
-        cursor.execute(f"SELECT {function}(%s)", [_LOCK + cache.pk])
+    with transaction.atomic():
+        _lock(_PATHS, cache, "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared")
         yield
 
 
-def publish(visit: Visit, given: NarInfo, file: NarFile) -> StorePath:
-    """Publish a store path whose NAR is there; one that is published already keeps its NAR, and gets new signatures.
+def _lock(kind: int, cache: Cache, function: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(%s, %s)", [kind, cache.pk])
+
+
+def publish(visit: Visit, given: Sequence[tuple[NarInfo, NarFile]]) -> None:
+    """Publish store paths whose NARs are there, all or none.
+
+    One that is published already keeps its NAR, unless that was lost, and gets new signatures.
 
     Raises:
-        FormatError: The NAR is not what the narinfo says.
-        Refusal: The path was published with another NAR, a reference is missing, or a signature is false.
+        FormatError: A NAR is not what its narinfo says.
+        Refusal: A path was published with another NAR, a reference is missing, or a signature is false.
     """
-    cache = visit.cache
-    _check_signatures(cache, given)
-    known = cache.paths.filter(hash_part=given.hash_part).first()
-    if known is None:
-        _check_file(given, file)
-        _check_nar(given, file)
-    signed = given.sign_with(cache.sign_keys())
+    keys = visit.cache.sign_keys()
+    for one, _ in given:
+        _check_signatures(visit.cache, one)
+    ordered = _order([(one.sign_with(keys), file) for one, file in given])
+    verified: set[str] = set()
+    for _ in range(_TRIES):
+        _verify(visit.cache, ordered, verified)
+        try:
+            return _write(visit, ordered, verified)
+        except (IntegrityError, _ChangedError):
+            # Somebody else has published one of them meanwhile, or it was collected.
+            continue
+    message = "others change the same paths; push again"
+    raise Refusal(503, message)
+
+
+def _verify(cache: Cache, given: Sequence[tuple[NarInfo, NarFile]], verified: set[str]) -> None:
+    """Read the NARs that are to be published, and add the paths to those that were verified."""
+    parts = [one.hash_part for one, _ in given]
+    known = {path.hash_part: path for path in cache.paths.filter(hash_part__in=parts).select_related("nar_file")}
+    for one, file in given:
+        if one.base_name not in verified and not _is_whole(known.get(one.hash_part)):
+            _check_file(one, file)
+            _check_nar(one, file)
+            verified.add(one.base_name)
+
+
+def _order(signed: list[tuple[NarInfo, NarFile]]) -> list[tuple[NarInfo, NarFile]]:
+    """Return paths after those that they refer to."""
+    by_name = {one.base_name: (one, file) for one, file in signed}
+    graph = {name: {other for other in one.references if other != name} for name, (one, _) in by_name.items()}
     try:
-        return _write(visit, signed, file)
-    except IntegrityError:
-        # Somebody else has published it at the same time.
-        return _write(visit, signed, file)
+        return [by_name[name] for name in TopologicalSorter(graph).static_order() if name in by_name]
+    except CycleError as error:
+        raise Refusal(422, f"store paths refer to each other in a circle: {', '.join(error.args[1])}") from error
 
 
-def _write(visit: Visit, signed: NarInfo, file: NarFile) -> StorePath:
+def _write(visit: Visit, given: Sequence[tuple[NarInfo, NarFile]], verified: Collection[str]) -> None:
     with locked(visit.cache):
-        known = visit.cache.paths.select_for_update().filter(hash_part=signed.hash_part).first()
-        return _renew(known, signed) if known else _insert(visit, signed, file)
+        # Two that write many rows in different order would wait for each other.
+        _lock(_ROWS, visit.cache, "pg_advisory_xact_lock")
+        for one, file in given:
+            known = visit.cache.paths.select_for_update(of=["self"]).select_related("nar_file")
+            found = known.filter(hash_part=one.hash_part).first()
+            if one.base_name not in verified and not _is_whole(found):
+                raise _ChangedError
+            if found:
+                _renew(found, one, file)
+            else:
+                _insert(visit, one, file)
+
+
+def _is_whole(path: StorePath | None) -> bool:
+    """Tell whether a path is published, and its NAR is there."""
+    return path is not None and storage.size_of(path.nar_file.place) == path.nar_file.file_size
 
 
 def _check_signatures(cache: Cache, given: NarInfo) -> None:
@@ -105,18 +155,14 @@ def _check_nar(given: NarInfo, file: NarFile) -> None:
         raise Refusal(422, message)
 
 
-def _insert(visit: Visit, signed: NarInfo, file: NarFile) -> StorePath:
+def _insert(visit: Visit, signed: NarInfo, file: NarFile) -> None:
     cache = visit.cache
     wanted = {name for name in signed.references if name != signed.base_name}
     found = dict(cache.paths.filter(base_name__in=wanted).values_list("base_name", "pk"))
     if missing := sorted(wanted - set(found)):
         message = f"push its references first; these are not in the cache: {', '.join(missing[:_SHOWN])}"
         raise Refusal(422, message)
-    # The file may have been collected since it was looked at.
-    if not NarFile.objects.filter(pk=file.pk).update(is_published=True):
-        message = f"{signed.url} is not there any more; push it again"
-        raise Refusal(422, message)
-    whole = replace(signed, file_hash=nix32.decode(file.file_hash, nix32.SHA256_BYTES), file_size=file.file_size)
+    _take(signed, file)
     made = StorePath.objects.create(
         cache=cache,
         hash_part=signed.hash_part,
@@ -124,17 +170,28 @@ def _insert(visit: Visit, signed: NarInfo, file: NarFile) -> StorePath:
         nar_hash=nix32.encode(signed.nar_hash),
         nar_size=signed.nar_size,
         nar_file=file,
-        narinfo=whole.render(),
+        narinfo=_complete(signed, file).render(),
         published_by=visit.token,
         pushed_at=timezone.now(),
     )
     Reference.objects.bulk_create(Reference(referrer=made, target_id=target) for target in found.values())
     visit.record("push", signed.base_name)
-    return made
 
 
-def _renew(known: StorePath, signed: NarInfo) -> StorePath:
-    """Add signatures to a published path, whose NAR stays what it is."""
+def _take(signed: NarInfo, file: NarFile) -> None:
+    """Make a file one that everybody may read who reads the cache."""
+    # It may have been collected since it was looked at.
+    if not NarFile.objects.filter(pk=file.pk).update(is_published=True):
+        message = f"{signed.url} is not there any more; push it again"
+        raise Refusal(422, message)
+
+
+def _complete(signed: NarInfo, file: NarFile) -> NarInfo:
+    return replace(signed, file_hash=nix32.decode(file.file_hash, nix32.SHA256_BYTES), file_size=file.file_size)
+
+
+def _renew(known: StorePath, signed: NarInfo, file: NarFile) -> None:
+    """Add signatures to a published path, whose contents stay what they are; a lost file is replaced."""
     published = narinfo.parse(known.narinfo)
     if signed.base_name != published.base_name or signed.fingerprint != published.fingerprint:
         message = (
@@ -143,11 +200,15 @@ def _renew(known: StorePath, signed: NarInfo) -> StorePath:
         )
         raise Refusal(409, message)
     merged = tuple(dict.fromkeys([*published.signatures, *signed.signatures]))[: narinfo.MAX_SIGNATURES]
+    if not _is_whole(known):
+        _take(signed, file)
+        known.nar_file = file
+        url, kind = signed.url, signed.compression
+        published = _complete(replace(published, url=url, compression=kind), file)
     known.narinfo = replace(published, signatures=merged).render()
     known.pushed_at = timezone.now()
     known.tombstoned_at = None
-    known.save(update_fields=["narinfo", "pushed_at", "tombstoned_at"])
-    return known
+    known.save(update_fields=["narinfo", "nar_file", "pushed_at", "tombstoned_at"])
 
 
 def promise(path: StorePath) -> bool:
@@ -161,4 +222,4 @@ def promise(path: StorePath) -> bool:
 
 def promise_file(file: NarFile) -> bool:
     """Keep a file for a pusher who is told that it is there, until the narinfo comes; return whether it still is."""
-    return bool(NarFile.objects.filter(pk=file.pk).update(leased_until=timezone.now() + LEASE))
+    return bool(NarFile.objects.filter(pk=file.pk).update(leased_until=timezone.now() + UPLOAD))

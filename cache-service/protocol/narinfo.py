@@ -132,7 +132,7 @@ def parse(text: str) -> NarInfo:
         nar_hash=nar_hash,
         nar_size=_parse_size("NarSize", _need(fields, "NarSize")),
         references=_parse_references(_first(fields, "References")),
-        deriver="" if deriver in {"", "unknown-deriver"} else _check_base_name(deriver),
+        deriver="" if deriver in {"", "unknown-deriver"} else check_base_name(deriver),
         signatures=_parse_signatures(fields.get("Sig", ())),
         ca=_parse_content_address(_first(fields, "CA")),
     )
@@ -174,10 +174,15 @@ def _parse_path(text: str) -> str:
     if folder != STORE:
         message = f"not a path in {STORE}: {text!r}"
         raise FormatError(message)
-    return _check_base_name(base_name)
+    return check_base_name(base_name)
 
 
-def _check_base_name(text: str) -> str:
+def check_base_name(text: str) -> str:
+    """Return a text that is the name of a store path, without the folder of the store.
+
+    Raises:
+        FormatError: It is none.
+    """
     if not _BASE_NAME.fullmatch(text):
         message = f"not the name of a store path: {text!r}"
         raise FormatError(message)
@@ -189,7 +194,7 @@ def _parse_references(text: str) -> tuple[str, ...]:
     if len(names) > MAX_REFERENCES:
         message = f"the narinfo has {len(names)} references, more than {MAX_REFERENCES}"
         raise FormatError(message)
-    return tuple(sorted({_check_base_name(name) for name in names}))
+    return tuple(sorted({check_base_name(name) for name in names}))
 
 
 def _parse_size(name: str, text: str) -> int:

@@ -87,6 +87,11 @@ def make(number: int, *references: str, contents: bytes = b"", name: str = "thin
     return Made(info=info, file=file)
 
 
+def unpacked(made: Made) -> bytes:
+    """Return the NAR of a store path."""
+    return bytes(zstandard.decompress(made.file))
+
+
 @dataclass(kw_only=True)
 class Place:
     """A cache with a token, and what a client does with it."""

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 def test_cache_says_what_it_is(place: nars.Place) -> None:
     """Nix asks for this first; what it sends to new caches changes nothing."""
     assert nars.body(place.get("nix-cache-info", stranger=True)) == (
-        b"StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 41\n"
+        b"StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 41\nPushSessions: 1\n"
     )
     assert place.put("nix-cache-info", "StoreDir: /elsewhere\n").status_code == 200
     assert b"/nix/store" in nars.body(place.get("nix-cache-info"))

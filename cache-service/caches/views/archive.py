@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from caches import publication, storage
 from caches.access import TEXT, CacheView, Refusal, enter
-from caches.models import LEASE, Deletion, NarFile, Scope
+from caches.models import UPLOAD, Deletion, NarFile, Scope
 from caches.views.body import length_of
 from protocol import compression, nix32
 
@@ -71,7 +71,7 @@ def _find(visit: Visit, file_hash: str, end: str) -> NarFile | None:
 
 def _keep(visit: Visit, draft: storage.Draft, file_hash: str, kind: str) -> None:
     """Keep a file, unless the same is there."""
-    until = timezone.now() + LEASE
+    until = timezone.now() + UPLOAD
     with transaction.atomic():
         known = visit.cache.nar_files.select_for_update().filter(file_hash=file_hash, compression=kind).first()
         if known and storage.size_of(known.place) == known.file_size:

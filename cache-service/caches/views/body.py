@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from caches.access import Refusal
 
@@ -10,7 +11,10 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 SMALL = 8 << 20
-"""Largest body that is held in memory."""
+"""Largest body of a file that is held in memory."""
+
+LARGE = 64 << 20
+"""Largest question about paths, some hundred thousand of them."""
 
 
 def length_of(request: HttpRequest, limit: int) -> int:
@@ -29,13 +33,28 @@ def length_of(request: HttpRequest, limit: int) -> int:
     return int(text)
 
 
-def read_small(request: HttpRequest) -> bytes:
+def read_json(request: HttpRequest, limit: int) -> dict[str, Any]:
+    """Return a body that is one JSON object.
+
+    Raises:
+        Refusal: It is none, or larger than the limit.
+    """
+    try:
+        found = json.loads(read_small(request, limit))
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, f"the request is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise Refusal(400, "the request is no JSON object")
+    return found
+
+
+def read_small(request: HttpRequest, limit: int = SMALL) -> bytes:
     """Return a small body whole.
 
     Raises:
         Refusal: It is not small, or ends early.
     """
-    size = length_of(request, SMALL)
+    size = length_of(request, limit)
     parts: list[bytes] = []
     left = size
     while left and (chunk := request.read(left)):

@@ -34,7 +34,8 @@ class Information(CacheView):
     def get(self, request: HttpRequest, name: str) -> HttpResponse:
         """Answer."""
         cache = enter(request, name, Scope.READ).cache
-        text = f"StoreDir: {STORE}\nWantMassQuery: 1\nPriority: {cache.priority}\n"
+        # Nix ignores what it does not know; `invoke cache.push` learns that it can ask for all paths at once.
+        text = f"StoreDir: {STORE}\nWantMassQuery: 1\nPriority: {cache.priority}\nPushSessions: 1\n"
         return HttpResponse(text, content_type="text/x-nix-cache-info")
 
     def put(self, request: HttpRequest, name: str) -> HttpResponse:

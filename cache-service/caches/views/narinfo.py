@@ -48,11 +48,16 @@ class Narinfo(CacheView):
             raise Refusal(422, "the narinfo is not UTF-8") from error
         if given.hash_part != hash_part:
             raise Refusal(422, f"the narinfo is that of {given.base_name}")
-        publication.publish(visit, given, _find_file(visit.cache, given))
+        publication.publish(visit, [(given, find_file(visit.cache, given))])
         return HttpResponse(status=201, content_type=TEXT)
 
 
-def _find_file(cache: Cache, given: narinfo.NarInfo) -> NarFile:
+def find_file(cache: Cache, given: narinfo.NarInfo) -> NarFile:
+    """Return the file that a narinfo names.
+
+    Raises:
+        Refusal: It is not there, or not called as it should be.
+    """
     match = _URL.fullmatch(given.url)
     if not match:
         raise Refusal(422, f"URL is {given.url!r}, not nar/HASH.nar with the end of a compression")
