@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 LENGTH = timedelta(hours=6)
 """How long a session holds its leases."""
 
+_AFTERWARDS = timedelta(minutes=10)
+"""How long a session lasts after its publication."""
+
 _SHOWN = 5
 
 
@@ -59,7 +62,7 @@ class Session(CacheView):
     """A session."""
 
     def post(self, request: HttpRequest, name: str, session: uuid.UUID) -> HttpResponse:
-        """Publish narinfos whose NARs are there, all or none, and end the session."""
+        """Publish narinfos whose NARs are there, all or none; the session ends soon."""
         visit = enter(request, name, Scope.PUSH)
         leases = Lease.objects.filter(cache=visit.cache, session=session)
         if not leases.filter(expires_at__gt=timezone.now()).exists():
@@ -69,7 +72,8 @@ class Session(CacheView):
             raise Refusal(HTTPStatus.BAD_REQUEST, "'narinfos' is not a list of texts")
         given = [narinfo.parse(text) for text in texts]
         publication.publish(visit, [(one, find_file(visit.cache, one)) for one in given])
-        leases.delete()
+        # A client that has lost the answer asks again.
+        leases.update(expires_at=timezone.now() + _AFTERWARDS)
         return JsonResponse({"published": len(given)}, status=HTTPStatus.CREATED)
 
     def delete(self, request: HttpRequest, name: str, session: uuid.UUID) -> HttpResponse:

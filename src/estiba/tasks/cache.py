@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from estiba import config
 from estiba.build.oci_image import RESULT
-from estiba.cache import contents, keys, remote, settings
-from estiba.cache import push as pushing
+from estiba.cache import contents, keys, remote, session, settings
 from estiba.cache.address import Address
 from estiba.cache.keys import PublicKey
 from estiba.errors import CacheError
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from estiba.cache.contents import Contents
     from estiba.cache.push import PushPlan
+    from estiba.cache.session import SessionPlan
     from estiba.cache.settings import Settings
 
 _URL = "Folder or HTTP URL of the cache."
@@ -77,11 +77,12 @@ def push(
 
     Only paths that the cache lacks are sent.
     """
-    signing = keys.load(Path(key) if key else config.load().cache_key)
-    wanted = pushing.plan(Address.parse(url), [path or _image(project)], key=signing, with_inputs=inputs)
+    # A key that is named has to be there, also where the service signs itself.
+    file = keys.load(Path(key)).file if key else config.load().cache_key
+    wanted = session.choose(Address.parse(url), [path or _image(project)], key=file, with_inputs=inputs)
     if not dry_run:
         with console.progress(f"push to {wanted.address}", total=wanted.size, unit="bytes") as advance:
-            pushing.push(wanted, advance=advance)
+            session.execute(wanted, advance=advance)
     if json:
         console.json(wanted.to_dict())
     else:
@@ -184,14 +185,15 @@ def _describe(wanted: Settings) -> list[dict[str, str]]:
     return [{"public_key": str(key), "url": url} for url, key in wanted.caches]
 
 
-def _show_push(wanted: PushPlan, done: str) -> None:
-    if wanted.damaged:
-        console.warn(f"{len(wanted.damaged)} paths were damaged in the cache, and are sent again")
-    if wanted.unsigned:
-        console.say(f"{len(wanted.unsigned)} paths that were there: signed")
+def _show_push(wanted: PushPlan | SessionPlan, done: str) -> None:
+    found = wanted.to_dict()
+    if found["repaired"]:
+        console.warn(f"{len(found['repaired'])} paths were damaged in the cache, and are sent again")
+    if found["signed"]:
+        console.say(f"{len(found['signed'])} paths that were there: signed")
     sizes = f"{wanted.size / 1e6:.1f} MB before compression"
     console.say(f"{done} {len(wanted.wanted)} paths ({sizes}), {wanted.present} were there")
-    console.say(f"to take from it: invoke cache.use {wanted.address} --public-key {wanted.key.public}")
+    console.say(f"to take from it: invoke cache.use {wanted.address} --public-key {wanted.public_key}")
     console.result(wanted.address.url)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import urllib.error
 import urllib.request
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from tests.services import cache_service, harbour
@@ -204,3 +205,46 @@ def test_folder_that_is_not_kept_is_refused(service: CacheService) -> None:
     assert done.returncode == 78
     assert "'internal' has '/app/other', which is not in 'persist' of [tool.estiba]" in done.stderr
     assert ask(f"{service.url}/readyz")[0] == 200
+
+
+def count_requests(service: CacheService, cache: str) -> int:
+    """Return how many requests nginx has had for a cache."""
+    lines = [json.loads(line) for line in re.findall(r'\{"time":.*\}', service.logs)]
+    return sum(line["uri"].startswith(f"/{cache}/") for line in lines)
+
+
+def test_a_push_is_one_question_and_one_publication(
+    service: CacheService, tmp_path: Path, store: Path, elsewhere: Callable[[], None]
+) -> None:
+    """`invoke cache.push` needs no key where the service signs, sends only what is missing, and asks once."""
+    key = service.manage("create_cache", "sessions")
+    token = service.manage("create_token", "sessions", "ci", "--scope", "push")
+    text, url = str(uuid.uuid4()), f"{service.url}/sessions"
+    path = make(text)
+    where = f"netrc-file = {netrc(tmp_path, token)[-1]}"
+
+    def push(*words: str) -> tuple[dict[str, Any], int]:
+        before = count_requests(service, "sessions")
+        argv = ("cache.push", url, "--path", path, "--json", *words)
+        done = harbour.invoke(service.folder, *argv, NIX_CONFIG=where, ESTIBA_CACHE_KEY=str(tmp_path / "none"))
+        return json.loads(done.stdout), count_requests(service, "sessions") - before
+
+    trial, first, again = push("--dry-run"), push(), push()
+
+    assert [len(said["paths"]) for said, _ in (trial, first, again)] == [2, 2, 0]
+    assert (again[0]["present"], again[0]["public_key"]) == (2, key)
+    # What a cache it is, the question, two NARs, the publication; then the first two of them.
+    assert [count for _, count in (first, again)] == [5, 2]
+    elsewhere()
+    assert make(text, *take(url, key, store), *netrc(tmp_path, token)) == path
+    assert built_in(store) == []
+    assert token not in service.logs
+
+
+def test_push_without_a_token_says_what_to_do(service: CacheService) -> None:
+    """Whoever has no token learns where Nix looks for it."""
+    done = harbour.invoke(service.folder, "cache.push", f"{service.url}/nothing", "--path", make("word"), check=False)
+
+    assert done.returncode == 16
+    assert "HTTP error 401: show a valid token" in done.stderr
+    assert "machine 127.0.0.1 login token password TOKEN" in done.stderr
