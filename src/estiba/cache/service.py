@@ -1,6 +1,6 @@
-"""The cache service: pushes that ask one question for all paths, and publish all of them at once.
+"""Client of the cache service: pushes of one question and one publication, pins, figures, collections and tokens.
 
-Its requests are those of `cache-service/caches/views/sessions.py`; tokens come from Nix's netrc file.
+Its requests are those of `cache-service/caches/views/`; its own token comes from Nix's netrc file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 
@@ -96,6 +96,54 @@ class Service:
         """
         self._ask("POST", f"api/sessions/{session}", json={"narinfos": list(narinfos)})
 
+    def pin(self, name: str, path: str, *, keep: int) -> list[str]:
+        """Give a store path a name, which keeps it with its closure.
+
+        Args:
+            name: Name of the pin.
+            path: The store path.
+            keep: How many paths of this name are kept, the newest ones.
+
+        Returns:
+            Base names of the paths with this name, the newest first.
+
+        Raises:
+            CacheError: The service refuses, as do the following ones.
+        """
+        body = {"path": base_name(path), "keep": keep}
+        return [str(one) for one in self._ask("PUT", f"api/pins/{quote(name)}", json=body).json()["paths"]]
+
+    def unpin(self, name: str) -> int:
+        """Remove a name from all its paths; return how many there were."""
+        return int(self._ask("DELETE", f"api/pins/{quote(name)}").json()["removed"])
+
+    def read_figures(self) -> dict[str, int]:
+        """Return how many paths, files, bytes and pins the cache has."""
+        return {str(name): int(value) for name, value in self._ask("GET", "api/figures").json().items()}
+
+    def read_pins(self) -> list[dict[str, str]]:
+        """Return `name`, `path` and `created_at` of each pin, the newest first."""
+        return [{**one} for one in self._ask("GET", "api/pins").json()["pins"]]
+
+    def explain(self, path: str) -> str:
+        """Return why a store path is kept."""
+        return str(self._ask("GET", f"api/reasons/{base_name(path)[:32]}").json()["reason"])
+
+    def collect(self, *, dry_run: bool) -> dict[str, Any]:
+        """Mark what nothing needs and delete what was marked before, or return what would be done."""
+        return {**self._ask("POST", "api/collections", json={"dry_run": dry_run}).json()}
+
+    def create_token(self, name: str, scopes: Sequence[str], *, days: int) -> str:
+        """Make a token of the cache, and return its secret.
+
+        Args:
+            name: Whose it is, or what for.
+            scopes: What it allows.
+            days: Days until it expires; 0 for never.
+        """
+        body = {"name": name, "scopes": list(scopes), **({"days": days} if days else {})}
+        return str(self._ask("POST", "api/tokens", json=body).json()["token"])
+
     def is_service(self) -> bool:
         """Tell whether the address is one of a cache service.
 
@@ -128,7 +176,7 @@ class Service:
                     raise _refuse(self.address, answer)
                 return answer
             reason = _tell(answer)
-        message = f"cannot push to {self.address}: {reason}"
+        message = f"the cache at {self.address}: {reason}"
         raise CacheError(message, hint=_AGAIN)
 
     def _send(self, method: str, place: str, *, json: dict[str, Any] | None, file: Path | None) -> requests.Response:
@@ -138,6 +186,23 @@ class Service:
         with file.open("rb") as opened:
             # An empty body would be sent in chunks, whose size the service cannot know before.
             return self._session.request(method, url, data=opened, timeout=_TIMEOUT)
+
+
+def base_name(path: str) -> str:
+    """Return a store path without the folder of the store."""
+    return path.removeprefix("/nix/store/")
+
+
+def connect(address: Address, *, runner: Runner = run) -> Service:
+    """Return the client of a cache that has to be one of the service.
+
+    Raises:
+        CacheError: It is not, or lets nobody in without a token.
+    """
+    if found := find(address, runner=runner):
+        return found
+    message = f"there is no cache service at {address}"
+    raise CacheError(message, hint="look at the address, which ends with the name of the cache, and whether it runs")
 
 
 def find(address: Address, *, runner: Runner = run) -> Service | None:
@@ -173,7 +238,7 @@ def _anonymous(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _refuse(address: Address, answer: requests.Response) -> CacheError:
-    message = f"cannot push to {address}: {_tell(answer)}"
+    message = f"the cache at {address} refuses: {_tell(answer)}"
     hints: dict[int, str] = {
         HTTPStatus.UNAUTHORIZED: "put a token into the file that netrc-file of nix.conf names: "
         f"machine {urlsplit(address.url).hostname} login token password TOKEN",

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 _JOBS: Final = 8
 """Number of files that are sent at the same time."""
 
-_PREFIX: Final = "/nix/store/"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPlan:
@@ -205,4 +203,4 @@ def _write_stubs(folder: Path, others: Sequence[PathInfo]) -> None:
 
 
 def _base_name(entry: PathInfo) -> str:
-    return entry.path.removeprefix(_PREFIX)
+    return services.base_name(entry.path)

@@ -248,3 +248,24 @@ def test_push_without_a_token_says_what_to_do(service: CacheService) -> None:
     assert done.returncode == 16
     assert "HTTP error 401: show a valid token" in done.stderr
     assert "machine 127.0.0.1 login token password TOKEN" in done.stderr
+
+
+def test_operators_need_no_access_to_the_machine(service: CacheService, tmp_path: Path) -> None:
+    """With a token of the owner, tokens, pins, reasons and figures are a matter of commands against the address."""
+    service.manage("create_cache", "operated")
+    owner = service.manage("create_token", "operated", "owner", "--scope", "admin")
+    path, url = make(str(uuid.uuid4())), f"{service.url}/operated"
+
+    def invoke(command: str, *words: str, token: str = owner) -> Any:  # noqa: ANN401 - any JSON
+        where = f"netrc-file = {netrc(tmp_path, token)[-1]}"
+        return json.loads(harbour.invoke(service.folder, command, url, *words, "--json", NIX_CONFIG=where).stdout)
+
+    writer = invoke("cache.token", "ci", "--scopes", "push,pin")["token"]
+    invoke("cache.push", "--path", path, token=writer)
+
+    assert invoke("cache.pin", "release-1", "--path", path, token=writer)["paths"] == [Path(path).name]
+    assert invoke("cache.gc", "--why", path)["reason"] == f"pin release-1 → {Path(path).name}"
+    assert invoke("cache.gc", "--dry-run")["kept"] == 2
+    figures = invoke("cache.stats")
+    assert (figures["paths"], [one["name"] for one in figures["pinned"]]) == (2, ["release-1"])
+    assert invoke("cache.unpin", "release-1")["removed"] == 1

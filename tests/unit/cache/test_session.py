@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text.encode())
 
-    do_GET = do_PUT = do_POST = answer  # noqa: N815 - as inherited
+    do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815 - as inherited
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as inherited
         """Say nothing."""
@@ -238,3 +238,54 @@ def test_path_that_cannot_be_packed_is_an_error(server: Scripted) -> None:
         session.push(wanted, advance=lambda _: None, runner=RecordingRunner(code))
 
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("ask", "answer", "asked"),
+    [
+        (
+            lambda client: client.pin("a/b 1", PAIR, keep=3),
+            {"name": "a/b 1", "paths": [PAIR[11:]]},
+            ("PUT", "pins/a/b%201", {"path": PAIR[11:], "keep": 3}, [PAIR[11:]]),
+        ),
+        (lambda client: client.unpin("a"), {"name": "a", "removed": 2}, ("DELETE", "pins/a", None, 2)),
+        (lambda client: client.read_figures(), {"paths": 7}, ("GET", "figures", None, {"paths": 7})),
+        (lambda client: client.read_pins(), {"pins": [{"name": "a"}]}, ("GET", "pins", None, [{"name": "a"}])),
+        (lambda client: client.explain(PAIR), {"reason": "pin a"}, ("GET", f"reasons/{PAIR[11:43]}", None, "pin a")),
+        (
+            lambda client: client.collect(dry_run=True),
+            {"kept": 1},
+            ("POST", "collections", {"dry_run": True}, {"kept": 1}),
+        ),
+        (
+            lambda client: client.create_token("ci", ["push"], days=30),
+            {"token": "cache_x"},
+            ("POST", "tokens", {"name": "ci", "scopes": ["push"], "days": 30}, "cache_x"),
+        ),
+        (
+            lambda client: client.create_token("ci", ["push"], days=0),
+            {"token": "cache_x"},
+            ("POST", "tokens", {"name": "ci", "scopes": ["push"]}, "cache_x"),
+        ),
+    ],
+    ids=["pin", "unpin", "figures", "pins", "reason", "collection", "token", "lasting-token"],
+)
+def test_operators_ask_what_the_service_answers(
+    server: Scripted,
+    ask: Callable[[Service], object],
+    answer: dict[str, object],
+    asked: tuple[str, str, object, object],
+) -> None:
+    """Each question is one request below the address of the cache."""
+    server.answers = [(200, json.dumps(answer))]
+
+    found = ask(Service(server.address, None, sleep=lambda _: None))
+
+    ((method, path, _, body),) = server.asked
+    assert (method, path, json.loads(body) if body else None, found) == (asked[0], f"/team/api/{asked[1]}", *asked[2:])
+
+
+def test_plain_cache_has_no_pins(tmp_path: Path) -> None:
+    """What only the service can do is refused for other caches."""
+    with pytest.raises(CacheError, match=f"there is no cache service at file://{tmp_path}"):
+        service.connect(Address.parse(str(tmp_path)))
