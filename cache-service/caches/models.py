@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
@@ -100,7 +101,9 @@ class SigningKey(models.Model):
     @classmethod
     def generate(cls, cache: Cache, name: str = "") -> Self:
         """Create a key; by default it is called after the cache, with a number."""
-        chosen = name or f"{cache.name}-{cache.signing_keys.count() + 1}"
+        taken = set(cls.objects.filter(name__startswith=f"{cache.name}-").values_list("name", flat=True))
+        numbered = (f"{cache.name}-{number}" for number in itertools.count(1))
+        chosen = name or next(one for one in numbered if one not in taken)
         secret = SecretKey.generate(chosen)
         return cls.objects.create(cache=cache, name=chosen, public=secret.public, sealed=vault.seal(secret.text))
 
