@@ -213,11 +213,19 @@ def _delete_files(cache: Cache) -> tuple[int, int]:
 def _find_strays() -> Iterator[Path]:
     """Yield old files that have no row: of uploads that were cut off, and of a crash before the row was written."""
     before = time.time() - _STRAY.total_seconds()
-    old = (file for file in settings.NAR_FOLDER.rglob("*") if file.is_file() and file.stat().st_mtime < before)
+    old = (file for file in settings.NAR_FOLDER.rglob("*") if _is_older(file, before))
     while places := {str(file.relative_to(settings.NAR_FOLDER)) for file in itertools.islice(old, _BATCH)}:
         for model in (NarFile, Deletion):
             places -= set(model.objects.filter(place__in=places).values_list("place", flat=True))
         yield from (storage.locate(place) for place in places)
+
+
+def _is_older(file: Path, before: float) -> bool:
+    try:
+        return file.is_file() and file.stat().st_mtime < before
+    except FileNotFoundError:
+        # The draft of an upload that has just ended.
+        return False
 
 
 def _find_reason(path: StorePath) -> str:

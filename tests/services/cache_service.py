@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import signal
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.services import harbour, ports
+from tests.services import harbour, ports, sites
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SOURCE: Final = harbour.ROOT / "cache-service"
 _TABLE: Final = "[tool.estiba.targets.local]\n"
@@ -45,6 +48,17 @@ class CacheService:
         """All that its programs have logged."""
         files = (self.folder.parent / "state/logs").rglob("*")
         return "".join(file.read_text(errors="replace") for file in files if file.is_file())
+
+    def kill_web(self) -> None:
+        """Kill all processes of the web server, as a lack of memory does."""
+        done = harbour.invoke(self.folder, "status", "--json", check=False)
+        status = json.loads(done.stdout)
+        up = [one["name"] for one in status["workloads"] if one["state"] == "up" and one["name"].startswith("web-")]
+        for name in up:
+            main = sites.find_program(status["details"]["pids"][name])
+            workers = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+            for process in (main, *map(int, workers)):
+                os.kill(process, signal.SIGKILL)
 
     def manage(self, *words: str) -> str:
         """Run a management command and return what it prints."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from tests.services import cache_service, harbour
+from tests.services import cache_service, harbour, ports
 from tests.services.stores import built_in, discard
 
 from estiba import config
@@ -269,3 +270,22 @@ def test_operators_need_no_access_to_the_machine(service: CacheService, tmp_path
     figures = invoke("cache.stats")
     assert (figures["paths"], [one["name"] for one in figures["pinned"]]) == (2, ["release-1"])
     assert invoke("cache.unpin", "release-1")["removed"] == 1
+
+
+def test_killed_service_keeps_its_promises(service: CacheService, tmp_path: Path) -> None:
+    """After `kill -9` in the middle of an upload nothing of it is visible, and the next push succeeds."""
+    service.manage("create_cache", "killed", "--public")
+    token = service.manage("create_token", "killed", "ci", "--scope", "push")
+    path, url = make(str(uuid.uuid4())), f"{service.url}/killed"
+    head = f"PUT /killed/nar/{'0' * 52}.nar HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+    with socket.create_connection(("127.0.0.1", service.port)) as sender:
+        sender.sendall(f"{head}Content-Length: {BIG}\r\n\r\n".encode() + bytes(BIG // 2))
+        ports.wait_until(lambda: any(service.data.glob("drafts/*")))
+        service.kill_web()
+        assert b" 50" in sender.recv(100)
+
+    ports.wait_until(lambda: ask(f"{service.url}/readyz")[0] == 200)
+    run("copy", "--to", url, path, *netrc(tmp_path, token))
+
+    run("store", "verify", "--store", url, "--recursive", "--no-trust", path)
+    assert list((service.data / "nar").rglob("*-0000*")) == []
