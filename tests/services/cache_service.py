@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SOURCE: Final = harbour.ROOT / "cache-service"
+_CREATE: Final = """
+import json
+from caches.models import Cache, Scope, SigningKey, Token
+
+made = {}
+for name in ("files", "killed", "operated", "private", "sessions", "strict"):
+    cache = Cache.objects.create(name=name, is_public=name in ("files", "killed", "strict"))
+    made[name] = {"key": SigningKey.generate(cache).public}
+    made[name] |= {scope: Token.create(cache, scope, [scope])[1] for scope in Scope.values}
+print(json.dumps(made))
+"""
 _TABLE: Final = "[tool.estiba.targets.local]\n"
 
 
@@ -42,6 +54,12 @@ class CacheService:
     def data(self) -> Path:
         """Its NARs."""
         return self.folder.parent / "state/data/folders/app/data"
+
+    @functools.cached_property
+    def made(self) -> dict[str, dict[str, str]]:
+        """The key and the tokens of some caches, these by scope; one command makes them all."""
+        found: dict[str, dict[str, str]] = json.loads(self.manage("shell", "-c", _CREATE).splitlines()[-1])
+        return found
 
     @property
     def logs(self) -> str:

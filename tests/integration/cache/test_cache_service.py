@@ -123,9 +123,7 @@ def test_private_cache_is_for_those_with_a_token(
     service: CacheService, tmp_path: Path, store: Path, elsewhere: Callable[[], None]
 ) -> None:
     """Without a token Nix finds no cache and builds; with one in its netrc file it takes."""
-    key = service.manage("create_cache", "private")
-    writer = service.manage("create_token", "private", "ci", "--scope", "push")
-    reader = service.manage("create_token", "private", "laptop")
+    key, writer, reader = (service.made["private"][name] for name in ("key", "push", "read"))
     text = str(uuid.uuid4())
     path, url = make(text), f"{service.url}/private"
 
@@ -144,8 +142,7 @@ def test_private_cache_is_for_those_with_a_token(
 
 def test_what_is_published_stays(service: CacheService, tmp_path: Path) -> None:
     """A push whose NAR is not what its narinfo says changes nothing, and Nix says why."""
-    service.manage("create_cache", "strict", "--public")
-    token = service.manage("create_token", "strict", "ci", "--scope", "push")
+    token = service.made["strict"]["push"]
     text = str(uuid.uuid4())
     path, url = make(text), f"{service.url}/strict"
     folder = tmp_path / "copied"
@@ -165,8 +162,7 @@ def test_what_is_published_stays(service: CacheService, tmp_path: Path) -> None:
 
 def test_nginx_sends_the_bytes(service: CacheService, tmp_path: Path) -> None:
     """A NAR comes from nginx, with ranges; its folder is nobody's to ask, and links in it lead nowhere."""
-    service.manage("create_cache", "files", "--public")
-    token = service.manage("create_token", "files", "ci", "--scope", "push")
+    token = service.made["files"]["push"]
     big = tmp_path / "big"
     big.write_bytes(uuid.uuid4().bytes * (BIG // 16))
     path = run("store", "add", str(big)).stdout.strip()
@@ -218,8 +214,7 @@ def test_a_push_is_one_question_and_one_publication(
     service: CacheService, tmp_path: Path, store: Path, elsewhere: Callable[[], None]
 ) -> None:
     """`invoke cache.push` needs no key where the service signs, sends only what is missing, and asks once."""
-    key = service.manage("create_cache", "sessions")
-    token = service.manage("create_token", "sessions", "ci", "--scope", "push")
+    key, token = service.made["sessions"]["key"], service.made["sessions"]["push"]
     text, url = str(uuid.uuid4()), f"{service.url}/sessions"
     path = make(text)
     where = f"netrc-file = {netrc(tmp_path, token)[-1]}"
@@ -253,8 +248,7 @@ def test_push_without_a_token_says_what_to_do(service: CacheService) -> None:
 
 def test_operators_need_no_access_to_the_machine(service: CacheService, tmp_path: Path) -> None:
     """With a token of the owner, tokens, pins, reasons and figures are a matter of commands against the address."""
-    service.manage("create_cache", "operated")
-    owner = service.manage("create_token", "operated", "owner", "--scope", "admin")
+    owner = service.made["operated"]["admin"]
     path, url = make(str(uuid.uuid4())), f"{service.url}/operated"
 
     def invoke(command: str, *words: str, token: str = owner) -> Any:  # noqa: ANN401 - any JSON
@@ -274,8 +268,7 @@ def test_operators_need_no_access_to_the_machine(service: CacheService, tmp_path
 
 def test_killed_service_keeps_its_promises(service: CacheService, tmp_path: Path) -> None:
     """After `kill -9` in the middle of an upload nothing of it is visible, and the next push succeeds."""
-    service.manage("create_cache", "killed", "--public")
-    token = service.manage("create_token", "killed", "ci", "--scope", "push")
+    token = service.made["killed"]["push"]
     path, url = make(str(uuid.uuid4())), f"{service.url}/killed"
     head = f"PUT /killed/nar/{'0' * 52}.nar HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
     with socket.create_connection(("127.0.0.1", service.port)) as sender:
