@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from subprocess import Popen
 
 _LIMIT = 30.0
@@ -39,3 +40,17 @@ def wait_for(port: int, process: Popen[bytes]) -> None:
             return
     message = f"{process.args!r} does not listen on {port}"
     raise RuntimeError(message)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so.
+
+    Raises:
+        RuntimeError: It took too long.
+    """
+    deadline = time.monotonic() + _LIMIT
+    while not is_so():
+        if time.monotonic() > deadline:
+            message = "it is still not so"
+            raise RuntimeError(message)
+        time.sleep(0.05)

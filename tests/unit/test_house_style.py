@@ -42,7 +42,7 @@ def layers() -> list[list[str]]:
 
 def sources() -> list[Path]:
     """Return all Python files that are ours, without those of services."""
-    folders = (ROOT / name for name in ("src", "nix", "tests", "benchmarks"))
+    folders = (ROOT / name for name in ("src", "nix", "tests", "benchmarks", "cache-service"))
     files = (file for folder in folders for file in folder.rglob("*.py"))
     return [ROOT / "tasks.py", *sorted(file for file in files if not SERVICES & set(file.parents))]
 

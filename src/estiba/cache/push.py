@@ -50,6 +50,11 @@ class PushPlan:
     present: int
 
     @property
+    def public_key(self) -> str:
+        """Public key of the signatures, as `name:base64`."""
+        return str(self.key.public)
+
+    @property
     def size(self) -> int:
         """Size of the store paths to send in bytes, uncompressed (NAR size)."""
         return sum(entry.nar_size for entry in self.wanted)
@@ -59,7 +64,7 @@ class PushPlan:
         return {
             "paths": [entry.path for entry in self.wanted],
             "present": self.present,
-            "public_key": str(self.key.public),
+            "public_key": self.public_key,
             "repaired": [entry.path for entry in self.damaged],
             "signed": list(self.unsigned),
             "size": self.size,
@@ -82,7 +87,7 @@ def plan(
     Raises:
         CacheError: A path is not in this machine's store, the cache is unreachable, or has other contents for a path.
     """
-    local = _closure(_with_inputs(roots, runner) if with_inputs else list(roots), runner)
+    local = read_closure(roots, with_inputs=with_inputs, runner=runner)
     published = _published(address, [entry.path for entry in local], runner)
     damaged = tuple(entry for entry in published.values() if archive.find_damage(address, entry))
     for entry in damaged:
@@ -165,9 +170,19 @@ def _last_line(error: CommandError) -> str:
     return error.tail.strip().split("\n")[-1].strip().removeprefix("error: ")
 
 
-def _closure(roots: Sequence[str], runner: Runner) -> list[PathInfo]:
+def read_closure(roots: Sequence[str], *, with_inputs: bool = False, runner: Runner = run) -> list[PathInfo]:
+    """Return the closure of store paths in this machine's store.
+
+    Args:
+        roots: The store paths.
+        with_inputs: Add their build closures.
+        runner: Runs Nix.
+
+    Raises:
+        CacheError: One of them is not in the store, or was not built here.
+    """
     try:
-        return remote.closure(roots, runner=runner)
+        return remote.closure(_with_inputs(roots, runner) if with_inputs else roots, runner=runner)
     except CommandError as error:
         message = f"not in this machine's store: {', '.join(roots[:_SHOWN])}\n{error.tail}"
         raise CacheError(message, hint="invoke build") from error

@@ -102,16 +102,16 @@ def copy(
     address: Address,
     roots: Sequence[str],
     *,
-    key: Path,
+    key: Path | None,
     on_line: Callable[[str], None] | None = None,
     runner: Runner = run,
 ) -> None:
-    """Copy the closure of store paths into a cache, as signed zstd archives, references first.
+    """Copy the closure of store paths into a cache, as zstd archives, references first, and signed if there is a key.
 
     Raises:
         CommandError: The cache refused, or a request failed.
     """
-    target = address.store(**{"compression": "zstd", "secret-key": str(key)})
+    target = address.store(compression="zstd", **({"secret-key": str(key)} if key else {}))
     # One attempt: `push` repeats the command, since Nix's own retries fail.
     argv = ["nix", "copy", "--to", target, "--log-format", "internal-json", "--option", "download-attempts", "1"]
     runner([*argv, "--stdin"], stdin="\n".join(roots), on_line=on_line)

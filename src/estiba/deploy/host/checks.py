@@ -67,9 +67,10 @@ def check_data_and_ports(processes: Processes, closure: HostClosure) -> None:
     """Check before any change what would fail later.
 
     Raises:
+        ConfigError: `internal` names a folder that is not kept.
         TargetError: The data is of another PostgreSQL version, or a port is taken.
     """
-    postgresql.check(processes.folder, closure)
+    _check_data(processes, closure)
     processes.check_ports()
 
 
@@ -86,7 +87,7 @@ def find_problems(
     """
     found = []
     questions: list[Callable[[], object]] = [
-        lambda: postgresql.check(processes.folder, load_closure(manifest, store)),
+        lambda: _check_data(processes, load_closure(manifest, store)),
         lambda: check_space(processes.folder),
         lambda: _check_ports(processes),
         lambda: check_tls(load_closure(manifest, store)),
@@ -142,6 +143,15 @@ def advise_file(file: Path | None, project: Path) -> Iterator[str]:
     service = project.resolve()
     if file and file.is_relative_to(service) and not files.find_repository(service):
         yield f"{file} lies in a folder that Nix copies into its store, for everybody to read; keep it elsewhere"
+
+
+def _check_data(processes: Processes, closure: HostClosure) -> None:
+    postgresql.check(processes.folder, closure)
+    settings = processes.settings
+    if unknown := sorted({*settings.internal.values()} - {*closure.persist}):
+        problems = [f"'internal' has {place!r}, which is not in 'persist' of [tool.estiba]" for place in unknown]
+        where = f"pyproject.toml [tool.estiba.targets.{settings.name}]"
+        raise ConfigError(where, problems)
 
 
 def _check_ports(processes: Processes) -> None:

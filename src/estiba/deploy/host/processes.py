@@ -21,7 +21,7 @@ from estiba.errors import TargetError
 from estiba.process import run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from estiba.deploy.host.settings import Settings
@@ -99,6 +99,8 @@ class Processes:
             TargetError: The port is taken.
         """
         wanted = self._write_proxy_settings(programs)
+        # It sees what a release has just been given to send from, also where that release is served already.
+        self.keep_data(programs.internal)
 
         def has_proxy() -> bool:
             return self._has_proxy(programs)
@@ -124,6 +126,10 @@ class Processes:
         self.runit.wait_ready("nginx", has_proxy, lifecycle.LIMIT)
         self.folder.write(file, wanted)
         return bool(changed)
+
+    def keep_data(self, places: Iterable[str]) -> None:
+        """Create the folders of data that a service names, by their places in its root file system."""
+        self.folder.keep(places, shared=self.settings.internal.values())
 
     def check_ports(self) -> None:
         """Check that the ports of nginx and Redis are free, or held by those of this target.

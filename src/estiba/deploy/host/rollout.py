@@ -235,7 +235,7 @@ class Rollout:
         """Run the steps before the switch, which do not affect the release that is served."""
         programs = self.programs(revision.closure)
         self._begin(Step.SERVERS)
-        self.processes.folder.keep(revision.closure.persist)
+        self.processes.keep_data(revision.closure.persist)
         # Before the migrations, which may need an extension that comes with the new PostgreSQL.
         self.start_servers(revision.closure)
         if is_new:

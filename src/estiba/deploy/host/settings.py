@@ -6,7 +6,7 @@ import ipaddress
 import itertools
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.front import tls
@@ -33,6 +33,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "hosts": _NAMES,
     "http-port": _NUMBER,
     "https-port": _NUMBER,
+    "internal": (dict, "a table of strings"),
     "keep": _NUMBER,
     "memory": _TEXT,
     "migrate-limit": _NUMBER,
@@ -40,6 +41,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "ready": _TEXT,
     "ready-limit": _NUMBER,
     "redis-port": _NUMBER,
+    "request-buffering": (bool, "true or false"),
     "request-limit": _NUMBER,
     "smoke": _NAMES,
     "tls": (object, ""),
@@ -47,6 +49,8 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "upload-limit": _TEXT,
 }
 _EXTENSION: Final = re.compile(r"[A-Za-z0-9_-]+")
+_ADDRESS: Final = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+/")
+_FOLDER: Final = re.compile(r"/?[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _MEMORY: Final = re.compile(r"(\d+)\s*(MB|GB)")
 _UNITS: Final = {"MB": 2**20, "GB": 2**30}
 
@@ -64,6 +68,8 @@ class Settings:
         env: Environment variables of the service.
         env_file: File of `NAME=value` lines with further variables, such as secrets; None for none.
         extensions: PostgreSQL extensions to create as superuser before the migrations.
+        internal: Folders of `persist`, as places in the service's root file system, by the addresses at which nginx
+            sends files of them where the service says so.
         keep: Number of releases to keep, the served one included.
         memory: Memory in bytes that PostgreSQL's settings are computed from; 0 for all of the machine's.
         migrate_limit: Time limit of all migrations, in seconds.
@@ -72,6 +78,7 @@ class Settings:
         redis_port: TCP port that Redis listens on at the loopback address, besides its Unix socket; 0 for none.
         has_celery: Whether Redis needs such a port in any case: Celery knows no Unix socket by the URL of Redis's own
             clients. Without `redis_port` a free one is chosen once and kept.
+        request_buffering: Whether nginx passes a request on when it has all of its body.
         request_limit: Seconds that nginx waits for the service between two parts of an answer.
         smoke: Paths that the smoke tests request.
         tls: Settings of TLS, or None; with it nginx of the target listens on the loopback address for the front alone.
@@ -87,6 +94,7 @@ class Settings:
     env: Mapping[str, str]
     env_file: Path | None
     extensions: tuple[str, ...]
+    internal: Mapping[str, str]
     keep: int
     memory: int
     migrate_limit: int
@@ -94,6 +102,7 @@ class Settings:
     ready_limit: int
     redis_port: int
     has_celery: bool
+    request_buffering: bool
     request_limit: int
     smoke: tuple[str, ...]
     tls: Tls | None
@@ -132,6 +141,7 @@ def parse(
         env=dict(table.get("env", {})),
         env_file=(folder / Path(table["env-file"]).expanduser()).resolve() if "env-file" in table else None,
         extensions=tuple(table.get("extensions", ())),
+        internal={where: str(PurePosixPath("/app", what)) for where, what in table.get("internal", {}).items()},
         keep=table.get("keep", 5),
         memory=_parse_memory(table.get("memory", "")),
         migrate_limit=table.get("migrate-limit", 300),
@@ -139,6 +149,7 @@ def parse(
         ready_limit=table.get("ready-limit", 60),
         redis_port=table.get("redis-port", 0),
         has_celery=any(one.command[:1] == ("celery",) for one in processes),
+        request_buffering=table.get("request-buffering", True),
         request_limit=table.get("request-limit", 60),
         smoke=tuple(table.get("smoke", ("/",))),
         tls=found,
@@ -156,7 +167,22 @@ def _check(key: str, value: object) -> list[str]:
         return [f"{key!r} must be {wanted}, not {value!r}"]
     if type(value) is int and value < 1:
         return [f"{key!r} must be {wanted}, not {value}"]
-    return _check_value(key, value)
+    return _check_internal(value) if key == "internal" else _check_value(key, value)
+
+
+def _check_internal(value: Any) -> list[str]:  # noqa: ANN401 - a table of strings
+    """Return what is wrong with addresses and folders, which become text of nginx's configuration."""
+    found = [
+        f"'internal' has {where!r}, not an address that starts and ends with /, such as '/internal/'"
+        for where in value
+        if not _ADDRESS.fullmatch(where)
+    ]
+    found += [
+        f"'internal' has {folder!r}, not a folder such as 'data' or '/var/lib/site'"
+        for folder in value.values()
+        if not _FOLDER.fullmatch(folder)
+    ]
+    return found
 
 
 def _check_value(key: str, value: Any) -> list[str]:  # noqa: ANN401 - of the type that the key has

@@ -342,6 +342,7 @@ class HostTarget:
             memory=plan,
             redis_port=self._processes.redis_port(),
             listen=((self.settings.address, self._processes.port()),),
+            internal=tuple(sorted(self.settings.internal.values())),
         )
 
     @contextmanager

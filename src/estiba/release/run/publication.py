@@ -6,8 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from estiba.cache import keys
-from estiba.cache import push as cache_push
+from estiba.cache import session
 from estiba.cache.address import Address
 from estiba.errors import PlanError
 from estiba.image import layout
@@ -98,9 +97,8 @@ def _push_closures(workspace: Workspace, manifest: ReleaseManifest, on_status: C
         return {}
     paths = [str(path) for path in (manifest.image and manifest.image.path, manifest.host) if path]
     on_status(f"pushing to {url}")
-    key = keys.load(workspace.config.cache_key)
-    wanted = cache_push.plan(Address.parse(url), paths, key=key, runner=workspace.runner)
-    cache_push.push(wanted, advance=lambda _: None, runner=workspace.runner)
+    wanted = session.choose(Address.parse(url), paths, key=workspace.config.cache_key, runner=workspace.runner)
+    session.execute(wanted, advance=lambda _: None, runner=workspace.runner)
     return {"paths": paths, "sent": len(wanted.wanted), "url": wanted.address.url}
 
 

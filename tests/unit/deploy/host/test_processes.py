@@ -12,13 +12,14 @@ from tests.recording import RecordingRunner
 from tests.unit.deploy.host.servers.test_lifecycle import running
 from tests.unit.deploy.host.state.test_revisions import make
 
-from estiba.deploy.host import settings
+from estiba.deploy.host import checks, settings
 from estiba.deploy.host.processes import Processes
+from estiba.deploy.host.state import users
 from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.state.revisions import RevisionStore
 from estiba.deploy.host.supervise.program import Programs
 from estiba.deploy.host.supervise.runit import Runit
-from estiba.errors import TargetError
+from estiba.errors import ConfigError, TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,3 +149,37 @@ def test_release_of_before_needs_no_listener(processes: Processes, tmp_path: Pat
 
     assert "sockets" not in processes.runit.installed("nginx")
     assert processes.runit.installed("listener") == {}
+
+
+def test_nginx_sees_the_folders_that_it_sends_from(tmp_path: Path) -> None:
+    """Each has a place in its root file system, and is created with the release's other data."""
+    folder = StateFolder.at(tmp_path / "state")
+    folder.prepare()
+    found = settings.parse("local", {"internal": {"/internal/": "data"}}, folder=tmp_path, state=tmp_path)
+    processes = Processes(
+        folder=folder, settings=found, revisions=RevisionStore(folder=folder, runner=RecordingRunner())
+    )
+    programs = Programs(folder=folder, closure=make(tmp_path / "one"), env={}, memory={}, internal=("/app/data",))
+
+    processes.keep_data(["/app/data", "/app/other"])
+
+    directory = folder.path / "services/nginx"
+    bind = programs.nginx(directory)["binds"]["/srv/folders/app/data"]
+    assert os.path.normpath(directory / bind) == str(folder.path / "data/folders/app/data")
+    group = folder.user(users.NGINX)
+    kept = folder.path / "data/folders/app"
+    assert [(kept / name).stat().st_gid == group for name in ("data", "other")] == [folder.is_root, False]
+
+
+def test_folder_that_is_not_kept_is_refused(tmp_path: Path) -> None:
+    """What nginx is to send from outlives a release, or there would be nothing."""
+    folder = StateFolder.at(tmp_path / "state")
+    found = settings.parse("local", {"internal": {"/internal/": "data"}}, folder=tmp_path, state=tmp_path)
+    processes = Processes(
+        folder=folder, settings=found, revisions=RevisionStore(folder=folder, runner=RecordingRunner())
+    )
+    closure = make(tmp_path / "one")
+
+    checks._check_data(processes, replace(closure, persist=("/app/data",)))
+    with pytest.raises(ConfigError, match="'internal' has '/app/data', which is not in 'persist'"):
+        checks._check_data(processes, closure)

@@ -75,6 +75,19 @@ def test_memory_has_a_unit(text: str, size: int) -> None:
             "'extensions' has 'x\"; DROP', not a name of letters, digits, _ and -",
             id="extensions",
         ),
+        pytest.param(
+            {"internal": {"/a; }": "data"}},
+            "'internal' has '/a; }', not an address that starts and ends with /, such as '/internal/'",
+            id="address",
+        ),
+        pytest.param(
+            {"internal": {"/a/": "../data"}},
+            "'internal' has '../data', not a folder such as 'data' or '/var/lib/site'",
+            id="folder",
+        ),
+        pytest.param(
+            {"request-buffering": "no"}, "'request-buffering' must be true or false, not 'no'", id="buffering"
+        ),
         pytest.param({"hosts": []}, "'hosts' must name at least one", id="hosts"),
         pytest.param({"env": {"A": 1}}, "'env' must be a table of strings, not {'A': 1}", id="entries"),
     ],

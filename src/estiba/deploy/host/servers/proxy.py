@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from estiba.deploy.host.settings import Settings
 
 _LOOPBACK: Final = ("127.0.0.1", "::1")
+_FOLDERS: Final = "/srv/folders"
+"""Folder in nginx's root file system with the folders of data that it sends files from."""
 
 
 def of_server(settings: Settings, port: int) -> str:
@@ -23,11 +25,35 @@ def of_server(settings: Settings, port: int) -> str:
         f"client_max_body_size {settings.upload_limit}",
         f"proxy_read_timeout {settings.request_limit}s",
         f"proxy_send_timeout {settings.request_limit}s",
+        *([] if settings.request_buffering else ["proxy_request_buffering off"]),
         *(f"set_real_ip_from {network}" for network in settings.trusted_proxies),
     ]
     if settings.trusted_proxies:
         lines += ["real_ip_header X-Forwarded-For", "real_ip_recursive on"]
-    return "".join(f"{line};\n" for line in lines)
+    return "".join(f"{line};\n" for line in lines) + "".join(
+        f"location ^~ {where} {{\n{_render(locate(place))}}}\n" for where, place in sorted(settings.internal.items())
+    )
+
+
+def locate(place: str) -> str:
+    """Return where nginx has a folder of the service's data.
+
+    Args:
+        place: Place of the folder in the service's root file system.
+    """
+    return f"{_FOLDERS}{place}"
+
+
+def _render(folder: str) -> str:
+    """Return the directives of an address that only the service leads to, by the header X-Accel-Redirect."""
+    lines = [
+        "internal",
+        f"alias {folder}/",
+        # The service could lead nginx to files that it may not read itself.
+        f"disable_symlinks on from={folder}",
+        "add_header X-Content-Type-Options nosniff",
+    ]
+    return "".join(f"  {line};\n" for line in lines)
 
 
 def list_trusted(settings: Settings) -> str:

@@ -16,7 +16,7 @@ from estiba.deploy.host.state import users
 from estiba.errors import TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 _PASSED: Final = ("data", "logs", "profile", "roots", "run", "serve", "serve/releases", "services", "settings", "tasks")
 """Folders of the deploying user that others pass through to their own, but write nothing in."""
@@ -190,14 +190,19 @@ class StateFolder:
         finally:
             os.close(folder)
 
-    def keep(self, places: Iterable[str]) -> None:
-        """Create the folders of data that the service itself names, by their paths in its root file system."""
+    def keep(self, places: Iterable[str], *, shared: Collection[str] = ()) -> None:
+        """Create the folders of data that the service itself names, by their paths in its root file system.
+
+        Args:
+            places: The folders.
+            shared: Those that nginx reads, too.
+        """
         data = self.path / "data"
         for place in places:
             path = data / f"folders{place}"
             for above in list(path.relative_to(data).parents)[-2::-1]:
                 self.open_up(data / above)
-            self.own(path, self.user(users.SERVICE))
+            self.own(path, self.user(users.SERVICE), group=self.user(users.NGINX) if place in shared else None)
 
     def write(self, path: Path, data: object) -> None:
         """Write JSON to a file atomically; the file belongs to the deploying user alone."""

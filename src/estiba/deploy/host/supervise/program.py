@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.environment import REDIS_ADDRESS
+from estiba.deploy.host.servers import proxy
 from estiba.deploy.host.state import copies, users
 from estiba.service import variables
 from estiba.service.processes import WEB
@@ -73,6 +74,7 @@ class Programs:
         memory: Memory settings of PostgreSQL, by name.
         redis_port: TCP port of Redis besides its Unix socket; 0 for none.
         listen: Pairs of IP address and port that nginx listens on.
+        internal: Folders of data that nginx sends files from, by their places in the service's root file system.
     """
 
     folder: StateFolder
@@ -81,6 +83,7 @@ class Programs:
     memory: Mapping[str, str]
     redis_port: int = 0
     listen: tuple[tuple[str, int], ...] = ()
+    internal: tuple[str, ...] = ()
 
     def postgresql(self, directory: Path) -> dict[str, Any]:
         """Return the description of PostgreSQL.
@@ -113,7 +116,8 @@ class Programs:
 
     def nginx(self, directory: Path) -> dict[str, Any]:
         """Return the description of nginx, which inherits its listening sockets from the listener."""
-        return self.proxy(directory, {SERVE: "serve", "/srv/media": "data/media"})
+        folders = {proxy.locate(place): f"data/folders{place}" for place in self.internal}
+        return self.proxy(directory, {SERVE: "serve", "/srv/media": "data/media", **folders})
 
     def proxy(self, directory: Path, binds: Mapping[str, str]) -> dict[str, Any]:
         """Return the description of an nginx that sees some folders of the state folder, by mount point."""

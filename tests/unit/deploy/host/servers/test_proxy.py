@@ -28,3 +28,17 @@ def test_proxies_are_trusted_with_address_and_protocol() -> None:
         "set_real_ip_from 10.0.0.0/8;\nreal_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n"
     )
     assert proxy.list_trusted(found) == "10.0.0.0/8 1;\n127.0.0.1 1;\n::1 1;\n"
+
+
+def test_service_may_let_nginx_send_files() -> None:
+    """An address that visitors cannot ask for leads to a folder of data and no link in it; bodies may be streamed."""
+    found = parse(internal={"/internal/": "data", "/a/b/": "/var/lib/site"}, **{"request-buffering": False})
+
+    begin, _, locations = proxy.of_server(found, 8000).partition("proxy_request_buffering off;\n")
+    assert begin == proxy.of_server(parse(), 8000)
+    assert locations == (
+        "location ^~ /a/b/ {\n  internal;\n  alias /srv/folders/var/lib/site/;\n"
+        "  disable_symlinks on from=/srv/folders/var/lib/site;\n  add_header X-Content-Type-Options nosniff;\n}\n"
+        "location ^~ /internal/ {\n  internal;\n  alias /srv/folders/app/data/;\n"
+        "  disable_symlinks on from=/srv/folders/app/data;\n  add_header X-Content-Type-Options nosniff;\n}\n"
+    )

@@ -1,0 +1,112 @@
+"""Files of compressed NARs: written to a folder of drafts, synced, and moved to their place once they are whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CHUNK = 1 << 20
+_DRAFTS = "drafts"
+_NARS = "nar"
+
+
+class Body(Protocol):
+    """The body of a request."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, none at the end."""
+
+
+class Draft:
+    """A file that is being received; it is removed at the end of `receive` unless it was kept.
+
+    Attributes:
+        path: Where it is meanwhile.
+        size: Its size in bytes.
+        digest: Its SHA-256.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self.digest = b""
+
+    def keep(self, place: str) -> None:
+        """Move the file to its place, so that it survives a loss of power there."""
+        target = locate(place)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.path.rename(target)
+        for folder in (target.parent, target.parent.parent):
+            _sync_folder(folder)
+
+
+@contextmanager
+def receive(body: Body, size: int) -> Iterator[Draft]:
+    """Write a body to a draft.
+
+    Args:
+        body: Where the bytes come from.
+        size: How many there have to be; the draft's size differs if there are fewer.
+    """
+    folder = settings.NAR_FOLDER / _DRAFTS
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = Draft(folder / secrets.token_hex(16))
+    try:
+        with draft.path.open("xb") as file:
+            hasher = hashlib.sha256()
+            while draft.size < size and (chunk := body.read(min(_CHUNK, size - draft.size))):
+                hasher.update(chunk)
+                file.write(chunk)
+                draft.size += len(chunk)
+            draft.digest = hasher.digest()
+            file.flush()
+            os.fsync(file.fileno())
+        yield draft
+    finally:
+        draft.path.unlink(missing_ok=True)
+
+
+def choose_place(cache: int, name: str) -> str:
+    """Return a new place for a file, relative to the folder of NARs.
+
+    Args:
+        cache: Number of the cache.
+        name: What the file would be called if it were the only one.
+    """
+    return f"{_NARS}/{cache}/{name[:2]}/{secrets.token_hex(8)}-{name}"
+
+
+def locate(place: str) -> Path:
+    """Return the path of a place."""
+    return Path(settings.NAR_FOLDER, place)
+
+
+def size_of(place: str) -> int:
+    """Return the size of a file, -1 where there is none."""
+    try:
+        return locate(place).stat().st_size
+    except FileNotFoundError:
+        return -1
+
+
+def remove(place: str) -> None:
+    """Remove a file; one that is not there was removed before."""
+    with suppress(FileNotFoundError):
+        locate(place).unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

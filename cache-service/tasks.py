@@ -1,0 +1,5 @@
+"""The tasks of this service; `invoke --list` shows them."""
+
+from estiba.tasks import ns
+
+__all__ = ["ns"]
