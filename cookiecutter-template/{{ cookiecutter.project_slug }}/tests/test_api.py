@@ -142,10 +142,12 @@ def test_fault_is_a_problem(ada: Client, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_unknown_address_is_a_problem(client: Client) -> None:
-    """Programs get no page where there is nothing."""
+    """Programs get no page where there is nothing, and none either for a host that is not ours."""
     answer = client.get("/api/no-such-thing/")
+    elsewhere = client.get("/api/entries/", headers={"host": "elsewhere.example"})
 
     assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
+    assert (elsewhere.status_code, elsewhere.headers["Content-Type"]) == (400, "application/problem+json")
 
 
 def test_foreign_page_may_not_ask(client: Client) -> None:

@@ -5,9 +5,10 @@ import logging
 
 import pytest
 from django.conf import settings
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 
-from config.logs import NAME, RELEASE, EcsFormatter, request_id
+from config.logs import NAME, RELEASE, EcsFormatter, RequestMiddleware, request_id
 
 
 def write(level: int, text: str, *values: object, fault: BaseException | None = None) -> dict:
@@ -55,6 +56,14 @@ def test_request_has_an_id_and_a_line(caplog: pytest.LogCaptureFixture) -> None:
     assert record.getMessage() == "GET /no-such-page answered 404"
     line = EcsFormatter().format(record)
     assert ("ada" in line, json.loads(line)["event"]["duration"] > 1000) == (False, True)
+
+
+@pytest.mark.parametrize(("status", "level"), [(404, "INFO"), (503, "WARNING")])
+def test_fault_has_a_level_of_its_own(caplog: pytest.LogCaptureFixture, status: int, level: str) -> None:
+    """Who looks for warnings finds the requests that failed for a fault of ours, and no others."""
+    RequestMiddleware(lambda _: HttpResponse(status=status))(RequestFactory().get("/"))
+
+    assert [record.levelname for record in caplog.records if record.name == "request"] == [level]
 
 
 @pytest.mark.parametrize(

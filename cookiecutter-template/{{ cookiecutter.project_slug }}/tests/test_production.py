@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from config import extras
 from config.environment import Environment
@@ -19,6 +20,7 @@ from config.logs import NAME, RELEASE
 from config.settings import next_database
 
 PROGRAM = Path(__file__).with_name("production.py")
+SETTINGS = str(PROGRAM.parent.parent / "config" / "settings.py")
 HEADERS = {
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload",
     "X-Content-Type-Options": "nosniff",
@@ -231,15 +233,22 @@ def test_people_log_in_elsewhere() -> None:
 
 
 def test_switches_reach_the_settings(monkeypatch: pytest.MonkeyPatch, safe: dict[str, str]) -> None:
-    """What extras return for uploads and for logging in is what Django gets."""
+    """What extras return for uploads and for logging in is what Django gets, and agents start; unsafe values end it."""
+    started = []
     switches = {"S3_BUCKET": "uploads", "OIDC_ISSUER": "https://login.example/realms/staff", "OIDC_CLIENT_SECRET": "x"}
     for name, value in (safe | switches).items():
         monkeypatch.setenv(name, value)
     # As if they were in the image; the settings import none of them.
     monkeypatch.setattr("importlib.util.find_spec", lambda _: True)
 
-    found = runpy.run_path(str(PROGRAM.parent.parent / "config" / "settings.py"))
+    monkeypatch.setattr(extras, "start", started.append)
 
+    found = runpy.run_path(SETTINGS)
+    monkeypatch.setenv("DEBUG", "true")
+    with pytest.raises(ImproperlyConfigured, match="DEBUG is 'true'"):
+        runpy.run_path(SETTINGS)
+
+    assert started == [found["env"]]
     assert found["STORAGES"]["default"] == extras.media(Environment(switches))
     assert {name: found[name] for name in extras.login(Environment(switches))} == extras.login(Environment(switches))
 

@@ -100,8 +100,7 @@ def _tell_unknown(folder: Path, runner: Runner) -> list[str]:
         project = projects.load(folder)
         for sentence in tracked.check(folder, exclude=project.exclude, include=project.include, runner=runner):
             _log.warning(sentence)
-        compiles = any("compilemessages" in words for words in project.prepare)
-        ignored = untracked.find_ignored(folder, has_catalogues=compiles, runner=runner)
+        ignored = untracked.find_ignored(folder, runner=runner)
         if sentence := untracked.describe(ignored, ignored=True):
             _log.warning(sentence)
     if sentence := untracked.describe(untracked.choose(unknown)):

@@ -39,14 +39,8 @@ def choose(names: Iterable[str]) -> list[str]:
     return [name for name in names if name.endswith(".py") or ("/" in name and not _is_aside(name))]
 
 
-def find_ignored(folder: Path, *, has_catalogues: bool, runner: Runner = run) -> list[str]:
-    """Return files and folders of apps that .gitignore keeps out of git, as the lists of many projects do; sorted.
-
-    Args:
-        folder: Folder of the service.
-        has_catalogues: Whether the build compiles catalogues of translations itself.
-        runner: Runs git.
-    """
+def find_ignored(folder: Path, *, runner: Runner = run) -> list[str]:
+    """Return files and folders of apps that .gitignore keeps out of git, as the lists of many projects do; sorted."""
     place = folder.resolve()
     if not files.find_repository(place):
         return []
@@ -56,7 +50,12 @@ def find_ignored(folder: Path, *, has_catalogues: bool, runner: Runner = run) ->
     found = [name for name in names if _OF_AN_APP.fullmatch(name) and not _is_aside(name)]
     folders = tuple(name for name in found if name.endswith("/"))
     kept = (name for name in found if name in folders or not name.startswith(folders))
-    return sorted(name for name in kept if not (has_catalogues and name.endswith(".mo")))
+    return sorted(name for name in kept if not _is_compiled(place / name))
+
+
+def _is_compiled(path: Path) -> bool:
+    """Tell whether a file is what a build makes of the message catalogue beside it."""
+    return path.suffix == ".mo" and path.parent.name == "LC_MESSAGES" and path.with_suffix(".po").exists()
 
 
 def _is_aside(name: str) -> bool:

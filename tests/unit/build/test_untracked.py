@@ -37,11 +37,12 @@ def test_new_files_of_a_service_are_told(folder: Path) -> None:
 
 
 def test_ignored_files_of_apps_are_told(folder: Path) -> None:
-    """Common lists hide migrations, libraries in static folders and catalogues; collected files are meant."""
+    """Common lists hide migrations, libraries in static folders and messages; what a build makes itself is meant."""
     ignored = (
         ("*/migrations/*", "shop/migrations/0001_initial.py"),
         ("lib/", "shop/static/lib/htmx.js"),
         ("*.mo", "shop/locale/es/LC_MESSAGES/django.mo"),
+        ("*.mo", "shop/locale/de/LC_MESSAGES/django.mo"),
         ("/static/", "static/admin/base.css"),
         ("local.py", "shop/local.py"),
         ("venv/", "venv/lib/app/templates/a.html"),
@@ -54,9 +55,8 @@ def test_ignored_files_of_apps_are_told(folder: Path) -> None:
     lay(folder, {"shop/static/a.css": "", "shop/locale/es/LC_MESSAGES/django.po": ""})
     subprocess.run(["git", "-C", str(folder), "add", "."], check=True)
 
-    found = untracked.find_ignored(folder, has_catalogues=False)
-    assert found == ["shop/locale/es/LC_MESSAGES/django.mo", "shop/migrations/", "shop/static/lib/"]
-    assert untracked.find_ignored(folder, has_catalogues=True) == found[1:]
+    found = untracked.find_ignored(folder)
+    assert found == ["shop/locale/de/LC_MESSAGES/django.mo", "shop/migrations/", "shop/static/lib/"]
     assert untracked.describe(found[1:], ignored=True) == (
         "not in git, so the build does not have: shop/migrations/, shop/static/lib/"
         " (take them out of .gitignore, then git add)"
@@ -65,4 +65,4 @@ def test_ignored_files_of_apps_are_told(folder: Path) -> None:
 
 def test_folder_outside_of_git_has_none(tmp_path: Path) -> None:
     """A build takes the folder as it is then."""
-    assert untracked.find_ignored(tmp_path, has_catalogues=False) == []
+    assert untracked.find_ignored(tmp_path) == []
