@@ -23,7 +23,9 @@ _LIMIT: Final = 60.0
 
 
 _NO_NETWORKS: Final = ("--bridge", "none", "--iptables=false")
-_OWN_NETWORK: Final = ("unshare", "--net", "--", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+_OWN_NETWORK: Final = ("unshare", "--net", "--")
+_LOOPBACK: Final = ("sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+"""The programs of the tree, of which a fresh Debian has no `ip`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,8 @@ def _running(folder: Path, inside: Sequence[str], options: Sequence[str]) -> Ite
     folder.mkdir(parents=True, exist_ok=True)
     # containerd's socket is below it, and the path of a socket has at most 107 bytes (unix(7)).
     own = Path(tempfile.mkdtemp(prefix="docker-"))
-    argv = [*inside, *debian.inside(PACKAGE), "dockerd", *options, "--host", _address(folder)]
+    argv = [*inside, *debian.inside(PACKAGE, "iproute2"), *(_LOOPBACK if inside else ()), "dockerd", *options]
+    argv += ["--host", _address(folder)]
     argv += ["--data-root", f"{folder}/data", "--exec-root", str(own), "--pidfile", f"{folder}/pid"]
     env = {"PATH": f"{folder}/bin:/usr/sbin:/usr/bin"}
     with (folder / "log").open("wb") as log, subprocess.Popen(argv, env=env, stdout=log, stderr=log) as process:

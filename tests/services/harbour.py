@@ -20,6 +20,11 @@ FLAKE: Final = f"path:{ROOT}"
 """This repository as it lies there, for a service's flake and for other stores; Nix locks no changed checkout."""
 
 _LEAN: Final = Path(__file__).parents[1] / "fixtures" / "services" / "harbour"
+_LEAN_FLAKE: Final = f"""{{
+  inputs.estiba.url = "{FLAKE}";
+  outputs = {{ self, estiba }}: estiba.lib.mkService {{ src = self; }};
+}}
+"""
 
 LIBRARY: Final = config.load().flake or FLAKE
 """The same for tasks: the development shell's copy in the store, which Nix need not copy again for each of them."""
@@ -47,6 +52,7 @@ def fetched(folder: Path) -> Path:
     Its pages, jobs and files have the names that those of the template's service have.
     """
     shutil.copytree(_LEAN, folder, ignore=shutil.ignore_patterns("__pycache__", ".estiba"))
+    (folder / "flake.nix").write_text(_LEAN_FLAKE)
     invoke(folder, "fetch")
     return folder
 

@@ -37,7 +37,7 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """Return a service with a repository, as `invoke new` makes it; 3.13 is what it takes by default."""
     folder = tmp_path_factory.mktemp("entries") / "harbour"
     if request.param == "3.13":
-        shutil.copytree(request.getfixturevalue("harbour"), folder, symlinks=True)
+        shutil.copytree(request.getfixturevalue("template"), folder, symlinks=True)
     else:
         # The other one shows what there is for two.
         harbour_service.make(folder, settings='platforms = ["x86_64-linux"]\n', python=request.param)

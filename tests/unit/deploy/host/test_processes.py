@@ -3,6 +3,8 @@ from __future__ import annotations
 import contextlib
 import http.server
 import os
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from tests.unit.deploy.host.state.test_revisions import make
 
 from estiba.deploy.host import checks, settings
 from estiba.deploy.host.processes import Processes
+from estiba.deploy.host.servers import ports
 from estiba.deploy.host.state import users
 from estiba.deploy.host.state.folder import StateFolder
 from estiba.deploy.host.state.revisions import RevisionStore
@@ -126,6 +129,22 @@ def test_chosen_port_is_not_one_of_the_front(processes: Processes, tmp_path: Pat
     known = replace(processes, settings=settings.parse("local", tls, folder=tmp_path, state=tmp_path))
 
     assert known.port() not in {free, free + 1}
+
+
+def test_port_that_another_process_has_chosen_is_passed_over() -> None:
+    """It is bound only after its release has started."""
+    program = "from estiba.deploy.host.servers import ports; print(ports.choose('127.0.0.1'), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        chosen = int(other.stdout.readline())
+        passed = ports.choose("127.0.0.1", chosen)
+        other.stdin.write("\n")
+
+    assert passed > chosen
+    assert ports.choose("127.0.0.1", chosen) == chosen
 
 
 def test_nginx_of_another_target_is_not_taken_for_this_ones(processes: Processes, tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ LAST: Final = 65535
 _LISTENING: Final = "0A"
 """Socket state TCP_LISTEN in /proc/net/tcp, see proc(5)."""
 _TRIES: Final = 1000
+_CLAIMS: Final[dict[int, socket.socket]] = {}
+"""Ports that this process has chosen, each with the socket that tells others of it."""
+
 _PRIVILEGED: Final = 1024
 _PRIVILEGE_HINT: Final = (
     "run as root: sysctl -w net.ipv4.ip_unprivileged_port_start={port}, and write it to a file in /etc/sysctl.d; "
@@ -31,7 +34,9 @@ _PRIVILEGE_HINT: Final = (
 
 
 def choose(address: str, first: int = FIRST, *, taken: Collection[int] = ()) -> int:
-    """Return the first free port from a number on.
+    """Return the first free port from a number on, which no other process chooses until this one ends.
+
+    A first deployment binds its port only after its release has started, and another one may run meanwhile.
 
     Args:
         address: IP address to bind to.
@@ -42,10 +47,24 @@ def choose(address: str, first: int = FIRST, *, taken: Collection[int] = ()) -> 
         TargetError: The address is not one of this machine, or none is free.
     """
     for port in range(first, first + _TRIES):
-        if port not in taken and _try_to_bind(address, port) is None:
+        if port not in taken and _try_to_bind(address, port) is None and _claim(port):
             return port
     msg = f"no port from {first} to {first + _TRIES - 1} of {address} is free"
     raise TargetError(msg, hint="set port in [tool.estiba.targets.local]")
+
+
+def _claim(port: int) -> bool:
+    """Claim a port by the name of a socket, which is gone with this process; both are of a network namespace (unix(7))."""
+    if port in _CLAIMS:
+        return True
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0estiba/port/{port}")
+    except OSError:
+        claim.close()
+        return False
+    _CLAIMS[port] = claim
+    return True
 
 
 def check(address: str, port: int, *, setting: str = "port") -> None:
