@@ -7,6 +7,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
 from tests.services import debian, distributions
 
 from estiba import config
@@ -34,12 +35,19 @@ def run(folder: Path) -> Iterator[Any]:
     # Only there from now on.
     from playwright.sync_api import sync_playwright  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
 
-    with sync_playwright() as playwright:
+    # Of its Node alone, which a fresh Debian has not.
+    (libraries,) = debian.unpack("libatomic1").glob("usr/lib/*-linux-gnu")
+    env = config.load().environment(HOME=str(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LD_LIBRARY_PATH", str(libraries))
+        playwright = sync_playwright().start()
+    try:
         # What it writes about itself belongs with the test.
-        env = config.load().environment(HOME=str(folder))
         browser = playwright.chromium.launch(executable_path=str(program), args=list(_OPTIONS), env=env)
         yield browser
         browser.close()
+    finally:
+        playwright.stop()
 
 
 def listen(page: Any) -> list[str]:  # noqa: ANN401 - Playwright's, which has no types before it is installed

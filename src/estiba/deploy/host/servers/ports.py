@@ -54,7 +54,7 @@ def choose(address: str, first: int = FIRST, *, taken: Collection[int] = ()) -> 
 
 
 def _claim(port: int) -> bool:
-    """Claim a port by the name of a socket, which is gone with this process; both are of a network namespace (unix(7))."""
+    """Claim a port by the name of a socket, which goes with this process and is of the same namespace (unix(7))."""
     if port in _CLAIMS:
         return True
     claim = socket.socket(socket.AF_UNIX)
