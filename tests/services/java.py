@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.services import debian
 
+import keystore
 from estiba import config, files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 USER: Final = 65534
 """Number of the user that programs run as: Elasticsearch, which SonarQube brings, refuses to run as root."""
 
 _JAVA: Final = "openjdk-17-jre-headless"
 _COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+_AUTHORITIES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 _QUIET: Final = "JDK_JAVA_OPTIONS=-XX:-UsePerfData"
 """Java writes figures about itself to /tmp otherwise, wherever TMPDIR is."""
 
@@ -49,7 +51,12 @@ def fetch(artifact: str) -> Path:
         if not kept.exists():
             scratch = folder / "part"
             shutil.rmtree(scratch, ignore_errors=True)
-            argv = ["env", _QUIET, *_maven(), "--batch-mode", "--quiet", _COPY, f"-Dartifact={artifact}"]
+            # A Java that is only unpacked trusts nobody.
+            pems = _AUTHORITIES.read_bytes().split(b"-----BEGIN")[1:]
+            store = folder / "authorities.jks"
+            store.write_bytes(keystore.write({f"{number}.crt": b"-----BEGIN" + pem for number, pem in enumerate(pems)}))
+            trust = f"MAVEN_OPTS=-Djavax.net.ssl.trustStore={store}"
+            argv = ["env", _QUIET, trust, *_maven(), "--batch-mode", "--quiet", _COPY, f"-Dartifact={artifact}"]
             argv += [f"-DoutputDirectory={scratch}", f"-Dmaven.repo.local={scratch / 'repository'}"]
             done = subprocess.run(argv, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
