@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 MARK = "Nothing is written yet."
 PAGE = "harbour/templates/index.html"
-PACKAGES = {"nginx": "nginx", "postgresql": "postgresql-15", "redis": "redis-server"}
+POSTGRESQL = 15
+"""Major version of the service's PostgreSQL, of Debian 12."""
+
+PACKAGES = {"nginx": "nginx", "postgresql": f"postgresql-{POSTGRESQL}", "redis": "redis-server"}
 SETTINGS = """
 [tool.estiba.targets.local]
 folder = "../state"

@@ -36,7 +36,7 @@ def test_data_of_another_postgresql_is_refused(harbour: Path, tmp_path: Path) ->
     code, said = site.fail("deploy")
 
     assert code == 17
-    assert "holds data of PostgreSQL 9, and this release brings PostgreSQL 17" in said
+    assert f"holds data of PostgreSQL 9, and this release brings PostgreSQL {sites.POSTGRESQL}" in said
     assert [path.name for path in data.iterdir()] == ["PG_VERSION"]
 
 

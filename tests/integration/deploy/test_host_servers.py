@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.services import sites
 
 from estiba import config
 from estiba.demo import traffic
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 PROGRAMS = {
     "nginx": "usr/sbin/nginx",
-    "postgresql": "usr/lib/postgresql/17/bin/postgres",
+    "postgresql": f"usr/lib/postgresql/{sites.POSTGRESQL}/bin/postgres",
     "redis": "usr/bin/redis-server",
 }
 JOB = '''
