@@ -32,9 +32,9 @@ SLOW = "__import__('django.core.cache').core.cache.caches['slow']"
 
 
 @pytest.fixture(scope="module")
-def stage(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Set the service up, with Redis running and PostgreSQL not."""
-    with stages.set_up(harbour, tmp_path_factory.mktemp("stage")) as ready:
+    with stages.set_up(template, tmp_path_factory.mktemp("stage")) as ready:
         yield ready
 
 
