@@ -1,11 +1,14 @@
 """Ask a service for pages; arguments: its address, a host name or an empty string, and the paths."""
 
 import sys
+import time
 import urllib.error
 import urllib.request
 
 REFUSAL = 400
 """The first HTTP status that is no success."""
+PATIENCE = 15
+"""Seconds in all for pages that nobody answers: nodes learn a moment later which pods serve, also after a rollback."""
 
 
 class Staying(urllib.request.HTTPRedirectHandler):
@@ -18,10 +21,18 @@ class Staying(urllib.request.HTTPRedirectHandler):
 address, host, *paths = sys.argv[1:]
 opener = urllib.request.build_opener(Staying, urllib.request.ProxyHandler({}))
 failed = False
+end = time.monotonic() + PATIENCE
 
 
 def ask(path: str, **headers: str) -> tuple[int | str, bool]:
-    """Return the status of a page, and whether it only redirects to itself by HTTPS."""
+    """Return the status of a page, or why nobody answers, and whether it only redirects to itself by HTTPS."""
+    while isinstance((answer := ask_once(path, **headers))[0], str) and time.monotonic() < end:
+        time.sleep(0.5)
+    return answer
+
+
+def ask_once(path: str, **headers: str) -> tuple[int | str, bool]:
+    """Ask, as `ask` does."""
     headers |= {"Host": host} if host else {}
     request = urllib.request.Request(address + path, headers=headers)  # noqa: S310 - http alone
     try:

@@ -8,11 +8,13 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from tests.services import ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -312,6 +314,22 @@ def test_smoke_test_tells_pages_that_fail(paths: list[str], code: int) -> None:
 
     assert done.returncode == code, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == paths
+
+
+def test_smoke_test_waits_for_who_answers_a_moment_later() -> None:
+    """The nodes of a cluster need a moment to learn which pods serve."""
+    port = ports.find_free()
+    script = (CHART / "files" / "smoke.py").read_text()
+    argv = [sys.executable, "-c", script, f"http://127.0.0.1:{port}", "", "/"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as asking:
+        time.sleep(1)
+        assert asking.poll() is None
+        with http.server.ThreadingHTTPServer(("127.0.0.1", port), Pages) as server:
+            threading.Thread(target=server.serve_forever).start()
+            said, _ = asking.communicate()
+            server.shutdown()
+
+    assert (asking.returncode, said) == (0, "/ 200\n")
 
 
 def test_static_files_are_copied_below_the_volume() -> None:
