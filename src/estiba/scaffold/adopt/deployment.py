@@ -198,9 +198,8 @@ def find_static(study: Study, seen: Survey, root: Path) -> None:
     """Add hints about static files that a build cannot collect as it is, or that it would hide."""
     if remote := next((one for one in sorted(seen.strings) if _REMOTE.search(one)), ""):
         study.undecided.append(
-            f"{remote} keeps files in an object store, and a build has no network: let the settings use it where"
-            " ESTIBA_BUILD is not set, and upload static files with `manage.py collectstatic` at a release; or set"
-            " static = false if it is for them alone"
+            f"{remote} keeps files in an object store: a target's env has to have what it needs; if static files are"
+            " kept there, each release uploads them before it is served, and with static = false nothing does"
         )
     folder = root / _find_static_root(seen)
     if folder != root and folder.is_dir() and (files := sorted(one for one in folder.rglob("*") if one.is_file())):
