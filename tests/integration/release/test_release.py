@@ -51,9 +51,9 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(harbour: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """Return the service with one tagged commit, released nowhere yet; take it down in the end."""
-    site = sites.copy(template, tmp_path_factory.mktemp("release"))
+    site = sites.copy(harbour, tmp_path_factory.mktemp("release"))
     service = Shop(site=site)
     with (site.folder / "pyproject.toml").open("a") as file:
         file.write('\n[tool.estiba.release]\ntargets = ["local"]\n')
