@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import functools
-import http.server
 import json
 import subprocess
-import sys
-import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from tests.services import ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -276,60 +271,6 @@ def test_production_is_held_to_its_rules(settings: list[str], problem: str) -> N
 
     assert done.returncode != 0
     assert problem in done.stderr
-
-
-class Pages(http.server.BaseHTTPRequestHandler):
-    """Answers `/` with 200, `/login` with 302, `/host` by the host's name, and else with 500.
-
-    `/secure` and `/loop` redirect to themselves by HTTPS, `/secure` until it is told that this is so.
-    """
-
-    def do_GET(self) -> None:
-        """Answer."""
-        known = {"/": 200, "/login": 302, "/host": 200 if self.headers["Host"] == "shop.example" else 400}
-        is_told = self.headers["X-Forwarded-Proto"] == "https"
-        if self.path == "/loop" or (self.path == "/secure" and not is_told):
-            self.send_response(301)
-            self.send_header("Location", f"https://shop.example{self.path}")
-        else:
-            self.send_response(200 if self.path == "/secure" else known.get(self.path, 500))
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.mark.parametrize(
-    ("paths", "code"), [(["/", "/login", "/host", "/secure"], 0), (["/", "/broken"], 1), (["/loop"], 1)]
-)
-def test_smoke_test_tells_pages_that_fail(paths: list[str], code: int) -> None:
-    """A redirection is an answer, an error is none, and each page stands in the log."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
-        threading.Thread(target=server.serve_forever).start()
-        script = (CHART / "files" / "smoke.py").read_text()
-        address = f"http://127.0.0.1:{server.server_port}"
-        argv = [sys.executable, "-c", script, address, "shop.example", *paths]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
-        server.shutdown()
-
-    assert done.returncode == code, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()] == paths
-
-
-def test_smoke_test_waits_for_who_answers_a_moment_later() -> None:
-    """The nodes of a cluster need a moment to learn which pods serve."""
-    port = ports.find_free()
-    script = (CHART / "files" / "smoke.py").read_text()
-    argv = [sys.executable, "-c", script, f"http://127.0.0.1:{port}", "", "/"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as asking:
-        time.sleep(1)
-        assert asking.poll() is None
-        with http.server.ThreadingHTTPServer(("127.0.0.1", port), Pages) as server:
-            threading.Thread(target=server.serve_forever).start()
-            said, _ = asking.communicate()
-            server.shutdown()
-
-    assert (asking.returncode, said) == (0, "/ 200\n")
 
 
 def test_static_files_are_copied_below_the_volume() -> None:
