@@ -22,8 +22,8 @@ LAST: Final = 65535
 _LISTENING: Final = "0A"
 """Socket state TCP_LISTEN in /proc/net/tcp, see proc(5)."""
 _TRIES: Final = 1000
-_CLAIMS: Final[dict[int, socket.socket]] = {}
-"""Ports that this process has chosen, each with the socket that tells others of it."""
+_CLAIMS: Final[dict[int, int]] = {}
+"""Ports that this process has chosen, each with the descriptor of the socket that tells others of it."""
 
 _PRIVILEGED: Final = 1024
 _PRIVILEGE_HINT: Final = (
@@ -63,7 +63,7 @@ def _claim(port: int) -> bool:
     except OSError:
         claim.close()
         return False
-    _CLAIMS[port] = claim
+    _CLAIMS[port] = claim.detach()
     return True
 
 
