@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba.deploy.kubernetes.client import helm as helms
@@ -16,7 +13,8 @@ from estiba.errors import TargetError
 from estiba.publish import chart as charts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
     from typing import Any
 
     from estiba.deploy.kubernetes.client.helm import Helm
@@ -31,22 +29,21 @@ class Inputs:
 
     Attributes:
         chart: Folder of the chart.
-        values: Files of values, the one of the manifest last.
+        values: Options of Helm that give the values: files, then those that the manifest decides.
         image: Image of all pods.
         chart_digest: Digest of the chart's files.
         fingerprint: Digest of all inputs; equal ones give equal objects.
     """
 
     chart: Path
-    values: tuple[Path, ...]
+    values: tuple[str, ...]
     image: ImageRef
     chart_digest: Digest
     fingerprint: Digest
 
 
-@contextmanager
-def prepare(settings: Settings, manifest: ReleaseManifest) -> Iterator[Inputs]:
-    """Yield the inputs for a release; their last file of values exists for the block.
+def prepare(settings: Settings, manifest: ReleaseManifest) -> Inputs:
+    """Return the inputs for a release.
 
     Raises:
         ChartError: The chart does not take values of Estiba's own.
@@ -55,27 +52,29 @@ def prepare(settings: Settings, manifest: ReleaseManifest) -> Iterator[Inputs]:
     if manifest.image is None:
         msg = f"the release {manifest.version} of {manifest.service} was built without an image"
         raise TargetError(msg, hint="invoke deploy builds it")
-    with prepare_image(settings, settings.image.at(manifest.image.digest)) as given:
-        yield given
+    return prepare_image(settings, settings.image.at(manifest.image.digest))
 
 
-@contextmanager
-def prepare_image(settings: Settings, image: ImageRef) -> Iterator[Inputs]:
-    """Yield the inputs for an image, whether or not there is one; see `prepare`."""
-    values = {"image": {"digest": str(image.digest), "repository": f"{image.host}/{image.repository}"}}
-    text = json.dumps(charts.nest(settings.chart, values), sort_keys=True)
+def prepare_image(settings: Settings, image: ImageRef) -> Inputs:
+    """Return the inputs for an image, whether or not there is one; see `prepare`."""
+    decided = {"digest": str(image.digest), "repository": f"{image.host}/{image.repository}"}
+    nested = charts.nest(settings.chart, {"image": decided})
+    prefix = "" if "image" in nested else f"{next(iter(nested))}."
     chart_digest = digest(settings.chart)
-    parts = [str(chart_digest), text, *(path.read_text(encoding="utf-8") for path in settings.values)]
-    with tempfile.TemporaryDirectory(prefix="estiba-values-") as folder:
-        # JSON is YAML.
-        (last := Path(folder, "image.values.yaml")).write_text(text, encoding="utf-8")
-        yield Inputs(
-            chart=settings.chart,
-            values=(*settings.values, last),
-            image=image,
-            chart_digest=chart_digest,
-            fingerprint=Digest.of_bytes("\0".join(parts).encode()),
-        )
+    files = (path.read_text(encoding="utf-8") for path in settings.values)
+    return Inputs(
+        chart=settings.chart,
+        # No file of our own: a deployment that is killed would leave it, and a command that was planned would lack it.
+        values=(
+            *(f"--values={path}" for path in settings.values),
+            *(f"--set-string={prefix}image.{key}={value}" for key, value in decided.items()),
+        ),
+        image=image,
+        chart_digest=chart_digest,
+        fingerprint=Digest.of_bytes(
+            "\0".join([str(chart_digest), json.dumps(nested, sort_keys=True), *files]).encode()
+        ),
+    )
 
 
 def digest(chart: Path) -> Digest:

@@ -85,7 +85,8 @@ class KubernetesTarget:
 
     def deploy(self, manifest: ReleaseManifest, *, on_status: Callable[[str], None], contract: bool = False) -> Record:
         """See `Target.deploy`."""
-        with inputs.prepare(self.settings, manifest) as given, self._locked("deploy", on_status, manifest) as rollout:
+        given = inputs.prepare(self.settings, manifest)
+        with self._locked("deploy", on_status, manifest) as rollout:
             rollout.contract = contract
             served = rollout.store.last_verified()
             same = served if served and served.fingerprint == str(given.fingerprint) else None
@@ -101,47 +102,47 @@ class KubernetesTarget:
         """See `Target.plan`."""
         store = self._store()
         served = store.last_verified()
-        with inputs.prepare(self.settings, manifest) as given:
-            rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=served is not None))
-            after = [one for one in rendered if not objects.is_hook(one)]
-            before = objects.parse(self._helm.manifest(served.number)) if served else []
-            argv = inputs.write_upgrade(self._helm, given, manifest, rendered, user=Record.begin("plan").user)
-            return Changes(
-                is_pending=served is None or served.fingerprint != str(given.fingerprint),
-                before=served.to_release() if served else None,
-                migrations=migrations.plan(manifest, served.manifest if served else None),
-                diff=objects.diff(before, after),
-                commands=(tuple(argv),),
-                state={
-                    "chart": str(given.chart_digest),
-                    "image": str(given.image),
-                    "inputs": str(given.fingerprint),
-                    "revision": str(served.number if served else 0),
-                },
-            )
+        given = inputs.prepare(self.settings, manifest)
+        rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=served is not None))
+        after = [one for one in rendered if not objects.is_hook(one)]
+        before = objects.parse(self._helm.manifest(served.number)) if served else []
+        argv = inputs.write_upgrade(self._helm, given, manifest, rendered, user=Record.begin("plan").user)
+        return Changes(
+            is_pending=served is None or served.fingerprint != str(given.fingerprint),
+            before=served.to_release() if served else None,
+            migrations=migrations.plan(manifest, served.manifest if served else None),
+            diff=objects.diff(before, after),
+            commands=(tuple(argv),),
+            state={
+                "chart": str(given.chart_digest),
+                "image": str(given.image),
+                "inputs": str(given.fingerprint),
+                "revision": str(served.number if served else 0),
+            },
+        )
 
     def check(self, manifest: ReleaseManifest) -> tuple[str, ...]:
         """See `Target.check`."""
-        with inputs.prepare(self.settings, manifest) as given:
-            is_installed = bool(self._helm.history())
-            rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_installed))
-            found = list(checks.find_missing_rights(self._kubectl, rendered))
-            assert manifest.image is not None  # which `prepare` has refused
-            if problem := images.problem(self.settings, manifest.image, self.config):
-                found.append(problem)
-            found += checks.find_missing_room(self._kubectl, rendered)
-            found += quotas.find_excess(self._kubectl, rendered, is_upgrade=is_installed)
-            if is_installed:
-                found += checks.find_conflicts(self._helm, rendered)
-            return tuple(found)
+        given = inputs.prepare(self.settings, manifest)
+        is_installed = bool(self._helm.history())
+        rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_installed))
+        found = list(checks.find_missing_rights(self._kubectl, rendered))
+        assert manifest.image is not None  # which `prepare` has refused
+        if problem := images.problem(self.settings, manifest.image, self.config):
+            found.append(problem)
+        found += checks.find_missing_room(self._kubectl, rendered)
+        found += quotas.find_excess(self._kubectl, rendered, is_upgrade=is_installed)
+        if is_installed:
+            found += checks.find_conflicts(self._helm, rendered)
+        return tuple(found)
 
     def variables(self) -> frozenset[str]:
         """See `Target.variables`."""
         rendered = objects.parse(self._helm.manifest())
         if not rendered:
             # Before the first release: the names depend on no image, but the chart wants one.
-            with inputs.prepare_image(self.settings, self.settings.image.at(Digest.of_bytes(b""))) as given:
-                rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=False))
+            given = inputs.prepare_image(self.settings, self.settings.image.at(Digest.of_bytes(b"")))
+            rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=False))
         return checks.find_variables(self._kubectl, rendered)
 
     def smoke(self, *, on_status: Callable[[str], None]) -> None:

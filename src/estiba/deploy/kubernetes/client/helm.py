@@ -99,21 +99,26 @@ class Helm:
         """Return the YAML of the hooks of a revision."""
         return self._get("hooks", revision)
 
-    def template(self, chart: Path, values: Sequence[Path], *, is_upgrade: bool) -> str:
+    def template(self, chart: Path, values: Sequence[str], *, is_upgrade: bool) -> str:
         """Return the YAML of the objects that an upgrade would apply, with its hooks.
+
+        Args:
+            chart: Folder of the chart.
+            values: Options that give the values, as `--values=FILE`.
+            is_upgrade: Whether there is a revision already.
 
         Raises:
             TargetError: The chart refuses the values, or cannot be rendered.
         """
         options = ["--is-upgrade"] if is_upgrade else []
-        done = self.runner(self.argv("template", self.release, str(chart), *_files(values), *options), check=False)
+        done = self.runner(self.argv("template", self.release, str(chart), *values, *options), check=False)
         if done.code:
             msg = f"the chart {chart} cannot be rendered: {_last(done.tail)}"
-            raise TargetError(msg, hint=f"helm lint {chart} {' '.join(_files(values))}")
+            raise TargetError(msg, hint=f"helm lint {chart} {' '.join(values)}")
         return done.stdout
 
     def upgrade_argv(
-        self, chart: Path, values: Sequence[Path], *, strategy: str, labels: Mapping[str, str], description: str
+        self, chart: Path, values: Sequence[str], *, strategy: str, labels: Mapping[str, str], description: str
     ) -> list[str]:
         """Return the command that installs or upgrades the release."""
         return self.argv(
@@ -122,7 +127,7 @@ class Helm:
             self.release,
             str(chart),
             "--reset-values",
-            *_files(values),
+            *values,
             "--server-side=auto",
             f"--wait={strategy}",
             "--wait-for-jobs",
@@ -202,7 +207,7 @@ def choose_strategy(objects: Sequence[Mapping[str, Any]]) -> str:
     return "legacy" if any(one.get("kind") in _CUSTOM for one in objects) else "watcher"
 
 
-def _files(values: Sequence[Path]) -> list[str]:
+def _files(values: Sequence[str]) -> list[str]:
     return [f"--values={path}" for path in values]
 
 
