@@ -182,17 +182,20 @@ def test_what_cannot_be_taken_back_is_for_a_human(site: Pods) -> None:
 
 
 def test_field_that_somebody_else_manages_is_named(site: Pods) -> None:
-    """A scaled Deployment is not silently set back."""
+    """What an autoscaler has chosen is not silently set back, nor what somebody chose by `kubectl scale`."""
     site.migrate("0002_note", ADD)
     site.write("3.1.0")
     site.run("deploy")
-    site.kubectl("scale", "deployment/shop-web", "--replicas=3")
+    # Below its least number an autoscaler needs no metrics.
+    site.kubectl("autoscale", "deployment/shop-web", "--min=3", "--max=3", "--cpu=90%")
+    site.kubectl("wait", "deployment/shop-web", "--for=jsonpath={.spec.replicas}=3", "--timeout=120s")
     site.write("3.1.1")
 
     code, said = site.fail("deploy")
 
     assert code == TargetError.exit_code, said
-    assert ".spec.replicas" in said
+    assert ".spec.replicas: managed by kube-controller-manager" in said
+    site.kubectl("delete", "hpa/shop-web")
     site.kubectl("scale", "deployment/shop-web", "--replicas=2")
 
 
