@@ -46,6 +46,10 @@ helm.sh/chart: {{ printf "django-service-%s" .Chart.Version | replace "+" "_" }}
 {{- define "django-service.env" -}}
 {{- $env := dict -}}
 {{- if .Values.hosts }}{{ $_ := set $env "ALLOWED_HOSTS" (join "," .Values.hosts) }}{{ end -}}
+{{- /* gunicorn and uvicorn read it; behind the sidecar they believe that alone, which is on the loopback address. */ -}}
+{{- if and .Values.trustedProxies (ne .Values.static.mode "nginx") -}}
+{{- $_ := set $env "FORWARDED_ALLOW_IPS" (join "," (concat (list "127.0.0.1" "::1") .Values.trustedProxies)) -}}
+{{- end -}}
 {{- mustMergeOverwrite $env (deepCopy .Values.env) | toJson -}}
 {{- end -}}
 

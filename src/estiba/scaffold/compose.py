@@ -9,7 +9,9 @@ once. Images that are not the service's have variables, as nothing is known of a
 from __future__ import annotations
 
 import json
+import re
 import secrets
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -17,7 +19,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from estiba import files
-from estiba.deploy.host.servers import postgresql_tuning
+from estiba.deploy.host.servers import postgresql_tuning, proxy
 from estiba.errors import ScaffoldError
 from estiba.publish import chart
 from estiba.scaffold import architecture, rendered
@@ -138,7 +140,7 @@ def describe(project: Project) -> dict[str, dict[str, Any]]:
     server = {
         "name": project.name,
         "services": {"nginx": _nginx(given), **_containers(project, given), **_servers(project, _PASSWORD)},
-        "configs": {"nginx": {"content": _configure_nginx(given)}},
+        "configs": {"nginx": {"content": configure_nginx(given)}},
         "volumes": {"postgres": {}, "redis": {}, "staticfiles": {}},
     }
     return dict(zip(NAMES, (server, _change_for_developers(server)), strict=True))
@@ -175,10 +177,19 @@ def _nginx(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _configure_nginx(given: Mapping[str, Any]) -> str:
+def configure_nginx(given: Mapping[str, Any]) -> str:
     """Return nginx's configuration; Compose takes a dollar for one of its own unless there are two."""
-    text = _NGINX.read_text(encoding="utf-8").replace("@static@", given["static"]["url"])
-    return text.replace("@web@", f"{WEB}:{given['processes'][given['webProcess']]['port']}").replace("$", "$$")
+    limits, networks = given["static"]["nginx"], given["trustedProxies"]
+    parts = {
+        "clients": "".join(f"  {line};\n" for line in proxy.find_clients(networks)).rstrip(),
+        "request": str(limits["requestLimit"]),
+        "static": given["static"]["url"],
+        "trusted": textwrap.indent(proxy.list_networks(networks), "  ").rstrip(),
+        "upload": limits["uploadLimit"],
+        "web": f"{WEB}:{given['processes'][given['webProcess']]['port']}",
+    }
+    text = _NGINX.read_text(encoding="utf-8")
+    return re.sub("@([a-z]+)@", lambda found: parts[found[1]], text).replace("$", "$$")
 
 
 def _containers(project: Project, given: Mapping[str, Any]) -> dict[str, Any]:

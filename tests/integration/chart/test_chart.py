@@ -236,6 +236,17 @@ def test_static_files_come_from_the_sidecar() -> None:
     assert "proxy_read_timeout 60s;" in config
 
 
+def test_proxies_that_end_tls_are_believed() -> None:
+    """Without the sidecar the web server reads who they are, and with it the sidecar alone, which it believes."""
+    said = "127.0.0.1,::1,203.0.113.7,2001:db8::/32"
+    (config,) = named("nginx", "ConfigMap", "shop-nginx")["data"].values()
+
+    assert named("trusted-proxies", "ConfigMap", "shop-env")["data"]["FORWARDED_ALLOW_IPS"] == said
+    assert "FORWARDED_ALLOW_IPS" not in (named("nginx", "ConfigMap", "shop-env")["data"] or {})
+    assert "set_real_ip_from fc00::/7;" in config
+    assert "proxy_set_header X-Forwarded-Proto $forwarded_proto;" in config
+
+
 def test_uploads_outlive_the_release() -> None:
     """A claim of the chart's own stays when the release goes; one that exists is used."""
     claim = named("nginx", "PersistentVolumeClaim", "shop-media")
@@ -345,6 +356,7 @@ def test_text_in_values_stays_one_text(tmp_path: Path) -> None:
         {"monitoring": {"path": "/metrics { } #"}},
         {"static": {"nginx": {"uploadLimit": "1g; }"}}},
         {"webProcess": "web\n  x: y"},
+        {"trustedProxies": ["10.0.0.0/8; }"]},
     ],
 )
 def test_text_that_would_be_nginx_or_a_name_is_refused(values: dict[str, Any], tmp_path: Path) -> None:

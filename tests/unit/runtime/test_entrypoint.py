@@ -114,6 +114,22 @@ def test_web_is_overridden_by_the_environment() -> None:
     assert env["GUNICORN_CMD_ARGS"].endswith("--threads=2 --graceful-timeout=25 --worker-tmp-dir=/dev/shm --threads 9")
 
 
+@pytest.mark.parametrize(("version", "left"), [("23.0.0", "127.0.0.1,::1"), ("24.1.1", "127.0.0.1,::1,10.0.0.0/8")])
+def test_networks_of_proxies_end_no_older_gunicorn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, version: str, left: str
+) -> None:
+    """One that takes addresses alone gets those, and what else helps is said."""
+    info = tmp_path / f"gunicorn-{version}.dist-info"
+    write(tmp_path, {"gunicorn/__init__.py": "", f"{info.name}/METADATA": f"Name: gunicorn\nVersion: {version}\n"})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    env = {"ESTIBA_WSGI": "config.wsgi:application", "FORWARDED_ALLOW_IPS": "127.0.0.1,::1,10.0.0.0/8"}
+
+    servers.gunicorn([], env)
+
+    assert env["FORWARDED_ALLOW_IPS"] == left
+    assert ("gunicorn 23.0.0 believes no networks" in capsys.readouterr().err) is (version == "23.0.0")
+
+
 @pytest.mark.parametrize("where", ["file", "argument", "environment"])
 def test_web_leaves_a_configuration_file_alone(tmp_path: Path, where: str) -> None:
     """A service that configures gunicorn itself gets no options that would beat its file."""

@@ -61,6 +61,25 @@ def test_settings_are_those_of_the_chart(file: dict[str, Any]) -> None:
     assert found["nginx"]["volumes"] == ["staticfiles:/srv/static:ro"]
 
 
+def test_limits_and_proxies_are_those_of_the_chart(tmp_path: Path) -> None:
+    """Larger uploads, longer requests and who ends TLS are said once, too."""
+    folder = new.create(tmp_path / "harbour")
+    pyproject = folder / "pyproject.toml"
+    before = compose.describe(projects.load(folder))[SERVER]["configs"]["nginx"]["content"]
+    table = "trustedProxies = ['203.0.113.7']\nstatic.nginx = {uploadLimit = '2g', requestLimit = 300}\n"
+    pyproject.write_text(pyproject.read_text().replace("[tool.estiba.chart]\n", f"[tool.estiba.chart]\n{table}"))
+    text = compose.describe(projects.load(folder))[SERVER]["configs"]["nginx"]["content"]
+
+    fixed = ("max_body_size 100m;", "read_timeout 60s;", "send_timeout 60s;")
+    own = ("max_body_size 2g;", "read_timeout 300s;", "send_timeout 300s;")
+    assert [line in before for line in (*fixed, *own)] == [True] * 3 + [False] * 3
+    assert [line in text for line in (*fixed, *own)] == [False] * 3 + [True] * 3
+    assert "set_real_ip_from 10.0.0.0/8;" in before
+    assert "  default 0;\n  203.0.113.7 1;\n}" in text
+    assert text.count("set_real_ip_from") == 1
+    assert "@" not in text.replace("@service", "").replace("@events", "").replace("@away", "").replace("@$$", "")
+
+
 def test_service_is_the_image_that_was_built(file: dict[str, Any]) -> None:
     """Each container of the service runs its image, read-only and without privileges; nothing is built by Compose."""
     own = [one for one in file["services"].values() if one["image"].startswith("${IMAGE:-")]

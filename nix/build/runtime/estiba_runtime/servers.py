@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from estiba_runtime.cpus import count_workers, cpu_limit
-from estiba_runtime.failure import EX_CONFIG, StartError, parse_number
+from estiba_runtime.failure import EX_CONFIG, StartError, parse_number, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -29,6 +30,9 @@ _METRICS_LOCK: Final = "lock"
 _THREADS: Final = 4
 # Below the 30 seconds that engines leave between SIGTERM and SIGKILL.
 _GRACEFUL: Final = 25
+_WITH_NETWORKS: Final = (24, 1)
+"""First version of gunicorn that takes networks in `FORWARDED_ALLOW_IPS`."""
+
 _APPLICATION: Final = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_][\w.()]*|([A-Za-z_]\w*\.)*[aw]sgi")
 """An application among the arguments, `module:attribute` or the usual name of its module, and no address."""
 
@@ -49,6 +53,7 @@ def gunicorn(arguments: Sequence[str], env: MutableMapping[str, str], grace: int
     """
     application = _application(arguments, env, "ESTIBA_WSGI", "WSGI")
     _prepare(env)
+    _leave_networks_out(env)
     given = env.get("GUNICORN_CMD_ARGS", "")
     if not _has_config([*arguments, *shlex.split(given)]):
         env["GUNICORN_CMD_ARGS"] = shlex.join(_gunicorn_defaults(env, grace)) + f" {given}".rstrip()
@@ -195,6 +200,21 @@ def _gunicorn_defaults(env: Mapping[str, str], grace: int) -> list[str]:
     # The heartbeat file must not be on a disk: where its write blocks, the arbiter kills a healthy worker.
     heartbeat = [f"--worker-tmp-dir={SHM}"] if is_writable(SHM) else []
     return ["--worker-class=gthread", f"--threads={threads}", f"--graceful-timeout={grace or _GRACEFUL}", *heartbeat]
+
+
+def _leave_networks_out(env: MutableMapping[str, str]) -> None:
+    """Take networks out of `FORWARDED_ALLOW_IPS` for a gunicorn that ends at whatever is no address."""
+    words = env.get("FORWARDED_ALLOW_IPS", "").replace(",", " ").split()
+    addresses = [word for word in words if "/" not in word]
+    if addresses == words or not importlib.util.find_spec("gunicorn"):
+        return
+    version = importlib.metadata.version("gunicorn")
+    if tuple(map(int, re.findall(r"\d+", version)[:2])) < _WITH_NETWORKS:
+        env["FORWARDED_ALLOW_IPS"] = ",".join(addresses)
+        say(
+            f"gunicorn {version} believes no networks of proxies: update it to 24.1, or have"
+            ' SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") in the settings'
+        )
 
 
 def _share_metrics(env: MutableMapping[str, str]) -> None:

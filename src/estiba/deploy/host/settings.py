@@ -195,7 +195,7 @@ def _check_value(key: str, value: Any) -> list[str]:  # noqa: ANN401 - of the ty
             return [f"'ready' is {value!r}, not a path that starts with /"]
         case "smoke" if wrong := [path for path in value if not path.startswith("/")]:
             return [f"'smoke' has {wrong[0]!r}, not a path that starts with /"]
-        case "trusted-proxies" if wrong := [name for name in value if not _is_network(name)]:
+        case "trusted-proxies" if wrong := [name for name in value if not is_network(name)]:
             return [f"'trusted-proxies' has {wrong[0]!r}, not an IP address or a network such as '10.0.0.0/8'"]
         case "extensions" if wrong := [name for name in value if not _EXTENSION.fullmatch(name)]:
             return [f"'extensions' has {wrong[0]!r}, not a name of letters, digits, _ and -"]
@@ -212,7 +212,7 @@ def _find_shared_ports(table: Mapping[str, Any]) -> list[str]:
     return [f"{one!r} and {other!r} are both {found[one]}" for one, other in pairs if found[one] == found[other] != 0]
 
 
-def _is_network(text: str) -> bool:
+def is_network(text: str) -> bool:
     """Return whether nginx takes a text for a network, which has neither a zone of IPv6 nor a mask with dots."""
     try:
         ipaddress.ip_network(text)

@@ -6,6 +6,7 @@ import fnmatch
 import urllib.parse
 from typing import TYPE_CHECKING, Any, Final
 
+from estiba.deploy.host.settings import is_network
 from estiba.errors import ConfigError
 from estiba.publish.chart import ENVIRONMENTS
 from estiba.service import environment
@@ -40,6 +41,7 @@ DIFFERENCES: Final = (
     "secrets.external.data.*",
     "secrets.external.store.*",
     "serviceAccount.annotations.*",
+    "trustedProxies",
 )
 """Values in which staging and production may differ; in all others staging is what production will be."""
 
@@ -126,11 +128,22 @@ def _check(project: Project) -> None:
             f"{key!r} differs between 'staging' and 'prod': write it for all, above both"
             for key in find_differences(staging, prod)
         ]
+    tables = [project.chart, *(project.chart.get(name, {}) for name in ENVIRONMENTS)]
+    problems = problems or [problem for table in tables for problem in _check_proxies(table)]
     if not problems and (schema := environment.load(project.folder)):
-        tables = [project.chart, *(project.chart.get(name, {}) for name in ENVIRONMENTS)]
         problems = [problem for table in tables for problem in schema.find_problems(_variables(table))]
     if problems:
         raise ConfigError(_WHERE, problems)
+
+
+def _check_proxies(table: Mapping[str, Any]) -> list[str]:
+    """Return what of `trustedProxies` is no network for nginx and gunicorn, which the chart's schema cannot tell."""
+    found = table.get("trustedProxies", [])
+    return [
+        f"'trustedProxies' has {network!r}, not an IP address or a network such as '10.0.0.0/8'"
+        for network in (found if isinstance(found, list) else [found])
+        if not is_network(str(network))
+    ]
 
 
 def _variables(table: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -110,8 +110,10 @@ def test_table_has_the_last_word() -> None:
         ("[chart.staging]\nstatic.mode = 'nginx'", "'static.mode' differs between 'staging' and 'prod'"),
         ("[chart.prod]\nprocesses.web.command = ['asgi']", "'processes.web.command' differs"),
         ("[chart]\nprod = 1", "'prod' must be a table, not 1"),
+        ("[chart]\ntrustedProxies = ['10.0.0.1/8']", "'trustedProxies' has '10.0.0.1/8', not an IP address"),
+        ("[chart.prod]\ntrustedProxies = 'proxy'", "'trustedProxies' has 'proxy', not an IP address"),
     ],
-    ids=["staging", "prod", "no-table"],
+    ids=["staging", "prod", "no-table", "network", "text"],
 )
 def test_staging_is_what_production_will_be(table: str, problem: str) -> None:
     """A value in which they may not differ is refused, and the message names it."""
@@ -126,6 +128,7 @@ def test_listed_values_may_differ() -> None:
     env.BANNER = "staging"
     processes.web.replicas = 2
     secrets.existing = ["shop-staging"]
+    trustedProxies = ["203.0.113.7"]
     [chart.prod]
     processes.web.autoscaling = { minReplicas = 2, maxReplicas = 9 }
     """

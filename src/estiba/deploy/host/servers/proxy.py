@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from estiba.deploy.host.settings import Settings
 
 _LOOPBACK: Final = ("127.0.0.1", "::1")
@@ -26,10 +28,8 @@ def of_server(settings: Settings, port: int) -> str:
         f"proxy_read_timeout {settings.request_limit}s",
         f"proxy_send_timeout {settings.request_limit}s",
         *([] if settings.request_buffering else ["proxy_request_buffering off"]),
-        *(f"set_real_ip_from {network}" for network in settings.trusted_proxies),
+        *find_clients(settings.trusted_proxies),
     ]
-    if settings.trusted_proxies:
-        lines += ["real_ip_header X-Forwarded-For", "real_ip_recursive on"]
     return "".join(f"{line};\n" for line in lines) + "".join(
         f"location ^~ {where} {{\n{_render(locate(place))}}}\n" for where, place in sorted(settings.internal.items())
     )
@@ -56,10 +56,20 @@ def _render(folder: str) -> str:
     return "".join(f"  {line};\n" for line in lines)
 
 
+def find_clients(networks: Sequence[str]) -> list[str]:
+    """Return the directives by which a client's address is what proxies in these networks say that it is."""
+    found = [f"set_real_ip_from {network}" for network in networks]
+    return [*found, "real_ip_header X-Forwarded-For", "real_ip_recursive on"] if found else []
+
+
 def list_trusted(settings: Settings) -> str:
     """Return the lines of nginx's `geo` for those that may say that a request came over TLS.
 
     Where there is a proxy, this machine may say so too, since the smoke tests ask as the proxy does.
     """
-    networks = dict.fromkeys([*settings.trusted_proxies, *_LOOPBACK]) if settings.trusted_proxies else ()
+    return list_networks(dict.fromkeys([*settings.trusted_proxies, *_LOOPBACK]) if settings.trusted_proxies else ())
+
+
+def list_networks(networks: Iterable[str]) -> str:
+    """Return lines of nginx's `geo` with the value 1."""
     return "".join(f"{network} 1;\n" for network in networks)
