@@ -72,6 +72,37 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
+{{/* Folders of data in a container of the service. Arguments: root; existing, where only claims are there that the release does not make. */}}
+{{- define "django-service.dataMounts" -}}
+{{- $existing := .existing -}}
+{{- with .root.Values.media }}
+{{- if and .path (or .existingClaim (not $existing)) }}
+- name: media
+  mountPath: {{ .path | quote }}
+{{- end }}
+{{- end }}
+{{- with .root.Values.persist }}
+{{- if or .existingClaim (not $existing) }}
+{{- range .paths }}
+- name: persist
+  mountPath: {{ . | quote }}
+  subPath: {{ trimPrefix "/" . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The volumes of these. Arguments as above. */}}
+{{- define "django-service.dataVolumes" -}}
+{{- range $name, $claim := dict "media" .root.Values.media "persist" .root.Values.persist }}
+{{- if and (or $claim.path $claim.paths) (or $claim.existingClaim (not $.existing)) }}
+- name: {{ $name }}
+  persistentVolumeClaim:
+    claimName: {{ $claim.existingClaim | default (printf "%s-%s" (include "django-service.fullname" $.root) $name) | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* A probe's request, with a host name that the service answers to. */}}
 {{- define "django-service.probe" -}}
 httpGet:

@@ -94,6 +94,7 @@ class Project:
         manage: Path of manage.py relative to `folder`; empty to lock Python tools without a Django project.
         prepare: Commands to run at the start of the build: manage.py subcommands or scripts, with arguments.
         processes: Processes, `web` first; empty without `[tool.estiba.processes]`, for those that the build finds.
+        persist: Folders of data that outlive releases, as places in the service's root file system.
         frontend: Front end that npm builds, or None.
         static: Whether to collect static files.
         compression: Compression of image layers: `zstd` or `gzip`.
@@ -127,6 +128,7 @@ class Project:
     manage: str
     prepare: tuple[tuple[str, ...], ...]
     processes: tuple[Process, ...]
+    persist: tuple[str, ...]
     frontend: Frontend | None
     static: bool
     compression: str
@@ -161,8 +163,7 @@ def load(folder: Path) -> Project:
     pyproject = _load_pyproject(folder)
     table = pyproject.get("tool", {}).get("estiba", {})
     _check(table, pyproject.get("project", {}))
-    manage = table.get("manage", "manage.py")
-    layout = _find_layout(folder, manage, table)
+    layout = _find_layout(folder, table)
     requires = pyproject.get("project", {}).get("requires-python", "")
     return Project(
         folder=folder,
@@ -180,9 +181,10 @@ def load(folder: Path) -> Project:
         settings=layout.settings,
         wsgi=layout.wsgi,
         is_asgi=layout.is_asgi,
-        manage=manage,
+        manage=table.get("manage", "manage.py"),
         prepare=tuple(tuple(words) for words in table.get("prepare", ())),
         processes=processes.parse(table.get("processes", {})),
+        persist=tuple(str(PurePosixPath("/app", folder)) for folder in table.get("persist", ())),
         frontend=frontend.parse(table.get("frontend")),
         static=table.get("static", True),
         compression=table.get("compression", "zstd"),
@@ -199,7 +201,8 @@ def load(folder: Path) -> Project:
     )
 
 
-def _find_layout(folder: Path, manage: str, table: Mapping[str, Any]) -> django.Layout:
+def _find_layout(folder: Path, table: Mapping[str, Any]) -> django.Layout:
+    manage = table.get("manage", "manage.py")
     # An empty `manage` locks Python tools, as this repository does for its own; there is no Django project then.
     if not manage:
         return django.Layout(settings="", wsgi="")

@@ -257,6 +257,37 @@ def test_uploads_outlive_the_release() -> None:
     assert [one for one in render("media") if one["kind"] == "PersistentVolumeClaim"] == []
 
 
+def test_folders_of_data_have_one_claim() -> None:
+    """Each has a folder of it, and begins with the image's files; migrations see a claim that is there before them."""
+    pod = named("persist", "Deployment", "shop-web")["spec"]["template"]["spec"]
+    (seed,) = pod["initContainers"]
+    mounts = {one["mountPath"]: one.get("subPath") for one in pod["containers"][0]["volumeMounts"]}
+    folders = {"/app/data": "app/data", "/var/lib/shop": "var/lib/shop"}
+
+    assert mounts == {"/tmp": None, **folders}
+    assert seed["args"][1:] == [word for one in folders for word in (one, f"/data/persist{one}")]
+    assert named("persist", "PersistentVolumeClaim", "shop-persist")["spec"]["accessModes"] == ["ReadWriteMany"]
+    for option, count in (("migrations.mode=hook", 1), ("migrations.mode=job", 3), ("persist.existingClaim=own", 3)):
+        (job,) = [one for one in render("persist", "shop", "--set", option) if one["kind"] == "Job"]
+        assert len(pod_of(job)["containers"][0]["volumeMounts"]) == count
+        assert len(pod_of(job)["volumes"]) == min(count, 2)
+
+
+@pytest.mark.parametrize("mode", ["hook", "job"])
+def test_variables_may_refer_to_others(mode: str) -> None:
+    """Kubernetes puts the value of a Secret's key in; what looks like its references is text; numbers are whole."""
+    options = ("--set", f"migrations.mode={mode},env.LIMIT=10000000,env.DEBUG=false")
+    objects = render("persist", "shop", *options)
+    (job,) = [pod_of(one) for one in objects if one["kind"] == "Job"]
+    (plain,) = [one["data"] for one in objects if one["metadata"]["name"] == "shop-env"]
+    env = {one["name"]: one["value"] for one in job["containers"][0]["env"]}
+
+    assert (env["CACHE_URL"], env["GREETING"]) == ("$(REDIS_URL)", "{NAME} $$(NAME)")
+    assert {"CACHE_URL", "GREETING"}.isdisjoint(plain)
+    assert (plain["LIMIT"], plain["DEBUG"]) == ("10000000", "false")
+    assert mode == "job" or (env["LIMIT"], list(env)[-2:]) == ("10000000", ["CACHE_URL", "GREETING"])
+
+
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.kubernetes.client import objects
@@ -34,6 +35,8 @@ _OF_OBJECTS: Final = ("create", "delete", "get", "list", "patch", "watch")
 _ALL: Final = "*"
 _MANAGER: Final = re.compile(r'conflicts? with "([^"]+)"')
 _FIELD: Final = re.compile(r"^(?:- )?(?:.*: )?(\.[A-Za-z][\w.\[\]\"=-]*)$", re.MULTILINE)
+_REFERENCE: Final = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
+_OF_SERVICES: Final = re.compile(r"_(SERVICE_HOST|PORT)")
 _NAMES: Final = '--output=go-template={{range $name, $_ := .data}}{{$name}}{{"\\n"}}{{end}}'
 """Template that prints the names in a Secret or a ConfigMap; the values do not leave kubectl."""
 
@@ -144,20 +147,81 @@ def find_missing_room(kubectl: Kubectl, rendered: Sequence[Mapping[str, Any]]) -
     return problems
 
 
-def find_variables(kubectl: Kubectl, rendered: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the names of the variables that the containers of some objects get."""
-    made = {one["metadata"]["name"]: one for one in rendered if one["kind"] == "ConfigMap"}
-    found: set[str] = set()
+def find_unmounted(rendered: Sequence[Mapping[str, Any]], folders: Sequence[str]) -> list[str]:
+    """Return what of the folders of `persist`, by place in the container, no pod of a release has a volume for."""
+    mounts = {
+        PurePosixPath(mount["mountPath"])
+        for container in _containers(rendered)
+        for mount in container.get("volumeMounts", ())
+    }
+    return [
+        f"'persist' of [tool.estiba] has {folder}, where the chart's pods have no volume: invoke chart.render sets it"
+        for folder in folders
+        if not mounts.intersection([PurePosixPath(folder), *PurePosixPath(folder).parents])
+    ]
+
+
+def find_dangling(kubectl: Kubectl, rendered: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the references of variables to such as their container has not, whose value would be the reference itself.
+
+    Raises:
+        TargetError: The cluster cannot be reached, or lets nobody look at the names.
+    """
+    made = _made(rendered)
+    problems = {
+        f"variable {variable['name']} refers to {{{name}}}, which neither the chart nor its Secrets have"
+        for container in _containers(rendered)
+        if (found := list(_find_references(container)))
+        if (known := _known(kubectl, container, made)) is not None
+        for variable, name in found
+        if name not in known
+    }
+    return sorted(problems)
+
+
+def _find_references(container: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    for variable in container.get("env", ()):
+        # What Kubernetes itself sets for Services has a name of its own; `$$` is a dollar.
+        for name in _REFERENCE.findall(variable.get("value", "").replace("$$", "")):
+            if not _OF_SERVICES.search(name):
+                yield variable, name
+
+
+def _known(kubectl: Kubectl, container: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]) -> set[str] | None:
+    """Return the names of a container's variables; None where a source of them is yet to be made."""
+    found = {variable["name"] for variable in container.get("env", ())}
+    for source in container.get("envFrom", ()):
+        if (names := _names(kubectl, source, made)) is None:
+            return None
+        found |= names
+    return found
+
+
+def _containers(rendered: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the containers of the processes."""
     for one in rendered:
         if one["kind"] == "Deployment":
-            for container in one["spec"]["template"]["spec"]["containers"]:
-                found |= {variable["name"] for variable in container.get("env", ())}
-                for source in container.get("envFrom", ()):
-                    found |= _names(kubectl, source, made)
+            yield from one["spec"]["template"]["spec"]["containers"]
+
+
+def _made(rendered: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the ConfigMaps of a release by their names."""
+    return {one["metadata"]["name"]: one for one in rendered if one["kind"] == "ConfigMap"}
+
+
+def find_variables(kubectl: Kubectl, rendered: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the names of the variables that the containers of some objects get."""
+    made = _made(rendered)
+    found: set[str] = set()
+    for container in _containers(rendered):
+        found |= {variable["name"] for variable in container.get("env", ())}
+        for source in container.get("envFrom", ()):
+            found |= _names(kubectl, source, made) or set()
     return frozenset(found)
 
 
-def _names(kubectl: Kubectl, source: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]) -> set[str]:
+def _names(kubectl: Kubectl, source: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]) -> set[str] | None:
+    """Return the names in a Secret or a ConfigMap, None where there is none yet."""
     kind = "secret" if "secretRef" in source else "configmap"
     name = source[f"{'secret' if kind == 'secret' else 'configMap'}Ref"]["name"]
     if kind == "configmap" and name in made:
@@ -165,7 +229,7 @@ def _names(kubectl: Kubectl, source: Mapping[str, Any], made: Mapping[str, Mappi
     done = kubectl.ask("get", kind, name, _NAMES)
     if done.code and "(NotFound)" not in done.tail:
         kubectl.run("get", kind, name, _NAMES)
-    return set(done.stdout.split())
+    return None if done.code else set(done.stdout.split())
 
 
 def _free(node: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:

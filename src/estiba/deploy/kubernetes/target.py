@@ -51,6 +51,7 @@ class KubernetesTarget:
         service: Name of the service.
         config: Configuration from the environment.
         settings: Settings of the target.
+        folders: Folders of data that outlive releases, as places in the container.
         runner: Runner of kubectl and helm.
         watched: Runner of helm while it waits, see `process.run_watched`.
         streamed: Runner of kubectl that yields its output, see `process.stream`.
@@ -59,6 +60,7 @@ class KubernetesTarget:
     service: str
     config: Config
     settings: Settings
+    folders: tuple[str, ...] = ()
     runner: Runner = process.run
     watched: Callable[..., Completed] = process.run_watched
     streamed: Callable[[Sequence[str]], Iterator[str]] = process.stream
@@ -71,7 +73,7 @@ class KubernetesTarget:
             ConfigError: The settings are invalid.
         """
         found = settings.parse(name, table, folder=project.folder, service=project.name)
-        return cls(service=project.name, config=config, settings=found)
+        return cls(service=project.name, config=config, settings=found, folders=project.persist)
 
     @property
     def contents(self) -> Contents:
@@ -130,11 +132,7 @@ class KubernetesTarget:
         assert manifest.image is not None  # which `prepare` has refused
         if problem := images.problem(self.settings, manifest.image, self.config):
             found.append(problem)
-        found += checks.find_missing_room(self._kubectl, rendered)
-        found += quotas.find_excess(self._kubectl, rendered, is_upgrade=is_installed)
-        if is_installed:
-            found += checks.find_conflicts(self._helm, rendered)
-        return tuple(found)
+        return (*found, *self._find_unfit(rendered, is_upgrade=is_installed))
 
     def variables(self) -> frozenset[str]:
         """See `Target.variables`."""
@@ -282,15 +280,27 @@ class KubernetesTarget:
         """Refuse before any change what the cluster would refuse, or never run.
 
         Raises:
-            TargetError: A field has another manager, no node has room, or a quota has none.
+            TargetError: A field has another manager, no node or quota has room, or a folder or variable is missing.
         """
         rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_upgrade))
-        conflicts = checks.find_conflicts(self._helm, rendered) if is_upgrade else []
-        excess = quotas.find_excess(self._kubectl, rendered, is_upgrade=is_upgrade)
-        if problems := [*conflicts, *checks.find_missing_room(self._kubectl, rendered), *excess]:
+        if problems := self._find_unfit(rendered, is_upgrade=is_upgrade):
             listed = "".join(f"\n  {one}" for one in problems)
             msg = f"namespace {self.settings.namespace} cannot take the release:{listed}"
             raise TargetError(msg, hint="mend that, or take it into the values, and deploy again")
+
+    def _find_unfit(self, rendered: Sequence[Mapping[str, Any]], *, is_upgrade: bool) -> list[str]:
+        """Return what the cluster would refuse of a release, never run, or lose.
+
+        Raises:
+            TargetError: The cluster cannot be reached.
+        """
+        return [
+            *checks.find_unmounted(rendered, self.folders),
+            *checks.find_dangling(self._kubectl, rendered),
+            *(checks.find_conflicts(self._helm, rendered) if is_upgrade else []),
+            *checks.find_missing_room(self._kubectl, rendered),
+            *quotas.find_excess(self._kubectl, rendered, is_upgrade=is_upgrade),
+        ]
 
     @property
     def _folder(self) -> Path:

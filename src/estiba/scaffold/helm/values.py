@@ -35,6 +35,9 @@ DIFFERENCES: Final = (
     "media.storageClassName",
     "networkPolicy.egress",
     "networkPolicy.fromNamespaces.*",
+    "persist.existingClaim",
+    "persist.size",
+    "persist.storageClassName",
     "processes.*.autoscaling.*",
     "processes.*.replicas",
     "secrets.existing",
@@ -56,7 +59,7 @@ _ORDER: Final = ("environment", "image", "hosts")
 
 
 def shared(project: Project) -> dict[str, Any]:
-    """Return the values of all environments: the image of the targets, and `[tool.estiba.chart]`.
+    """Return the values of all environments: what else the settings say, and `[tool.estiba.chart]`.
 
     Raises:
         ConfigError: The table has a value that is none of a chart.
@@ -67,6 +70,8 @@ def shared(project: Project) -> dict[str, Any]:
     found: dict[str, Any] = {"image": {"repository": images[0]}} if images else {}
     if project.processes:
         found["processes"] = _processes(project.processes)
+    if project.persist:
+        found["persist"] = {"paths": list(project.persist)}
     table = {key: value for key, value in project.chart.items() if key not in ENVIRONMENTS}
     return _complete(merge(found, table))
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.recording import RecordingRunner
@@ -9,6 +10,10 @@ from tests.recording import RecordingRunner
 from estiba.deploy.kubernetes import checks, quotas
 from estiba.deploy.kubernetes.client import quantity
 from estiba.deploy.kubernetes.client.kubectl import Kubectl
+from estiba.process import Completed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @pytest.mark.parametrize(
@@ -148,3 +153,45 @@ def test_quotas_that_may_not_be_listed_are_no_problem() -> None:
     kubectl = Kubectl(runner=RecordingRunner(1), namespace="shop")
 
     assert list(quotas.find_excess(kubectl, [deployment()], is_upgrade=True)) == []
+
+
+def running(container: dict[str, Any]) -> dict[str, Any]:
+    """Return a Deployment of one container."""
+    return {"kind": "Deployment", "spec": {"template": {"spec": {"containers": [container]}}}}
+
+
+def test_folder_of_data_without_a_volume_is_named() -> None:
+    """It would be lost with the pod; a volume around it is one."""
+    rendered = [running({"volumeMounts": [{"mountPath": "/app/data"}, {"mountPath": "/var/lib"}]})]
+
+    assert checks.find_unmounted(rendered, ("/app/data", "/var/lib/shop")) == []
+    assert checks.find_unmounted(rendered, ("/app/more",)) == [
+        "'persist' of [tool.estiba] has /app/more, where the chart's pods have no volume: invoke chart.render sets it"
+    ]
+
+
+def test_reference_to_no_variable_is_named() -> None:
+    """Kubernetes leaves it as it is; names of Secrets are asked for, and one that is yet to be made may have it."""
+    values = {"CACHE_URL": "$(REDIS_URL)", "LINK": "$(SHOP_WEB_SERVICE_HOST)", "TEXT": "$$(NONE)"}
+    env = [{"name": name, "value": value} for name, value in values.items()]
+    container = {"env": env, "envFrom": [{"configMapRef": {"name": "env"}}, {"secretRef": {"name": "own"}}]}
+    rendered: list[dict[str, Any]] = [
+        running(container),
+        {"kind": "ConfigMap", "metadata": {"name": "env"}, "data": {"LEVEL": "INFO"}},
+    ]
+    names = {"own": "SECRET_KEY\nREDIS_URL\n"}
+
+    def answer(argv: Sequence[str], **_: object) -> Completed:
+        assert list(argv)[3:5] == ["get", "secret"]
+        text = names.get(argv[5])
+        tail = "" if text else "Error from server (NotFound)"
+        return Completed(argv=tuple(argv), code=0 if text else 1, stdout=text or "", tail=tail)
+
+    kubectl = Kubectl(runner=answer, namespace="shop")
+    assert checks.find_dangling(kubectl, rendered) == []
+    names["own"] = "SECRET_KEY\n"
+    assert checks.find_dangling(kubectl, rendered) == [
+        "variable CACHE_URL refers to {REDIS_URL}, which neither the chart nor its Secrets have"
+    ]
+    names.clear()
+    assert checks.find_dangling(kubectl, rendered) == []

@@ -77,6 +77,14 @@ def test_processes_are_those_of_the_image() -> None:
     }
 
 
+def test_folders_of_data_are_volumes() -> None:
+    """What outlives a release on a machine does so in a cluster; size and class are each environment's own."""
+    found = replace(service("[chart.prod]\npersist.size = '50Gi'"), persist=("/app/data", "/var/lib/shop"))
+
+    assert values.shared(found)["persist"] == {"paths": ["/app/data", "/var/lib/shop"]}
+    assert values.of_environment(found, "prod")["persist"] == {"size": "50Gi"}
+
+
 def test_image_of_another_registry_is_the_environments_own() -> None:
     """Production's is for all, and staging's for itself."""
     found = service(TARGETS.replace("registry.example/shop", "test.example/shop", 1))
