@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -209,7 +210,14 @@ def exec_program(argv: Sequence[str]) -> NoReturn:
 
 
 def run_limited(
-    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, output: Path, limit: float, stdin: str = ""
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    output: Path,
+    limit: float,
+    stdin: str = "",
+    poll: Callable[[], None] = lambda: None,
 ) -> int | None:
     """Run a command with a time limit and append its output to a file; return its exit code, None on a timeout.
 
@@ -220,6 +228,7 @@ def run_limited(
         output: File to append standard output and standard error to.
         limit: Time limit in seconds; then the session gets SIGTERM, and SIGKILL 5 seconds later.
         stdin: Text for standard input.
+        poll: Called every second while the command runs.
     """
     _log.debug("run: %s", shlex.join(argv))
     with _append(output) as stream:
@@ -228,13 +237,21 @@ def run_limited(
         )
     with child:
         try:
-            child.communicate(stdin.encode(), limit)
+            return _wait(child, stdin.encode(), limit, poll)
+        finally:
+            if child.returncode is None:
+                _end(child)
+
+
+def _wait(child: subprocess.Popen[bytes], stdin: bytes, limit: float, poll: Callable[[], None]) -> int | None:
+    """Return the exit code of a child, None where it runs longer than a time limit."""
+    end = time.monotonic() + limit
+    while child.returncode is None and (left := end - time.monotonic()) > 0:
+        try:
+            child.communicate(stdin, min(left, 1.0))
         except subprocess.TimeoutExpired:
-            _end(child)
-            return None
-        except BaseException:
-            _end(child)
-            raise
+            stdin = b""  # which is given once
+            poll()
     return child.returncode
 
 

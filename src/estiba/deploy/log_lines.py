@@ -59,6 +59,11 @@ def find_exceptions(lines: Iterable[str]) -> list[str]:
     return found
 
 
+def find_begun(output: str) -> tuple[str, ...]:
+    """Return the migrations that `manage.py migrate` has begun to apply, as `app.name`."""
+    return tuple(_APPLYING.findall(output))
+
+
 def find_applied(output: str) -> tuple[str, ...]:
     """Return the migrations that `manage.py migrate` reports as applied, as `app.name`.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from estiba.deploy import log_lines
 from estiba.deploy.host.evidence import FAILURES, tell
 from estiba.deploy.host.servers import postgresql
+from estiba.deploy.migration_progress import MigrationProgress
 from estiba.deploy.target import PlannedMigration
 from estiba.errors import DeployError
 
@@ -82,20 +83,26 @@ def list_contracts(processes: Processes, programs: Programs) -> tuple[str, ...]:
     return tuple(f"{one.name}: {'; '.join(one.contracts)}" for one in pending if one.contracts)
 
 
-def apply(processes: Processes, programs: Programs, note: Callable[[tuple[str, ...]], None]) -> None:
+def apply(
+    processes: Processes,
+    programs: Programs,
+    note: Callable[[tuple[str, ...]], None],
+    tell: Callable[[str], None] = lambda _: None,
+) -> None:
     """Apply the pending migrations.
 
     Args:
         processes: Processes of the target.
         programs: Programs of the release.
         note: Callback; called once with the applied migrations, as `app.name`, before a failure is raised.
+        tell: Callback for progress.
 
     Raises:
         TargetError: An extension of the target's settings cannot be created.
         DeployError: A migration failed or exceeded its time limit; PostgreSQL has rolled that one back.
     """
     postgresql.create_extensions(processes.folder, programs, processes.settings.extensions)
-    ran = _migrate(processes, programs)
+    ran = _migrate(processes, programs, on_output=MigrationProgress(on_status=tell).read)
     note(log_lines.find_applied(ran.output))
     if not ran.has_passed:
         raise _failure(processes, ran, "the migrations", processes.settings.migrate_limit)
@@ -228,13 +235,15 @@ def plan_reversal(
     return tuple(reversed(targets.items()))
 
 
-def _migrate(processes: Processes, programs: Programs, *target: str) -> Finished:
+def _migrate(
+    processes: Processes, programs: Programs, *target: str, on_output: Callable[[str], None] | None = None
+) -> Finished:
     limit = processes.settings.migrate_limit
     env = {
         "MIGRATE_LOCK_TIMEOUT": str(limit),
         "PGOPTIONS": f"-c lock_timeout={_LOCK_SECONDS}s -c statement_timeout={limit}s",
     }
-    return processes.command(programs, ["migrate", *target], limit=limit, env=env)
+    return processes.command(programs, ["migrate", *target], limit=limit, env=env, on_output=on_output)
 
 
 def _ask(processes: Processes, programs: Programs, words: Sequence[str] = (), name: str = "") -> dict[str, Any]:

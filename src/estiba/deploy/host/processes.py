@@ -21,7 +21,7 @@ from estiba.errors import TargetError
 from estiba.process import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from estiba.deploy.host.settings import Settings
@@ -212,6 +212,7 @@ class Processes:
         limit: float,
         env: Mapping[str, str] | None = None,
         name: str = "",
+        on_output: Callable[[str], None] | None = None,
     ) -> Finished:
         """Run a command of the image's entry point once, and wait for it.
 
@@ -222,13 +223,15 @@ class Processes:
             env: Environment variables to add.
             name: Name of the log and the folder that it runs in; by default that of the command. One that may run
                 while another command holds the lock needs its own.
+            on_output: Callback, see `oneshot.run`.
         """
 
         def describe(directory: Path) -> dict[str, Any]:
             made = programs.command(directory, args)
             return {**made, "env": {**made["env"], **(env or {})}}
 
-        return oneshot.run(self.folder, programs.closure, name or args[0], describe, limit=limit)
+        log = name or args[0]
+        return oneshot.run(self.folder, programs.closure, log, describe, limit=limit, on_output=on_output)
 
     @property
     def has_port(self) -> bool:

@@ -242,7 +242,7 @@ class Rollout:
             self._begin(Step.MIGRATE)
             if before and migrations.may_differ(before.closure, revision.closure):
                 self.check_migrations(migrations.list_contracts(self.processes, programs), before)
-            migrations.apply(self.processes, programs, self.record_migrations)
+            migrations.apply(self.processes, programs, self.record_migrations, self.on_status)
         elif before and self.lost:
             self._begin(Step.MIGRATE)
             self._undo(before, revision.closure.path)

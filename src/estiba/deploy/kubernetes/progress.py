@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from estiba.deploy.kubernetes.client.jobs import COMPONENT
+from estiba.deploy.migration_progress import MigrationProgress
 from estiba.errors import DeployError, TargetError
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ class Progress:
     on_status: Callable[[str], None]
     _since: dict[str, float] = field(default_factory=dict)
     _said: str = ""
+    _migrations: dict[str, MigrationProgress] = field(default_factory=dict)
 
     def poll(self) -> None:
         """Report what blocks the rollout.
@@ -71,7 +74,10 @@ class Progress:
         except TargetError:
             # Helm, which runs meanwhile, says what is wrong with the cluster.
             return
-        blocks = [found for pod in pods if self._is_new(pod) for found in self._examine(pod)]
+        new = [pod for pod in pods if self._is_new(pod)]
+        for pod in new:
+            self._follow_migrations(pod)
+        blocks = [found for pod in new for found in self._examine(pod)]
         said = "; ".join(sorted(set(blocks)))
         if said and said != self._said:
             self.on_status(said)
@@ -80,6 +86,15 @@ class Progress:
     def _is_new(self, pod: Mapping[str, Any]) -> bool:
         is_ending = "deletionTimestamp" in pod["metadata"]
         return not is_ending and any(one.get("image") == self.image for one in pod["spec"]["containers"])
+
+    def _follow_migrations(self, pod: Mapping[str, Any]) -> None:
+        """Report which migrations a pod has begun, if it is the one that applies them."""
+        labels = pod["metadata"].get("labels") or {}
+        if labels.get(COMPONENT) != "migrate" or pod.get("status", {}).get("phase") != "Running":
+            return
+        name = pod["metadata"]["name"]
+        progress = self._migrations.setdefault(name, MigrationProgress(on_status=self.on_status))
+        progress.read(self.kubectl.ask("logs", name, "--tail=-1").stdout)
 
     def _examine(self, pod: Mapping[str, Any]) -> Iterator[str]:
         """Yield what keeps a pod from being ready.

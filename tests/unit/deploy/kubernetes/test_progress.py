@@ -40,6 +40,22 @@ def test_what_blocks_is_told_once() -> None:
     assert told == ["pod shop-web-1, container web: ErrImagePull: not found"]
 
 
+def test_migrations_are_named_as_they_begin() -> None:
+    """The log of their pod is read while it runs, and the whole of it, since lines are what is counted."""
+    one = json.loads(pod(state={"running": {"startedAt": datetime.now(tz=UTC).isoformat()}}))
+    one["items"][0]["metadata"] = {"name": "shop-migrate-2-x", "labels": {"app.kubernetes.io/component": "migrate"}}
+    one["items"][0]["status"]["phase"] = "Running"
+    listed, log = json.dumps(one), "  Applying shop.0001_initial... OK\n  Applying shop.0002_big..."
+    progress, told = watch(listed, log, listed, log)
+    progress.poll()
+    progress.poll()
+
+    assert told == ["applying shop.0001_initial, shop.0002_big"]
+    runner = progress.kubectl.runner
+    assert isinstance(runner, RecordingRunner)
+    assert runner.calls[1][3:] == ["logs", "shop-migrate-2-x", "--tail=-1"]
+
+
 def test_container_that_crashes_is_not_waited_for() -> None:
     """The second restart ends the rollout, with the exit code."""
     ended = {"terminated": {"reason": "Error", "exitCode": 3}}

@@ -34,6 +34,7 @@ def run(
     *,
     limit: float,
     stdin: str = "",
+    on_output: Callable[[str], None] | None = None,
 ) -> Finished:
     """Run a program and wait for it; it is killed at its time limit, and when this process dies.
 
@@ -44,6 +45,7 @@ def run(
         describe: Function that returns the program description, given the directory that it is started in.
         limit: Time limit in seconds.
         stdin: Text for the standard input.
+        on_output: Callback; called every second with all that the program has said so far.
     """
     output = folder.path / "logs" / f"{name}.log"
     if output.exists() and output.stat().st_size > _LOG_LIMIT:
@@ -55,10 +57,15 @@ def run(
         folder.own(directory / "tmp", program.get("user"))
         folder.write(directory / "program.json", {**program, "bound": os.getpid()})
         argv = [str(starter.find(folder, closure))]
-        code = run_limited(argv, env={}, cwd=directory, output=output, limit=limit, stdin=stdin)
+        tell = (lambda: on_output(_read(output, before))) if on_output else lambda: None
+        code = run_limited(argv, env={}, cwd=directory, output=output, limit=limit, stdin=stdin, poll=tell)
+    return Finished(code=code, output=_read(output, before))
+
+
+def _read(output: Path, start: int) -> str:
     with output.open("rb") as file:
-        file.seek(before)
-        return Finished(code=code, output=file.read().decode(errors="replace"))
+        file.seek(start)
+        return file.read().decode(errors="replace")
 
 
 def attach(folder: StateFolder, closure: HostClosure, describe: Callable[[Path], dict[str, Any]]) -> int:

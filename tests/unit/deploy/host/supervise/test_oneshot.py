@@ -12,6 +12,30 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def test_program_is_listened_to_while_it_runs(tmp_path: Path) -> None:
+    """What it has said so far is passed on, also half a line, and nothing of an earlier run."""
+    folder = StateFolder(path=tmp_path / "state", uid=os.geteuid())
+    folder.prepare()
+    closure = make(tmp_path / "one")
+    closure.starter.parent.mkdir(parents=True, exist_ok=True)
+    go_on = tmp_path / "go-on"
+    script = f"#!/bin/sh\nprintf 'Applying one...'\nuntil [ -e {go_on} ]; do sleep 0.05; done\necho ' OK'\n"
+    closure.starter.write_text(script)
+    closure.starter.chmod(0o755)
+    (folder.path / "logs" / "migrate.log").write_text("before\n")
+    heard: list[str] = []
+
+    def hear(said: str) -> None:
+        heard.append(said)
+        if said:
+            go_on.touch()
+
+    done = oneshot.run(folder, closure, "migrate", lambda _: {}, limit=60, on_output=hear)
+
+    assert (done.code, done.output) == (0, "Applying one... OK\n")
+    assert heard[-1] == "Applying one..."
+
+
 def test_log_that_has_grown_is_put_aside(tmp_path: Path) -> None:
     """Logs of tasks are read by nobody but the one who looks for a fault, and must not fill the disk."""
     # As whoever runs the tests, for nobody else gets into a folder of theirs.
