@@ -44,7 +44,7 @@
 
     # Type
     ```
-    manifest :: { service, lock, revision, migrations, image, host } -> Derivation
+    manifest :: { service, lock, revision, migrations, static, image, host } -> Derivation
     ```
 
     # Arguments
@@ -52,6 +52,7 @@
     - lock: the digest of its lock
     - revision: the commit, or an empty string
     - migrations: see above
+    - static: its collected static files, or null
     - image: the OCI layout, or null for targets that take none
     - host: the release for one machine, see `host.nix`, or null for targets that take none
   */
@@ -61,6 +62,7 @@
       lock,
       revision,
       migrations,
+      static,
       image,
       host,
     }:
@@ -69,6 +71,7 @@
         lock
         revision
         migrations
+        static
         image
         host
         ;

@@ -104,6 +104,7 @@ let
     release.manifest (
       {
         inherit service revision;
+        inherit (own) static;
         lock = lockDigest;
         migrations = release.migrations {
           inherit compiler tree;

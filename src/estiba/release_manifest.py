@@ -80,6 +80,7 @@ class ReleaseManifest:
         image: OCI image, or None if none was built.
         host: Store path of the closure for host targets, or None if none was built.
         gates: Evidence of each passed gate, by gate name; a build leaves it empty.
+        uploads: Whether static files are kept on another machine, such as S3, where each release brings its own.
     """
 
     service: str
@@ -90,6 +91,7 @@ class ReleaseManifest:
     image: ReleaseImage | None
     host: Path | None
     gates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    uploads: bool = False
 
     def with_gate(self, name: str, evidence: Mapping[str, Any]) -> ReleaseManifest:
         """Return a copy of the manifest with the evidence of one more gate."""
@@ -117,6 +119,7 @@ class ReleaseManifest:
                 "names": list(self.migrations.names),
             },
             "service": self.service,
+            "uploads": self.uploads,
             "version": self.version,
         }
 
@@ -169,6 +172,8 @@ def parse(text: str) -> ReleaseManifest:
             image=_image(data["image"]) if data["image"] else None,
             host=Path(_text(data["host"])) if data["host"] else None,
             gates={name: dict(evidence) for name, evidence in data["gates"].items()},
+            # A release of before does not say it.
+            uploads=data.get("uploads") is True,
         )
     # A field of the wrong type raises one of these, depending on where it is; the message says more than the class.
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

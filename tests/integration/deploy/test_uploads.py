@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import http.server
+import json
 import shutil
 import threading
 from contextlib import contextmanager
@@ -197,6 +198,10 @@ def test_each_release_uploads_its_files(folder: Path, store: Store, port: int) -
     harbour.invoke(folder, "deploy")
     assert ask(port) != first
     assert store.files[ask(port).removeprefix(store.address)] == b"body { color: red }\n"
+
+    # So that a cluster, too, knows what a way back has to bring.
+    kept = [json.loads(one.read_text()) for one in (folder.parent / "state" / "releases").glob("*.json")]
+    assert [one["manifest"]["uploads"] for one in kept] == [True] * len(kept) != []
 
     harbour.invoke(folder, "rollback")
     assert ask(port) == first

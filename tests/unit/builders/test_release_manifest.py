@@ -44,8 +44,10 @@ def test_library_reads_what_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "migrations": str(tmp_path / "migrations.json"),
         "image": str(layout(tmp_path / "image")),
         "host": None,
+        "static": str(tmp_path),
         "outputs": {"out": str(tmp_path / "out")},
     }
+    (tmp_path / "place.json").write_text('{"remote": true}')
     (tmp_path / "attrs.json").write_text(json.dumps(given))
     monkeypatch.setenv("NIX_ATTRS_JSON_FILE", str(tmp_path / "attrs.json"))
     monkeypatch.setattr("gc.disable", lambda: None)
@@ -56,4 +58,4 @@ def test_library_reads_what_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found.image is not None
     assert sorted(found.image.platforms) == ["linux/amd64", "linux/arm64/v8"]
     assert found.migrations.heads == {"shop": ("0001_initial",)}
-    assert (found.host, dict(found.gates)) == (None, {})
+    assert (found.host, dict(found.gates), found.uploads) == (None, {}, True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from static_files import PLACE
 
 MANIFEST = "release.json"
 FORMAT = 2
@@ -26,6 +27,11 @@ def _platform(oci: dict[str, str]) -> str:
     return "/".join(oci[key] for key in ("os", "architecture", "variant") if key in oci)
 
 
+def is_remote(static: Path) -> bool:
+    """Tell whether the settings keep static files on another machine, which a release brings them to."""
+    return bool(json.loads((static / PLACE).read_text()).get("remote"))
+
+
 def main() -> None:
     """Build the derivation."""
     given = attrs.load()
@@ -40,6 +46,7 @@ def main() -> None:
         "migrations": json.loads(Path(given["migrations"]).read_text()),
         "image": describe_image(Path(given["image"])) if given["image"] else None,
         "host": given["host"],
+        "uploads": bool(given["static"]) and is_remote(Path(given["static"])),
         "gates": {},
     }
     (out / MANIFEST).write_text(json.dumps(manifest, sort_keys=True, indent=1) + "\n")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from estiba.deploy.kubernetes import evidence, migrations
 from estiba.deploy.kubernetes.client import helm as helms
-from estiba.deploy.kubernetes.client import objects, pages
+from estiba.deploy.kubernetes.client import jobs, objects, pages
 from estiba.deploy.kubernetes.inputs import write_upgrade
 from estiba.deploy.kubernetes.progress import Progress
 from estiba.deploy.kubernetes.state import pending
@@ -128,6 +128,8 @@ class Rollout:
                     f"{target.manifest.version} needs what migrations have removed since; they are taken back: {listed}"
                 )
                 raise DeployError(msg, hint="what they removed comes back empty; invoke rollback --contract does it")
+        if target.manifest.uploads:
+            self.upload(target)
         try:
             self._step("return")
             made = self.restore(target, current, steps)
@@ -227,6 +229,8 @@ class Rollout:
             return None
         known, wanted = new.manifest.migrations, before.manifest.migrations
         steps = migrations.find_way_back(applied, known, wanted, served=f"revision {new.number} stays as it is")
+        if before.manifest.uploads:
+            self._try_upload(before)
         made = self.restore(before, new, steps)
         self.forget(new)
         self.store.add(made, self.settings.keep)
@@ -270,6 +274,24 @@ class Rollout:
         self.helm.change(argv, self._progress(image).poll)
         self.smoke(image)
         return replace(target, number=self.helm.history()[-1].number)
+
+    def upload(self, target: Deployed) -> None:
+        """Bring a revision's static files to their storage on another machine once more.
+
+        A manifest there says which file has which name with a hash, and is that of the release that came last.
+
+        Raises:
+            DeployError: It failed; nothing else was changed.
+        """
+        self.on_status(f"uploading the static files of {target.manifest.version}")
+        jobs.run(self.helm, target.number, "upload", ["upload"], limit=self.settings.timeout)
+
+    def _try_upload(self, target: Deployed) -> None:
+        """Do it on the way back from a failure, which a storage that is away must not end."""
+        try:
+            self.upload(target)
+        except EstibaError as error:
+            self.on_status(f"its static files could not be uploaded again: {error.message}")
 
     def take_back(self, target: Deployed, current: Deployed, steps: tuple[tuple[str, str], ...]) -> None:
         """Take migrations of a revision back, as far as another one needs it; see `restore`."""

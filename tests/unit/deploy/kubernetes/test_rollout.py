@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.unit.test_release_manifest import MANIFEST
@@ -38,14 +38,18 @@ class Cluster:
     Attributes:
         answers: Standard output by the start of a command, without its flags.
         changes: Commands of Helm that changed it.
+        made: Objects that were created.
     """
 
     answers: dict[str, str] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
+    made: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, argv: Sequence[str], *, stdin: str | None = None, check: bool = True) -> Completed:
         """Answer a command; an object that is written is echoed."""
         del check
+        if stdin and "create" in argv:
+            self.made.append(json.loads(stdin))
         words = " ".join(word for word in argv if not word.startswith("--"))
         found = next((said for start, said in self.answers.items() if words.startswith(start)), "")
         return Completed(argv=tuple(argv), code=0, stdout=found or stdin or "", tail="")
@@ -128,6 +132,42 @@ def test_rollback_from_a_killed_first_release_serves_nothing(rollout: Rollout) -
     record = rollout.leave(left)
 
     assert (record.result, record.version, rollout.store.releases) == ("rolled back", "", {})
+
+
+JOB = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {"name": "shop-migrate-1", "labels": {"app.kubernetes.io/component": "migrate"}},
+    "spec": {"template": {"metadata": {"labels": {}}, "spec": {"containers": [{"args": ["migrate"]}]}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        ("Complete", []),
+        ("Failed", ["its static files could not be uploaded again: Job shop-migrate-1-upload failed:\n"]),
+    ],
+)
+def test_way_back_brings_static_files_once_more(rollout: Rollout, cluster: Cluster, end: str, told: list[str]) -> None:
+    """Where they are on another machine, what is there is the failed release's; a store that is away ends nothing."""
+    said: list[str] = []
+    rollout.on_status = said.append
+    rollout.store.releases = {1: replace(SERVED, manifest=replace(MANIFEST, uploads=True))}
+    cluster.answers |= {
+        "helm get hooks": json.dumps(JOB),
+        "kubectl get pods": "no JSON",
+        "kubectl get job shop": json.dumps({"status": {"conditions": [{"type": end, "status": "True"}]}}),
+    }
+
+    with pytest.raises(RolledBackError):
+        upgrade(rollout)
+
+    (made,) = [one for one in cluster.made if one["kind"] == "Job"]
+    assert made["spec"]["template"]["spec"]["containers"] == [{"args": ["upload"]}]
+    assert "uploading the static files of 1.4.0" in said
+    assert [line for line in said if "could not" in line] == told
+    assert cluster.changes == ["upgrade", "rollback", "test"]
 
 
 @pytest.mark.parametrize(
