@@ -88,7 +88,7 @@
     - layer: the layer's description, see `layer.nix`
     - static: null, or what `collectstatic` runs in and with: `tree` (the unpacked Debian root), `frame` (the Python
       environment), `environment` (the variables that the settings see), `persist` (places of the service's data), and
-      its layer's description `layer`; with `prepared`, static files that are in it already stay
+      its layer's description `layer`
   */
   application =
     {

@@ -103,7 +103,6 @@ let
           frame = env;
           layer = describe "static" [ "collected static files" ];
         }
-        // (if prepared == null then { } else { inherit prepared; })
       else
         null;
   };

@@ -102,6 +102,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings.write_text(text + SETTINGS)
     for name in TYPES:
         (made / "tiny" / "static" / name).write_text("x")
+    # In git, as some services have it.
+    (made / "staticfiles").mkdir()
+    for name in ("own.txt", "page.js"):
+        (made / "staticfiles" / name).write_text("committed")
     harbour.invoke(made, "fetch")
     return made
 
@@ -171,6 +175,11 @@ def test_others_are_not_believed(port: int, folder: Path) -> None:
 def test_files_have_the_types_of_djangos_own_server(port: int) -> None:
     """Text says its encoding, and modules of JavaScript run."""
     assert {name: ask(port, f"/static/{name}")[0].headers["Content-Type"] for name in TYPES} == TYPES
+
+
+def test_files_that_static_root_has_already_are_served(port: int) -> None:
+    """As Django leaves them there, where what is collected takes the place of those of its names."""
+    assert [ask(port, f"/static/{name}")[1] for name in ("own.txt", "page.js")] == ["committed", "x"]
 
 
 def test_uploads_have_the_limit_of_the_target(port: int) -> None:

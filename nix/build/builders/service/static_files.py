@@ -22,15 +22,13 @@ class Collecting:
         Args:
             out: A store path to make.
             given: `tree` (the unpacked Debian root), `frame` (the Python environment), `environment` (variables),
-                `persist` (places of the service's data), `catalogues` (its compiled message catalogues, or None where
-                they are among its files) and maybe `prepared` (those files, where its own commands may have written
-                static files too).
+                `persist` (places of the service's data), and `catalogues` (its compiled message catalogues, or None
+                where they are among its files).
             application: The service's files.
             compiler: The interpreter, see `compiler.argv`.
         """
         self._out = out
         self._application = application
-        self._prepared = given.get("prepared")
         self._folder = out / "collected"
         self._folder.mkdir(parents=True)
         self._log = Path.cwd() / "log"
@@ -47,8 +45,6 @@ class Collecting:
         self._root.give_back()
         (self._folder / PLACE).rename(self._out / PLACE)
         told = json.loads((self._out / PLACE).read_text())
-        if told.get("remote"):
-            sys.stderr.write("static files are kept on another machine: each release uploads them\n")
         place = told["static_root"]
         target = self._out / "root" / place.lstrip("/")
         target.parent.mkdir(parents=True)
@@ -56,8 +52,10 @@ class Collecting:
         files.mkdir(exist_ok=True)
         files.rename(target)
         self._folder.rmdir()
-        if self._prepared:
-            add_prepared(Path(self._prepared), place, target)
+        if told.get("remote"):
+            sys.stderr.write("static files are kept on another machine: each release uploads them\n")
+        else:
+            add_own(self._application, place, target)
         return self._out
 
     def _fail(self) -> NoReturn:
@@ -76,17 +74,17 @@ def find_messages(catalogues: str | None) -> dict[str, Path]:
     return {f"{APP}/{path.relative_to(catalogues)}": path for path in Path(catalogues).rglob("LC_MESSAGES")}
 
 
-def add_prepared(prepared: Path, place: str, target: Path) -> None:
-    """Add what the service's own commands have written to STATIC_ROOT, to be served like what was collected.
+def add_own(application: Path, place: str, target: Path) -> None:
+    """Add what the service itself has in STATIC_ROOT, to be served like what was collected, as Django leaves it there.
 
     Args:
-        prepared: The service's files.
+        application: The service's files, with those that its own commands have written.
         place: STATIC_ROOT.
         target: The collected files.
     """
-    # Most services have none, and collecting starts before anything else is imported.
-    import overlay  # noqa: PLC0415
+    own = application / place.removeprefix(f"{APP}/")
+    if place.startswith(f"{APP}/") and own.is_dir():
+        # Most services have none, and collecting starts before anything else is imported.
+        import overlay  # noqa: PLC0415
 
-    written = prepared / place.removeprefix(f"{APP}/")
-    if place.startswith(f"{APP}/") and written.is_dir():
-        overlay.fill(target, written)
+        overlay.fill(target, own)

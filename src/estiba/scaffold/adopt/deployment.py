@@ -195,7 +195,7 @@ def _choose_redirect(study: Study, value: ast.expr, switches: Sequence[tuple[str
 
 
 def find_static(study: Study, seen: Survey, root: Path) -> None:
-    """Add hints about static files that a build cannot collect as it is, or that it would hide."""
+    """Add hints about static files that a build cannot collect as it is, or that may be older ones."""
     if remote := next((one for one in sorted(seen.strings) if _REMOTE.search(one)), ""):
         study.undecided.append(
             f"{remote} keeps files in an object store: a target's env has to have what it needs; if static files are"
@@ -205,9 +205,9 @@ def find_static(study: Study, seen: Survey, root: Path) -> None:
     if folder != root and folder.is_dir() and (files := sorted(one for one in folder.rglob("*") if one.is_file())):
         shown = folder.relative_to(study.folder)
         study.undecided.append(
-            f"STATIC_ROOT, {shown}, has files of its own, such as {files[0].relative_to(study.folder)}: what is"
-            " collected takes their place; take them out of git if they are collected ones, else add the folder to"
-            " STATICFILES_DIRS and give STATIC_ROOT another name"
+            f"STATIC_ROOT, {shown}, has files of its own, such as {files[0].relative_to(study.folder)}: they are served"
+            " with what is collected, which takes the place of those of its names; take them out of git if they were"
+            " collected once, since older ones stay"
         )
 
 

@@ -158,7 +158,7 @@ def test_extensions_are_found(tmp_path: Path) -> None:
 
 
 def test_static_files_that_a_build_cannot_collect_are_told(tmp_path: Path) -> None:
-    """An object store is out of reach, and files in STATIC_ROOT would be hidden."""
+    """An object store is out of reach, and files in STATIC_ROOT may be older ones."""
     text = SETTINGS.replace('"/app/static"', 'BASE_DIR / "public"') + 'S = "storages.backends.s3.S3Storage"\n'
     made = adoption.plan(djangoproject.site(tmp_path, **{"site/settings.py": text, "public/own.css": ""}))
 
