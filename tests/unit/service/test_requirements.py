@@ -6,6 +6,7 @@ import pytest
 
 from estiba.errors import ConfigError
 from estiba.service import requirements
+from estiba.service.declarations.foreign import DEFAULT, FIRST, Index
 
 
 def test_pyproject_goes_first(tmp_path: Path) -> None:
@@ -143,6 +144,26 @@ def test_all_problems_are_listed(tmp_path: Path) -> None:
         "missing.in",
     ]
     assert "set it in pip's configuration" in caught.value.problems[1]
+
+
+@pytest.mark.parametrize(
+    ("line", "rank"),
+    [
+        ("-i https://index.example/simple", DEFAULT),
+        ("--index-url=https://index.example/simple", DEFAULT),
+        ("--index-url 'https://index.example/simple'", DEFAULT),
+        ("--extra-index-url https://index.example/simple", FIRST),
+    ],
+)
+def test_index_in_a_file_is_one_of_the_project(tmp_path: Path, line: str, rank: str) -> None:
+    """As pipenv writes it: `-i` stands for pip's own index, and its line is named."""
+    (tmp_path / "requirements.txt").write_text(f"# of pipenv\n{line}\ndjango\n")
+
+    found = requirements.load(tmp_path, {})
+
+    assert found.runtime == ("django",)
+    name = f"requirements.txt:2 {line.replace('=', ' ').split()[0]}"
+    assert found.indexes == (Index(name=name, url="https://index.example/simple", rank=rank),)
 
 
 def test_other_encodings_are_told(tmp_path: Path) -> None:
