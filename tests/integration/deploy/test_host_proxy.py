@@ -56,7 +56,10 @@ def form(request):
 urlpatterns = [path("", page), path("events/", stream), path("form/", form), path("upload/", upload)]
 """
 SETTINGS = """
-MIDDLEWARE = ["django.middleware.security.SecurityMiddleware"]
+MIDDLEWARE = ["django.middleware.security.SecurityMiddleware", "whitenoise.middleware.WhiteNoiseMiddleware"]
+# Where nginx does not serve them itself, as below an address for a CDN.
+WHITENOISE_STATIC_PREFIX = "/origin/"
+WHITENOISE_ROOT = BASE_DIR / "tiny" / "public"
 SECURE_SSL_REDIRECT = True
 SECURE_REDIRECT_EXEMPT = ["^form/"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -106,6 +109,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "staticfiles").mkdir()
     for name in ("own.txt", "page.js"):
         (made / "staticfiles" / name).write_text("committed")
+    (made / "tiny" / "public").mkdir()
+    (made / "tiny" / "public" / "robots.txt").write_text("Allow: /")
     harbour.invoke(made, "fetch")
     return made
 
@@ -201,3 +206,25 @@ def test_events_are_sent_one_by_one(port: int, path: str, accept: str) -> None:
 
     assert answer.headers["X-Accel-Buffering"] == "no"
     assert first == b"data: first\n\n"
+
+
+def test_changed_file_of_the_same_size_is_sent_again(port: int, folder: Path) -> None:
+    """ETags that a server of the release makes of time and size differ from one release to the next.
+
+    Both of the service's own files and of collected ones; a file that has not changed is known.
+    """
+    paths = {"/robots.txt": "public/robots.txt", "/origin/data.csv": "static/data.csv"}
+    told = {"X-Forwarded-Proto": "https"}
+    known = {path: ask(port, path, headers=told)[0].headers["ETag"] for path in (*paths, "/origin/day.ics")}
+    for file in paths.values():
+        path = folder / "tiny" / file
+        path.write_text("y" * path.stat().st_size)
+    harbour.invoke(folder, "deploy")
+    asked = {path: ask(port, path, headers={**told, "If-None-Match": tag}) for path, tag in known.items()}
+
+    assert None not in known.values()
+    assert {path: (answer.status, text) for path, (answer, text) in asked.items()} == {
+        "/robots.txt": (200, "yyyyyyyy"),
+        "/origin/data.csv": (200, "y"),
+        "/origin/day.ics": (304, ""),
+    }

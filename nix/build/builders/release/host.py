@@ -202,8 +202,9 @@ def main() -> None:
         "lock": given["lock"],
         "revision": given["revision"],
         "app": plan_app(given, out, media),
-        # The service's own files, of which there may be a copy where they run.
+        # The service's own files and the collected ones, of which there may be a copy where they run.
         "application": f"{given['application']}/root",
+        "collected": f"{given['static']}/root" if given["static"] and not is_remote else "",
         "media": media,
         "persist": given["persist"],
         "static": {"files": str(files), "url": place["static_url"]} if given["static"] and not is_remote else None,

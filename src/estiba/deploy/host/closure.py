@@ -54,6 +54,7 @@ class HostClosure:
         media: Mount point of the uploads.
         persist: Mount points of further data.
         application: Folder of the service's own files, which are some of those in `app`; empty for earlier releases.
+        collected: Folder with the collected static files at their place, as `application`; empty for none.
         static: URL path and folder of the static files, or None.
         processes: Supervised processes, `web` first.
         probes: Management commands that the smoke tests run.
@@ -94,12 +95,18 @@ class HostClosure:
     settings: Mapping[str, str] = field(default_factory=dict)
     persist: tuple[str, ...] = ()
     application: str = ""
+    collected: str = ""
     uploads: bool = False
 
     @property
     def data(self) -> Mapping[str, str]:
         """Folders of data in the state folder, by mount point."""
         return {self.media: "data/media", **{place: f"data/folders{place}" for place in self.persist}}
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Folders of files that are not a distribution's: the service's own, and those that were collected."""
+        return tuple(filter(None, (self.application, self.collected)))
 
     def services(self, slot: str) -> dict[str, Process]:
         """Return the processes by the names of their supervised services, one for each instance.
@@ -168,6 +175,7 @@ def _parse(path: Path, content: bytes, data: dict[str, Any]) -> HostClosure:
         persist=tuple(data.get("persist", ())),
         has_users=data.get("users", False),
         application=data.get("application", ""),
+        collected=data.get("collected", ""),
         has_front=data.get("front", False),
         uploads=data.get("uploads", False),
         **{key: data[key] for key in ("service", "version", "revision", "lock", "media")},

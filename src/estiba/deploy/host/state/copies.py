@@ -1,4 +1,4 @@
-"""Copies of the services' own files, since those in the Nix store have one time, of 1970.
+"""Copies of the services' own files and of collected ones, since those in the Nix store have one time, of 1970.
 
 `zipfile` refuses files from before 1980, and web servers take a file of the next release, with the same time and size,
 for the one that a browser has. A copy has the times of the image's files; releases of the same files share one.
@@ -29,49 +29,49 @@ _PASSABLE: Final = 0o755
 
 
 def make(folder: StateFolder, closure: HostClosure) -> None:
-    """Copy the files of a release, unless there is a copy.
+    """Copy the files of a release that have no copy yet.
 
     Raises:
         OSError: The disk is full.
     """
-    if not closure.application or (copy := _locate(folder, closure.application)).is_dir():
-        return
-    folder.open_up(copy.parent)
-    made = copy.with_name(f".{copy.name}.new")
-    _remove(made)
-    _copy(Path(closure.application), made)
-    made.replace(copy)
+    for own in closure.own:
+        if not (copy := _locate(folder, own)).is_dir():
+            folder.open_up(copy.parent)
+            made = copy.with_name(f".{copy.name}.new")
+            _remove(made)
+            _copy(Path(own), made)
+            made.replace(copy)
 
 
 def relocate(folder: StateFolder, closure: HostClosure, directory: Path) -> Mapping[str, str]:
-    """Return the binds of the service's programs, those of its own files to the copy if there is one.
+    """Return the binds of the service's programs, those of its own files to the copies that there are.
 
     Args:
         folder: State folder of the target.
         closure: Host closure of the release.
         directory: Folder that relative paths in the binds start from.
     """
-    binds, own = closure.app.binds, closure.application
-    if not own or not (copy := _locate(folder, own)).is_dir():
-        return binds
-    start = os.path.relpath(copy, directory)
-    return {
-        place: f"{start}{source.removeprefix(own)}" if f"{source}/".startswith(f"{own}/") else source
-        for place, source in binds.items()
-    }
+    binds = dict(closure.app.binds)
+    for own in closure.own:
+        if (copy := _locate(folder, own)).is_dir():
+            start = os.path.relpath(copy, directory)
+            for place, source in closure.app.binds.items():
+                if f"{source}/".startswith(f"{own}/"):
+                    binds[place] = f"{start}{source.removeprefix(own)}"
+    return binds
 
 
-def prune(folder: StateFolder, applications: Collection[str]) -> None:
+def prune(folder: StateFolder, kept: Collection[str]) -> None:
     """Delete all copies but those of the given folders of files."""
-    wanted = {_locate(folder, one) for one in applications if one}
+    wanted = {_locate(folder, one) for one in kept}
     for path in (folder.path / _FOLDER).glob("*"):
         if path not in wanted:
             _remove(path)
 
 
-def _locate(folder: StateFolder, application: str) -> Path:
+def _locate(folder: StateFolder, own: str) -> Path:
     """Return the place of a copy, whose name is that of the store path."""
-    return folder.path / _FOLDER / Path(application).parent.name
+    return folder.path / _FOLDER / Path(own).parent.name
 
 
 def _copy(source: Path, target: Path) -> None:

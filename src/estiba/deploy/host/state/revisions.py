@@ -201,7 +201,7 @@ class RevisionStore:
         left = {revision.closure.path for number in self._numbers() if (revision := self.load(number))}
         left |= {path for path in nix.generations(self.profile).values() if path.exists()}
         self.releases.prune(left)
-        copies.prune(self.folder, {closures.load(path).application for path in left})
+        copies.prune(self.folder, {own for path in left for own in closures.load(path).own})
 
     def retract(self, revision: Revision) -> None:
         """Delete the generation of a revision that was reverted."""

@@ -77,6 +77,21 @@ def test_programs_see_the_copy(folder: StateFolder, closure: HostClosure) -> Non
     }
 
 
+def test_collected_files_have_a_copy_of_their_own(folder: StateFolder, closure: HostClosure, tmp_path: Path) -> None:
+    """A server of the release's own may send them, and a changed line of the service copies them not again."""
+    collected = tmp_path / "abc-application-static/root"
+    (collected / "app/staticfiles").mkdir(parents=True)
+    (collected / "app/staticfiles/site.css").write_text("body {}")
+    binds = {**closure.app.binds, "/app/staticfiles": f"{collected}/app/staticfiles"}
+    known = replace(closure, collected=str(collected), app=replace(closure.app, binds=binds))
+    copies.make(folder, known)
+    found = copies.relocate(folder, known, folder.path / "services/web-a")
+
+    assert found["/app/staticfiles"] == "../../copies/abc-application-static/app/staticfiles"
+    assert found["/app/shop"] == "../../copies/abc-application/app/shop"
+    assert (folder.path / "copies/abc-application-static/app/staticfiles/site.css").stat().st_mtime > 315532800
+
+
 def test_copies_go_with_their_releases(folder: StateFolder, closure: HostClosure) -> None:
     """One is made once, whatever was left of an attempt before, and deleted when no kept release has its files."""
     left = folder.path / "copies/.abc-application.new"
@@ -88,10 +103,10 @@ def test_copies_go_with_their_releases(folder: StateFolder, closure: HostClosure
     assert not left.exists()
     assert (folder.path / "copies/abc-application").stat().st_ino == before
 
-    copies.prune(folder, {closure.application, ""})
+    copies.prune(folder, closure.own)
     assert [path.name for path in (folder.path / "copies").iterdir()] == ["abc-application"]
 
-    copies.prune(folder, {""})
+    copies.prune(folder, ())
     assert list((folder.path / "copies").iterdir()) == []
 
 
