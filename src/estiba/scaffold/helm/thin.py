@@ -175,4 +175,6 @@ def _validate(project: Project, folder: Path, runner: Runner) -> None:
             runner(argv)
         except CommandError as error:
             msg = f"helm refuses the values of {name}: {error.tail}"
-            raise ChartError(msg, hint="mend [tool.estiba.chart] in pyproject.toml, then: " + RENDER) from error
+            # An archive of an earlier Estiba does not know all that its settings lead to, such as `persist`.
+            hint = f"mend [tool.estiba.chart] in pyproject.toml, then: {RENDER}; or take this Estiba's chart: {UPDATE}"
+            raise ChartError(msg, hint=hint) from error
