@@ -35,7 +35,7 @@ def adopt(  # noqa: PLR0917 - Invoke passes options by position
 ) -> None:
     """Make a service of an existing Django project.
 
-    Files of the project are analysed, never executed or overwritten; a pyproject.toml is appended to.
+    Files of the project are analysed, never executed or overwritten; pyproject.toml and .gitignore are appended to.
     """
     flake = estiba_url or new.locate_flake(Path.cwd())
     found = adoption.plan(Path(folder), flake=flake, settings=settings, wsgi=wsgi)
