@@ -131,7 +131,7 @@ def test_task_tells_what_was_done(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "next: " not in tried.err
     assert done.out == "wrote .gitignore, flake.nix, pyproject.toml, tasks.py\n"
     assert "warning: package.json: " in done.err
-    assert f"next: cd {folder}, resolve the warnings" in done.err
+    assert f"next: cd {folder}, resolve the warnings, git init, git add ., invoke lock, git add estiba.lock" in done.err
 
 
 def test_closed_table_is_an_error(tmp_path: Path) -> None:
