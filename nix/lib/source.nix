@@ -24,6 +24,54 @@ let
     "(README|RUNBOOK|CHANGELOG|CONTRIBUTING)[^/]*"
   ];
 
+  # Folders of CI systems: Estiba is a submodule in one of them.
+  ci = [
+    ".ci/**"
+    ".github/**"
+    ".gitlab/**"
+  ];
+
+  # Where git says that files of other repositories are, relative to a folder: it says so at the top of its own one,
+  # and a service may be below.
+  submodules =
+    src:
+    let
+      inStore = builtins.match "(${builtins.storeDir}/[^/]+)/(.+)" (toString src);
+      place = builtins.elemAt inStore 1;
+      listed =
+        if inStore == null then
+          modulesIn src
+        else
+          builtins.concatMap (folder: below folder (modulesIn (/. + "${builtins.head inStore}/${folder}"))) (
+            upwards place ++ [ "" ]
+          );
+      below =
+        folder:
+        let
+          start = if folder == "" then 0 else builtins.stringLength folder + 1;
+          prefix = builtins.substring start (-1) "${place}/";
+          size = builtins.stringLength prefix;
+        in
+        paths:
+        map (builtins.substring size (-1)) (builtins.filter (path: builtins.substring 0 size path == prefix) paths);
+    in
+    listed;
+
+  modulesIn =
+    top:
+    let
+      file = top + "/.gitmodules";
+      lines = builtins.split "\n" (builtins.readFile file);
+      # The path may be quoted.
+      find = builtins.match "[[:space:]]*path[[:space:]]*=[[:space:]]*\"?(.*[^\"[:space:]])\"?[[:space:]]*";
+    in
+    if builtins.pathExists file then
+      builtins.concatMap (found: if found == null then [ ] else found) (
+        map find (builtins.filter builtins.isString lines)
+      )
+    else
+      [ ];
+
   # Folders that tasks write, unless the service has a Python package of that name.
   unlessPackage = src: builtins.filter (name: !builtins.pathExists (src + "/${name}/__init__.py"));
 
@@ -127,6 +175,32 @@ in
     - glob: relative to the service's folder
   */
   globRegex = fromGlob;
+
+  /**
+    The service's folder itself; refused if git has but the names of some of its files, those of submodules.
+
+    # Type
+    ```
+    complete :: { src :: Path | Flake, exclude :: [String] } -> Path | Flake
+    ```
+
+    # Arguments
+    - src: the service's folder
+    - exclude: globs relative to it, of what is left out
+  */
+  complete =
+    { src, exclude }:
+    let
+      isEmpty = path: !builtins.pathExists (src + "/${path}") || builtins.readDir (src + "/${path}") == { };
+      lacking = builtins.filter (
+        path: isEmpty path && !matchesAny (map fromGlob (exclude ++ ci)) path
+      ) (submodules src);
+    in
+    # The sentence of estiba.build.tracked.
+    if lacking == [ ] then
+      src
+    else
+      throw "${builtins.concatStringsSep ", " lacking}: a build sees no files of a git submodule; require it as a git+https://…@COMMIT package, copy it, or exclude it in [tool.estiba]";
 
   /**
     The files of a service that go into its image, as a store path that depends on their content alone.

@@ -45,6 +45,10 @@ let
     else
       throw "no estiba.lock beside pyproject.toml, or not known to git; run: invoke lock && git add estiba.lock";
   lock = lib.lock.parse lockText;
+  whole = lib.source.complete {
+    inherit src;
+    inherit (service) exclude;
+  };
   commit = import ./commit.nix src;
 
   eachSystem = f: builtins.listToAttrs (
@@ -55,7 +59,8 @@ let
   );
 
   on = eachSystem (system: import ./system.nix {
-    inherit lib service lock src system;
+    inherit lib service lock system;
+    src = whole;
     lockHash = builtins.hashString "sha256" lockText;
     inherit commit extraContents;
     scope = scopeFor system;

@@ -17,6 +17,44 @@ in
     expr = builtins.mapAttrs (path: _: matches glob path) paths;
     expected = paths;
   }) (builtins.fromJSON (builtins.readFile ./globs.json));
+  complete = {
+    is-the-folder-itself = {
+      expr =
+        map
+          (
+            exclude:
+            lib.source.complete {
+              inherit exclude;
+              src = ./services/joined;
+            }
+          )
+          [
+            [
+              "libs/**"
+              "old"
+            ]
+            [
+              "libs/other"
+              "o?d"
+            ]
+          ];
+      expected = [ ./services/joined ./services/joined ];
+    };
+    lacks-what-other-repositories-have = {
+      expr = lib.source.complete {
+        src = ./services/joined;
+        exclude = [ "old" ];
+      };
+      expectedError = "libs/other: a build sees no files of a git submodule; require it as a git+https://…@COMMIT package, copy it, or exclude it in [tool.estiba]";
+    };
+    is-below-the-top-of-a-repository = {
+      expr = lib.source.complete {
+        src = builtins.path { path = ./joined; } + "/site";
+        exclude = [ ];
+      };
+      expectedError = "libs/other: a build sees no files of a git submodule; require it as a git+https://…@COMMIT package, copy it, or exclude it in [tool.estiba]";
+    };
+  };
   application = {
     holds-the-services-own-files = {
       expr = list (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
 from estiba import files
-from estiba.build import tracked, untracked
+from estiba.build import copied, tracked, untracked
 from estiba.build.explain import explain, explain_flake
 from estiba.digest import Digest
 from estiba.errors import CommandError, ConfigError
@@ -91,18 +91,24 @@ def realise(
 
 
 def _tell_unknown(folder: Path, runner: Runner) -> list[str]:
-    """Return the files that git does not know; refuse those that every build needs, and warn of a service's own."""
-    if sentence := untracked.describe_copy(folder):
-        _log.warning(sentence)
+    """Return the files that git does not know; refuse those that every build needs, and warn of a service's own.
+
+    In a folder outside of git there are none, and what should not be copied is refused.
+    """
+    if not files.find_repository(folder.resolve()):
+        if found := copied.find(folder):
+            project = projects.load(folder)
+            for sentence in copied.check(folder, found, exclude=project.exclude, include=project.include):
+                _log.warning(sentence)
+        return []
     unknown = untracked.find(folder, runner=runner)
     untracked.refuse_needed(unknown)
-    if files.find_repository(folder.resolve()):
-        project = projects.load(folder)
-        for sentence in tracked.check(folder, exclude=project.exclude, include=project.include, runner=runner):
-            _log.warning(sentence)
-        ignored = untracked.find_ignored(folder, runner=runner)
-        if sentence := untracked.describe(ignored, ignored=True):
-            _log.warning(sentence)
+    project = projects.load(folder)
+    for sentence in tracked.check(folder, exclude=project.exclude, include=project.include, runner=runner):
+        _log.warning(sentence)
+    ignored = untracked.find_ignored(folder, runner=runner)
+    if sentence := untracked.describe(ignored, ignored=True):
+        _log.warning(sentence)
     if sentence := untracked.describe(untracked.choose(unknown)):
         _log.warning(sentence)
     return unknown

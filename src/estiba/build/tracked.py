@@ -18,13 +18,20 @@ if TYPE_CHECKING:
 
 _SUBMODULE: Final = "160000"
 _LINK: Final = "120000"
-_SECRET: Final = re.compile(
+IN_IMAGE: Final = "in the image, unless [tool.estiba] exclude names it"
+"""What is told of data that may be there by mistake."""
+
+SECRET: Final = re.compile(
     r"(.*/)?(id_(rsa|dsa|ecdsa|ed25519)|\.netrc|_netrc|\.pgpass|\.git-credentials|\.pypirc|[^/]*\.(p12|pfx|jks|keystore))"
 )
-_DATA: Final = re.compile(
+"""Names of keys and passwords."""
+
+DATA: Final = re.compile(
     r"(.*/)?([^/]*\.sqlite3?|[^/]*(service[-_]?account|credentials|client_secret)[^/]*\.json|[^/]+\.env|\.envs/.+)",
     re.IGNORECASE,
 )
+"""Names of databases, keys of cloud accounts and variables."""
+
 _KEY: Final = "^-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY( BLOCK)?-----"
 # Those of `leftovers` in nix/lib/source.nix that a service may need; an example is for its developers.
 _LEFT_OUT: Final = re.compile(
@@ -56,31 +63,31 @@ def check(folder: Path, *, exclude: Sequence[str], include: Sequence[str], runne
         return []
     entries = [line.partition("\t") for line in done.stdout.split("\0") if line]
     heads = {path: head.split() for head, _, path in entries}
-    left_out, wanted = _matcher([*exclude, *_CI]), _matcher(include)
+    left_out, wanted = matcher([*exclude, *_CI]), matcher(include)
     kept = {path: head for path, head in heads.items() if not left_out(path)}
     _refuse_submodules([path for path, head in kept.items() if head[1] == _SUBMODULE])
     large = runner(["git", "-C", str(place), "ls-files", "-z", ":(attr:filter=lfs)"], check=False)
     _refuse_pointers([path for path in large.stdout.split("\0") if path and not left_out(path)])
     named = [path for path in kept if not wanted(path)]
-    _refuse_secrets([path for path in named if _SECRET.fullmatch(path)])
+    _refuse_secrets([path for path in named if SECRET.fullmatch(path)])
     conversions.refuse(
         conversions.find_hidden({path: head[0] for path, head in kept.items()}),
         conversions.find_converted(place, {path: head[2] for path, head in kept.items()}, runner=runner),
-        show=_list,
+        show=shorten,
     )
     lost = [path for path, head in kept.items() if head[1] == _LINK and _leads_nowhere(place, path, heads)]
     by_name = [path for path in named if _LEFT_OUT.fullmatch(path) or _is_report(place, path)]
     held = [path for path in named if path not in by_name]
     return [
-        *_tell("links to what is not in git, and to nothing in the image", lost),
-        *_tell("not in the image because of its name, unless [tool.estiba] include has it", by_name),
-        *_tell("in the image, unless [tool.estiba] exclude names it", _find_data(place, held, runner)),
+        *tell("links to what is not in git, and to nothing in the image", lost),
+        *tell("not in the image because of its name, unless [tool.estiba] include has it", by_name),
+        *tell(IN_IMAGE, _find_data(place, held, runner)),
     ]
 
 
 def _refuse_submodules(paths: Sequence[str]) -> None:
     if paths:
-        msg = f"{_list(paths)}: a build sees no files of a git submodule"
+        msg = f"{shorten(paths)}: a build sees no files of a git submodule"
         raise BuildError(
             msg, hint="require it as a git+https://…@COMMIT package, copy it, or exclude it in [tool.estiba]"
         )
@@ -88,21 +95,23 @@ def _refuse_submodules(paths: Sequence[str]) -> None:
 
 def _refuse_pointers(paths: Sequence[str]) -> None:
     if paths:
-        msg = f"{_list(paths)}: in Git LFS, so git itself has but a pointer, which is what a build may get"
+        msg = f"{shorten(paths)}: in Git LFS, so git itself has but a pointer, which is what a build may get"
         raise BuildError(msg, hint="git lfs migrate export brings them back to git; or exclude them in [tool.estiba]")
 
 
 def _refuse_secrets(paths: Sequence[str]) -> None:
     if paths:
-        msg = f"{_list(paths)}: a key or a password, which everybody who has the image could read"
+        msg = f"{shorten(paths)}: a key or a password, which everybody who has the image could read"
         raise BuildError(msg, hint="git rm --cached it; if it is none, name it in include of [tool.estiba]")
 
 
-def _tell(what: str, paths: Sequence[str]) -> list[str]:
-    return [f"{what}: {_list(paths)}"] if paths else []
+def tell(what: str, paths: Sequence[str]) -> list[str]:
+    """Return a sentence about files, none without any."""
+    return [f"{what}: {shorten(paths)}"] if paths else []
 
 
-def _list(paths: Sequence[str]) -> str:
+def shorten(paths: Sequence[str]) -> str:
+    """Return the first of some paths and the number of the others."""
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return f"{', '.join(sorted(paths)[:_SHOWN])}{more}"
 
@@ -111,7 +120,7 @@ def _find_data(place: Path, paths: Sequence[str], runner: Runner) -> list[str]:
     """Return files that may be there by mistake: by their names, and those with a private key by their text."""
     asked = ["grep", "--cached", "-lzIE", "-e", _KEY]
     found = runner(["git", "-C", str(place), *asked], check=False).stdout.split("\0")
-    return [path for path in paths if path in found or _DATA.fullmatch(path)]
+    return [path for path in paths if path in found or DATA.fullmatch(path)]
 
 
 def _is_report(place: Path, path: str) -> bool:
@@ -133,7 +142,7 @@ def _leads_nowhere(place: Path, path: str, known: Iterable[str]) -> bool:
     return target != "." and not through and not any(one == target or one.startswith(f"{target}/") for one in known)
 
 
-def _matcher(globs: Iterable[str]) -> Callable[[str], bool]:
+def matcher(globs: Iterable[str]) -> Callable[[str], bool]:
     """Return a predicate of paths: `*` and `?` stay within a folder, `**` does not, as in `nix/lib/source.nix`."""
     patterns = [re.compile(_translate(glob)) for glob in globs]
     return lambda path: any(pattern.fullmatch(path) for pattern in patterns)

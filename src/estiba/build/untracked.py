@@ -63,18 +63,6 @@ def _is_aside(name: str) -> bool:
     return any(part.startswith(".") or part in (*_LARGE, "__pycache__") for part in name.split("/"))
 
 
-def describe_copy(folder: Path) -> str:
-    """Return a sentence about environments in a folder with a flake and no repository, which Nix copies whole."""
-    place = folder.resolve()
-    is_copied = (place / "flake.nix").exists() and not files.find_repository(place)
-    found = [name for name in _LARGE if is_copied and (place / name).is_dir()]
-    if not found:
-        return ""
-    return (
-        f"{place.name} is in no git repository, so Nix copies all of it, with {', '.join(found)}: git init, git add ."
-    )
-
-
 def refuse_needed(names: Sequence[str]) -> None:
     """Raise an error if files without which nothing is built are new to git.
 

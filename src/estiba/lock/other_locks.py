@@ -12,10 +12,11 @@ from packaging.markers import InvalidMarker, Marker, UndefinedEnvironmentName
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from estiba.lock.python import graph
 from estiba.lock.python.pins import Pin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _PINNED: Final = re.compile(
@@ -25,38 +26,33 @@ _FOR_PYPROJECT: Final = re.compile(r"^#.*(?:pip-compile|pip compile)\b.*\bpyproj
 _INCLUDED: Final = re.compile(r"^(?:-r|--requirement)[ =]([^\s#]+\.in)\s*(?:#.*)?$", re.MULTILINE)
 _LOOSE: Final = ("requirements.in", "requirements-dev.in")
 _COMPILED: Final = "requirements.txt"
-_LINUX: Final = {
-    "implementation_name": "cpython",
-    "os_name": "posix",
-    "platform_python_implementation": "CPython",
-    "platform_system": "Linux",
-    "sys_platform": "linux",
-}
-
 _Found: TypeAlias = "tuple[str, str, list[str]]"
 """Name, version, and markers of which one has to hold; none for everywhere."""
 
 
-def read(folder: Path, python: str) -> tuple[str, list[Pin]]:
+def read(folder: Path, python: str, platforms: Sequence[str]) -> tuple[str, list[Pin]]:
     """Return the name of the lock file that a project has, and its pins; those of indexes alone.
 
     A project that has several is locked by the first of: uv.lock, pylock.toml, poetry.lock, pdm.lock, Pipfile.lock, and
     the files that pip-compile writes beside `requirements.in` or for `pyproject.toml`. Of a distribution with several
-    versions that is the pin whose markers hold on Linux for a Python, if it is the only one.
+    versions that is the pin whose markers hold for the Python on a platform, if it is the only one.
 
     Args:
         folder: Folder of the service.
         python: Minor version, such as `3.13`.
+        platforms: Nix system names that are locked for.
     """
+    # The last release of the minor version, which nobody knows: none of its markers tells them apart.
+    environments = [graph.environment(f"{python}.99", platform) for platform in platforms]
     for name, parse in _FORMATS.items():
         if (folder / name).is_file():
             try:
-                return name, _unite(parse((folder / name).read_text(encoding="utf-8-sig")), python)
+                return name, _unite(parse((folder / name).read_text(encoding="utf-8-sig")), environments)
             except (AttributeError, KeyError, TypeError, ValueError):
                 # What another tool wrote and this one cannot read is a start that is missed, and no reason to stop.
                 continue
     found = [_split(line) for name in _find_compiled(folder) for line in _PINNED.findall(_read_text(folder / name))]
-    return _COMPILED if found else "", _unite(found, python)
+    return _COMPILED if found else "", _unite(found, environments)
 
 
 def compare(before: Iterable[Pin], after: Iterable[Pin]) -> list[tuple[str, str, str]]:
@@ -66,22 +62,20 @@ def compare(before: Iterable[Pin], after: Iterable[Pin]) -> list[tuple[str, str,
     return sorted(one for one in changed if one[1] != one[2])
 
 
-def _unite(entries: Iterable[_Found], python: str) -> list[Pin]:
+def _unite(entries: Iterable[_Found], environments: Sequence[Mapping[str, str]]) -> list[Pin]:
     found: dict[str, set[str]] = defaultdict(set)
     for name, version, markers in entries:
         try:
-            if not markers or any(_holds(marker, python) for marker in markers):
+            if not markers or any(_holds(marker, one) for marker in markers for one in environments):
                 found[canonicalize_name(name)].add(str(Version(version)))
         except InvalidVersion:
             continue
     return [Pin(name=name, version=min(versions)) for name, versions in sorted(found.items()) if len(versions) == 1]
 
 
-def _holds(marker: str, python: str) -> bool:
-    # The last release of the minor version, which nobody knows: none of its markers tells them apart.
-    versions = {"python_version": python, "python_full_version": f"{python}.99", "implementation_version": python}
+def _holds(marker: str, environment: Mapping[str, str]) -> bool:
     try:
-        return Marker(marker).evaluate({**_LINUX, **versions})
+        return Marker(marker).evaluate(dict(environment))
     except (InvalidMarker, UndefinedEnvironmentName):
         # Such as Poetry's `extra`: whether it applies is not known.
         return True

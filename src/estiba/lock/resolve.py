@@ -142,7 +142,7 @@ def _load_seeds(project: Project, before: Mapping[str, str], options: Options) -
     if options.upgrade.everything:
         return "", []
     own = [pin for name in (RUNTIME_FILE, DEV_FILE) for pin in pins.parse(before[name], file=name)]
-    return ("", own) if own else other_locks.read(project.folder, project.python)
+    return ("", own) if own else other_locks.read(project.folder, project.python, project.platforms)
 
 
 def _resolve(

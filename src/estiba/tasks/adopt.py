@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from estiba import files
 from estiba.scaffold import new
 from estiba.scaffold.adopt import adoption
 from estiba.tasks.console import console, task
@@ -35,7 +36,7 @@ def adopt(  # noqa: PLR0917 - Invoke passes options by position
 ) -> None:
     """Make a service of an existing Django project.
 
-    Files of the project are analysed, never executed or overwritten; a pyproject.toml is appended to.
+    Files of the project are analysed, never executed or overwritten; pyproject.toml and .gitignore are appended to.
     """
     flake = estiba_url or new.locate_flake(Path.cwd())
     found = adoption.plan(Path(folder), flake=flake, settings=settings, wsgi=wsgi)
@@ -54,5 +55,6 @@ def adopt(  # noqa: PLR0917 - Invoke passes options by position
     console.result(f"{said} {', '.join(sorted(found.files))}" if found.files else "nothing to write")
     if dry_run:
         return
-    console.say(f"next: cd {folder}, resolve the warnings, git add the new files, invoke lock, git add estiba.lock,")
+    add = "git add the new files" if files.find_repository(Path(folder).resolve()) else "git init, git add ."
+    console.say(f"next: cd {folder}, resolve the warnings, {add}, invoke lock, git add estiba.lock,")
     console.say("then invoke fetch, invoke build, and invoke deploy to run it on this machine")

@@ -46,7 +46,7 @@ def build(_: Context, project: str = ".", platform: str = "", json: bool = False
 
         choose("platform", platform, projects.load(Path(project)).platforms, hint=_PLATFORMS)
     freshness.check(Path(project))
-    warn_of_front_end(Path(project))
+    warn_of_gaps(Path(project))
     settings = config.load()
     with console.step("build") as on_status:
         built = build_image(Path(project), settings, platform=platform, on_status=on_status)
@@ -92,13 +92,17 @@ def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = 
     leave(0 if proof.is_same else 1)
 
 
-def warn_of_front_end(folder: Path) -> None:
-    """Warn if a service has a front end that no build builds, and whose output is not there."""
-    from estiba.service import npm_package  # noqa: PLC0415 - see _candidate
+def warn_of_gaps(folder: Path) -> None:
+    """Warn of a front end that no build builds, and whose output is not there, and of processes that nothing runs."""
+    from estiba.scaffold.adopt import procfile  # noqa: PLC0415 - see _candidate
+    from estiba.service import npm_package  # noqa: PLC0415
     from estiba.service import project as projects  # noqa: PLC0415
 
-    if not projects.load(folder).frontend and (told := npm_package.find_unbuilt(folder)):
+    project = projects.load(folder)
+    if not project.frontend and (told := npm_package.find_unbuilt(folder)):
         console.warn(told)
+    for sentence in procfile.find_idle(project):
+        console.warn(sentence)
 
 
 def _show_proof(proof: Proof) -> None:

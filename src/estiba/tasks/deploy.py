@@ -9,7 +9,7 @@ from estiba import config
 from estiba.build import release
 from estiba.lock import freshness
 from estiba.release import by_hand
-from estiba.tasks.build import warn_of_front_end
+from estiba.tasks.build import warn_of_gaps
 from estiba.tasks.console import console, task
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def deploy(
     step fails, the previous release is served again.
     """
     freshness.check(Path(project))
-    warn_of_front_end(Path(project))
+    warn_of_gaps(Path(project))
     settings = config.load()
     with (
         by_hand.reported(Path(project), target, settings) as destination,

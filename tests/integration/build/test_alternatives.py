@@ -24,6 +24,13 @@ pathlib.Path("/tmp/a.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" w
 subprocess.run(["gdk-pixbuf-thumbnailer", "/tmp/a.svg", "/tmp/a.png"], check=True)
 print(pathlib.Path("/tmp/a.png").read_bytes()[:4])
 """
+# GLib ends a program that asks for settings where none are compiled, and its module for TLS asks.
+ENCRYPTION = """
+import ctypes
+library = ctypes.CDLL("libgio-2.0.so.0")
+library.g_tls_backend_get_default.restype = ctypes.c_void_p
+print(library.g_tls_backend_supports_tls(ctypes.c_void_p(library.g_tls_backend_get_default())))
+"""
 GEODJANGO = "from django.contrib.gis import gdal, geos; print(bool(gdal.gdal_version()), bool(geos.geos_version()))"
 
 
@@ -47,11 +54,12 @@ def build(folder: Path, *packages: str) -> Path:
 def test_geodjango_is_imported_and_pictures_are_drawn(service: Path, tmp_path: Path) -> None:
     """GDAL needs a link that a script makes; dot, gdk-pixbuf and GLib need lists, which scripts have them write."""
     drawing = ("graphviz", "libgdk-pixbuf2.0-bin", "librsvg2-common")
-    image = build(service, *drawing, "libgdal32", "libgeos-c1v5", "libproj25")
+    image = build(service, *drawing, "glib-networking", "libgdal32", "libgeos-c1v5", "libproj25")
     root = rootfs.unpack(image, tmp_path / "root")
 
     assert root.python(GEODJANGO) == "True True"
     assert root.python(DRAWING) == "True True"
+    assert root.python(ENCRYPTION) == "1"
     assert root.python(PICTURES) == r"b'\x89PNG'"
 
 

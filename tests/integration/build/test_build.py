@@ -10,10 +10,11 @@ import pytest
 from tests.services import harbour, rootfs
 from tests.services import shop as shop_service
 
-from estiba.build import oci_image
-from estiba.errors import ArtifactError, BuildError
+from estiba.build import flake, oci_image
+from estiba.errors import ArtifactError, BuildError, CommandError
 from estiba.image import layout, media_types
 from estiba.image.manifest import Platform
+from estiba.nix import commands as nix
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,6 +220,22 @@ def test_lock_that_git_does_not_know(copied: Path) -> None:
 
     expected = "estiba.lock is not in git, and a build sees only what is\n  hint: git add estiba.lock"
     assert str(caught.value) == expected
+
+
+def test_plain_build_refuses_what_git_does_not_have(copied: Path) -> None:
+    """Whoever builds without our commands is told the same of submodules and of pointers."""
+    locks = flake.lock_inputs(copied, shop_service.settings())
+    for name, text, told in (
+        (".gitmodules", '[submodule "other"]\n\tpath = libs/other\n', "libs/other: a build sees no files of a git"),
+        ("model.bin", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "model.bin: in Git LFS,"),
+    ):
+        (copied / name).write_text(text)
+        shop_service.git(copied, "add", name)
+        with pytest.raises(CommandError) as caught:
+            nix.build(f"{copied}#application", lock_file=locks)
+
+        assert told in caught.value.tail
+        shop_service.git(copied, "rm", "--quiet", "--force", name)
 
 
 def test_committed_lock_builds_with_an_older_debian(tmp_path: Path) -> None:

@@ -339,16 +339,6 @@ def test_files_that_git_does_not_know_are_named(tmp_path: Path) -> None:
     assert untracked.describe(list("abcdefg")).endswith("have: a, b, c, d, e and 2 more (git add)")
 
 
-def test_environment_in_a_folder_without_git_is_told(tmp_path: Path) -> None:
-    """Nix copies what it is not told to leave out."""
-    (tmp_path / ".venv").mkdir()
-    assert untracked.describe_copy(tmp_path) == ""
-    (tmp_path / "flake.nix").touch()
-    assert untracked.describe_copy(tmp_path).startswith(f"{tmp_path.name} is in no git repository, so Nix copies all")
-    (tmp_path / ".git").mkdir()
-    assert untracked.describe_copy(tmp_path) == ""
-
-
 def test_results_are_ignored_by_git(tmp_path: Path) -> None:
     """`git add .` does not commit a link into the store."""
     link = tmp_path / ".estiba" / "image"

@@ -11,6 +11,7 @@ from estiba.lock.python.pins import Pin
 if TYPE_CHECKING:
     from pathlib import Path
 
+BOTH = ("aarch64-linux", "x86_64-linux")
 UV = """\
 version = 1
 [[package]]
@@ -57,7 +58,7 @@ PIPFILE = '{"default": {"django": {"version": "==5.2.1"}, "crane": {"git": "x", 
 )
 def test_versions_of_indexes_are_read(tmp_path: Path, name: str, text: str) -> None:
     """A distribution of an index with one version is a pin, and nothing else is."""
-    assert other_locks.read(lay(tmp_path, {name: text}), "3.13") == (name, [Pin(name="django", version="5.2.1")])
+    assert other_locks.read(lay(tmp_path, {name: text}), "3.13", BOTH) == (name, [Pin(name="django", version="5.2.1")])
 
 
 def test_compiled_requirements_are_read(tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ def test_compiled_requirements_are_read(tmp_path: Path) -> None:
     }
 
     found = [Pin(name="django", version="5.2.1"), Pin(name="redis", version="5.0")]
-    assert other_locks.read(lay(tmp_path, files), "3.13") == ("requirements.txt", found)
+    assert other_locks.read(lay(tmp_path, files), "3.13", BOTH) == ("requirements.txt", found)
 
 
 def test_lock_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_lock_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
     }
     files["requirements.txt"] = "django==5.2.1".encode("utf-16")
 
-    assert other_locks.read(lay(tmp_path, files), "3.13") == ("", [])
+    assert other_locks.read(lay(tmp_path, files), "3.13", BOTH) == ("", [])
 
 
 FORKED = {
@@ -124,15 +125,26 @@ marker = "python_version >= '3.12'"
 @pytest.mark.parametrize("name", FORKED)
 def test_one_of_several_versions_is_that_of_the_python(tmp_path: Path, name: str) -> None:
     """A lock for several Pythons and systems has a version for each; those of others are none of the service's."""
-    assert other_locks.read(lay(tmp_path, FORKED), "3.13") == ("uv.lock", [Pin(name="numpy", version="2.0.0")])
-    assert other_locks.read(lay(tmp_path / "own", {name: FORKED[name]}), "3.11")[1][0].version == "1.26.4"
+    assert other_locks.read(lay(tmp_path, FORKED), "3.13", BOTH) == ("uv.lock", [Pin(name="numpy", version="2.0.0")])
+    assert other_locks.read(lay(tmp_path / "own", {name: FORKED[name]}), "3.11", BOTH)[1][0].version == "1.26.4"
+
+
+def test_versions_of_two_machines_are_a_pin_for_one(tmp_path: Path) -> None:
+    """Whichever machine locks: what counts is what is locked for."""
+    text = FORKED["uv.lock"].replace("sys_platform == 'linux'", "platform_machine == 'aarch64'")
+    text = text.replace("python_full_version < '3.12' and ", "").replace("python_full_version >= '3.12' and ", "")
+    lay(tmp_path, {"uv.lock": text.replace("sys_platform != 'win32'", "platform_machine == 'x86_64'")})
+
+    assert other_locks.read(tmp_path, "3.13", BOTH)[1] == []
+    for platform, version in zip(BOTH, ("1.26.4", "2.0.0"), strict=True):
+        assert other_locks.read(tmp_path, "3.13", [platform])[1] == [Pin(name="numpy", version=version)]
 
 
 def test_marker_that_cannot_be_judged_holds(tmp_path: Path) -> None:
     """Two versions of which either may apply are no pin."""
     text = FORKED["pylock.toml"].replace("python_version < '3.12'", "whatever")
 
-    assert other_locks.read(lay(tmp_path, {"pylock.toml": text}), "3.13")[1] == []
+    assert other_locks.read(lay(tmp_path, {"pylock.toml": text}), "3.13", BOTH)[1] == []
 
 
 @pytest.mark.parametrize(
@@ -145,14 +157,19 @@ def test_what_was_compiled_from_pyproject_is_read(tmp_path: Path, command: str) 
         "requirements/b.txt": "flask==1\n",
     }
 
-    assert other_locks.read(lay(tmp_path, files), "3.13") == ("requirements.txt", [Pin(name="django", version="5.2.1")])
+    assert other_locks.read(lay(tmp_path, files), "3.13", BOTH) == (
+        "requirements.txt",
+        [Pin(name="django", version="5.2.1")],
+    )
 
 
 def test_categories_of_pipenv_are_read(tmp_path: Path) -> None:
     """They have names of the project's own."""
     text = '{"_meta": {"sources": []}, "docs": {"django": {"version": "==5.2.1"}}}'
 
-    assert other_locks.read(lay(tmp_path, {"Pipfile.lock": text}), "3.13")[1] == [Pin(name="django", version="5.2.1")]
+    assert other_locks.read(lay(tmp_path, {"Pipfile.lock": text}), "3.13", BOTH)[1] == [
+        Pin(name="django", version="5.2.1")
+    ]
 
 
 def test_versions_that_were_not_kept_are_told() -> None:

@@ -7,9 +7,10 @@ import graphviz
 import keystore
 import mime
 import pixbuf
+import schemas
 from entries import Entries
 
-_MAKERS = (graphviz.list_plugins, keystore.bundle, mime.index, pixbuf.list_loaders)
+_MAKERS = (graphviz.list_plugins, keystore.bundle, mime.index, pixbuf.list_loaders, schemas.compile_all)
 
 
 def make(root: Entries) -> Entries:

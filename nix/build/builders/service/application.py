@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import stand_ins
 from static_files import Collecting
 
 
@@ -26,6 +27,7 @@ def collect(given: dict[str, Any]) -> Collecting | None:
 def main() -> None:
     """Build the derivation."""
     given = attrs.load()
+    stand_ins.refuse(Path(given["application"]))
     collecting = collect(given)
     # That takes longest, so it need not wait for the rest to be imported.
     import service_files  # noqa: PLC0415

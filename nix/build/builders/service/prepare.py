@@ -8,6 +8,7 @@ import attrs
 import entries
 import overlay
 import service_root
+import stand_ins
 from root import Root
 
 _PYTHON = "/opt/venv/bin/python"
@@ -57,6 +58,7 @@ def main() -> None:
     """Build the derivation."""
     given = attrs.load()
     out = attrs.output(given)
+    stand_ins.refuse(Path(given["source"]))
     overlay.fill(out, Path(given["source"]))
     if given["catalogues"]:
         overlay.fill(out, Path(given["catalogues"]))

@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name, is_normalized_name
 from estiba.errors import ConfigError, ScaffoldError
 from estiba.files import write
 from estiba.lock.debian import known_packages
-from estiba.scaffold import new
+from estiba.scaffold import gitignore, new
 from estiba.scaffold.adopt import deployment, document, evidence, frontend, loading, modules, procfile
 from estiba.service import django, project, variables
 
@@ -35,6 +35,7 @@ PROVIDED: Final = frozenset({"ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "SECR
 # Left out of images unless a service asks for it, see nix/lib/source.nix.
 _LEFT_OUT: Final = re.compile(r"(README|CHANGELOG|CONTRIBUTING)[^/]*|Makefile|Dockerfile")
 _PYPROJECT: Final = "pyproject.toml"
+_GROWING: Final = (_PYPROJECT, gitignore.NAME)
 _TABLES: Final = ("project", "tool", "dependency-groups")
 _TOOL: Final = "estiba"
 _CLASS: Final = "DJANGO_CONFIGURATION"
@@ -65,7 +66,7 @@ class Adoption:
         folder: Folder of the project.
         settings: Keys of `[tool.estiba]`.
         files: Contents of files to write, by name.
-        before: Text of the pyproject.toml that is there, None without one.
+        before: Texts of those that are there and get further lines, by name.
         kept: Existing files that are left unchanged.
         decided: Sentences about choices that were made; empty for a project that has `[tool.estiba]`.
         undecided: Sentences about what the user has to decide or do.
@@ -74,7 +75,7 @@ class Adoption:
     folder: Path
     settings: Mapping[str, Any]
     files: Mapping[str, str]
-    before: str | None
+    before: Mapping[str, str]
     kept: tuple[str, ...]
     decided: tuple[str, ...]
     undecided: tuple[str, ...]
@@ -125,7 +126,7 @@ def plan(folder: Path, *, flake: str = "", settings: str = "", wsgi: str = "") -
     if study.settings["include"]:
         study.decided.append(f"include = {', '.join(study.settings['include'])}: the settings name it")
     _find_gaps(study, seen)
-    files = _take_from_template(flake)
+    files = _take_from_template(flake) | gitignore.complete(folder)
     if is_new := _TOOL not in study.pyproject.get("tool", {}):
         files |= study.files | _extend(study)
     kept = _find_kept(study, files)
@@ -133,7 +134,7 @@ def plan(folder: Path, *, flake: str = "", settings: str = "", wsgi: str = "") -
         folder=folder,
         settings={key: value for key, value in study.settings.items() if value and is_new},
         files={name: text for name, text in files.items() if name not in kept},
-        before=_read(folder / _PYPROJECT),
+        before={name: text for name in _GROWING if name in files and (text := _read(folder / name)) is not None},
         kept=kept if is_new else tuple(sorted([*kept, _PYPROJECT])),
         decided=tuple(study.decided) if is_new else (),
         undecided=tuple(study.undecided),
@@ -150,7 +151,7 @@ def _find_packages(study: Study, wanted: Sequence[Requirement], *, python: str, 
 
 
 def apply(adoption: Adoption) -> None:
-    """Write the files of a plan; an existing pyproject.toml gets further tables, no other file is changed.
+    """Write the files of a plan; pyproject.toml and .gitignore that are there grow, no other file is changed.
 
     Raises:
         ScaffoldError: A file appeared or changed since the plan was made.
@@ -159,8 +160,8 @@ def apply(adoption: Adoption) -> None:
     # still writes the rest.
     for name, text in sorted(adoption.files.items(), key=lambda item: (item[0] == _PYPROJECT, item[0])):
         path = adoption.folder / name
-        if name == _PYPROJECT and adoption.before is not None:
-            if _read(path) != adoption.before:
+        if name in adoption.before:
+            if _read(path) != adoption.before[name]:
                 msg = f"{name} has changed meanwhile"
                 raise ScaffoldError(msg, hint="run the command again, it keeps what is there")
             write(path, text, mode=stat.S_IMODE(path.stat().st_mode))
@@ -312,7 +313,7 @@ def _find_kept(study: Study, files: Mapping[str, str]) -> tuple[str, ...]:
     }
     # What else is written are settings around the project's own.
     other = ("DATABASE_URL", "it has to take the database from DATABASE_URL, or `settings` to name another module")
-    kept = [name for name in files if name != _PYPROJECT and (study.folder / name).exists()]
+    kept = [name for name in files if name not in _GROWING and (study.folder / name).exists()]
     for name in kept:
         needle, advice = merged.get(name, other)
         path = study.folder / name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shlex
 from typing import TYPE_CHECKING, Any, Final
@@ -12,11 +13,13 @@ from estiba.service import django, processes
 from estiba.service.processes import WEB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from packaging.requirements import Requirement
 
     from estiba.scaffold.adopt.evidence import Study
+    from estiba.service.project import Project
 
 _FILE: Final = "Procfile"
 _LINE: Final = re.compile(r"([A-Za-z0-9_-]+)\s*:\s*(\S.*)")
@@ -38,6 +41,20 @@ _TOOLS: Final = frozenset({"bash", "docker", "make", "node", "npm", "npx", "pnpm
 _RELEASE: Final = "release"
 _MIGRATE: Final = ["manage", "migrate"]
 _FOLDER: Final = 3
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_DEFAULTS: Final = {"django-rq": frozenset({"worker", "scheduler"})}
+"""Processes that a service without a table has, by the distribution that runs them, as in `nix/lib/processes.nix`."""
+
+_NEEDED: Final = {
+    "celery": (r"\bworker\b", "worker", ("celery", "worker")),
+    "django-background-tasks": (r"\bprocess_tasks\b", "worker", ("manage", "process_tasks")),
+    "django-celery-beat": (r"\bbeat\b|-B\b", "beat", ("celery", "beat")),
+    "django-dramatiq": (r"dramatiq", "worker", ("manage", "rundramatiq")),
+    "django-q": (r"\bqcluster\b", "worker", ("manage", "qcluster")),
+    "django-q2": (r"\bqcluster\b", "worker", ("manage", "qcluster")),
+    "huey": (r"huey", "worker", ("manage", "run_huey")),
+}
+"""Distributions that do nothing without a process: what its command has, a name for it, and a command."""
 
 
 def find(study: Study, wanted: Sequence[Requirement]) -> None:
@@ -47,46 +64,72 @@ def find(study: Study, wanted: Sequence[Requirement]) -> None:
         study: Findings so far.
         wanted: Requirements of the service.
     """
-    names = {one.name.lower() for one in wanted}
-    table = dict(_read(study))
+    table: dict[str, dict[str, Any]] = {}
+    for title, name, text in _read(study.folder):
+        command, problem = _judge(name, text, study.settings.get("manage", ""))
+        if problem:
+            study.undecided.append(f"{_FILE} {title}{problem}")
+        elif command and not _is_default(study, name, command):
+            table[name] = {"command": command}
     if table and table.keys() != {WEB}:
         listed = ", ".join(sorted({WEB, *table}))
         study.decided.append(f"processes = {listed}: {_FILE} names them")
     if table:
         study.settings["processes"] = table
-    commands = [one["command"][0] for one in table.values()]
-    if "celery" in names and "celery" not in commands:
-        study.undecided.append(
-            "celery is required, and nothing runs it: write [tool.estiba.processes.worker] with"
-            ' command = ["celery", "worker"], and likewise for its beat'
-        )
+    study.undecided += _find_workers({one.name.lower() for one in wanted}, (one["command"] for one in table.values()))
 
 
-def _read(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the processes that are not what the image runs anyway, each with its command."""
-    path = study.folder / _FILE
+def find_idle(project: Project) -> list[str]:
+    """Return a sentence about each process that a service seems to count on, and that nothing runs.
+
+    Those are lines of its Procfile that its table of processes does not have, and workers of distributions.
+    """
+    found = (_NAME.match(one) for one in project.requirements.runtime)
+    names = {match[0].lower().replace("_", "-") for match in found if match}
+    defaults = [] if project.processes else [own for name, own in _DEFAULTS.items() if name in names]
+    running = {WEB}.union((one.name for one in project.processes), *defaults)
+    told = []
+    for title, name, text in _read(project.folder):
+        command, problem = _judge(name, text, project.manage)
+        if name not in running and (problem or command):
+            told.append(f"{_FILE} {title}{problem or ' will not run: [tool.estiba.processes] does not have it'}")
+    return told + _find_workers(names, (one.command for one in project.processes))
+
+
+def _find_workers(names: Collection[str], commands: Iterable[Sequence[str]]) -> list[str]:
+    text = "\n".join(" ".join(words) for words in commands)
+    return [
+        f"{name} is required, and nothing runs it: write [tool.estiba.processes.{process}] with command ="
+        f" {json.dumps(words)}"
+        for name, (pattern, process, words) in _NEEDED.items()
+        if name in names and not re.search(pattern, text)
+    ]
+
+
+def _read(folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield the name in each line of the Procfile, that as the table has it, and the command."""
+    path = folder / _FILE
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
     for match in filter(None, map(_LINE.fullmatch, map(str.strip, lines))):
-        name, text = match[1].lower().replace("_", "-"), match[2]
-        command, problem = _parse(study, text)
-        if name == _RELEASE:
-            if command[:2] != _MIGRATE:
-                study.undecided.append(f"{_FILE} {match[1]}: a deployment runs migrate, and not {text!r}")
-            continue
-        found = processes.check({name: {"command": command}}) if command else []
-        if problem or found:
-            study.undecided.append(f"{_FILE} {match[1]} will not run: {problem or found[0]}")
-        elif not _is_default(study, name, command):
-            yield name, {"command": command}
+        yield match[1], match[1].lower().replace("_", "-"), match[2]
 
 
-def _parse(study: Study, text: str) -> tuple[list[str], str]:
+def _judge(name: str, text: str, manage: str) -> tuple[list[str], str]:
+    """Return the words of a line, none for what a deployment does anyway, or what is to be said of it."""
+    command, problem = _parse(text, manage)
+    if name == _RELEASE:
+        return [], "" if command[:2] == _MIGRATE else f": a deployment runs migrate, and not {text!r}"
+    found = processes.check({name: {"command": command}}) if command else []
+    return command, f" will not run: {problem or found[0]}" if problem or found else ""
+
+
+def _parse(text: str, manage: str) -> tuple[list[str], str]:
     """Return the words of a line without what the image decides, or why it cannot be run."""
     try:
         words = shlex.split(text)
     except ValueError as error:
         return [], f"{text!r} is no command: {error}"
-    folder = study.settings.get("manage", "").rpartition("/")[0]
+    folder = manage.rpartition("/")[0]
     if words[:1] == ["cd"] and words[2:_FOLDER] == ["&&"] and words[1].strip("./") == folder:
         words = words[_FOLDER:]
     if words[:1] in (["python"], ["python3"]) and words[1:2] and words[1].rpartition("/")[2] == "manage.py":

@@ -22,22 +22,24 @@ def test_project_becomes_a_service(tmp_path: Path) -> None:
     loaded = project.load(folder)
 
     assert made.undecided == ()
-    assert sorted(made.files) == ["flake.nix", "pyproject.toml", "tasks.py"]
+    assert sorted(made.files) == [".gitignore", "flake.nix", "pyproject.toml", "tasks.py"]
     assert (loaded.name, loaded.settings, loaded.wsgi) == ("old-site", "site.settings", "site.wsgi:application")
     assert loaded.requirements.runtime == ("django>=5.2", "gunicorn")
     assert "mkService" in (folder / "flake.nix").read_text()
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    """Files that are there stay, what they lack is told, and pyproject.toml only grows."""
+    """Files that are there stay, what they lack is told, and pyproject.toml and .gitignore only grow."""
     before = '# ours\n[project]\nname = "x"\nversion = "1"\ndependencies = ["django>=5.2", "gunicorn"]'
     folder = site(tmp_path, **{"pyproject.toml": before, "tasks.py": "import invoke\n", "flake.nix": "{ }\n"})
+    lay(folder, {".gitignore": "/media/"})
     made = adopt(folder)
 
     assert made.kept == ("flake.nix", "tasks.py")
     assert [sentence.split(" is")[0] for sentence in made.undecided] == ["flake.nix", "tasks.py"]
     assert (folder / "tasks.py").read_text() == "import invoke\n"
     assert (folder / "pyproject.toml").read_text().startswith(before + "\n\n[tool.estiba]\n")
+    assert (folder / ".gitignore").read_text().startswith("/media/\n.env\n")
 
 
 def test_tasks_of_celery_are_no_tasks_of_invoke(tmp_path: Path) -> None:
@@ -62,14 +64,15 @@ def test_what_is_written_already_is_not_decided_again(tmp_path: Path) -> None:
     """A project with settings for Estiba keeps them; only what is open is told, and missing files are written."""
     pyproject = '[project]\nname = "x"\ndependencies = ["django>=5.2"]\n[tool.estiba]\nsettings = "site.own"\n'
     made = adopt(site(tmp_path, **{"pyproject.toml": pyproject, "site/settings.py": SETTINGS + FIXED}))
+    written = [".gitignore", "flake.nix", "tasks.py"]
 
-    assert (sorted(made.files), made.kept, made.decided) == (["flake.nix", "tasks.py"], ("pyproject.toml",), ())
+    assert (sorted(made.files), made.kept, made.decided) == (written, ("pyproject.toml",), ())
     assert made.undecided[0].startswith("gunicorn is missing: ")
     assert dict(made.settings) == {}
     assert (tmp_path / "pyproject.toml").read_text() == pyproject
 
 
-@pytest.mark.parametrize("name", ["tasks.py", "pyproject.toml"])
+@pytest.mark.parametrize("name", ["tasks.py", "pyproject.toml", ".gitignore"])
 def test_file_that_appears_is_left_alone(tmp_path: Path, name: str) -> None:
     """A file that somebody writes between plan and apply is not lost, and the next time does what is left."""
     made = adoption.plan(site(tmp_path, **{"site/settings.py": SETTINGS + FIXED}))
@@ -124,11 +127,11 @@ def test_task_tells_what_was_done(tmp_path: Path, capsys: pytest.CaptureFixture[
     task.adopt(Context(), str(folder))
     done = capsys.readouterr()
 
-    assert tried.out == "would write flake.nix, pyproject.toml, tasks.py\n"
+    assert tried.out == "would write .gitignore, flake.nix, pyproject.toml, tasks.py\n"
     assert "next: " not in tried.err
-    assert done.out == "wrote flake.nix, pyproject.toml, tasks.py\n"
+    assert done.out == "wrote .gitignore, flake.nix, pyproject.toml, tasks.py\n"
     assert "warning: package.json: " in done.err
-    assert f"next: cd {folder}, resolve the warnings" in done.err
+    assert f"next: cd {folder}, resolve the warnings, git init, git add ., invoke lock, git add estiba.lock" in done.err
 
 
 def test_closed_table_is_an_error(tmp_path: Path) -> None:

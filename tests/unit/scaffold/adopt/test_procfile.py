@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.scaffold.adopt.test_deployment import harbour
 
-from estiba.scaffold.adopt import adoption
+from estiba.scaffold.adopt import adoption, procfile
 from estiba.service import project
 from estiba.service.processes import Process
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+BEAT = '[tool.estiba.processes.beat] with command = ["celery", "beat"]'
 REQUIREMENTS = "django>=5.2\ngunicorn\ncelery\nuvicorn\n"
 
 
@@ -86,8 +87,54 @@ def test_folder_of_manage_is_no_need_for_a_shell(tmp_path: Path) -> None:
     assert adoption.plan(folder).settings["processes"] == {"jobs": {"command": ["manage", "feed"]}}
 
 
-def test_celery_that_nothing_runs_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("requirement", "told"),
+    [
+        ("celery", '[tool.estiba.processes.worker] with command = ["celery", "worker"]'),
+        ("django-celery-beat", BEAT),
+        ("django-q2", '[tool.estiba.processes.worker] with command = ["manage", "qcluster"]'),
+    ],
+)
+def test_worker_that_nothing_runs_is_named(tmp_path: Path, requirement: str, told: str) -> None:
     """It would be silently left out."""
-    said = adoption.plan(harbour(tmp_path, **{"requirements.txt": "django>=5.2\ngunicorn\ncelery\n"})).undecided
+    said = adoption.plan(harbour(tmp_path, **{"requirements.txt": f"django>=5.2\ngunicorn\n{requirement}\n"})).undecided
 
-    assert any(one.startswith("celery is required, and nothing runs it") for one in said)
+    assert f"{requirement} is required, and nothing runs it: write {told}" in said
+
+
+IDLE = [
+    "Procfile clock will not run: '&&' in 'x && y' needs a shell; write the words into [tool.estiba.processes]",
+    "Procfile Mail_Feed will not run: [tool.estiba.processes] does not have it",
+    "Procfile release: a deployment runs migrate, and not './release.sh'",
+    f"django-celery-beat is required, and nothing runs it: write {BEAT}",
+]
+
+
+def test_what_is_idle_is_told_with_the_same_reasons(tmp_path: Path) -> None:
+    """A build and a deployment say what adoption said, until the table has it; `web` runs in any case."""
+    lines = (
+        "web: bash start.sh",
+        "clock: x && y",
+        "Mail_Feed: python manage.py feed",
+        "release: ./release.sh",
+        "worker: celery -A harbour worker",
+    )
+    pyproject = (
+        '[project]\nname = "x"\ndependencies = ["Celery>=5", "django_celery_beat", "gunicorn"]\n[tool.estiba]\n'
+        '[tool.estiba.processes]\nworker = {command = ["celery", "worker"]}\n'
+    )
+    folder = harbour(tmp_path, Procfile="\n".join(lines), **{"pyproject.toml": pyproject})
+
+    assert procfile.find_idle(project.load(folder)) == IDLE
+    more = 'clock = {command = ["x"]}\nmail-feed = {command = ["x"]}\nbeat = {command = ["celery", "beat"]}\n'
+    (folder / "pyproject.toml").write_text(pyproject + more)
+    assert procfile.find_idle(project.load(folder)) == IDLE[2:3]
+
+
+def test_processes_by_default_are_not_idle(tmp_path: Path) -> None:
+    """The image has those of django-rq by itself."""
+    pyproject = '[project]\nname = "x"\ndependencies = ["django-rq"]\n[tool.estiba]\n'
+    lines = "worker: python manage.py rqworker\nscheduler: python manage.py rqscheduler\n"
+    folder = harbour(tmp_path, Procfile=lines, **{"pyproject.toml": pyproject})
+
+    assert procfile.find_idle(project.load(folder)) == []
