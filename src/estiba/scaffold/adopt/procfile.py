@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 _FILE: Final = "Procfile"
 _LINE: Final = re.compile(r"([A-Za-z0-9_-]+)\s*:\s*(\S.*)")
+_STARTED: Final = (*processes.SERVERS, "celery")
+"""Programs that the image starts in its own way."""
+
+_OPERATOR: Final = re.compile(r"[;&|<>`]")
 _SHELL: Final = re.compile(r"[;&|<>`$]|^[A-Za-z_]\w*=")
 """What only a shell understands: operators, variables, and assignments before a command."""
 
@@ -93,12 +97,25 @@ def _parse(study: Study, text: str) -> tuple[list[str], str]:
         words = ["manage", *words[2:]]
     if words[:2] == ["manage", "runserver"]:
         return [], "runserver is for development; remove the line, and the image runs its web server"
-    words = list(_without_address(words))
+    words = list(_without_address(_without_wrapper(study, words)))
     if words[:1] and words[0].rpartition("/")[2] in _TOOLS and not words[0].startswith("."):
         return [], f"an image has no {words[0]}; write what it starts into [tool.estiba.processes]"
     if shell := next((word for word in words if _SHELL.search(word)), ""):
         return [], f"{shell!r} in {text!r} needs a shell; write the words into [tool.estiba.processes]"
     return words, ""
+
+
+def _without_wrapper(study: Study, words: list[str]) -> list[str]:
+    """Return the words from a program on that the image starts by itself, and say which are left out."""
+    first = next((at for at, word in enumerate(words) if word in _STARTED), 0)
+    before = words[:first]
+    if not before or any(_OPERATOR.search(word) for word in before):
+        return words
+    study.undecided.append(
+        f"{_FILE}: {shlex.join(before)!r} before {words[first]} is left out, which the image starts itself: what it"
+        " does for the service, such as tracing, has to be done in the code"
+    )
+    return words[first:]
 
 
 def _without_address(words: Sequence[str]) -> Iterator[str]:
