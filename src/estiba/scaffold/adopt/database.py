@@ -113,8 +113,9 @@ class _Finder(ast.NodeVisitor):
         condition = {name: text for one in self.conditions for name, text in one.items()}
         entries = dict(_items(value)) if isinstance(value, ast.Dict) else {}
         reads = {key: name for key, one in entries.items() if (name := self._variable(one))}
-        if isinstance(value, ast.Call) and _READING.search(ast.unparse(value.func)):
-            reads = {_URL: self._variable(value) or "DATABASE_URL"}
+        variable = self._variable(value)
+        if isinstance(value, ast.Call) and any(map(_READING.search, (ast.unparse(value.func), variable))):
+            reads = {_URL: variable or "DATABASE_URL"}
         if not entries and not reads:
             return
         engine = ast.unparse(entries["ENGINE"]) if "ENGINE" in entries and "ENGINE" not in reads else ""

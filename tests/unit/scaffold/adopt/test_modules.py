@@ -73,6 +73,18 @@ def test_application_beside_manage_is_found(tmp_path: Path) -> None:
     assert made.settings["wsgi"] == "wsgi:application"
 
 
+def test_manage_need_not_name_django(tmp_path: Path) -> None:
+    """A library may have it all, and then the settings have to be given."""
+    files = {
+        "manage.py": "from site_kit import execute_from_command_line\n",
+        "a/settings.py": SETTINGS,
+        "a/wsgi.py": "",
+    }
+    made = adoption.plan(lay(tmp_path, files), settings="a.settings")
+
+    assert made.settings["settings"] == "a.settings"
+
+
 def test_tests_and_models_are_no_settings(tmp_path: Path) -> None:
     """Only modules that can be imported, are named for it, and have what settings have."""
     lay(
