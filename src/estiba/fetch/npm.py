@@ -48,6 +48,9 @@ _OWN: Final = re.compile(r"npm_config_(cache|prefix|nodedir|offline|globalconfig
 """Settings of the machine's npm that do not hold for the locked one."""
 
 _FILE_LINE: Final = re.compile(r"^\s*(?:\S*:)?(?:cafile|certfile|keyfile)\s*=\s*[\"']?(.+?)[\"']?\s*$", re.MULTILINE)
+_ABSENT: Final = re.compile(r"No matching version found for (\S+@[\w.+-]*\w)|404\s+'(\S+@\S+)' is not in")
+"""What npm says about a version, or a package, that the registry lacks; it stops at the first."""
+
 _REFERENCE: Final = re.compile(r"\$\{(\w+)\??\}")
 """Variable in an .npmrc (npmrc(5))."""
 
@@ -75,6 +78,11 @@ def fetch(tarballs: Sequence[Tarball], project: Path, lock: Path, context: LockC
         said = _bring(wanted, project, lock, context)
     arrived = [tarball for tarball in tarballs if _content(cache, tarball).exists()]
     _add(arrived, cache, context)
+    if absent := _ABSENT.search(said):
+        name, _, version = next(filter(None, absent.groups())).rpartition("@")
+        msg = f"npm's registry has no {name} {version}, which package-lock.json names"
+        hint = f"npm view {name} versions lists what it has, npm config get registry names it; or lock another version"
+        raise ArtifactError(msg, hint=hint)
     if missing := [f"{tarball.name} {tarball.version}" for tarball in tarballs if tarball not in arrived]:
         more = [f"and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else []
         listed = _DIVIDER.join([*missing[:_SHOWN], *more])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from estiba.digest import Digest
 from estiba.errors import StaleLockError
 from estiba.lock import integrity, model
-from estiba.lock.debian.closure import Request
+from estiba.lock.debian.request import Request
 from estiba.lock.files import read
 from estiba.lock.model import FILE_NAME
 from estiba.lock.python.pins import DEV_FILE, RUNTIME_FILE

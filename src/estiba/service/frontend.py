@@ -44,8 +44,8 @@ class Frontend:
 
     Attributes:
         folder: Folder with package.json and package-lock.json, relative to the service's.
-        script: Script of package.json that builds it.
-        output: Files and folders that the script writes, relative to the service's folder.
+        script: Script of package.json that builds it; empty where packages are served as they are.
+        output: Files and folders that the script writes, or that npm installs, relative to the service's folder.
     """
 
     folder: str
@@ -81,12 +81,16 @@ def check(value: Mapping[str, Any]) -> list[str]:
     problems += [
         f"'{_TABLE}.{key}' must be a string, not {value[key]!r}"
         for key in ("folder", "script")
-        if key in value and not (isinstance(value[key], str) and value[key])
+        if key in value and not (isinstance(value[key], str) and (value[key] or key == "script"))
     ]
     output = value.get("output", [])
     if not isinstance(output, list) or not output or not all(isinstance(path, str) for path in output):
         problems.append(f"'{_TABLE}.output' must list what the script writes, such as ['static/dist']")
         output = []
+    if value.get("script") == "" and (made := [path for path in output if _MODULES not in f"{path}/"]):
+        problems.append(
+            f"'{_TABLE}.script' is empty, so nothing writes {', '.join(made)}: name what is in node_modules"
+        )
     paths = [("output", path) for path in output]
     paths += [("folder", value["folder"])] if isinstance(value.get("folder"), str) else []
     problems += [
@@ -122,9 +126,9 @@ def read(folder: Path, frontend: Frontend, platform: str) -> tuple[Tarball, ...]
     top = folder / frontend.folder
     shown = PurePosixPath(frontend.folder)
     scripts = _load(top, shown, "package.json").get("scripts", {})
-    if frontend.script not in scripts:
+    if frontend.script and frontend.script not in scripts:
         listed = f"; there is {', '.join(sorted(scripts))}" if scripts else ""
-        hint = f"name it in [tool.estiba.{_TABLE}] script"
+        hint = f'name it in [tool.estiba.{_TABLE}] script, or "" to serve folders of node_modules as they are'
         raise ConfigError(str(shown / "package.json"), [f"no script {frontend.script!r}{listed}"], hint=hint)
     lock = _load(top, shown, LOCK)
     if lock.get("lockfileVersion") not in _VERSIONS:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from estiba.service.frontend import LOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 BUILD: Final = "build"
 """Script that builds, by the convention of npm's packages."""
@@ -31,6 +31,7 @@ _TEXTS: Final = re.compile(_TEXT)
 _COMMENT: Final = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*", re.DOTALL)
 _OPTIONS: Final = re.compile(r"(?:-o|--output|--outdir|--outfile|--outDir|--out-dir|--dist-dir)")
 _OTHER_SCRIPT: Final = re.compile(r"\b(?:npm run|npm-run-all|run-s|run-p)\s+((?:-\S+\s+)*[\w:*\s-]+)")
+_IN_WORKSPACES: Final = re.compile(r"\s(--workspaces|-ws)\b")
 _SEQUENCE: Final = re.compile(r"&&|;")
 
 
@@ -42,11 +43,13 @@ class Package:
         top: Folder of the service.
         folder: Its folder, relative to the service's.
         scripts: Command of each script by its name.
+        workspaces: Patterns of folders below its own, whose packages its lock and its scripts are for, too.
     """
 
     top: Path
     folder: str
     scripts: Mapping[str, str]
+    workspaces: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -63,6 +66,12 @@ class Package:
         """Whether it has a script that builds."""
         return BUILD in self.scripts
 
+    @property
+    def members(self) -> list[Package]:
+        """The packages of its workspaces that have scripts."""
+        folder = self.top / self.folder
+        return _load_all(self.top, sorted({one for text in self.workspaces for one in folder.glob(f"{text}/{_FILE}")}))
+
     def find_output(self) -> tuple[str, ...]:
         """Return what its script writes, as far as the script or a bundler's configuration says it; sorted.
 
@@ -71,6 +80,8 @@ class Package:
         """
         found = {*self._find_in_script(), *self._find_in_configuration()}
         inside = {path for one in found if (path := _normalise(PurePosixPath(self.folder, one)))}
+        if _IN_WORKSPACES.search(self.scripts.get(BUILD, "")):
+            inside |= {path for member in self.members for path in member.find_output()}
         return tuple(sorted(path for path in inside if not any(path.startswith(f"{other}/") for other in inside)))
 
     def _find_in_script(self) -> Iterator[str]:
@@ -89,6 +100,8 @@ class Package:
             root = next(map(_join, _ROOT.findall(text)), "") if is_vite else ""
             outputs = _ROLLUP_OUTPUTS if path.name.startswith("rollup.") else _OUTPUTS
             found = [place for place in map(_join, outputs.findall(text)) if place]
+            if outputs is _ROLLUP_OUTPUTS:
+                found = [_beside(folder, place) for place in found]
             # Vite has a default, unless the folder is computed.
             default = ["dist"] if is_vite and "outDir" not in text else []
             base = PurePosixPath(path.parent.relative_to(folder), root)
@@ -97,13 +110,10 @@ class Package:
 
 def find(folder: Path) -> list[Package]:
     """Return the packages with scripts in a folder and up to two levels below it, those higher up first."""
-    found = []
-    for pattern in (_FILE, f"*/{_FILE}", f"*/*/{_FILE}"):
-        for path in sorted(folder.glob(pattern)):
-            parts = path.relative_to(folder).parts[:-1]
-            if not any(part in _FOREIGN or part.startswith(".") for part in parts) and (scripts := _load_scripts(path)):
-                found.append(Package(top=folder, folder=str(PurePosixPath(*parts)), scripts=scripts))
-    return found
+    patterns = (_FILE, f"*/{_FILE}", f"*/*/{_FILE}")
+    found = _load_all(folder, [path for pattern in patterns for path in sorted(folder.glob(pattern))])
+    members = {member.folder for package in found for member in package.members}
+    return [package for package in found if package.folder not in members]
 
 
 def find_unbuilt(folder: Path) -> str:
@@ -140,12 +150,41 @@ def _find_in_command(text: str) -> Iterator[str]:
         yield from pairs or (word for word in given[1:] if word.endswith(".css"))
 
 
-def _load_scripts(path: Path) -> dict[str, str]:
+def _load_all(top: Path, paths: Iterable[Path]) -> list[Package]:
+    """Load the packages with scripts, and not those of others."""
+    own = [path for path in paths if not any(map(_is_foreign, path.relative_to(top).parts[:-1]))]
+    return [found for path in own if (found := _load(top, path)).scripts]
+
+
+def _is_foreign(part: str) -> bool:
+    return part in _FOREIGN or part.startswith(".")
+
+
+def _load(top: Path, path: Path) -> Package:
+    """Load a package; one that cannot be read has no scripts."""
     try:
-        scripts = json.loads(path.read_text(encoding="utf-8")).get("scripts", {})
-    except (OSError, ValueError, AttributeError):
-        return {}
-    return {name: text for name, text in scripts.items() if isinstance(text, str)} if isinstance(scripts, dict) else {}
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        table = {}
+    table = table if isinstance(table, dict) else {}
+    scripts, listed = table.get("scripts"), table.get("workspaces")
+    # Yarn's form is an object, which npm takes, too.
+    listed = listed.get("packages") if isinstance(listed, dict) else listed
+    texts = [text for text in listed or () if isinstance(text, str)]
+    return Package(
+        top=top,
+        folder=str(path.parent.relative_to(top)),
+        scripts={name: text for name, text in scripts.items() if isinstance(text, str)}
+        if isinstance(scripts, dict)
+        else {},
+        workspaces=tuple(text for text in texts if not text.startswith(("/", "..", "!"))),
+    )
+
+
+def _beside(folder: Path, place: str) -> str:
+    """Return the folder of a file that is alone in it: what plugins write beside it, such as styles, belongs to it."""
+    parent = PurePosixPath(place).parent
+    return str(parent) if PurePosixPath(place).suffix and not (folder / parent).exists() else place
 
 
 def _join(match: tuple[str, str]) -> str:

@@ -105,7 +105,12 @@ def load(
 
 
 def read(
-    folder: Path, pyproject: Mapping[str, Any], source: str, *, runtime_groups: Sequence[str] = ()
+    folder: Path,
+    pyproject: Mapping[str, Any],
+    source: str,
+    *,
+    runtime_groups: Sequence[str] = (),
+    extras: Sequence[str] = (),
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Read the runtime requirements of one file.
 
@@ -114,13 +119,14 @@ def read(
         pyproject: Parsed pyproject.toml, empty if there is none.
         source: `pyproject.toml`, or the name of a requirements file.
         runtime_groups: As for `load`.
+        extras: As for `load`.
 
     Returns:
         The sorted requirements, and one sentence for each that cannot be locked.
     """
     found = _collect(folder, pyproject)
     if source == _PYPROJECT:
-        lines = _load_declared(found, pyproject, runtime_groups)
+        lines = _load_declared(found, pyproject, runtime_groups) + _load_extras(found, extras)
     else:
         lines = requirements_file.read(found, source)
     _take_over(found, foreign.read(folder, pyproject), lines)

@@ -178,14 +178,18 @@ def test_private_registry_is_asked_once(locked: Path, user: Path, registry: Regi
 
 
 def test_small_one_is_built(small: Path, user: Path, tmp_path: Path) -> None:
-    """The install script of its package has run; a file in git at the same place gives way."""
+    """The install script of its package has run; a file in git at the same place gives way; a package may be output."""
     (small / "tiny/static/made").mkdir()
     (small / "tiny/static/made/hola.js").write_text("old")
+    pyproject = (small / "pyproject.toml").read_text()
+    (small / "pyproject.toml").write_text(pyproject.replace('made"]', 'made", "web/node_modules/hola/hola.js"]'))
     fetch(small, user)
     image = Path(json.loads(harbour.invoke(commit(small), "build", "--json").stdout)["path"])
-    made = rootfs.unpack(image, tmp_path / "root").top / "app/tiny/static/made"
+    app = rootfs.unpack(image, tmp_path / "root").top / "app"
+    made, modules = app / "tiny/static/made", app / "web/node_modules"
 
     assert {path.name: path.read_text() for path in made.iterdir()} == {"hola.js": f"{HOLA}// installed\n"}
+    assert sorted(str(path.relative_to(modules)) for path in modules.rglob("*")) == ["hola", "hola/hola.js"]
 
 
 def test_wrong_hash_is_refused(small: Path, user: Path, registry: Registry) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from tests.djangoproject import lay
@@ -9,6 +10,8 @@ import front_end
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from root import Root
 
 
 def contents(top: Path) -> dict[str, str]:
@@ -72,10 +75,26 @@ def test_missing_output_is_told_with_what_was_written() -> None:
     assert (caught.value.code, many.value.code) == (said.format("web/a.js, web/b.js"), said.format("web/dist"))
 
 
+def test_nothing_runs_without_a_script() -> None:
+    """Packages that are served as they are have been installed before, and other scripts are for developers."""
+    ran: list[list[str]] = []
+
+    def run(argv: list[str], *, cwd: str) -> int:
+        ran.append([*argv, cwd])
+        return 0
+
+    root = cast("Root", SimpleNamespace(run=run))
+    front_end.run_scripts(root, {"lint": "x"}, "", "/app")
+    front_end.run_scripts(root, {"postinstall": "x"}, "build", "/app")
+
+    assert ran == [["/usr/bin/npm", "run", name, "/app"] for name in ("postinstall", "build")]
+
+
 def test_outputs_replace_what_was_there(tmp_path: Path) -> None:
     """A file of an earlier build that is in git, and that this one has not made, is gone."""
     lay(tmp_path / "source", {"manage.py": "m", "dist/old.js": "old", "dist/site.js": "old", "one.css": "old"})
     lay(tmp_path / "work", {"dist/site.js": "new", "one.css": "new", "web/scratch": "x", "dist/node_modules/x": "x"})
-    front_end.take(tmp_path / "out", tmp_path / "work", tmp_path / "source", ["dist", "one.css"])
+    output = {path: tmp_path / "work" / path for path in ("dist", "one.css")}
+    front_end.take(tmp_path / "out", tmp_path / "source", output)
 
     assert contents(tmp_path / "out") == {"manage.py": "m", "dist/site.js": "new", "one.css": "new"}

@@ -148,6 +148,22 @@ def test_missing_packages_are_named(tmp_path: Path) -> None:
     assert machine.calls[-1][:2] == ["nix-store", "--add-fixed"]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "npm ERR! code ETARGET\nnpm ERR! notarget No matching version found for @hola/mar@0.13.0-rc.1.\nnpm ERR! x",
+        "npm ERR! 404\nnpm ERR! 404  '@hola/mar@0.13.0-rc.1' is not in this registry.",
+    ],
+    ids=["version", "package"],
+)
+def test_version_that_no_registry_has_is_the_cause(tmp_path: Path, said: str) -> None:
+    """The rest was not asked for, so hundreds of others that were not fetched either are no news."""
+    with pytest.raises(ArtifactError) as caught:
+        run(tmp_path, Machine(tmp_path, brings=(HOLA,), fails=said))
+
+    assert caught.value.message == "npm's registry has no @hola/mar 0.13.0-rc.1, which package-lock.json names"
+
+
 def test_other_bytes_are_missing(tmp_path: Path) -> None:
     """A registry that has a package with another hash lacks the locked one."""
     with pytest.raises(ArtifactError, match=r"the registry has them with another hash than package-lock\.json"):

@@ -95,6 +95,16 @@ def test_missing_script_is_told(tmp_path: Path) -> None:
         frontend.read(lay(tmp_path, packages()), settings, "x86_64-linux")
 
 
+def test_packages_need_no_script(tmp_path: Path) -> None:
+    """Those that are served as they are only have to be installed."""
+    table = {"folder": "web", "output": ["web/node_modules/hola/dist"], "script": ""}
+    settings = frontend.parse(table)
+
+    assert frontend.check(table) == []
+    assert settings is not None
+    assert frontend.read(lay(tmp_path, packages()), settings, "x86_64-linux") is not None
+
+
 def test_folder_has_a_package(tmp_path: Path) -> None:
     """A folder without package.json is the wrong one."""
     with pytest.raises(ConfigError, match=r"web/package\.json: no such file"):
@@ -108,6 +118,10 @@ def test_folder_has_a_package(tmp_path: Path) -> None:
         ({"output": "static"}, "'frontend.output' must list what the script writes, such as ['static/dist']"),
         ({"output": ["x"], "outputs": []}, "'frontend': unknown key 'outputs', did you mean 'output'?"),
         ({"output": ["x"], "script": 1}, "'frontend.script' must be a string, not 1"),
+        (
+            {"output": ["web/node_modules", "x"], "script": ""},
+            "'frontend.script' is empty, so nothing writes x: name what is in node_modules",
+        ),
         (
             {"output": ["../x"]},
             "'frontend.output' must be relative to the service's folder and in it, not '../x'",

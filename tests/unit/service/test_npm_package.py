@@ -38,7 +38,12 @@ def package(**scripts: str) -> str:
         ({"webpack.config.js": "output: { path: path.resolve(__dirname, folder, 'static') }"}, []),
         ({"webpack/prod.config.js": "path: path.resolve(__dirname, '../../shop/bundles')"}, ["shop/bundles"]),
         ({"gulpfile.js": "gulp.dest('x')"}, []),
-        ({"rollup.config.mjs": "output: { file: '../shop/static/bundle.js' }, path: 'x'"}, ["shop/static/bundle.js"]),
+        (
+            {"rollup.config.mjs": "output: { file: '../shop/static/b.js' }, path: 'x'", "../shop/static/a.css": ""},
+            ["shop/static/b.js"],
+        ),
+        ({"rollup.config.mjs": "output: { file: '../shop/static/b.js' }"}, ["shop/static"]),
+        ({"rollup.config.mjs": "output: { dir: '../shop/static' }"}, ["shop/static"]),
     ],
 )
 def test_output_is_what_a_bundler_is_told(tmp_path: Path, files: dict[str, str], expected: list[str]) -> None:
@@ -96,6 +101,19 @@ def test_packages_below_the_top_are_found(tmp_path: Path) -> None:
         "web/package.json",
         "theme/static_src/package.json",
     ]
+
+
+@pytest.mark.parametrize("workspaces", [["./parts/*", "/x", 1], {"packages": ["parts/*"]}], ids=["npm", "yarn"])
+def test_workspaces_belong_to_what_names_them(tmp_path: Path, workspaces: object) -> None:
+    """Their scripts run by that of the package above, and write what it writes."""
+    top = {"scripts": {"build": "npm run build -ws"}, "workspaces": workspaces}
+    lay(
+        tmp_path,
+        {"web/package.json": json.dumps(top), "web/parts/a/package.json": package(build="x -o ../../../a.css")},
+    )
+    (found,) = npm_package.find(tmp_path)
+
+    assert (found.file, found.find_output()) == ("web/package.json", ("a.css",))
 
 
 def test_missing_output_is_told(tmp_path: Path) -> None:

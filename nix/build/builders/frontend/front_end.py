@@ -1,4 +1,4 @@
-"""Builder: a service's files with what the build script of its front end writes, without a network."""
+"""Builder: a service's files with what the build script of its front end writes, and packages, without a network."""
 
 import json
 import os
@@ -84,8 +84,8 @@ def complain(missing: list[str], written: list[str], script: str) -> None:
 
 
 def run_scripts(root: Root, scripts: dict[str, str], script: str, cwd: str) -> None:
-    """Run the service's own `postinstall`, if it has one, and the script that builds."""
-    for name in [*([_POSTINSTALL] if _POSTINSTALL in scripts else []), script]:
+    """Run the service's own `postinstall`, if it has one, and the script that builds, unless it is empty."""
+    for name in filter(None, [_POSTINSTALL if _POSTINSTALL in scripts else "", script]):
         code = root.run(["/usr/bin/npm", "run", name], cwd=cwd)
         if code != 0:
             sys.exit(
@@ -93,11 +93,16 @@ def run_scripts(root: Root, scripts: dict[str, str], script: str, cwd: str) -> N
             )
 
 
-def take(out: Path, work: Path, application: Path, output: list[str]) -> None:
-    """Write the service's files with the outputs in place of what was there before."""
+def is_package(path: str) -> bool:
+    """Tell whether an output is what npm has installed, and not what the script has written."""
+    return npm.MODULES in Path(path).parts
+
+
+def take(out: Path, application: Path, output: dict[str, Path]) -> None:
+    """Write the service's files with the outputs, by their paths, in place of what was there before."""
     overlay.fill(out, application)
-    for path in output:
-        made, target = work / path, out / path
+    for path, made in output.items():
+        target = out / path
         if target.is_dir() and not target.is_symlink():
             shutil.rmtree(target)
         else:
@@ -127,9 +132,14 @@ def build(given: dict[str, Any], out: Path) -> None:
     run_scripts(root, scripts, given["script"], f"{npm.APP}/{given['folder']}")
     root.give_back()
     written = find_written(before, snapshot(work))
-    if missing := find_missing(given["output"], written):
+    if missing := find_missing([path for path in given["output"] if not is_package(path)], written):
         complain(missing, written, given["script"])
-    take(out, work, Path(given["application"]), given["output"])
+    # Packages that are bound are not in the copy.
+    installed = Path(given["modules"]) if binds else work
+    output = {path: (installed if is_package(path) else work) / path for path in given["output"]}
+    if absent := [path for path, made in output.items() if not made.exists()]:
+        sys.exit(f"npm ci did not install {', '.join(absent)}: set [tool.estiba.frontend] output")
+    take(out, Path(given["application"]), output)
 
 
 def main() -> None:

@@ -5,46 +5,24 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from estiba.digest import Digest
 from estiba.errors import ResolutionError
 from estiba.lock import disk_cache, model
 from estiba.lock.debian import apt
+from estiba.lock.debian.request import ESSENTIAL
 from estiba.lock.model import ARCHITECTURES, Deb, Lock
 from estiba.process import run
-from estiba.service.postgresql import PostgreSQL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from estiba.lock.debian.apt import AptRoot
+    from estiba.lock.debian.request import Request
     from estiba.process import Runner
-
-_BASE: Final = ("base-files", "ca-certificates", "libc-bin", "libstdc++6", "netbase", "tzdata")
-"""Packages of every image; manylinux wheels may rely on the C++ runtime (PEP 513), and libc-bin has C.UTF-8."""
-_ESSENTIAL: Final = "?and(?essential,?not(?exact-name(apt)))"
-"""Debian's Essential packages, on which others count without a dependency, as an apt pattern (apt-patterns(7)).
-
-apt counts itself, too, although no package may rely on it.
-"""
-_TOOLCHAIN: Final = (_ESSENTIAL, "build-essential", "pkgconf")
-"""Packages to build sdists with."""
-_FRONTEND: Final = (_ESSENTIAL, "ca-certificates", "nodejs", "npm")
-"""Packages to install npm packages with, and to run their scripts."""
-
-_SERVERS: Final = {
-    "bookworm": ("nginx", "postgresql-15", "redis-server"),
-    "trixie": ("nginx", "postgresql-17", "redis-server"),
-}
-_OTHER_SERVERS: Final = ("nginx", "postgresql", "redis-server")
-"""Servers of other releases, where `postgresql` depends on the package of the release's version."""
-_ACME: Final = ("lego",)
-"""ACME client of targets whose certificates are issued by ACME."""
-_SERVER_NEEDS: Final = ("dash",)
-"""Essential packages that servers need: initdb runs its programs in a shell, and no package depends on one."""
 
 _ASSUMED_INSTALLED: Final[Mapping[str, str]] = {
     "adduser": "",
@@ -84,52 +62,6 @@ _ASSUMED_FOR_SERVERS: Final[Mapping[str, str]] = {
 _DEPENDENCY: Final = re.compile(r"^([a-z0-9][a-z0-9+.-]*)")
 _ANY_VERSION: Final = "999:0"
 """Version of packages presented as installed: higher than any lower bound that a dependency may have."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """Request to resolve packages.
-
-    Attributes:
-        python: Python minor version.
-        suite: Debian release.
-        platforms: Nix system names.
-        service: Packages that the service needs at run time.
-        postgresql: PostgreSQL of the group `check`.
-        build: Packages that its sdists and its `prepare` commands need at build time, beside the toolchain.
-        has_acme: Whether a target has its certificates issued by ACME.
-    """
-
-    python: str
-    suite: str
-    platforms: tuple[str, ...]
-    service: tuple[str, ...]
-    build: tuple[str, ...] = ()
-    postgresql: PostgreSQL = field(default_factory=PostgreSQL)
-    has_acme: bool = False
-
-    def names(self, group: str) -> tuple[str, ...]:
-        """Return the names of the packages to install for a group; every group but `frontend` includes `base`."""
-        base = (*_BASE, f"python{self.python}")
-        match group:
-            case "service":
-                return (*base, *self.service)
-            case "build":
-                return (*base, *self.service, *_TOOLCHAIN, f"python{self.python}-dev", *self.build)
-            case "prepare":
-                return (*base, *self.service, _ESSENTIAL, *self.build)
-            case "frontend":
-                return _FRONTEND
-            case "check":
-                return (*base, *_SERVER_NEEDS, *self._list_servers())
-            case _:
-                return base
-
-    def _list_servers(self) -> tuple[str, ...]:
-        version = self.postgresql.version
-        usual = _SERVERS.get(self.suite, _OTHER_SERVERS)
-        chosen = (f"postgresql-{version}" if version and name.startswith("postgresql") else name for name in usual)
-        return (*chosen, *self.postgresql.packages, *(_ACME if self.has_acme else ()))
 
 
 def resolve(
@@ -239,7 +171,7 @@ def _solve(
     """Resolve one group, if possible with the packages of maintainer scripts presented as installed."""
     names = request.names(group)
     extras = _ASSUMED_FOR_SERVERS if group == "check" else {}
-    scripts = {} if _ESSENTIAL in names else _ASSUMED_INSTALLED
+    scripts = {} if ESSENTIAL in names else _ASSUMED_INSTALLED
     assumed = {name: provides for name, provides in {**scripts, **extras}.items() if name not in names}
     status = "servers" if extras else "scripts" if assumed else "none"
     # A pin of a package presented as installed would make apt replace it by the real one.

@@ -139,21 +139,31 @@ class Toolchain:
                 f"{choice.name} {choice.version} has no wheel for Python {self.python} on {self.platform},"
                 f" and the build backend of {choice.file} fails:\n{shown}"
             )
-            raise ResolutionError(msg, hint=self._advise(choice, present, is_broken=is_broken)) from error
+            raise ResolutionError(msg, hint=advise(choice, self.python, present, is_broken=is_broken)) from error
 
-    def _advise(self, choice: Choice, present: Collection[str], *, is_broken: bool) -> str:
-        """Return the setting to change, with the missing Debian packages if they are known."""
-        known = known_packages.find_packages([Requirement(choice.name)], python=self.python).get(choice.name, {})
-        missing = [name for name in known.get("debian-build", ()) if name not in present]
-        if missing:
-            return f"add to [tool.estiba]: debian-build = {json.dumps(missing)}"
-        if is_broken:
-            return (
-                f"take a version of {choice.name} that has a wheel for Python {self.python}, or another python in"
-                " [tool.estiba]; or where newer build requirements have lost what it uses, hold them back:"
-                ' build-constraints = ["setuptools<81", "cython<3"]'
-            )
+
+def advise(choice: Choice, python: str, present: Collection[str], *, is_broken: bool) -> str:
+    """Return the setting to change for an sdist that a backend fails for, with the Debian packages if they are known.
+
+    Args:
+        choice: The sdist.
+        python: Python minor version.
+        present: Names of the Debian packages that it was built with.
+        is_broken: Whether the backend raised an exception that no package would have prevented.
+    """
+    # psycopg2-binary and the like have the sources of the distribution without that word.
+    name = choice.name.removesuffix("-binary")
+    known = known_packages.find_packages([Requirement(name)], python=python).get(name, {})
+    missing = [name for name in known.get("debian-build", ()) if name not in present]
+    if missing:
+        return f"add to [tool.estiba]: debian-build = {json.dumps(missing)}"
+    if is_broken:
         return (
-            "name the Debian packages that have the headers or programs it misses in [tool.estiba]: "
-            'debian-build = ["lib…-dev"]; or take a version that has a wheel'
+            f"take a version of {choice.name} that has a wheel for Python {python}, or another python in"
+            " [tool.estiba]; or where newer build requirements have lost what it uses, hold them back:"
+            ' build-constraints = ["setuptools<81", "cython<3"]'
         )
+    return (
+        "name the Debian packages that have the headers or programs it misses in [tool.estiba]: "
+        'debian-build = ["lib…-dev"]; or take a version that has a wheel'
+    )

@@ -18,7 +18,7 @@ from estiba.errors import ConfigError, ScaffoldError
 from estiba.files import write
 from estiba.lock.debian import known_packages
 from estiba.scaffold import gitignore, new
-from estiba.scaffold.adopt import deployment, document, evidence, frontend, loading, modules, procfile
+from estiba.scaffold.adopt import deployment, document, evidence, frontend, modules, procfile
 from estiba.service import django, project, variables
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ _VALUES: Final = (
     (r"\b(dict|json|literal_eval|loads):", "{}"),
     (r"\b(list|tuple|set|Csv\(\)):", ""),
     (r"\bUUID:", "00000000-0000-0000-0000-000000000000"),
+    (r"DSN$", "http://build@localhost/1"),
     (r"\bdb(_url)?:|DATABASE_UR[LI]$", "sqlite://:memory:"),
     (r"\bcache(_url)?:|REDIS|BROKER", "redis://localhost/0"),
     (r"\bemail(_url)?:", "consolemail://"),
@@ -235,11 +236,6 @@ def _find_gaps(study: Study, seen: Survey) -> None:
     frontend.find_front_end(study)
     if not study.pyproject.get("tool", {}).get(_TOOL, {}).get("prepare"):
         study.undecided += frontend.find_builders(seen)
-    study.undecided += [
-        f"{location} makes or opens a file while the settings load ({what}), and /app is read-only in a build and where"
-        " the service runs: use /tmp, or let a variable turn it off"
-        for location, what in loading.find_file_access(seen)
-    ]
     if seen.sources[-1].name != study.settings["settings"]:
         return
     if not seen.names & {"SECRET_KEY"}:

@@ -113,14 +113,22 @@ class _Finder(ast.NodeVisitor):
         condition = {name: text for one in self.conditions for name, text in one.items()}
         entries = dict(_items(value)) if isinstance(value, ast.Dict) else {}
         reads = {key: name for key, one in entries.items() if (name := self._variable(one))}
-        if isinstance(value, ast.Call) and _READING.search(ast.unparse(value.func)):
-            reads = {_URL: self._variable(value) or "DATABASE_URL"}
+        reads = {_URL: url} if (url := self._find_url(value)) else reads
         if not entries and not reads:
             return
         engine = ast.unparse(entries["ENGINE"]) if "ENGINE" in entries and "ENGINE" not in reads else ""
         reads = {key: name for key, name in reads.items() if key in {_URL, "ENGINE", *_ENTRIES}}
         fixed = frozenset(key for key, one in entries.items() if key not in reads and ast.unparse(one) != "''")
         self.found.append(Choice(location=location, engine=engine, reads=reads, fixed=fixed, condition=condition))
+
+    def _find_url(self, value: ast.expr) -> str:
+        """Return the variable of a database URL that is parsed, also as `{**env.db(), …}`, or an empty string."""
+        pairs = zip(value.keys, value.values, strict=True) if isinstance(value, ast.Dict) else ((None, value),)
+        for call in (one for key, one in pairs if key is None and isinstance(one, ast.Call)):
+            variable = self._variable(call)
+            if any(map(_READING.search, (ast.unparse(call.func), variable))):
+                return variable or "DATABASE_URL"
+        return ""
 
     def _variable(self, value: ast.expr) -> str:
         """Return the environment variable that an expression reads, or an empty string."""

@@ -105,12 +105,12 @@ def find_requirements(study: Study, seen: Survey, *, has_database: bool) -> tupl
         has_database: Whether the settings can use PostgreSQL.
     """
     _choose_groups(study)
-    groups = study.settings.get("groups", {}).get("runtime", [])
-    source = _PYPROJECT if groups else _find_source(study)
+    groups, extras = study.settings.get("groups", {}).get("runtime", []), study.settings.get("extras", [])
+    source = _PYPROJECT if groups or extras else _find_source(study)
     if not source:
         _start_requirements(study, seen)
         return ()
-    lines, problems = requirements.read(study.folder, study.pyproject, source, runtime_groups=groups)
+    lines, problems = requirements.read(study.folder, study.pyproject, source, runtime_groups=groups, extras=extras)
     study.undecided += problems
     wanted = tuple(map(Requirement, lines))
     study.decided.append(f"requirements come from {source}")
@@ -232,16 +232,24 @@ def _listed(folder: Path, places: list[str], stems: tuple[str, ...]) -> Iterator
 
 
 def _choose_groups(study: Study) -> None:
-    """Choose the dependency groups for development, and those for the image, by the distributions in them."""
-    table = study.pyproject.get("dependency-groups", {})
+    """Choose the dependency groups for development, and those and the extras for the image, by what is in them."""
+    table, project = study.pyproject.get("dependency-groups", {}), study.pyproject.get("project", {})
     dev = [name for name in table if name in _DEV]
-    brought = {"gunicorn"} if "dependencies" in study.pyproject.get("project", {}) else {"gunicorn", "django"}
-    runtime = [name for name, lines in table.items() if name not in _DEV and brought & set(map(_named, lines))]
+    brought = {_SERVER} if "dependencies" in project else {_SERVER, "django"}
+    runtime = _bringing(brought, table)
+    if extras := _bringing({_SERVER}, project.get("optional-dependencies", {})):
+        study.settings["extras"] = extras
+        study.decided.append(f"extras = {', '.join(extras)}: {_SERVER} is there")
     groups = {"dev": dev if set(dev) - {"dev", "test"} else [], "runtime": runtime}
     if any(groups.values()):
         study.settings["groups"] = {key: names for key, names in groups.items() if names}
     if runtime:
         study.decided.append(f"groups.runtime = {', '.join(runtime)}: {' or '.join(sorted(brought))} is there")
+
+
+def _bringing(names: set[str], table: Mapping[str, list[object]]) -> list[str]:
+    """Return the groups, but for those of development, that bring one of the distributions."""
+    return [group for group, lines in table.items() if group not in _DEV and names & set(map(_named, lines))]
 
 
 def _named(line: object) -> str:

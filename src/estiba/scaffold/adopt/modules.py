@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 _PRODUCTION: Final = ("container", "docker", "deployment", "deploy", "live", "prod", "production")
 _DEVELOPMENT: Final = re.compile(r"(^|_)(dev|development|local|tests?|testing|ci|debug|example|base|common)(_|$)")
+_DEFAULT: Final = "django.core.wsgi:get_wsgi_application()"
+"""The application where settings have no WSGI_APPLICATION (Django's settings reference), as gunicorn takes it."""
+
+_MANAGE: Final = re.compile("django|execute_from_command_line", re.IGNORECASE)
 _SETTINGS: Final = re.compile(r"INSTALLED_APPS|DATABASES|DEBUG\s*=|import \*")
 _LEVELS: Final = ("*.py", "*/*.py", "*/*/*.py", "*/*/*/*.py")
 
@@ -66,16 +70,14 @@ def _find_application(study: Study, seen: Survey, servers: Sequence[str]) -> str
     except ConfigError:
         if servers:
             return f"{servers[0]}:application"
-    study.undecided.append('no WSGI application found: set wsgi = "package.wsgi:application"')
-    return ""
+    study.decided.append(f"wsgi = {_DEFAULT}: there is no wsgi.py, and Django itself serves this then")
+    return _DEFAULT
 
 
 def _find_manage(study: Study) -> str:
     patterns = ("manage.py", "*/manage.py", "*/*/manage.py")
     files = [file for pattern in patterns for file in sorted(study.folder.glob(pattern))]
-    found = [
-        str(file.relative_to(study.folder)) for file in files if "django" in file.read_text(errors="replace").lower()
-    ]
+    found = [str(file.relative_to(study.folder)) for file in files if _MANAGE.search(file.read_text(errors="replace"))]
     if not found:
         raise ConfigError(
             study.folder.resolve().name,

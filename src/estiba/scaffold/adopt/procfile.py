@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _FILE: Final = "Procfile"
 _LINE: Final = re.compile(r"([A-Za-z0-9_-]+)\s*:\s*(\S.*)")
+_STARTED: Final = (*processes.SERVERS, "celery")
+"""Programs that the image starts in its own way."""
+
+_OPERATOR: Final = re.compile(r"[;&|<>`]")
 _SHELL: Final = re.compile(r"[;&|<>`$]|^[A-Za-z_]\w*=")
 """What only a shell understands: operators, variables, and assignments before a command."""
 
@@ -69,7 +73,13 @@ def find(study: Study, wanted: Sequence[Requirement]) -> None:
         command, problem = _judge(name, text, study.settings.get("manage", ""))
         if problem:
             study.undecided.append(f"{_FILE} {title}{problem}")
-        elif command and not _is_default(study, name, command):
+            continue
+        if command and (before := _find_wrapper(_split(text, study.settings.get("manage", "")))):
+            study.undecided.append(
+                f"{_FILE}: {shlex.join(before)!r} before {command[0]} is left out, which the image starts itself: what"
+                " it does for the service, such as tracing, has to be done in the code"
+            )
+        if command and not _is_default(study, name, command):
             table[name] = {"command": command}
     if table and table.keys() != {WEB}:
         listed = ", ".join(sorted({WEB, *table}))
@@ -126,22 +136,38 @@ def _judge(name: str, text: str, manage: str) -> tuple[list[str], str]:
 def _parse(text: str, manage: str) -> tuple[list[str], str]:
     """Return the words of a line without what the image decides, or why it cannot be run."""
     try:
-        words = shlex.split(text)
+        words = _split(text, manage)
     except ValueError as error:
         return [], f"{text!r} is no command: {error}"
-    folder = manage.rpartition("/")[0]
-    if words[:1] == ["cd"] and words[2:_FOLDER] == ["&&"] and words[1].strip("./") == folder:
-        words = words[_FOLDER:]
-    if words[:1] in (["python"], ["python3"]) and words[1:2] and words[1].rpartition("/")[2] == "manage.py":
-        words = ["manage", *words[2:]]
     if words[:2] == ["manage", "runserver"]:
         return [], "runserver is for development; remove the line, and the image runs its web server"
-    words = list(_without_address(words))
+    words = list(_without_address(words[len(_find_wrapper(words)) :]))
     if words[:1] and words[0].rpartition("/")[2] in _TOOLS and not words[0].startswith("."):
         return [], f"an image has no {words[0]}; write what it starts into [tool.estiba.processes]"
     if shell := next((word for word in words if _SHELL.search(word)), ""):
         return [], f"{shell!r} in {text!r} needs a shell; write the words into [tool.estiba.processes]"
     return words, ""
+
+
+def _split(text: str, manage: str) -> list[str]:
+    """Return the words of a line from the folder of manage.py, which `manage` stands for.
+
+    Raises:
+        ValueError: A quote is not closed.
+    """
+    words = shlex.split(text)
+    folder = manage.rpartition("/")[0]
+    if words[:1] == ["cd"] and words[2:_FOLDER] == ["&&"] and words[1].strip("./") == folder:
+        words = words[_FOLDER:]
+    if words[:1] in (["python"], ["python3"]) and words[1:2] and words[1].rpartition("/")[2] == "manage.py":
+        words = ["manage", *words[2:]]
+    return words
+
+
+def _find_wrapper(words: Sequence[str]) -> list[str]:
+    """Return the words before a program that the image starts by itself."""
+    before = list(words[: next((at for at, word in enumerate(words) if word in _STARTED), 0)])
+    return [] if any(_OPERATOR.search(word) for word in before) else before
 
 
 def _without_address(words: Sequence[str]) -> Iterator[str]:

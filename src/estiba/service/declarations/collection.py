@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from estiba.service.declarations.direct import Source
     from estiba.service.declarations.foreign import Index
+
+_parse: Final = functools.cache(Requirement)
+"""Parser of a requirement; one command reads those of a service up to three times, and nothing changes what is read."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,7 +84,7 @@ class Collection:
                 self.problems.append(f"{where}: {source.name} comes from {source} here, and from {other} elsewhere")
             return Requirement(text)
         try:
-            return Requirement(line)
+            return _parse(line)
         except InvalidRequirement as error:
             self.problems.append(f"{where}: {line!r} is not a requirement ({str(error).splitlines()[0]})")
             return None

@@ -7,7 +7,7 @@ import pytest
 from estiba.errors import CommandError, ResolutionError
 from estiba.lock.debian import closure
 from estiba.lock.debian.apt import AptRoot
-from estiba.lock.debian.closure import Request
+from estiba.lock.debian.request import Request
 from estiba.process import Completed
 from estiba.service.postgresql import PostgreSQL
 

@@ -13,7 +13,7 @@ from estiba.lock.context import LockContext
 from estiba.lock.debian.apt import AptRoot
 from estiba.lock.python.pip import Choice
 from estiba.lock.sdist.backend import HookCall
-from estiba.lock.sdist.toolchain import Toolchain
+from estiba.lock.sdist.toolchain import Toolchain, advise
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,3 +44,12 @@ def test_nothing_is_fetched_where_nothing_can_be_asked(tmp_path: Path, monkeypat
 
     assert caught.value.hint == "enter the development shell first: ./nixw develop"
     assert runner.calls == []
+
+
+@pytest.mark.parametrize("name", ["psycopg2", "psycopg2-binary"])
+def test_known_packages_are_those_of_the_sources(name: str) -> None:
+    """An sdist named for its wheels, which an old one lacks for a new Python, is built as the other one is."""
+    choice = Choice(name=name, version="1", file=f"{name}-1.tar.gz", sha256=Digest("0" * 64), size=1)
+
+    assert advise(choice, "3.13", (), is_broken=False) == 'add to [tool.estiba]: debian-build = ["libpq-dev"]'
+    assert advise(choice, "3.13", ("libpq-dev",), is_broken=False).startswith("name the Debian packages")

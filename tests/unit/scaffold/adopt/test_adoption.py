@@ -161,7 +161,7 @@ def test_binary_brings_its_library(tmp_path: Path) -> None:
 
 def test_variables_get_values_for_the_build(tmp_path: Path) -> None:
     """What the settings need gets a value that fits, but for what every build has anyway."""
-    names = ("DATABASE_URL", "API_TOKEN", "SITE_DOMAIN", "MAIL_PORT", "CELERY_BROKER", "STAGE")
+    names = ("DATABASE_URL", "API_TOKEN", "SITE_DOMAIN", "MAIL_PORT", "CELERY_BROKER", "STAGE", "SENTRY_DSN")
     types = "C = int(os.environ['LIMIT'])\nD = json.loads(os.environ.get('HOSTS_MAP'))\nE = env.list('NAMES')\n"
     reads = "import environ, os\nenv = environ.Env()\nA = env.bool('ON')\nB = env.json('MAP')\n"
     text = SETTINGS + reads + types + "".join(f"{name} = os.environ['{name}']\n" for name in names)
@@ -177,6 +177,7 @@ def test_variables_get_values_for_the_build(tmp_path: Path) -> None:
         "NAMES": "",
         "ON": "false",
         "SITE_DOMAIN": "localhost",
+        "SENTRY_DSN": "http://build@localhost/1",
         "STAGE": "build",
     }
     assert "DATABASE_URL (site/settings.py:" in made.undecided[0]

@@ -37,7 +37,11 @@ def choose(folder: Path, text: str, *required: str) -> dict[str, str] | None:
     ("text", "variables"),
     [
         pytest.param("DATABASES = {'default': env.db()}", {}, id="url"),
+        pytest.param("DATABASES = {'default': {**env.db_url('SITE_DB'), 'A': 1}}", {"SITE_DB": "URL"}, id="spread"),
         pytest.param("DATABASES = {'default': dj_database_url.config(conn_max_age=60)}", {}, id="dj-database-url"),
+        pytest.param(
+            "DATABASES = {'default': config('SITE_DATABASE_URL', cast=parse)}", {"SITE_DATABASE_URL": "URL"}, id="cast"
+        ),
         pytest.param("D = env.db_url('SITE_DB')\nDATABASES = {'default': D}", {"SITE_DB": "URL"}, id="by-name"),
         pytest.param("class A:\n    DATABASES = values.DatabaseURLValue(environ_name='DATABASE_URL')", {}, id="class"),
         pytest.param(

@@ -123,6 +123,18 @@ def test_groups_are_chosen(tmp_path: Path) -> None:
     assert (found.runtime, found.dev) == (("Django>=5.2", "gunicorn"), ("pytest",))
 
 
+def test_extra_with_the_server_is_chosen(tmp_path: Path) -> None:
+    """What a project installs for production is in the image, and no second server."""
+    pyproject = (
+        '[project]\nname = "x"\ndependencies = ["django>=5.2"]\n[project.optional-dependencies]\n'
+        'prod = ["gunicorn>=23", "whitenoise"]\ntest = ["gunicorn", "pytest"]\ndocs = ["sphinx"]\n'
+    )
+    made = adopt(site(tmp_path, **{"pyproject.toml": pyproject}))
+
+    assert made.settings["extras"] == ["prod"]
+    assert project.load(tmp_path).requirements.runtime == ("django>=5.2", "gunicorn>=23", "whitenoise")
+
+
 def test_no_requirements_are_told(tmp_path: Path) -> None:
     """Files of tools that only running them would read have to be exported first."""
     folder = site(tmp_path, **{"setup.py": "setup()\n"})

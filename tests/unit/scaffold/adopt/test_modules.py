@@ -3,10 +3,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.djangoproject import MANAGE, SETTINGS, lay
+from tests.djangoproject import MANAGE, SETTINGS, adopt, lay, site
 
 from estiba.errors import ConfigError
 from estiba.scaffold.adopt import adoption, modules
+from estiba.service import project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +72,27 @@ def test_application_beside_manage_is_found(tmp_path: Path) -> None:
 
     assert (made.settings["manage"], made.settings["settings"]) == ("x/manage.py", "x.settings")
     assert made.settings["wsgi"] == "wsgi:application"
+
+
+def test_manage_need_not_name_django(tmp_path: Path) -> None:
+    """A library may have it all, and then the settings have to be given."""
+    files = {
+        "manage.py": "from site_kit import execute_from_command_line\n",
+        "a/settings.py": SETTINGS,
+        "a/wsgi.py": "",
+    }
+    made = adoption.plan(lay(tmp_path, files), settings="a.settings")
+
+    assert made.settings["settings"] == "a.settings"
+
+
+def test_project_without_wsgi_module_is_served_by_django(tmp_path: Path) -> None:
+    """Its settings name no application, which to Django means its own."""
+    folder = site(tmp_path)
+    (folder / "site/wsgi.py").unlink()
+    made = adopt(folder)
+
+    assert (made.undecided, project.load(folder).wsgi) == ((), "django.core.wsgi:get_wsgi_application()")
 
 
 def test_tests_and_models_are_no_settings(tmp_path: Path) -> None:

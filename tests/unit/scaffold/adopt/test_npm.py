@@ -71,6 +71,16 @@ def test_what_cannot_be_built_is_told(tmp_path: Path) -> None:
     )
 
 
+def test_workspaces_are_the_front_end_of_the_top(tmp_path: Path) -> None:
+    """They have no lock of their own, and what they write is its output."""
+    top = {"scripts": {"build": "npm run build --workspaces --if-present"}, "workspaces": ["web"]}
+    files = {name: text for name, text in VITE.items() if "lock" not in name}
+    made = adopt(site(tmp_path, **SITE, **files, **{"package.json": json.dumps(top), "package-lock.json": "{}"}))
+
+    assert made.settings["frontend"] == {"output": ["static/dist"]}
+    assert made.undecided == ()
+
+
 def test_table_that_is_there_is_not_doubted(tmp_path: Path) -> None:
     """A service that has one is told nothing."""
     text = "[project]\nname = 'x'\n[tool.estiba.frontend]\noutput = ['static']\n"

@@ -58,7 +58,8 @@ def test_what_runs_anyway_is_not_written(tmp_path: Path, line: str) -> None:
     ("line", "reason"),
     [
         ("web: python manage.py runserver", "Procfile web will not run: runserver is for development"),
-        ("web: newrelic-admin run-program gunicorn x.wsgi", "starts with 'newrelic-admin', not with one of"),
+        ("web: bin/serve x.wsgi", "starts with 'bin/serve', not with one of"),
+        ("clock: cd jobs && celery beat", "'&&' in 'cd jobs && celery beat' needs a shell"),
         ("clock: python tick.py && echo x", "'&&' in 'python tick.py && echo x' needs a shell"),
         ("release: ./release.sh", "Procfile release: a deployment runs migrate, and not './release.sh'"),
         ("clock: A=1 python tick.py", "'A=1' in"),
@@ -74,6 +75,24 @@ def test_lines_that_will_not_run_are_named(tmp_path: Path, line: str, reason: st
 
     assert "processes" not in made.settings
     assert any(reason in one for one in made.undecided)
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "command"),
+    [
+        ("newrelic-admin run-program", "celery --app=harbour worker"),
+        ("REMAP_SIGTERM=SIGQUIT", "celery worker"),
+        ("bin/start-nginx", "gunicorn -c gunicorn.conf harbour.wsgi"),
+    ],
+)
+def test_what_starts_a_known_program_is_left_out(tmp_path: Path, wrapper: str, command: str) -> None:
+    """The image has to know Celery and web servers, and says what is not done."""
+    name = "web" if "gunicorn" in command else "jobs"
+    made = adoption.plan(harbour(tmp_path, Procfile=f"{name}: {wrapper} {command}\n"))
+    (said,) = (one for one in made.undecided if one.startswith("Procfile: "))
+
+    assert made.settings["processes"] == {name: {"command": command.split()}}
+    assert said.startswith(f"Procfile: {wrapper!r} before {command.split(maxsplit=1)[0]} is left out")
 
 
 def test_folder_of_manage_is_no_need_for_a_shell(tmp_path: Path) -> None:

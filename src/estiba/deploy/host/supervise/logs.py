@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PAUSE: Final = 0.2
+_FRAME: Final = re.compile(r'  File "([^"]*)", line \d+')
+_OWN: Final = "/app/"
+_BELOW: Final = "    "
+"""What the source lines below a frame begin with."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,6 +74,24 @@ def tail(logs: Path, services: Sequence[str], count: int) -> list[str]:
     """
     found = [(line, service) for service in services for line in _last_of(logs / service, count)]
     return [_render(line, service) for line, service in sorted(found, key=_moment)[-count:]]
+
+
+def cut_tracebacks(lines: Sequence[str]) -> list[str]:
+    """Return rendered lines without the frames of packages, whose code nobody is going to change, in tracebacks.
+
+    Args:
+        lines: As `tail` returns them.
+    """
+    kept, is_foreign = [], False
+    for line in lines:
+        text = line.partition(": ")[2]
+        if found := _FRAME.match(text):
+            is_foreign = not found[1].startswith(_OWN)
+        elif not text.startswith(_BELOW):
+            is_foreign = False
+        if not is_foreign:
+            kept.append(line)
+    return kept
 
 
 def since(folder: Path, stamp: str) -> Iterator[str]:

@@ -37,8 +37,8 @@ _MAX_PAUSE: Final = 1.0
 _BACKOFF: Final = 0.05
 _START_LIMIT: Final = 10.0
 _DISMISSAL_LIMIT: Final = 60.0
-_LINES: Final = 60
-"""Lines of log in an error; enough for a traceback with its cause."""
+_LINES: Final = 40
+"""Lines of log in an error, of ten times as many: a page that fails may leave several long tracebacks."""
 
 _LOGGER_DELAY: Final = 0.2
 
@@ -339,8 +339,8 @@ class Runit:
 
     def said(self, service: str, began: str) -> str:
         """Return the last lines that a service has logged since a timestamp, see `logs.stamp`."""
-        found = logs.tail(self.folder.path / "logs", [service], _LINES)
-        return "\n".join(line for line in found if line >= began)
+        found = logs.tail(self.folder.path / "logs", [service], 10 * _LINES)
+        return "\n".join(logs.cut_tracebacks([line for line in found if line >= began])[-_LINES:])
 
     def _await_restart(self, service: str, pid: int, ending: Sequence[tuple[str, float]]) -> float:
         for number, (letter, limit) in enumerate(ending):

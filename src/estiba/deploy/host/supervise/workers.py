@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from estiba.deploy.host.servers.lifecycle import SERVERS
-from estiba.deploy.host.supervise import starter
+from estiba.deploy.host.supervise import logs, starter
 from estiba.deploy.host.supervise.runit import until
 from estiba.errors import DeployError
 from estiba.service.processes import WEB
@@ -88,13 +88,26 @@ def _start(processes: Processes, service: str, process: Process, programs: Progr
 
 
 def _await(processes: Processes, service: str, process: Process, programs: Programs) -> None:
-    limit = processes.settings.ready_limit
-    said = ""
+    limit, began = processes.settings.ready_limit, logs.stamp()
+    answer = ""
     for _ in until(limit):
         processes.runit.check_up(service)
         ran = processes.command(programs, ["ready", process.name], limit=_CHECK_LIMIT, name=f"{process.name}-ready")
         if ran.has_passed:
             return
-        said = ran.tail()
-    msg = f"{service} is not ready after {limit} seconds: {' '.join(process.ready_command)} says\n{said}"
-    raise DeployError(msg)
+        answer = ran.tail()
+    raise DeployError(explain(service, process, limit, answer=answer, said=processes.runit.said(service, began)))
+
+
+def explain(service: str, process: Process, limit: float, *, answer: str, said: str) -> str:
+    """Return why a process is not ready: the last line of its check, where a traceback has its cause, and its own log.
+
+    Args:
+        service: Name of its service.
+        process: The process.
+        limit: Seconds that were waited.
+        answer: Last lines of the check.
+        said: Last lines of the process, which often knows more: what it cannot reach, and where.
+    """
+    cause = answer.rpartition("\n")[2]
+    return f"{service} is not ready after {limit:g} seconds: {' '.join(process.ready_command)} says {cause}\n{said}"

@@ -40,6 +40,24 @@ def test_lines_of_one_moment_stay_as_they_were_said(tmp_path: Path) -> None:
     assert [line.partition(": ")[2] for line in found] == said * 2
 
 
+def test_tracebacks_are_cut_to_own_frames() -> None:
+    """The frames of packages are dozens, and hide where it began and what is wrong."""
+    said = [
+        "Traceback (most recent call last):",
+        '  File "/opt/venv/lib/python3.13/site-packages/django/core/handlers/base.py", line 3, in inner',
+        "    response = get_response(request)",
+        "               ^^^^^^^^^^^^",
+        '  File "/app/shop/views.py", line 7, in index',
+        "    return render(request)",
+        '  File "<frozen importlib._bootstrap>", line 1, in _load',
+        "ValueError: no theme",
+        "    indented, and of no traceback",
+    ]
+    lines = [f"2026-11-22T10:00:00.000Z web-a: {text}" for text in said]
+
+    assert logs.cut_tracebacks(lines) == [lines[0], *lines[4:6], *lines[7:]]
+
+
 def test_young_log_is_continued_in_the_one_before(tmp_path: Path) -> None:
     """What was put aside counts where the current file has too few lines."""
     write(tmp_path / "web", "@400000006921.s", 1, 2)
