@@ -92,6 +92,45 @@ seccompProfile:
 {{- end }}
 {{- end -}}
 
+{{/* The init container with which these folders begin, as on a host target. Arguments as above, and resources. */}}
+{{- define "django-service.dataContainer" -}}
+{{- $places := dict -}}
+{{- with .root.Values.media }}
+{{- if and .path (or .existingClaim (not $.existing)) }}{{ $_ := set $places .path "/data/media" }}{{ end }}
+{{- end }}
+{{- with .root.Values.persist }}
+{{- if or .existingClaim (not $.existing) }}
+{{- range .paths }}{{ $_ := set $places . (printf "/data/persist%s" .) }}{{ end }}
+{{- end }}
+{{- end }}
+{{- if $places }}
+- name: data
+  image: {{ include "django-service.image" .root }}
+  imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+  command: [/opt/venv/bin/python, -c]
+  args:
+    - |
+      {{- .root.Files.Get "files/seed.py" | nindent 6 }}
+    {{- range $folder, $place := $places }}
+    - {{ $folder | quote }}
+    - {{ $place | quote }}
+    {{- end }}
+  securityContext:
+    {{- include "django-service.containerSecurity" .root | nindent 4 }}
+  resources:
+    {{- toYaml .resources | nindent 4 }}
+  volumeMounts:
+    {{- if has "/data/media" (values $places) }}
+    - name: media
+      mountPath: /data/media
+    {{- end }}
+    {{- if gt (len $places) (ternary 1 0 (has "/data/media" (values $places))) }}
+    - name: persist
+      mountPath: /data/persist
+    {{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* The volumes of these. Arguments as above. */}}
 {{- define "django-service.dataVolumes" -}}
 {{- range $name, $claim := dict "media" .root.Values.media "persist" .root.Values.persist }}

@@ -63,13 +63,35 @@ def secret(cluster: Cluster) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-env"}, "stringData": values}
 
 
+def volume(folder: Path, namespace: str) -> list[dict[str, Any]]:
+    """Return a volume in a folder of this machine, and a claim for it, as an administrator makes them by hand."""
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    common = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
+    size = {"storage": "1Gi"}
+    claim = {**common, "volumeName": namespace, "resources": {"requests": size}}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": namespace},
+            "spec": {**common, "capacity": size, "hostPath": {"path": str(folder)}},
+        },
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": claim},
+    ]
+
+
+LOOK = "import os, pathlib; pathlib.Path('/app/data/kept').touch(); print(os.environ['CACHE'])"
+
+
 def values(repository: str, digest: str) -> dict[str, Any]:
     """Return the values of the sample service, whose settings have names of their own."""
     probes = {"startup": "/health/", "liveness": "/health/", "readiness": "/health/"}
     return {
         "image": {"repository": repository, "digest": digest},
         "hosts": ["shop.example"],
-        "env": {"SHOP_HOSTS": "shop.example"},
+        "env": {"SHOP_HOSTS": "shop.example", "CACHE": "{REDIS_URL}"},
+        "persist": {"paths": ["/app/catalog", "/app/data"], "existingClaim": "data"},
         "secrets": {"existing": ["shop-env"]},
         "processes": {"web": {"probes": probes}},
         "smoke": ["/health/", "/"],
@@ -77,13 +99,17 @@ def values(repository: str, digest: str) -> dict[str, Any]:
 
 
 def test_service_runs(cluster: Cluster, shop_image: Built, tmp_path: Path) -> None:
-    """Helm installs the sample service with its migrations, its own test passes, and its page is reached."""
+    """Helm installs the sample service with its migrations, its own test passes, and its page is reached.
+
+    Its folders of data are on a volume, which begins with what the image has in them, and variables refer to a Secret.
+    """
     digest = publish(cluster.registry, shop_image.path)
     file = tmp_path / "values.json"
     file.write_text(json.dumps(values(f"{cluster.registry}/team/shop", digest)))
     with cluster.namespace("shop") as namespace:
         options = ("--namespace", namespace)
-        cluster.kubectl("create", *options, "--filename=-", stdin=json.dumps(secret(cluster)))
+        for one in (secret(cluster), *volume(tmp_path / "volume", namespace)):
+            cluster.kubectl("create", *options, "--filename=-", stdin=json.dumps(one))
         cluster.helm(
             "upgrade", "--install", "shop", str(CHART), *options, "--values", str(file), "--wait", "--timeout", "3m"
         )
@@ -93,9 +119,13 @@ def test_service_runs(cluster: Cluster, shop_image: Built, tmp_path: Path) -> No
             connection.request("GET", "/", headers={"Host": "shop.example"})
             page = connection.getresponse().read().decode()
             connection.close()
+        said = cluster.kubectl("exec", *options, "deploy/shop-web", "--", "/opt/venv/bin/python", "-c", LOOK).stdout
         pods = cluster.get("pods", *options)["items"]
 
     started = {one["name"]: one["restartCount"] for pod in pods for one in pod["status"]["containerStatuses"]}
     assert started == {"migrate": 0, "scheduler": 0, "smoke": 0, "web": 0, "worker": 0}
     assert "/health/ 200" in tested.stdout
     assert "<html" in page
+    assert said.strip() == cluster.redis_url
+    assert (tmp_path / "volume/app/data/kept").exists()
+    assert (tmp_path / "volume/app/catalog/models.py").exists()
