@@ -47,6 +47,17 @@ def test_what_is_there_stays_and_is_not_said_twice(tmp_path: Path) -> None:
     assert gitignore.complete(tmp_path)[".gitignore"] == f"{before}\n.estiba/\n/reports/\n/result\n/result-*\n"
 
 
+def test_what_is_in_git_already_is_not_named(tmp_path: Path) -> None:
+    """Whoever committed it meant it; what is new beside it has its line."""
+    lay(tmp_path, dict.fromkeys((".envs/.local/.django", ".envs/.production/.django", "python/pyvenv.cfg"), ""))
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    subprocess.run(["git", "-C", str(tmp_path), "add", ".envs/.local"], check=True)
+
+    lines = gitignore.complete(tmp_path)[".gitignore"].splitlines()
+    assert lines[-2:] == ["/.envs/.production/.django", "/python/"]
+    assert not any(".local" in line for line in lines)
+
+
 @pytest.mark.parametrize("name", ["reports", "result"])
 def test_package_of_the_service_is_committed(tmp_path: Path, name: str) -> None:
     """Tasks write no folder of that name then."""
