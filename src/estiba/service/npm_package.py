@@ -21,11 +21,13 @@ BUILD: Final = "build"
 
 _FILE: Final = "package.json"
 _FOREIGN: Final = frozenset({"node_modules", "site-packages", "venv", "env"})
-_CONFIGS: Final = ("vite.config.*", "webpack.config.*", "webpack.*.js", "webpack/*.config.js", "rollup.config.*")
+_CONFIGS: Final = ("vite.config.*", "webpack.config.*", "webpack.*.js", "webpack/*.config.js", "rollup.config.*", _FILE)
 _TEXT: Final = r"""["'`]([^"'`$]+)["'`]"""
 _PLACE: Final = rf"(?:{_TEXT}|(?:path\.)?(?:resolve|join)\(\s*__dirname\s*,\s*([^()]*)\))"
 _OUTPUTS: Final = re.compile(rf"\b(?:outDir|path)\s*:\s*{_PLACE}")
 _ROLLUP_OUTPUTS: Final = re.compile(rf"\b(?:dir|file)\s*:\s*{_PLACE}")
+# Parcel reads its targets from package.json.
+_OUTPUTS_OF: Final = {"package": re.compile(rf'"distDir"\s*:\s*{_PLACE}'), "rollup": _ROLLUP_OUTPUTS}
 _ROOT: Final = re.compile(rf"^\s*root\s*:\s*{_PLACE}", re.MULTILINE)
 _TEXTS: Final = re.compile(_TEXT)
 _COMMENT: Final = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*", re.DOTALL)
@@ -98,7 +100,7 @@ class Package:
             text = _COMMENT.sub("", path.read_text(encoding="utf-8", errors="replace"))
             is_vite = path.name.startswith("vite.")
             root = next(map(_join, _ROOT.findall(text)), "") if is_vite else ""
-            outputs = _ROLLUP_OUTPUTS if path.name.startswith("rollup.") else _OUTPUTS
+            outputs = _OUTPUTS_OF.get(path.name.partition(".")[0], _OUTPUTS)
             found = [place for place in map(_join, outputs.findall(text)) if place]
             if outputs is _ROLLUP_OUTPUTS:
                 found = [_beside(folder, place) for place in found]

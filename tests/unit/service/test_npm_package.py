@@ -85,6 +85,15 @@ def test_output_is_what_the_script_names(tmp_path: Path, scripts: dict[str, str]
     assert list(found.find_output()) == expected
 
 
+def test_output_is_where_parcel_puts_its_targets(tmp_path: Path) -> None:
+    """They are in package.json itself."""
+    targets = {"styles": {"distDir": "./shop/dist"}, "site": {"distDir": "./shop/dist"}}
+    text = json.dumps({"scripts": {"build": "parcel build"}, "targets": targets})
+    (found,) = npm_package.find(lay(tmp_path, {"package.json": text}))
+
+    assert found.find_output() == ("shop/dist",)
+
+
 def test_packages_below_the_top_are_found(tmp_path: Path) -> None:
     """Those of others, and those without scripts, are not."""
     text = package(build="x")
