@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from estiba.deploy.host.servers import published
+
 if TYPE_CHECKING:
     from estiba.deploy.host.settings import Settings
 
@@ -12,12 +14,13 @@ _FOLDERS: Final = "/srv/folders"
 """Folder in nginx's root file system with the folders of data that it sends files from."""
 
 
-def of_server(settings: Settings, port: int) -> str:
+def of_server(settings: Settings, port: int, *, has_published: bool = True) -> str:
     """Return the directives of nginx's server.
 
     Args:
         settings: Settings of the target.
         port: TCP port to listen on.
+        has_published: Whether nginx of the release can send what is published.
     """
     address = f"[{settings.address}]" if ":" in settings.address else settings.address
     lines = [
@@ -30,9 +33,16 @@ def of_server(settings: Settings, port: int) -> str:
     ]
     if settings.trusted_proxies:
         lines += ["real_ip_header X-Forwarded-For", "real_ip_recursive on"]
-    return "".join(f"{line};\n" for line in lines) + "".join(
+    text = "".join(f"{line};\n" for line in lines) + "".join(
         f"location ^~ {where} {{\n{_render(locate(place))}}}\n" for where, place in sorted(settings.internal.items())
     )
+    folders = {place: locate(place) for place in list_folders(settings)}
+    return text + (published.of_server(settings.published, folders) if has_published else "")
+
+
+def list_folders(settings: Settings) -> list[str]:
+    """Return the folders of data that nginx sends files from, as places in the service's root file system."""
+    return sorted({*settings.internal.values(), *(one.folder for one in settings.published)})
 
 
 def locate(place: str) -> str:
