@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 1 << 20
-_DRAFTS = "drafts"
-_NARS = "nar"
+DRAFTS = "drafts"
+NARS = "nar"
 
 
 class Body(Protocol):
@@ -46,7 +46,7 @@ class Draft:
         target.parent.mkdir(parents=True, exist_ok=True)
         self.path.rename(target)
         for folder in (target.parent, target.parent.parent):
-            _sync_folder(folder)
+            sync_folder(folder)
 
 
 @contextmanager
@@ -57,9 +57,7 @@ def receive(body: Body, size: int) -> Iterator[Draft]:
         body: Where the bytes come from.
         size: How many there have to be; the draft's size differs if there are fewer.
     """
-    folder = settings.NAR_FOLDER / _DRAFTS
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = Draft(folder / secrets.token_hex(16))
+    draft = Draft(choose_draft())
     try:
         with draft.path.open("xb") as file:
             hasher = hashlib.sha256()
@@ -75,6 +73,27 @@ def receive(body: Body, size: int) -> Iterator[Draft]:
         draft.path.unlink(missing_ok=True)
 
 
+def choose_draft() -> Path:
+    """Return the path of a new draft."""
+    folder = Path(settings.NAR_FOLDER, DRAFTS)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / secrets.token_hex(16)
+
+
+def write_draft(data: bytes) -> Path:
+    """Write a draft, and return its path."""
+    path = choose_draft()
+    with path.open("xb") as file:
+        file.write(data)
+    return path
+
+
+def sync(path: Path) -> None:
+    """Wait until the contents of a file survive a loss of power."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def choose_place(cache: int, name: str) -> str:
     """Return a new place for a file, relative to the folder of NARs.
 
@@ -82,7 +101,7 @@ def choose_place(cache: int, name: str) -> str:
         cache: Number of the cache.
         name: What the file would be called if it were the only one.
     """
-    return f"{_NARS}/{cache}/{name[:2]}/{secrets.token_hex(8)}-{name}"
+    return f"{NARS}/{cache}/{name[:2]}/{secrets.token_hex(8)}-{name}"
 
 
 def locate(place: str) -> Path:
@@ -104,7 +123,8 @@ def remove(place: str) -> None:
         locate(place).unlink()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Wait until the names of the files in a folder survive a loss of power."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -12,6 +12,7 @@ HASH = "[0-9abcdfghijklmnpqrsvwxyz]"
 urlpatterns = [
     path("", index.page),
     path("admin/", admin.site.urls),
+    re_path(rf"^api/rights/{NAME}$", index.Rights.as_view()),
     re_path(rf"^{NAME}/nix-cache-info$", index.Information.as_view()),
     re_path(rf"^{NAME}/(?P<hash_part>{HASH}{{32}})\.narinfo$", narinfo.Narinfo.as_view()),
     re_path(rf"^{NAME}/nar/(?P<file_hash>{HASH}{{52}})\.nar(?P<end>(?:\.[a-z0-9]+)?)$", archive.Archive.as_view()),

@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.http import FileResponse, HttpResponse
 from django.utils import timezone
 
-from caches import publication, storage
+from caches import publication, published, storage
 from caches.access import TEXT, CacheView, Refusal, enter
 from caches.models import UPLOAD, Deletion, NarFile, Scope
 from caches.views.body import length_of
@@ -54,10 +54,12 @@ class Archive(CacheView):
             if (found := nix32.encode(draft.digest)) != file_hash:
                 raise Refusal(422, f"the file has the hash {found}, not the one that it is called by")
             try:
-                _keep(visit, draft, file_hash, _BY_END[end])
+                known = _keep(visit, draft, file_hash, _BY_END[end])
             except IntegrityError:
                 # Somebody else has sent the same at the same time.
-                _keep(visit, draft, file_hash, _BY_END[end])
+                known = _keep(visit, draft, file_hash, _BY_END[end])
+        if known:
+            published.write(visit.cache, list(known.paths.values_list("hash_part", flat=True)))
         return HttpResponse(status=201, content_type=TEXT)
 
 
@@ -69,24 +71,26 @@ def _find(visit: Visit, file_hash: str, end: str) -> NarFile | None:
     return found if storage.size_of(found.place) == found.file_size else None
 
 
-def _keep(visit: Visit, draft: storage.Draft, file_hash: str, kind: str) -> None:
-    """Keep a file, unless the same is there."""
+def _keep(visit: Visit, draft: storage.Draft, file_hash: str, kind: str) -> NarFile | None:
+    """Keep a file, unless the same is there; return the row of one that was lost."""
     until = timezone.now() + UPLOAD
     with transaction.atomic():
         known = visit.cache.nar_files.select_for_update().filter(file_hash=file_hash, compression=kind).first()
         if known and storage.size_of(known.place) == known.file_size:
             NarFile.objects.filter(pk=known.pk).update(leased_until=until)
-            return
+            return None
         place = storage.choose_place(visit.cache.pk, f"{file_hash}.nar{compression.ENDS[kind]}")
         row = {"place": place, "file_size": draft.size, "leased_until": until}
         if known:
             # The file of a row was lost or truncated: it gets the new one, and so do its paths.
+            published.remove(visit.cache, [published.name_nar(known)])
             Deletion.objects.create(place=known.place, not_before=timezone.now())
             NarFile.objects.filter(pk=known.pk).update(**row)
         else:
             NarFile.objects.create(cache=visit.cache, file_hash=file_hash, compression=kind, **row)
         # Last of all: where the row is refused, the draft is still one, and what is committed has its file.
         draft.keep(place)
+    return known
 
 
 def _send(request: HttpRequest, file: NarFile, headers: dict[str, str]) -> HttpResponseBase:

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import subprocess
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 
 PAIR: Final = Path(__file__).parents[2] / "fixtures" / "nix" / "pair.nix"
 BIG: Final = 3 << 20
+_REVOKE: Final = """
+from django.utils import timezone
+from caches.models import Token
+
+Token.objects.filter(cache__name="revoked", name="read").update(revoked_at=timezone.now())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -182,11 +189,63 @@ def test_nginx_sends_the_bytes(service: CacheService, tmp_path: Path) -> None:
     assert (headers["Accept-Ranges"], headers["Cache-Control"]) == ("bytes", "public, max-age=31536000, immutable")
     assert (part[0], part[2]) == (206, data[1000:2000])
     assert ask(address, Range=f"bytes={len(data)}-")[0] == 416
-    (file,) = (one for one in service.data.rglob("*.nar") if one.stat().st_size == len(data))
-    assert ask(f"{service.url}/internal/{file.relative_to(service.data)}")[0] == 404
-    file.rename(file.with_suffix(".moved"))
-    file.symlink_to(file.with_suffix(".moved").name)
+    files = [one for one in service.data.rglob("*.nar") if one.stat().st_size == len(data)]
+    assert len(files) == 2
+    for file in files:
+        assert ask(f"{service.url}/internal/{file.relative_to(service.data)}")[0] == 404
+        file.rename(file.with_suffix(".moved"))
+        file.symlink_to(file.with_suffix(".moved").name)
     assert ask(address)[0] in {403, 404}
+    assert ask(address, Authorization=f"Bearer {token}")[0] in {403, 404}
+
+
+def is_by_nginx(url: str, token: str = "") -> bool:
+    """Tell whether nginx answers without the service, which says of which release it is."""
+    status, headers, _ = ask(url, **({"Authorization": f"Bearer {token}"} if token else {}))
+    assert status == 200
+    assert headers["Cache-Control"].startswith(("public, ", "private, "))
+    return "X-Release" not in headers
+
+
+def test_no_byte_passes_through_python(service: CacheService, tmp_path: Path) -> None:
+    """Nginx sends narinfos and NARs by itself, those of a private cache to readers; pushers get a promise."""
+    for name in ("open", "private"):
+        made = service.made[name]
+        path, url = make(str(uuid.uuid4())), f"{service.url}/{name}"
+        run("copy", "--to", url, path, *netrc(tmp_path, made["push"]))
+        narinfo = f"{url}/{Path(path).name[:32]}.narinfo"
+        status, headers, data = ask(narinfo, Authorization=f"Bearer {made['read']}")
+        nar = f"{url}/{dict(line.split(': ', 1) for line in data.decode().splitlines())['URL']}"
+
+        assert (status, headers["Content-Type"]) == (200, "text/x-nix-narinfo")
+        assert ask(narinfo, Authorization=f"Bearer {made['read']}", **{"If-None-Match": headers["ETag"]})[0] == 304
+        assert not is_by_nginx(narinfo, made["push"])
+        for address in (narinfo, nar):
+            assert is_by_nginx(address, made["read"])
+            if name == "open":
+                assert is_by_nginx(address)
+                assert is_by_nginx(address, service.made["private"]["read"])
+            else:
+                assert ask(address)[0] == 401
+                assert ask(address, Authorization=f"Bearer {service.made['open']['read']}")[0] == 403
+
+
+def test_revoked_token_ends_within_a_second(service: CacheService, tmp_path: Path) -> None:
+    """What nginx remembers of a right ends with the second; without the service nobody is let in."""
+    made, url = service.made["revoked"], f"{service.url}/revoked"
+    path = make(str(uuid.uuid4()))
+    run("copy", "--to", url, path, *netrc(tmp_path, made["push"]))
+    narinfo = f"{url}/{Path(path).name[:32]}.narinfo"
+    shown = {"Authorization": f"Bearer {made['read']}"}
+    assert ask(narinfo, **shown)[0] == 200
+    service.manage("shell", "-c", _REVOKE)
+    time.sleep(1)
+
+    assert ask(narinfo, **shown)[0] == 401
+
+    service.kill_web()
+    assert ask(narinfo, Authorization=f"Bearer {made['admin']}")[0] in {401, 502, 504}
+    ports.wait_until(lambda: ask(f"{service.url}/readyz")[0] == 200)
 
 
 def test_folder_that_is_not_kept_is_refused(service: CacheService) -> None:
