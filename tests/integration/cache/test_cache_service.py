@@ -197,6 +197,12 @@ def test_nginx_sends_the_bytes(service: CacheService, tmp_path: Path) -> None:
         file.symlink_to(file.with_suffix(".moved").name)
     assert ask(address)[0] in {403, 404}
     assert ask(address, Authorization=f"Bearer {token}")[0] in {403, 404}
+    # Nor does nginx answer by itself where a folder was replaced.
+    file = next(one for one in (service.data / "public/files").glob("*.narinfo"))
+    file.parent.rename(file.parents[1] / "elsewhere")
+    file.parent.symlink_to("elsewhere")
+    assert not is_by_nginx(f"{service.url}/files/{file.name}")
+    assert is_by_nginx(f"{service.url}/elsewhere/{file.name}")
 
 
 def is_by_nginx(url: str, token: str = "") -> bool:

@@ -100,7 +100,7 @@ class Processes:
         """
         wanted = self._write_proxy_settings(programs)
         # It sees what a release has just been given to send from, also where that release is served already.
-        self.keep_data(programs.internal)
+        self.keep_data(proxy.list_folders(self.settings))
 
         def has_proxy() -> bool:
             return self._has_proxy(programs)

@@ -14,7 +14,7 @@ from estiba.deploy.host.front.published import Published, View
 from estiba.deploy.host.processes import Processes
 from estiba.deploy.host.rollout import Rollout, Step
 from estiba.deploy.host.served import confirmation, conversion
-from estiba.deploy.host.servers import postgresql_tuning, proxy
+from estiba.deploy.host.servers import postgresql_tuning
 from estiba.deploy.host.state import repair as repairs
 from estiba.deploy.host.state import target_lock
 from estiba.deploy.host.state.folder import StateFolder
@@ -342,7 +342,8 @@ class HostTarget:
             memory=plan,
             redis_port=self._processes.redis_port(),
             listen=((self.settings.address, self._processes.port()),),
-            internal=tuple(proxy.list_folders(self.settings)),
+            internal=tuple(sorted(self.settings.internal.values())),
+            published=tuple(sorted({one.folder for one in self.settings.published})),
         )
 
     @contextmanager

@@ -13,6 +13,9 @@ _LOOPBACK: Final = ("127.0.0.1", "::1")
 _FOLDERS: Final = "/srv/folders"
 """Folder in nginx's root file system with the folders of data that it sends files from."""
 
+_PUBLISHED: Final = "/srv/published"
+"""Folder with those that it sends files from by itself, where no symbolic link is followed."""
+
 
 def of_server(settings: Settings, port: int, *, has_published: bool = True) -> str:
     """Return the directives of nginx's server.
@@ -36,7 +39,7 @@ def of_server(settings: Settings, port: int, *, has_published: bool = True) -> s
     text = "".join(f"{line};\n" for line in lines) + "".join(
         f"location ^~ {where} {{\n{_render(locate(place))}}}\n" for where, place in sorted(settings.internal.items())
     )
-    folders = {place: locate(place) for place in list_folders(settings)}
+    folders = {one.folder: locate_published(one.folder) for one in settings.published}
     return text + (published.of_server(settings.published, folders) if has_published else "")
 
 
@@ -52,6 +55,11 @@ def locate(place: str) -> str:
         place: Place of the folder in the service's root file system.
     """
     return f"{_FOLDERS}{place}"
+
+
+def locate_published(place: str) -> str:
+    """Return where nginx has a folder whose files it sends by itself, as `locate` does."""
+    return f"{_PUBLISHED}{place}"
 
 
 def _render(folder: str) -> str:

@@ -2,6 +2,7 @@
 
 A file below `public` of the folder is everybody's. One below `private` is sent to whom the service lets in: nginx asks
 it, and remembers the answer as long as the service says in `X-Accel-Expires`. What is not there the service answers.
+Each file is looked up once: by `try_files` it would be twice, and by `disable_symlinks` once for each part of its path.
 """
 
 from __future__ import annotations
@@ -104,21 +105,21 @@ def _render(one: Published, folder: str, name: str) -> str:
     pattern = re.escape(one.address).replace(r"\*", _NAME).replace(_NAME, f"(?<published_part>{_NAME})", 1)
     everybody = [
         f"set $published_rights {name if one.rights else 'service'}",
-        *_send(one, folder, "public"),
-        "try_files $published_file @$published_next",
+        f"root {folder}$published_folder",
+        *_send(one, "public"),
+        "error_page 403 404 405 = @$published_next",
     ]
     blocks = [(f'~ "^{pattern}$"', everybody)]
     if one.rights:
-        blocks += [(f"@{name}", _let_in(one, folder, name)), (f"= /.estiba-{name}", _ask(one, name))]
+        also = [f"root {folder}/public", *_send(one, "private"), "error_page 403 404 405 = @service"]
+        blocks += [(f"@{name}", _let_in(one, folder, name)), (f"@public-{name}", also)]
+        blocks += [(f"= /.estiba-{name}", _ask(one, name))]
     return "".join(f"location {where} {{\n{_join(lines)}}}\n" for where, lines in blocks)
 
 
-def _send(one: Published, folder: str, kept_by: str) -> list[str]:
-    """Return the directives of files below a folder."""
+def _send(one: Published, kept_by: str) -> list[str]:
+    """Return the directives of files, but for where they are and who answers if they are not."""
     return [
-        f"root {folder}",
-        # As for `internal`: the service could lead nginx to files that it may not read itself.
-        f"disable_symlinks on from={folder}",
         "types { }",
         f"default_type {one.type}",
         "etag on",
@@ -126,17 +127,20 @@ def _send(one: Published, folder: str, kept_by: str) -> list[str]:
         "gzip_static off",
         "add_header X-Content-Type-Options nosniff",
         f'add_header Cache-Control "{kept_by}, {one.cache}"',
+        "log_not_found off",
+        "recursive_error_pages on",
     ]
 
 
 def _let_in(one: Published, folder: str, name: str) -> list[str]:
     """Return the directives for those who show something."""
     return [
-        *_send(one, folder, "private"),
+        f"root {folder}/private",
+        *_send(one, "private"),
         f"auth_request /.estiba-{name}",
         # The service says why, and to those whom it lets do more than read it gives its own answer.
-        "error_page 401 403 500 = @service",
-        "try_files /private$uri /public$uri @service",
+        "error_page 401 403 405 500 = @service",
+        f"error_page 404 = @public-{name}",
     ]
 
 

@@ -49,7 +49,7 @@ def test_release_of_before_publishes_by_itself() -> None:
     found = parse(internal={"/internal/": "data"}, published={"/*/*.txt": {"folder": "files"}})
 
     assert proxy.list_folders(found) == ["/app/data", "/app/files"]
-    assert "root /srv/folders/app/files;" in proxy.of_server(found, 8000)
+    assert "root /srv/published/app/files$published_folder;" in proxy.of_server(found, 8000)
     assert proxy.of_server(found, 8000, has_published=False) == proxy.of_server(
         parse(internal={"/internal/": "data"}), 8000
     )

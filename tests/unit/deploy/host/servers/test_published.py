@@ -23,11 +23,10 @@ def test_public_files_need_no_memory_of_rights() -> None:
     assert published.of_http(found) == ""
     assert published.of_server(found, {"/var/lib/site": "/srv/site"}) == (
         'location ~ "^/(?<published_part>[A-Za-z0-9._+=-]+)/report\\-[A-Za-z0-9._+=-]+\\.pdf$" {\n'
-        "  set $published_rights service;\n"
-        "  root /srv/site;\n  disable_symlinks on from=/srv/site;\n  types { }\n"
+        "  set $published_rights service;\n  root /srv/site$published_folder;\n  types { }\n"
         "  default_type application/octet-stream;\n  etag on;\n  if_modified_since exact;\n  gzip_static off;\n"
         '  add_header X-Content-Type-Options nosniff;\n  add_header Cache-Control "public, no-cache";\n'
-        "  try_files $published_file @$published_next;\n}\n"
+        "  log_not_found off;\n  recursive_error_pages on;\n  error_page 403 404 405 = @$published_next;\n}\n"
     )
 
 
@@ -38,10 +37,13 @@ def test_readers_are_looked_up() -> None:
     assert "keys_zone=rights:" in published.of_http(found)
     everybody, _, rest = published.of_server(found, {"/app/data": "/srv/data"}).partition("location @rights0 {\n")
     assert "set $published_rights rights0;\n" in everybody
-    readers, _, asking = rest.partition("location = /.estiba-rights0 {\n")
-    assert "auth_request /.estiba-rights0;\n  error_page 401 403 500 = @service;\n" in readers
-    assert 'add_header Cache-Control "private, max-age=9";\n' in readers
-    assert "try_files /private$uri /public$uri @service;\n" in readers
+    readers, _, rest = rest.partition("location @public-rights0 {\n  root /srv/data/public;\n")
+    also, _, asking = rest.partition("location = /.estiba-rights0 {\n")
+    assert readers.startswith("  root /srv/data/private;\n")
+    assert "auth_request /.estiba-rights0;\n  error_page 401 403 405 500 = @service;\n" in readers
+    assert "error_page 404 = @public-rights0;\n" in readers
+    assert "error_page 403 404 405 = @service;\n" in also
+    assert all('add_header Cache-Control "private, max-age=9";\n' in one for one in (readers, also))
     assert asking.startswith("  internal;\n  proxy_pass http://service/api/rights/$published_part;\n")
     assert 'proxy_cache_key "rights0:$published_part:$http_authorization";\n' in asking
 
