@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from django.conf import settings
 
@@ -32,13 +33,18 @@ class Draft:
     Attributes:
         path: Where it is meanwhile.
         size: Its size in bytes.
-        digest: Its SHA-256.
+        digest: Its SHA-256; empty while it is not known.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
         self.digest = b""
+
+    def read_digest(self) -> bytes:
+        """Return the SHA-256 of what is on disk."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
 
     def keep(self, place: str) -> None:
         """Move the file to its place, so that it survives a loss of power there."""
@@ -71,6 +77,60 @@ def receive(body: Body, size: int) -> Iterator[Draft]:
         yield draft
     finally:
         draft.path.unlink(missing_ok=True)
+
+
+class Growing:
+    """A draft that comes in parts, maybe from several senders at the same time, and stays until it is whole.
+
+    They all send the same file, so that whatever is there of a part counts for each of them.
+    """
+
+    def __init__(self, place: str) -> None:
+        self._path = locate(place)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+
+    def append(self, body: Body, offset: int, size: int) -> int:
+        """Add a part, as far as it is new and nothing is missing before it; return how much there is then.
+
+        Args:
+            body: Where the bytes come from.
+            offset: Where in the file they begin.
+            size: How many there are.
+        """
+        with self._path.open("ab") as file:
+            while size and (chunk := body.read(min(_CHUNK, size))):
+                with self._alone(file) as there:
+                    if there < offset:
+                        break
+                    file.write(chunk[there - offset :])
+                    file.flush()
+                offset += len(chunk)
+                size -= len(chunk)
+            os.fsync(file.fileno())
+            with self._alone(file) as there:
+                return there
+
+    @contextmanager
+    def finish(self, size: int) -> Iterator[Draft | None]:
+        """Give the draft out if it has its size; nobody adds anything to it meanwhile, or afterwards."""
+        with self._path.open("ab") as file, self._alone(file) as there:
+            draft = Draft(self._path)
+            draft.size = there
+            yield draft if there == size else None
+
+    @contextmanager
+    def _alone(self, file: BinaryIO) -> Iterator[int]:
+        """Lock the draft, and return its size, or -1 if the file was kept or removed."""
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            found = os.fstat(file.fileno())
+            with suppress(FileNotFoundError):
+                if os.path.samestat(found, self._path.stat()):
+                    yield found.st_size
+                    return
+            yield -1
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def choose_draft() -> Path:

@@ -34,7 +34,7 @@ class Archive(CacheView):
     def get(self, request: HttpRequest, name: str, file_hash: str, end: str) -> HttpResponseBase:
         """Send it; one that no path has yet is there for pushers alone."""
         visit = enter(request, name, Scope.READ)
-        file = _find(visit, file_hash, end)
+        file = find(visit, file_hash, end)
         if file is None or (visit.may(Scope.PUSH) and not publication.promise_file(file)):
             raise Refusal(404, "no such NAR")
         access = "public" if visit.cache.is_public else "private"
@@ -43,27 +43,40 @@ class Archive(CacheView):
     def put(self, request: HttpRequest, name: str, file_hash: str, end: str) -> HttpResponse:
         """Take it, if it has the hash that it is called by."""
         visit = enter(request, name, Scope.PUSH)
-        if end not in _BY_END:
-            raise Refusal(
-                422, f"a NAR that ends in {end} cannot be verified here; ends are {', '.join(filter(None, _BY_END))}"
-            )
+        check_end(end)
         size = length_of(request, settings.MAX_NAR_SIZE)
         with storage.receive(request, size) as draft:
             if draft.size != size:
                 raise Refusal(400, f"the request ends after {draft.size} of {size} bytes")
-            if (found := nix32.encode(draft.digest)) != file_hash:
-                raise Refusal(422, f"the file has the hash {found}, not the one that it is called by")
-            try:
-                known = _keep(visit, draft, file_hash, _BY_END[end])
-            except IntegrityError:
-                # Somebody else has sent the same at the same time.
-                known = _keep(visit, draft, file_hash, _BY_END[end])
-        if known:
-            published.write(visit.cache, list(known.paths.values_list("hash_part", flat=True)))
+            take(visit, draft, file_hash, end)
         return HttpResponse(status=201, content_type=TEXT)
 
 
-def _find(visit: Visit, file_hash: str, end: str) -> NarFile | None:
+def check_end(end: str) -> None:
+    """Refuse a file whose compression is not known here."""
+    if end not in _BY_END:
+        raise Refusal(
+            422, f"a NAR that ends in {end} cannot be verified here; ends are {', '.join(filter(None, _BY_END))}"
+        )
+
+
+def take(visit: Visit, draft: storage.Draft, file_hash: str, end: str) -> None:
+    """Keep a draft that is whole, if it has the hash that it is called by, and remove it otherwise."""
+    try:
+        if (found := nix32.encode(draft.digest or draft.read_digest())) != file_hash:
+            raise Refusal(422, f"the file has the hash {found}, not the one that it is called by")
+        try:
+            known = _keep(visit, draft, file_hash, _BY_END[end])
+        except IntegrityError:
+            # Somebody else has sent the same at the same time.
+            known = _keep(visit, draft, file_hash, _BY_END[end])
+    finally:
+        draft.path.unlink(missing_ok=True)
+    if known:
+        published.write(visit.cache, list(known.paths.values_list("hash_part", flat=True)))
+
+
+def find(visit: Visit, file_hash: str, end: str) -> NarFile | None:
     """Return a file that is whole: Nix sends none that it is told to be there."""
     found = visit.cache.nar_files.filter(file_hash=file_hash, compression=_BY_END.get(end, "")).first()
     if found is None or (not visit.may(Scope.PUSH) and not found.is_published):
