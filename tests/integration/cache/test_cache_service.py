@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 PAIR: Final = Path(__file__).parents[2] / "fixtures" / "nix" / "pair.nix"
 BIG: Final = 3 << 20
+PART: Final = 64 << 20
+LARGE: Final = 2 * PART + BIG
 _REVOKE: Final = """
 from django.utils import timezone
 from caches.models import Token
@@ -269,10 +274,10 @@ def test_folder_that_is_not_kept_is_refused(service: CacheService) -> None:
     assert ask(f"{service.url}/readyz")[0] == 200
 
 
-def count_requests(service: CacheService, cache: str) -> int:
-    """Return how many requests nginx has had for a cache."""
+def count_requests(service: CacheService, cache: str, **wanted: object) -> int:
+    """Return how many requests nginx has had for a cache, with some values of its log."""
     lines = [json.loads(line) for line in re.findall(r'\{"time":.*\}', service.logs)]
-    return sum(line["uri"].startswith(f"/{cache}/") for line in lines)
+    return sum(line["uri"].startswith(f"/{cache}/") and wanted.items() <= line.items() for line in lines)
 
 
 def test_a_push_is_one_question_and_one_publication(
@@ -300,6 +305,38 @@ def test_a_push_is_one_question_and_one_publication(
     assert make(text, *take(url, key, store), *netrc(tmp_path, token)) == path
     assert built_in(store) == []
     assert token not in service.logs
+
+
+def test_killed_push_goes_on_where_it_was(
+    service: CacheService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large NAR, which is sent in parts, the next push sends what has not arrived."""
+    token, url = service.made["parts"]["push"], f"{service.url}/parts"
+    big = tmp_path / "big"
+    big.write_bytes(os.urandom(LARGE))
+    path = run("store", "add", str(big)).stdout.strip()
+    pid, where = tmp_path / "pid", f"netrc-file = {netrc(tmp_path, token)[-1]}"
+    # A killed client leaves its folder.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+    def push(*inside: str, check: bool = True) -> None:
+        harbour.invoke(service.folder, "cache.push", url, "--path", path, check=check, inside=inside, NIX_CONFIG=where)
+
+    def has_a_part() -> bool:
+        return any(file.stat().st_size >= PART for file in service.data.glob("drafts/*"))
+
+    first = threading.Thread(
+        target=push, args=("sh", "-c", f'echo $$ > {pid}; exec "$@"', "sh"), kwargs={"check": False}
+    )
+    first.start()
+    ports.wait_until(has_a_part)
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    first.join()
+    push()
+
+    # Three are all of it, of which the first push has sent one.
+    assert count_requests(service, "parts", method="PATCH", status=200) <= 3
+    assert run("path-info", "--store", url, path, *netrc(tmp_path, token)).stdout.strip() == path
 
 
 def test_push_without_a_token_says_what_to_do(service: CacheService) -> None:

@@ -26,6 +26,7 @@ def test_public_files_need_no_memory_of_rights() -> None:
         "  set $published_rights service;\n  root /srv/site$published_folder;\n  types { }\n"
         "  default_type application/octet-stream;\n  etag on;\n  if_modified_since exact;\n  gzip_static off;\n"
         '  add_header X-Content-Type-Options nosniff;\n  add_header Cache-Control "public, no-cache";\n'
+        "  access_log /proc/self/fd/1 json buffer=4k flush=1s;\n"
         "  log_not_found off;\n  recursive_error_pages on;\n  error_page 403 404 405 = @$published_next;\n}\n"
     )
 
