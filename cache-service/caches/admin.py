@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.db import transaction
 from django.utils import timezone
 
+from caches import published
+from caches.locks import locked
 from caches.models import Audit, Cache, Pin, SigningKey, StorePath, Token, User
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
+    from django.forms import ModelForm
     from django.http import HttpRequest
 
 admin.site.register(User, UserAdmin)
@@ -41,6 +45,22 @@ class CacheAdmin(admin.ModelAdmin):
     """Caches; their removal is a command's, which takes the files along."""
 
     list_display = ("name", "is_public", "priority", "keep_days", "created_at")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Cache | None = None) -> tuple[str, ...]:
+        """Keep the name of a cache, which clients and published files have."""
+        del request
+        return ("name",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Cache, form: ModelForm, change: bool) -> None:  # noqa: FBT001
+        """Move what the web server sends by itself before a cache is private, and after it is public."""
+        if not change or "is_public" not in form.changed_data:
+            super().save_model(request, obj, form, change)
+            return
+        with locked(obj, alone=True):
+            super().save_model(request, obj, form, change)
+            if not obj.is_public:
+                published.settle(obj)
+        transaction.on_commit(lambda: published.settle(obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Refuse."""

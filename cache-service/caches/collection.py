@@ -17,12 +17,13 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from caches import storage
+from caches import published, storage
+from caches.locks import locked
 from caches.models import LEASE, Deletion, Lease, NarFile, Pin, Reference, StorePath
-from caches.publication import locked
+from protocol import narinfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -103,10 +104,12 @@ def collect(cache: Cache, *, grace: timedelta = GRACE, dry_run: bool = False) ->
         transaction.set_rollback(dry_run)
     Lease.objects.filter(cache=cache, expires_at__lt=timezone.now()).delete()
     with locked(cache, alone=True):
-        deleted = _delete_paths(cache, grace)
-        files, size = _delete_files(cache)
+        deleted, gone = _delete_paths(cache, grace), _delete_files(cache)
+        if not dry_run:
+            _unpublish(cache, deleted, gone)
         transaction.set_rollback(dry_run)
-    return Outcome(cache=cache.name, kept=kept, marked=marked, deleted=deleted, files=files, size=size)
+    size = sum(file.file_size for file in gone)
+    return Outcome(cache=cache.name, kept=kept, marked=marked, deleted=deleted, files=len(gone), size=size)
 
 
 def explain(path: StorePath) -> str:
@@ -198,8 +201,8 @@ def _find_unneeded(given: dict[str, object]) -> set[int]:
         return {row[0] for row in cursor.fetchall()}
 
 
-def _delete_files(cache: Cache) -> tuple[int, int]:
-    """Delete the rows of NARs that no path has, and note their files; return how many, and their size."""
+def _delete_files(cache: Cache) -> list[NarFile]:
+    """Delete the rows of NARs that no path has, and note their files."""
     now = timezone.now()
     unused = cache.nar_files.filter(paths=None, leased_until__lt=now)
     locked_files = NarFile.objects.filter(pk__in=unused.values("pk")).order_by("pk").select_for_update()
@@ -207,13 +210,20 @@ def _delete_files(cache: Cache) -> tuple[int, int]:
     gone = [file for file in locked_files if file.leased_until < now]
     Deletion.objects.bulk_create(Deletion(place=file.place, not_before=now) for file in gone)
     NarFile.objects.filter(pk__in=[file.pk for file in gone]).delete()
-    return len(gone), sum(file.file_size for file in gone)
+    return gone
+
+
+def _unpublish(cache: Cache, deleted: Iterable[str], gone: Iterable[NarFile]) -> None:
+    """Remove what the web server sends by itself of the rows that are about to go."""
+    published.remove(cache, (published.name_narinfo(name[: narinfo.HASH_DIGITS]) for name in deleted))
+    published.remove(cache, (published.name_nar(file) for file in gone))
 
 
 def _find_strays() -> Iterator[Path]:
     """Yield old files that have no row: of uploads that were cut off, and of a crash before the row was written."""
     before = time.time() - _STRAY.total_seconds()
-    old = (file for file in settings.NAR_FOLDER.rglob("*") if _is_older(file, before))
+    folders = (settings.NAR_FOLDER / name for name in (storage.DRAFTS, storage.NARS))
+    old = (file for folder in folders for file in folder.rglob("*") if _is_older(file, before))
     while places := {str(file.relative_to(settings.NAR_FOLDER)) for file in itertools.islice(old, _BATCH)}:
         for model in (NarFile, Deletion):
             places -= set(model.objects.filter(place__in=places).values_list("place", flat=True))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from django.db import transaction
 
 from caches.access import Refusal
+from caches.locks import locked
 from caches.models import Cache, Pin
-from caches.publication import locked
 
 if TYPE_CHECKING:
     from caches.access import Visit

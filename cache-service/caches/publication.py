@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError
 from django.utils import timezone
 
-from caches import storage
+from caches import published, storage
 from caches.access import Refusal
+from caches.locks import writing
 from caches.models import LEASE, UPLOAD, NarFile, Reference, StorePath
 from protocol import compression, nar, narinfo, nix32, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
     from caches.access import Visit
     from caches.models import Cache
@@ -25,26 +25,10 @@ if TYPE_CHECKING:
 
 _SHOWN = 5
 _TRIES = 3
-_PATHS, _ROWS = 0x6E6172, 0x6E6173
-"""Advisory locks of PostgreSQL, each with the number of a cache: publications share the first one, and a collection has
-it alone; publications take turns at the second one while they write."""
 
 
 class _ChangedError(Exception):
     """What was verified is not what is there any more."""
-
-
-@contextmanager
-def locked(cache: Cache, *, alone: bool = False) -> Iterator[None]:
-    """Begin a transaction during which the paths of a cache are not collected, or are collected by nobody else."""
-    with transaction.atomic():
-        _lock(_PATHS, cache, "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared")
-        yield
-
-
-def _lock(kind: int, cache: Cache, function: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {function}(%s, %s)", [kind, cache.pk])
 
 
 def publish(visit: Visit, given: Sequence[tuple[NarInfo, NarFile]]) -> None:
@@ -64,10 +48,11 @@ def publish(visit: Visit, given: Sequence[tuple[NarInfo, NarFile]]) -> None:
     for _ in range(_TRIES):
         _verify(visit.cache, ordered, verified)
         try:
-            return _write(visit, ordered, verified)
+            _write(visit, ordered, verified)
         except (IntegrityError, _ChangedError):
             # Somebody else has published one of them meanwhile, or it was collected.
             continue
+        return published.write(visit.cache, [one.hash_part for one, _ in ordered])
     message = "others change the same paths; push again"
     raise Refusal(503, message)
 
@@ -94,9 +79,7 @@ def _order(signed: list[tuple[NarInfo, NarFile]]) -> list[tuple[NarInfo, NarFile
 
 
 def _write(visit: Visit, given: Sequence[tuple[NarInfo, NarFile]], verified: Collection[str]) -> None:
-    with locked(visit.cache):
-        # Two that write many rows in different order would wait for each other.
-        _lock(_ROWS, visit.cache, "pg_advisory_xact_lock")
+    with writing(visit.cache):
         for one, file in given:
             known = visit.cache.paths.select_for_update(of=["self"]).select_related("nar_file")
             found = known.filter(hash_part=one.hash_part).first()
@@ -192,20 +175,22 @@ def _complete(signed: NarInfo, file: NarFile) -> NarInfo:
 
 def _renew(known: StorePath, signed: NarInfo, file: NarFile) -> None:
     """Add signatures to a published path, whose contents stay what they are; a lost file is replaced."""
-    published = narinfo.parse(known.narinfo)
-    if signed.base_name != published.base_name or signed.fingerprint != published.fingerprint:
+    shown = narinfo.parse(known.narinfo)
+    if signed.base_name != shown.base_name or signed.fingerprint != shown.fingerprint:
         message = (
             f"{known.base_name} is published with the NAR sha256:{known.nar_hash}, or with other references; what is "
             "published never changes, as other machines may have it already"
         )
         raise Refusal(409, message)
-    merged = tuple(dict.fromkeys([*published.signatures, *signed.signatures]))[: narinfo.MAX_SIGNATURES]
+    merged = tuple(dict.fromkeys([*shown.signatures, *signed.signatures]))[: narinfo.MAX_SIGNATURES]
     if not _is_whole(known):
         _take(signed, file)
+        # It may name another NAR from now on.
+        published.remove(known.cache, [published.name_narinfo(known.hash_part)])
         known.nar_file = file
         url, kind = signed.url, signed.compression
-        published = _complete(replace(published, url=url, compression=kind), file)
-    known.narinfo = replace(published, signatures=merged).render()
+        shown = _complete(replace(shown, url=url, compression=kind), file)
+    known.narinfo = replace(shown, signatures=merged).render()
     known.pushed_at = timezone.now()
     known.tombstoned_at = None
     known.save(update_fields=["narinfo", "nar_file", "pushed_at", "tombstoned_at"])

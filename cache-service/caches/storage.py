@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from django.conf import settings
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 1 << 20
-_DRAFTS = "drafts"
-_NARS = "nar"
+DRAFTS = "drafts"
+NARS = "nar"
 
 
 class Body(Protocol):
@@ -32,7 +33,7 @@ class Draft:
     Attributes:
         path: Where it is meanwhile.
         size: Its size in bytes.
-        digest: Its SHA-256.
+        digest: Its SHA-256; empty while it is not known.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,13 +41,18 @@ class Draft:
         self.size = 0
         self.digest = b""
 
+    def read_digest(self) -> bytes:
+        """Return the SHA-256 of what is on disk."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+
     def keep(self, place: str) -> None:
         """Move the file to its place, so that it survives a loss of power there."""
         target = locate(place)
         target.parent.mkdir(parents=True, exist_ok=True)
         self.path.rename(target)
         for folder in (target.parent, target.parent.parent):
-            _sync_folder(folder)
+            sync_folder(folder)
 
 
 @contextmanager
@@ -57,9 +63,7 @@ def receive(body: Body, size: int) -> Iterator[Draft]:
         body: Where the bytes come from.
         size: How many there have to be; the draft's size differs if there are fewer.
     """
-    folder = settings.NAR_FOLDER / _DRAFTS
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = Draft(folder / secrets.token_hex(16))
+    draft = Draft(choose_draft())
     try:
         with draft.path.open("xb") as file:
             hasher = hashlib.sha256()
@@ -75,6 +79,81 @@ def receive(body: Body, size: int) -> Iterator[Draft]:
         draft.path.unlink(missing_ok=True)
 
 
+class Growing:
+    """A draft that comes in parts, maybe from several senders at the same time, and stays until it is whole.
+
+    They all send the same file, so that whatever is there of a part counts for each of them.
+    """
+
+    def __init__(self, place: str) -> None:
+        self._path = locate(place)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+
+    def append(self, body: Body, offset: int, size: int) -> int:
+        """Add a part, as far as it is new and nothing is missing before it; return how much there is then.
+
+        Args:
+            body: Where the bytes come from.
+            offset: Where in the file they begin.
+            size: How many there are.
+        """
+        with self._path.open("ab") as file:
+            while size and (chunk := body.read(min(_CHUNK, size))):
+                with self._alone(file) as there:
+                    if there < offset:
+                        break
+                    file.write(chunk[there - offset :])
+                    file.flush()
+                offset += len(chunk)
+                size -= len(chunk)
+            os.fsync(file.fileno())
+            with self._alone(file) as there:
+                return there
+
+    @contextmanager
+    def finish(self, size: int) -> Iterator[Draft | None]:
+        """Give the draft out if it has its size; nobody adds anything to it meanwhile, or afterwards."""
+        with self._path.open("ab") as file, self._alone(file) as there:
+            draft = Draft(self._path)
+            draft.size = there
+            yield draft if there == size else None
+
+    @contextmanager
+    def _alone(self, file: BinaryIO) -> Iterator[int]:
+        """Lock the draft, and return its size, or -1 if the file was kept or removed."""
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            found = os.fstat(file.fileno())
+            with suppress(FileNotFoundError):
+                if os.path.samestat(found, self._path.stat()):
+                    yield found.st_size
+                    return
+            yield -1
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def choose_draft() -> Path:
+    """Return the path of a new draft."""
+    folder = Path(settings.NAR_FOLDER, DRAFTS)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / secrets.token_hex(16)
+
+
+def write_draft(data: bytes) -> Path:
+    """Write a draft, and return its path."""
+    path = choose_draft()
+    with path.open("xb") as file:
+        file.write(data)
+    return path
+
+
+def sync(path: Path) -> None:
+    """Wait until the contents of a file survive a loss of power."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def choose_place(cache: int, name: str) -> str:
     """Return a new place for a file, relative to the folder of NARs.
 
@@ -82,7 +161,7 @@ def choose_place(cache: int, name: str) -> str:
         cache: Number of the cache.
         name: What the file would be called if it were the only one.
     """
-    return f"{_NARS}/{cache}/{name[:2]}/{secrets.token_hex(8)}-{name}"
+    return f"{NARS}/{cache}/{name[:2]}/{secrets.token_hex(8)}-{name}"
 
 
 def locate(place: str) -> Path:
@@ -104,7 +183,8 @@ def remove(place: str) -> None:
         locate(place).unlink()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Wait until the names of the files in a folder survive a loss of power."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 import zstandard
 from django.test import Client
 
+from caches import storage
 from caches.models import Cache, Scope, SigningKey, Token
 from protocol import nix32
 from protocol.narinfo import NarInfo
+from protocol.signature import SecretKey
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from django.http import HttpResponse
 
 
@@ -153,3 +157,14 @@ def said(answer: HttpResponse, status: int) -> str:
     text = body(answer).decode()
     assert answer.status_code == status, text
     return text
+
+
+def stored(folder: Path) -> list[Path]:
+    """Return the NARs and drafts in a folder, without what is published of them."""
+    names = (storage.DRAFTS, storage.NARS)
+    return sorted(file for name in names for file in (folder / name).rglob("*") if file.is_file())
+
+
+def sign(made: Made, name: str) -> str:
+    """Return a signature by a new key."""
+    return SecretKey.generate(name).sign(made.info.fingerprint)

@@ -93,7 +93,7 @@ def test_marked_path_is_served_until_the_grace_is_over(place: nars.Place) -> Non
     assert (found.files, found.size) == (2, sum(len(nars.make(*made).file) for made in ((1,), (2, names[0]))))
     assert place.get(url, stranger=True).status_code == 404
     assert collection.remove_strays() == 2
-    assert [file for file in storage.locate("").rglob("*") if file.is_file()] == []
+    assert nars.stored(storage.locate("")) == []
 
 
 def test_pin_keeps_a_closure(place: nars.Place) -> None:
@@ -221,7 +221,7 @@ def test_file_that_waits_for_its_narinfo_stays(place: nars.Place) -> None:
 def test_what_a_crash_has_left_goes(place: nars.Place, folder: Path) -> None:
     """Drafts and files without a row are removed when nobody can be writing them any more."""
     chain(place, 1)
-    (known,) = (file for file in folder.rglob("*") if file.is_file())
+    (known,) = nars.stored(folder)
     strays = [folder / "drafts/0123", known.with_name("other")]
     old = time.time() - 90_000
     for file in (*strays, folder / "drafts/young"):

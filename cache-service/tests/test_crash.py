@@ -15,8 +15,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from caches import collection, publication, storage
-from caches.models import Deletion, NarFile, Reference, StorePath
+from caches import collection, publication, published, storage
+from caches.models import Cache, Deletion, NarFile, Reference, StorePath
 from protocol import narinfo
 from tests import nars
 
@@ -54,7 +54,31 @@ def check(folder: Path) -> None:
         os.utime(file, (old, old))
     collection.remove_strays()
     known = set(NarFile.objects.values_list("place", flat=True))
-    assert {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()} == known
+    assert {str(file.relative_to(folder)) for file in nars.stored(folder)} == known
+    check_published(folder)
+
+
+def check_published(folder: Path) -> None:
+    """Check that the web server shows by itself nothing that the database does not, and all of it after a repair."""
+
+    def find() -> dict[str, bytes]:
+        files = [file for name in published.FOLDERS.values() for file in (folder / name).rglob("*")]
+        return {str(file.relative_to(folder)): file.read_bytes() for file in files if file.is_file()}
+
+    wanted = {}
+    for path in StorePath.objects.select_related("nar_file", "cache"):
+        own = published.locate(path.cache).relative_to(folder)
+        wanted[f"{own}/{published.name_narinfo(path.hash_part)}"] = path.narinfo.encode()
+    for file in NarFile.objects.filter(is_published=True).select_related("cache"):
+        own = published.locate(file.cache).relative_to(folder)
+        wanted[f"{own}/{published.name_nar(file)}"] = storage.locate(file.place).read_bytes()
+    assert find().items() <= wanted.items()
+    for cache in Cache.objects.all():
+        published.complete(cache)
+        assert published.complete(cache) == (0, 0)
+    having_paths = {name for name in wanted if name.endswith(".narinfo")}
+    assert having_paths <= find().keys()
+    assert find().items() <= wanted.items()
 
 
 PUSH = [
@@ -65,6 +89,7 @@ PUSH = [
     (Reference.objects, "bulk_create", True),
     (publication, "_insert", True),
 ]
+LATE = [(published, "write", False), (published, "_write", False), (published, "_link", True), (storage, "sync", False)]
 
 
 @pytest.mark.parametrize(("owner", "name", "after"), PUSH, ids=[f"{name}-{after}" for _, name, after in PUSH])
@@ -85,11 +110,30 @@ def test_push_that_crashes(
     check(folder)
 
 
+@pytest.mark.parametrize(("owner", "name", "after"), LATE, ids=[f"{name}-{after}" for _, name, after in LATE])
+def test_push_that_crashes_after_its_publication(
+    place: nars.Place, folder: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, after: bool
+) -> None:
+    """What is published is there, whether the web server can send it by itself or not."""
+    made = nars.make(1)
+    with monkeypatch.context() as patched:
+        crash_at(patched, owner, name, after=after)
+        with pytest.raises(CrashError):
+            place.push(made)
+
+    assert place.get(f"{made.info.hash_part}.narinfo", stranger=True).status_code == 200
+    check(folder)
+    assert place.push(made).status_code == 201
+    check(folder)
+
+
 COLLECTION = [
     (collection, "_mark", True),
     (collection, "_find_unneeded", True),
     (collection, "_delete_paths", True),
     (collection, "_delete_files", True),
+    (published, "remove", False),
+    (published, "remove", True),
     (storage, "remove", False),
     (storage, "remove", True),
 ]
@@ -125,4 +169,5 @@ def test_collection_that_crashes(
     assert not StorePath.objects.exists()
     assert not NarFile.objects.exists()
     assert not Deletion.objects.exists()
-    assert [file for file in folder.rglob("*") if file.is_file()] == []
+    assert nars.stored(folder) == []
+    check(folder)

@@ -24,8 +24,8 @@ import json
 from caches.models import Cache, Scope, SigningKey, Token
 
 made = {}
-for name in ("files", "killed", "operated", "private", "sessions", "strict"):
-    cache = Cache.objects.create(name=name, is_public=name in ("files", "killed", "strict"))
+for name in ("files", "killed", "open", "operated", "parts", "private", "revoked", "sessions", "strict"):
+    cache = Cache.objects.create(name=name, is_public=name in ("files", "killed", "open", "strict"))
     made[name] = {"key": SigningKey.generate(cache).public}
     made[name] |= {scope: Token.create(cache, scope, [scope])[1] for scope in Scope.values}
 print(json.dumps(made))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpResponse
 
-from caches.access import TEXT, CacheView, enter
+from caches.access import TEXT, CacheView, Refusal, enter
 from caches.models import Cache, Scope
 from protocol.narinfo import STORE
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
 
 
 def page(request: HttpRequest) -> HttpResponse:
@@ -42,3 +44,21 @@ class Information(CacheView):
         """Take what Nix sends to caches that are new to it, and change nothing."""
         enter(request, name, Scope.PUSH)
         return HttpResponse(status=200, content_type=TEXT)
+
+
+class Rights(CacheView):
+    """Whether the web server may send published files by itself to somebody who shows a token."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer; the web server remembers it until the end of this second, so that a token ends within one."""
+        now = int(time.time())
+        response = super().dispatch(request, *args, **kwargs)
+        response.headers["X-Accel-Expires"] = f"@{now}"
+        return response
+
+    def get(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Let in who may read, and no more than that."""
+        if enter(request, name, Scope.READ).may(Scope.PUSH):
+            # What is there is promised to stay, which only the service does.
+            raise Refusal(403, "pushers are answered by the service")
+        return HttpResponse(status=204, content_type=TEXT)

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from caches import publication, storage
 from caches.access import CacheView, Refusal, enter
+from caches.locks import locked
 from caches.models import Lease, Scope, StorePath
 from caches.views.body import LARGE, read_json
 from caches.views.narinfo import find_file
@@ -45,7 +46,7 @@ class Sessions(CacheView):
         visit = enter(request, name, Scope.PUSH)
         asked = _read_question(read_json(request, LARGE))
         session, until = uuid.uuid4(), timezone.now() + LENGTH
-        with publication.locked(visit.cache):
+        with locked(visit.cache):
             _lease(visit.cache, session, list(asked), until=until)
             present = _find_present(visit.cache, asked)
         keys = visit.cache.signing_keys.filter(is_retired=False).order_by("-pk")

@@ -21,6 +21,10 @@ WRITABLE = ("/tmp", "/run", "/root", "/sys")  # noqa: S108 - inside the root
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x8, 0x1000, 0x4000, 0x40000
+_MNT_DETACH, _AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_NOSYMFOLLOW = 2, -100, 0x8000, 0x200000
+_MOUNT_SETATTR = 442
+"""Number of mount_setattr(2), for which C libraries have no function yet."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -33,6 +37,7 @@ class Root(NamedTuple):
         links: Symbolic links to make: path in the root to what it says.
         top: An empty folder of this build to put it together in.
         env: The programs' whole environment.
+        guarded: Like `binds`, but the kernel follows no symbolic link there; empty where it cannot (before Linux 5.14).
     """
 
     tree: Path
@@ -40,6 +45,7 @@ class Root(NamedTuple):
     binds: Mapping[str, Path] = MappingProxyType({})
     links: Mapping[str, str] = MappingProxyType({})
     env: Mapping[str, str] = MappingProxyType({})
+    guarded: Mapping[str, Path] = MappingProxyType({})
 
     def popen(
         self, argv: list[str], *, cwd: str = "/", env: dict[str, str] | None = None, output: IO[bytes] | None = None
@@ -110,6 +116,8 @@ class Root(NamedTuple):
                 here.symlink_to(target)
         for place, source in self._places().items():
             _make_place(self.top / place.lstrip("/"), is_folder=source.is_dir())
+        for place in self.guarded:
+            _make_place(self.top / place.lstrip("/"), is_folder=True)
 
     def _places(self) -> dict[str, Path]:
         of_tree = {place: path for place, path in self._of_tree() if not path.is_symlink()}
@@ -146,6 +154,8 @@ class Root(NamedTuple):
             if not here.exists():
                 _make_place(here, is_folder=source.is_dir())
             _mount(str(source), str(here), _MS_BIND | _MS_REC)
+        for place, source in self.guarded.items():
+            _mount_guarded(str(source), f"{self.top}{place}")
         os.chroot(self.top)
         os.chdir(cwd)
 
@@ -179,6 +189,16 @@ def map_user(uid: int, gid: int) -> None:
 def _mount(source: str, target: str, flags: int, *, kind: str = "") -> None:
     result = _libc.mount(source.encode(), target.encode(), kind.encode() or None, flags, None)
     _check(result, f"mount {source} on {target}")
+
+
+def _mount_guarded(source: str, target: str) -> None:
+    """Bind a folder in which no symbolic link is followed, or leave the place empty."""
+    _mount(source, target, _MS_BIND | _MS_REC)
+    # struct mount_attr: attr_set, attr_clr, propagation, userns_fd.
+    attributes = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_NOSYMFOLLOW)
+    size = ctypes.c_size_t(ctypes.sizeof(attributes))
+    if _libc.syscall(_MOUNT_SETATTR, _AT_FDCWD, target.encode(), _AT_RECURSIVE, attributes, size):
+        _check(_libc.umount2(target.encode(), _MNT_DETACH), f"umount {target}")
 
 
 def _check(result: int, what: str) -> None:

@@ -18,7 +18,7 @@ from estiba.errors import CacheError
 from estiba.process import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from estiba.cache.address import Address
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _MARK: Final = "PushSessions: 1"
 """Line of the service's `nix-cache-info`, which Nix ignores."""
 
+_PART: Final = 64 << 20
+"""Largest body that is sent, which proxies in front take; as in `cache-service/caches/views/uploads.py`."""
+
+_CHUNK: Final = 1 << 16
 _TRIES: Final = 5
 _PAUSE: Final = 0.3
 _TIMEOUT: Final = (10.0, 320.0)
@@ -51,6 +55,38 @@ class Opened:
     number: str
     missing: frozenset[str]
     public_keys: tuple[str, ...]
+
+
+class _Part:
+    """A part of a file, as the body of requests; it is never empty, since that would be sent in chunks."""
+
+    def __init__(self, path: Path, offset: int, size: int, headers: Mapping[str, str] | None = None) -> None:
+        self.headers = dict(headers or {})
+        self._path, self._offset, self._size = path, offset, size
+
+    def __enter__(self) -> None:
+        """Begin it, also after an attempt that has failed."""
+        self._file = self._path.open("rb")
+        self._file.seek(self._offset)
+        self._left = self._size
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __len__(self) -> int:
+        """Return the size in bytes."""
+        return self._size
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield it; a body that is not iterable would be no stream."""
+        return iter(lambda: self.read(_CHUNK), b"")
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes."""
+        data = self._file.read(min(size, self._left))
+        self._left -= len(data)
+        return data
 
 
 class Service:
@@ -81,12 +117,23 @@ class Service:
         )
 
     def send(self, name: str, file: Path) -> None:
-        """Send a file, which is a NAR by its hash.
+        """Send a file, which is a NAR by its hash; a large one in parts, from where another push was interrupted.
 
         Raises:
             CacheError: The service refuses, or does not answer.
         """
-        self._ask("PUT", name, file=file)
+        size = file.stat().st_size
+        if size <= _PART:
+            self._ask("PUT", name, part=_Part(file, 0, size))
+            return
+        place = f"api/uploads/{name.removeprefix('nar/')}"
+        found = self._ask("GET", place).json()
+        while not found["whole"]:
+            # Where all has arrived that a crash has kept the service from looking at, the last byte reminds it.
+            offset = min(int(found["received"]), size - 1)
+            headers = {"Upload-Offset": str(offset), "Upload-Length": str(size)}
+            part = _Part(file, offset, min(_PART, size - offset), headers)
+            found = self._ask("PATCH", place, part=part).json()
 
     def publish(self, session: str, narinfos: Sequence[str]) -> None:
         """Publish paths whose NARs were sent, all or none.
@@ -160,14 +207,14 @@ class Service:
         return answer.ok and _MARK in answer.text.splitlines()
 
     def _ask(
-        self, method: str, place: str, *, json: dict[str, Any] | None = None, file: Path | None = None
+        self, method: str, place: str, *, json: dict[str, Any] | None = None, part: _Part | None = None
     ) -> requests.Response:
         """Send a request, again after a failure that may pass."""
         reason = ""
         for number in range(_TRIES):
             self._sleep(_PAUSE * number**2)
             try:
-                answer = self._send(method, place, json=json, file=file)
+                answer = self._send(method, place, json=json, part=part)
             except _LOST as error:
                 reason = f"it does not answer: {error}"
                 continue
@@ -179,13 +226,12 @@ class Service:
         message = f"the cache at {self.address}: {reason}"
         raise CacheError(message, hint=_AGAIN)
 
-    def _send(self, method: str, place: str, *, json: dict[str, Any] | None, file: Path | None) -> requests.Response:
+    def _send(self, method: str, place: str, *, json: dict[str, Any] | None, part: _Part | None) -> requests.Response:
         url = f"{self.address}/{place}"
-        if file is None:
+        if part is None:
             return self._session.request(method, url, json=json, timeout=_TIMEOUT)
-        with file.open("rb") as opened:
-            # An empty body would be sent in chunks, whose size the service cannot know before.
-            return self._session.request(method, url, data=opened, timeout=_TIMEOUT)
+        with part:
+            return self._session.request(method, url, data=part, headers=part.headers, timeout=_TIMEOUT)
 
 
 def base_name(path: str) -> str:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
+import threading
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -26,6 +30,14 @@ if TYPE_CHECKING:
 
 PAIR: Final = Path(__file__).parents[2] / "fixtures" / "nix" / "pair.nix"
 BIG: Final = 3 << 20
+PART: Final = 64 << 20
+LARGE: Final = 2 * PART + BIG
+_REVOKE: Final = """
+from django.utils import timezone
+from caches.models import Token
+
+Token.objects.filter(cache__name="revoked", name="read").update(revoked_at=timezone.now())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -182,11 +194,69 @@ def test_nginx_sends_the_bytes(service: CacheService, tmp_path: Path) -> None:
     assert (headers["Accept-Ranges"], headers["Cache-Control"]) == ("bytes", "public, max-age=31536000, immutable")
     assert (part[0], part[2]) == (206, data[1000:2000])
     assert ask(address, Range=f"bytes={len(data)}-")[0] == 416
-    (file,) = (one for one in service.data.rglob("*.nar") if one.stat().st_size == len(data))
-    assert ask(f"{service.url}/internal/{file.relative_to(service.data)}")[0] == 404
-    file.rename(file.with_suffix(".moved"))
-    file.symlink_to(file.with_suffix(".moved").name)
+    files = [one for one in service.data.rglob("*.nar") if one.stat().st_size == len(data)]
+    assert len(files) == 2
+    for file in files:
+        assert ask(f"{service.url}/internal/{file.relative_to(service.data)}")[0] == 404
+        file.rename(file.with_suffix(".moved"))
+        file.symlink_to(file.with_suffix(".moved").name)
     assert ask(address)[0] in {403, 404}
+    assert ask(address, Authorization=f"Bearer {token}")[0] in {403, 404}
+    # Nor does nginx answer by itself where a folder was replaced.
+    file = next(one for one in (service.data / "public/files").glob("*.narinfo"))
+    file.parent.rename(file.parents[1] / "elsewhere")
+    file.parent.symlink_to("elsewhere")
+    assert not is_by_nginx(f"{service.url}/files/{file.name}")
+    assert is_by_nginx(f"{service.url}/elsewhere/{file.name}")
+
+
+def is_by_nginx(url: str, token: str = "") -> bool:
+    """Tell whether nginx answers without the service, which says of which release it is."""
+    status, headers, _ = ask(url, **({"Authorization": f"Bearer {token}"} if token else {}))
+    assert status == 200
+    assert headers["Cache-Control"].startswith(("public, ", "private, "))
+    return "X-Release" not in headers
+
+
+def test_no_byte_passes_through_python(service: CacheService, tmp_path: Path) -> None:
+    """Nginx sends narinfos and NARs by itself, those of a private cache to readers; pushers get a promise."""
+    for name in ("open", "private"):
+        made = service.made[name]
+        path, url = make(str(uuid.uuid4())), f"{service.url}/{name}"
+        run("copy", "--to", url, path, *netrc(tmp_path, made["push"]))
+        narinfo = f"{url}/{Path(path).name[:32]}.narinfo"
+        status, headers, data = ask(narinfo, Authorization=f"Bearer {made['read']}")
+        nar = f"{url}/{dict(line.split(': ', 1) for line in data.decode().splitlines())['URL']}"
+
+        assert (status, headers["Content-Type"]) == (200, "text/x-nix-narinfo")
+        assert ask(narinfo, Authorization=f"Bearer {made['read']}", **{"If-None-Match": headers["ETag"]})[0] == 304
+        assert not is_by_nginx(narinfo, made["push"])
+        for address in (narinfo, nar):
+            assert is_by_nginx(address, made["read"])
+            if name == "open":
+                assert is_by_nginx(address)
+                assert is_by_nginx(address, service.made["private"]["read"])
+            else:
+                assert ask(address)[0] == 401
+                assert ask(address, Authorization=f"Bearer {service.made['open']['read']}")[0] == 403
+
+
+def test_revoked_token_ends_within_a_second(service: CacheService, tmp_path: Path) -> None:
+    """What nginx remembers of a right ends with the second; without the service nobody is let in."""
+    made, url = service.made["revoked"], f"{service.url}/revoked"
+    path = make(str(uuid.uuid4()))
+    run("copy", "--to", url, path, *netrc(tmp_path, made["push"]))
+    narinfo = f"{url}/{Path(path).name[:32]}.narinfo"
+    shown = {"Authorization": f"Bearer {made['read']}"}
+    assert ask(narinfo, **shown)[0] == 200
+    service.manage("shell", "-c", _REVOKE)
+    time.sleep(1)
+
+    assert ask(narinfo, **shown)[0] == 401
+
+    service.kill_web()
+    assert ask(narinfo, Authorization=f"Bearer {made['admin']}")[0] in {401, 502, 504}
+    ports.wait_until(lambda: ask(f"{service.url}/readyz")[0] == 200)
 
 
 def test_folder_that_is_not_kept_is_refused(service: CacheService) -> None:
@@ -204,10 +274,10 @@ def test_folder_that_is_not_kept_is_refused(service: CacheService) -> None:
     assert ask(f"{service.url}/readyz")[0] == 200
 
 
-def count_requests(service: CacheService, cache: str) -> int:
-    """Return how many requests nginx has had for a cache."""
+def count_requests(service: CacheService, cache: str, **wanted: object) -> int:
+    """Return how many requests nginx has had for a cache, with some values of its log."""
     lines = [json.loads(line) for line in re.findall(r'\{"time":.*\}', service.logs)]
-    return sum(line["uri"].startswith(f"/{cache}/") for line in lines)
+    return sum(line["uri"].startswith(f"/{cache}/") and wanted.items() <= line.items() for line in lines)
 
 
 def test_a_push_is_one_question_and_one_publication(
@@ -235,6 +305,38 @@ def test_a_push_is_one_question_and_one_publication(
     assert make(text, *take(url, key, store), *netrc(tmp_path, token)) == path
     assert built_in(store) == []
     assert token not in service.logs
+
+
+def test_killed_push_goes_on_where_it_was(
+    service: CacheService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large NAR, which is sent in parts, the next push sends what has not arrived."""
+    token, url = service.made["parts"]["push"], f"{service.url}/parts"
+    big = tmp_path / "big"
+    big.write_bytes(os.urandom(LARGE))
+    path = run("store", "add", str(big)).stdout.strip()
+    pid, where = tmp_path / "pid", f"netrc-file = {netrc(tmp_path, token)[-1]}"
+    # A killed client leaves its folder.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+    def push(*inside: str, check: bool = True) -> None:
+        harbour.invoke(service.folder, "cache.push", url, "--path", path, check=check, inside=inside, NIX_CONFIG=where)
+
+    def has_a_part() -> bool:
+        return any(file.stat().st_size >= PART for file in service.data.glob("drafts/*"))
+
+    first = threading.Thread(
+        target=push, args=("sh", "-c", f'echo $$ > {pid}; exec "$@"', "sh"), kwargs={"check": False}
+    )
+    first.start()
+    ports.wait_until(has_a_part)
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    first.join()
+    push()
+
+    # Three are all of it, of which the first push has sent one.
+    assert count_requests(service, "parts", method="PATCH", status=200) <= 3
+    assert run("path-info", "--store", url, path, *netrc(tmp_path, token)).stdout.strip() == path
 
 
 def test_push_without_a_token_says_what_to_do(service: CacheService) -> None:

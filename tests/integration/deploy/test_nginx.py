@@ -33,7 +33,8 @@ PATHS: Final = ("client_body", "fastcgi", "proxy", "scgi", "uwsgi")
 def host(top: Path, port: int) -> str:
     """Return the configuration of a host target, with its paths in a folder."""
     (top / "listen.conf").write_text(LISTEN.format(port=port))
-    (top / "trusted.conf").touch()
+    for name in ("http.conf", "trusted.conf"):
+        (top / name).touch()
     text = (ROOT / "nix" / "build" / "host" / "nginx.conf").read_text()
     for old, new in (
         ("@types@", "text/css css;"),

@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text.encode())
 
-    do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815 - as inherited
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - as inherited
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as inherited
         """Say nothing."""
@@ -208,6 +208,27 @@ def test_push_sends_archives_and_publishes_once(server: Scripted) -> None:
     assert nix.calls[0][4:] == ["--log-format", "internal-json", "--option", "download-attempts", "1", "--stdin"]
     assert nix.calls[0][3].endswith("?compression=zstd")
     assert not Path(nix.calls[0][3].removeprefix("file://").partition("?")[0]).exists()
+
+
+def test_large_archive_is_sent_from_where_it_was_cut_off(
+    server: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In parts, of which one that fails is sent again."""
+    monkeypatch.setattr(service, "_PART", 4)
+    file = tmp_path / "nar"
+    file.write_bytes(b"0123456789")
+    whole, half = json.dumps({"received": 10, "whole": True}), json.dumps({"received": 7, "whole": False})
+    server.answers = [(200, json.dumps({"received": 3, "whole": False})), (503, ""), (200, half), (201, whole)]
+
+    Service(server.address, None, sleep=lambda _: None).send("nar/0.nar.zst", file)
+
+    asked = [(method, path, body) for method, path, _, body in server.asked]
+    place = "/team/api/uploads/0.nar.zst"
+    assert asked[0] == ("GET", place, b"")
+    assert asked[1:] == [("PATCH", place, part) for part in (b"3456", b"3456", b"789")]
+    server.answers = [(200, whole)]
+    Service(server.address, None).send("nar/0.nar.zst", file)
+    assert len(server.asked) == 5
 
 
 def test_complete_cache_gets_nothing(server: Scripted) -> None:

@@ -37,6 +37,16 @@ _TYPE = re.compile(r"^\s*([\w.+-]+/[\w.+-]+)\s+([^;]+);", re.MULTILINE)
 _LATER = {"js": "text/javascript", "mjs": "text/javascript"}
 """Types that Python says since 3.12; what builds a release may be older than what runs it."""
 
+_ABILITIES = {
+    # What the starter can do: releases of before cannot hold sockets, and keep no certificates.
+    "listener": True,
+    # It switches users, which those of before do not: root must not run a program by one of them.
+    "users": True,
+    "front": True,
+    # Its nginx has what the setting `published` needs.
+    "published": True,
+}
+
 _PROBES = ("try_worker", "smoke")
 """Management commands that prove more than a page does, run after a switch where a service has them."""
 
@@ -214,11 +224,7 @@ def main() -> None:
         "probes": probes(Path(given["application"])),
         "servers": describe_servers(given),
         "supervisor": given["supervisor"],
-        # What the starter can do: releases of before cannot hold sockets, and keep no certificates.
-        "listener": True,
-        # It switches users, which those of before do not: root must not run a program by one of them.
-        "users": True,
-        "front": True,
+        **_ABILITIES,
     }
     (out / MANIFEST).write_text(json.dumps(manifest, sort_keys=True, indent=1) + "\n")
 

@@ -80,6 +80,7 @@ def start(program: dict[str, Any], folder: Path) -> NoReturn:
         program: `argv` and `env`; with `tree` the rest of a `Root`, where relative sources count from the folder;
             with `bound`, the process that started it, it ends together with that one; `sockets` names a variable for
             the numbers of the sockets that it is to listen on, and `holder` the folder of the program that holds them;
+            `guarded` are binds in which no symbolic link is followed;
             `seeds` are folders of files that a folder of data begins with, by that folder.
             With `listen`, a list of addresses and ports, it is that program, and `argv` counts for nothing.
             With `front`, it keeps the certificates of the front in that folder, for nginx with the `group`.
@@ -132,6 +133,7 @@ def settle(program: dict[str, Any], folder: Path, execute: Callable[[], NoReturn
         top=folder / "root",
         binds={place: folder / source for place, source in program["binds"].items()},
         links=program["links"],
+        guarded={place: folder / source for place, source in program.get("guarded", {}).items()},
     )
     uid, gid = os.getuid(), os.getgid()
 

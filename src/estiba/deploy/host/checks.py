@@ -67,7 +67,7 @@ def check_data_and_ports(processes: Processes, closure: HostClosure) -> None:
     """Check before any change what would fail later.
 
     Raises:
-        ConfigError: `internal` names a folder that is not kept.
+        ConfigError: `internal` or `published` names a folder that is not kept.
         TargetError: The data is of another PostgreSQL version, or a port is taken.
     """
     _check_data(processes, closure)
@@ -148,8 +148,10 @@ def advise_file(file: Path | None, project: Path) -> Iterator[str]:
 def _check_data(processes: Processes, closure: HostClosure) -> None:
     postgresql.check(processes.folder, closure)
     settings = processes.settings
-    if unknown := sorted({*settings.internal.values()} - {*closure.persist}):
-        problems = [f"'internal' has {place!r}, which is not in 'persist' of [tool.estiba]" for place in unknown]
+    asked = dict.fromkeys(settings.internal.values(), "internal")
+    asked |= {one.folder: "published" for one in settings.published}
+    if unknown := sorted({*asked} - {*closure.persist}):
+        problems = [f"{asked[one]!r} has {one!r}, which is not in 'persist' of [tool.estiba]" for one in unknown]
         where = f"pyproject.toml [tool.estiba.targets.{settings.name}]"
         raise ConfigError(where, problems)
 

@@ -68,6 +68,7 @@ class HostClosure:
         has_listener: Whether its starter can hold sockets for nginx; without it nginx binds them itself.
         has_users: Whether its starter switches users; root runs programs by no other one.
         has_front: Whether it has what a front needs, see `estiba.deploy.host.front`.
+        has_published: Whether its nginx can send what is published; without it the service does.
     """
 
     path: Path
@@ -92,6 +93,7 @@ class HostClosure:
     has_listener: bool = True
     has_users: bool = True
     has_front: bool = True
+    has_published: bool = True
     settings: Mapping[str, str] = field(default_factory=dict)
     persist: tuple[str, ...] = ()
     application: str = ""
@@ -177,6 +179,7 @@ def _parse(path: Path, content: bytes, data: dict[str, Any]) -> HostClosure:
         application=data.get("application", ""),
         collected=data.get("collected", ""),
         has_front=data.get("front", False),
+        has_published=data.get("published", False),
         uploads=data.get("uploads", False),
         **{key: data[key] for key in ("service", "version", "revision", "lock", "media")},
     )

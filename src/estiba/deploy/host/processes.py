@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.environment import REDIS_ADDRESS
-from estiba.deploy.host.servers import lifecycle, ports, proxy
+from estiba.deploy.host.servers import lifecycle, ports, proxy, published
 from estiba.deploy.host.servers.lifecycle import PROXY, SERVERS, Servers
 from estiba.deploy.host.state.folder import damage
 from estiba.deploy.host.supervise import oneshot, starter
@@ -100,7 +100,7 @@ class Processes:
         """
         wanted = self._write_proxy_settings(programs)
         # It sees what a release has just been given to send from, also where that release is served already.
-        self.keep_data(programs.internal)
+        self.keep_data(proxy.list_folders(self.settings))
 
         def has_proxy() -> bool:
             return self._has_proxy(programs)
@@ -129,7 +129,7 @@ class Processes:
 
     def keep_data(self, places: Iterable[str]) -> None:
         """Create the folders of data that a service names, by their places in its root file system."""
-        self.folder.keep(places, shared=self.settings.internal.values())
+        self.folder.keep(places, shared=proxy.list_folders(self.settings))
 
     def check_ports(self) -> None:
         """Check that the ports of nginx and Redis are free, or held by those of this target.
@@ -304,14 +304,17 @@ class Processes:
 
     def _write_proxy_settings(self, programs: Programs) -> dict[str, Any]:
         """Write the configuration of nginx, and return the content of `_PROXY_FILE` for it."""
-        number, settings = self.port(), programs.closure.proxy_settings
+        number, settings, can_publish = self.port(), programs.closure.proxy_settings, programs.closure.has_published
         # Another server may have the same port, as on another address, and would answer that nginx is there.
-        text = f'{proxy.of_server(self.settings, number)}set $estiba_target "{self.proof()}";\n'
-        trusted = proxy.list_trusted(self.settings)
+        server = proxy.of_server(self.settings, number, has_published=can_publish)
+        text = f'{server}set $estiba_target "{self.proof()}";\n'
+        trusted, memory = proxy.list_trusted(self.settings), published.of_http(self.settings.published)
         self._write_listen(text)
+        self.folder.write_text(self.revisions.serve / "http.conf", memory, mode=0o644)
         self.folder.write_text(self.revisions.serve / "trusted.conf", trusted, mode=0o644)
         self.folder.link(self.revisions.serve / "nginx.conf", settings)
-        return {"listen": text, "port": number, "settings": str(Digest.of_file(settings)), "trusted": trusted}
+        digest = str(Digest.of_file(settings))
+        return {"http": memory, "listen": text, "port": number, "settings": digest, "trusted": trusted}
 
     def _write_listen(self, text: str) -> None:
         self.folder.write_text(self.revisions.serve / "listen.conf", text, mode=0o644)

@@ -10,13 +10,14 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.host.front import tls
-from estiba.deploy.host.servers import ports
+from estiba.deploy.host.servers import ports, published
 from estiba.errors import ConfigError, describe_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from estiba.deploy.host.front.tls import Tls
+    from estiba.deploy.host.servers.published import Published
     from estiba.service.processes import Process
 
 _NAMES: Final[tuple[type, str]] = (list, "a list of strings")
@@ -38,6 +39,7 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "memory": _TEXT,
     "migrate-limit": _NUMBER,
     "port": _NUMBER,
+    "published": (dict, "a table of tables"),
     "ready": _TEXT,
     "ready-limit": _NUMBER,
     "redis-port": _NUMBER,
@@ -50,7 +52,6 @@ _KEYS: Final[Mapping[str, tuple[type, str]]] = {
 }
 _EXTENSION: Final = re.compile(r"[A-Za-z0-9_-]+")
 _ADDRESS: Final = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+/")
-_FOLDER: Final = re.compile(r"/?[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _MEMORY: Final = re.compile(r"(\d+)\s*(MB|GB)")
 _UNITS: Final = {"MB": 2**20, "GB": 2**30}
 
@@ -73,6 +74,7 @@ class Settings:
         keep: Number of releases to keep, the served one included.
         memory: Memory in bytes that PostgreSQL's settings are computed from; 0 for all of the machine's.
         migrate_limit: Time limit of all migrations, in seconds.
+        published: Addresses whose files in folders of `persist` nginx sends without the service.
         ready: Path of the readiness check.
         ready_limit: Seconds until a release has to be ready after its start.
         redis_port: TCP port that Redis listens on at the loopback address, besides its Unix socket; 0 for none.
@@ -98,6 +100,7 @@ class Settings:
     keep: int
     memory: int
     migrate_limit: int
+    published: tuple[Published, ...]
     ready: str
     ready_limit: int
     redis_port: int
@@ -145,6 +148,7 @@ def parse(
         keep=table.get("keep", 5),
         memory=_parse_memory(table.get("memory", "")),
         migrate_limit=table.get("migrate-limit", 300),
+        published=published.parse(table.get("published", {})),
         ready=table.get("ready") or next((one.ready for one in processes if one.ready), "/readyz"),
         ready_limit=table.get("ready-limit", 60),
         redis_port=table.get("redis-port", 0),
@@ -161,6 +165,8 @@ def parse(
 def _check(key: str, value: object) -> list[str]:
     if key == "tls":
         return tls.check_kind(value)
+    if key == "published" and isinstance(value, dict):
+        return published.check(value)
     kind, wanted = _KEYS[key]
     entries = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
     if type(value) is not kind or not all(isinstance(entry, str) for entry in entries):
@@ -180,7 +186,7 @@ def _check_internal(value: Any) -> list[str]:  # noqa: ANN401 - a table of strin
     found += [
         f"'internal' has {folder!r}, not a folder such as 'data' or '/var/lib/site'"
         for folder in value.values()
-        if not _FOLDER.fullmatch(folder)
+        if not published.FOLDER.fullmatch(folder)
     ]
     return found
 

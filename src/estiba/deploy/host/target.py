@@ -343,6 +343,7 @@ class HostTarget:
             redis_port=self._processes.redis_port(),
             listen=((self.settings.address, self._processes.port()),),
             internal=tuple(sorted(self.settings.internal.values())),
+            published=tuple(sorted({one.folder for one in self.settings.published})),
         )
 
     @contextmanager

@@ -86,6 +86,10 @@ def test_memory_has_a_unit(text: str, size: int) -> None:
             id="folder",
         ),
         pytest.param(
+            {"published": {"/*/*.txt": {}}}, "'published' of '/*/*.txt' must be a table with 'folder'", id="published"
+        ),
+        pytest.param({"published": "data"}, "'published' must be a table of tables, not 'data'", id="table"),
+        pytest.param(
             {"request-buffering": "no"}, "'request-buffering' must be true or false, not 'no'", id="buffering"
         ),
         pytest.param({"hosts": []}, "'hosts' must name at least one", id="hosts"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from estiba.deploy.host.servers import published
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -13,13 +15,17 @@ _LOOPBACK: Final = ("127.0.0.1", "::1")
 _FOLDERS: Final = "/srv/folders"
 """Folder in nginx's root file system with the folders of data that it sends files from."""
 
+_PUBLISHED: Final = "/srv/published"
+"""Folder with those that it sends files from by itself, where no symbolic link is followed."""
 
-def of_server(settings: Settings, port: int) -> str:
+
+def of_server(settings: Settings, port: int, *, has_published: bool = True) -> str:
     """Return the directives of nginx's server.
 
     Args:
         settings: Settings of the target.
         port: TCP port to listen on.
+        has_published: Whether nginx of the release can send what is published.
     """
     address = f"[{settings.address}]" if ":" in settings.address else settings.address
     lines = [
@@ -30,9 +36,16 @@ def of_server(settings: Settings, port: int) -> str:
         *([] if settings.request_buffering else ["proxy_request_buffering off"]),
         *find_clients(settings.trusted_proxies),
     ]
-    return "".join(f"{line};\n" for line in lines) + "".join(
+    text = "".join(f"{line};\n" for line in lines) + "".join(
         f"location ^~ {where} {{\n{_render(locate(place))}}}\n" for where, place in sorted(settings.internal.items())
     )
+    folders = {one.folder: locate_published(one.folder) for one in settings.published}
+    return text + (published.of_server(settings.published, folders) if has_published else "")
+
+
+def list_folders(settings: Settings) -> list[str]:
+    """Return the folders of data that nginx sends files from, as places in the service's root file system."""
+    return sorted({*settings.internal.values(), *(one.folder for one in settings.published)})
 
 
 def locate(place: str) -> str:
@@ -42,6 +55,11 @@ def locate(place: str) -> str:
         place: Place of the folder in the service's root file system.
     """
     return f"{_FOLDERS}{place}"
+
+
+def locate_published(place: str) -> str:
+    """Return where nginx has a folder whose files it sends by itself, as `locate` does."""
+    return f"{_PUBLISHED}{place}"
 
 
 def _render(folder: str) -> str:

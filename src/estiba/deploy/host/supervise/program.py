@@ -74,7 +74,9 @@ class Programs:
         memory: Memory settings of PostgreSQL, by name.
         redis_port: TCP port of Redis besides its Unix socket; 0 for none.
         listen: Pairs of IP address and port that nginx listens on.
-        internal: Folders of data that nginx sends files from, by their places in the service's root file system.
+        internal: Folders of data that nginx sends files from where the service says so, by their places in the
+            service's root file system.
+        published: Those that it sends files from by itself.
     """
 
     folder: StateFolder
@@ -84,6 +86,7 @@ class Programs:
     redis_port: int = 0
     listen: tuple[tuple[str, int], ...] = ()
     internal: tuple[str, ...] = ()
+    published: tuple[str, ...] = ()
 
     def postgresql(self, directory: Path) -> dict[str, Any]:
         """Return the description of PostgreSQL.
@@ -117,7 +120,12 @@ class Programs:
     def nginx(self, directory: Path) -> dict[str, Any]:
         """Return the description of nginx, which inherits its listening sockets from the listener."""
         folders = {proxy.locate(place): f"data/folders{place}" for place in self.internal}
-        return self.proxy(directory, {SERVE: "serve", "/srv/media": "data/media", **folders})
+        made = self.proxy(directory, {SERVE: "serve", "/srv/media": "data/media", **folders})
+        guarded = {
+            proxy.locate_published(place): os.path.relpath(self.folder.path / f"data/folders{place}", directory)
+            for place in self.published
+        }
+        return {**made, "guarded": guarded} if guarded else made
 
     def proxy(self, directory: Path, binds: Mapping[str, str]) -> dict[str, Any]:
         """Return the description of an nginx that sees some folders of the state folder, by mount point."""

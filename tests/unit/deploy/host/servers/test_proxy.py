@@ -42,3 +42,14 @@ def test_service_may_let_nginx_send_files() -> None:
         "location ^~ /internal/ {\n  internal;\n  alias /srv/folders/app/data/;\n"
         "  disable_symlinks on from=/srv/folders/app/data;\n  add_header X-Content-Type-Options nosniff;\n}\n"
     )
+
+
+def test_release_of_before_publishes_by_itself() -> None:
+    """Its nginx lacks what the locations need; the service answers then."""
+    found = parse(internal={"/internal/": "data"}, published={"/*/*.txt": {"folder": "files"}})
+
+    assert proxy.list_folders(found) == ["/app/data", "/app/files"]
+    assert "root /srv/published/app/files$published_folder;" in proxy.of_server(found, 8000)
+    assert proxy.of_server(found, 8000, has_published=False) == proxy.of_server(
+        parse(internal={"/internal/": "data"}), 8000
+    )
