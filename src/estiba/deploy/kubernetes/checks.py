@@ -1,4 +1,4 @@
-"""Checks of a cluster before a deployment: rights, room, conflicts of fields, names of variables."""
+"""Checks of a cluster before a deployment: rights, objects, room, conflicts of fields, names of variables."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.kubernetes.client import objects
+from estiba.deploy.kubernetes.client.kubectl import explain
 from estiba.deploy.kubernetes.client.quantity import UNITS
 from estiba.deploy.kubernetes.client.quantity import parse as parse_quantity
 from estiba.errors import TargetError
@@ -32,6 +33,9 @@ _OF_OBJECTS: Final = ("create", "delete", "get", "list", "patch", "watch")
 """What Helm does with each object of a chart; one that the next revision has no more is deleted."""
 
 _ALL: Final = "*"
+_SOFT: Final = "PreferNoSchedule"
+"""Effect of a taint that keeps no pod away for certain."""
+
 _MANAGER: Final = re.compile(r'conflicts? with "([^"]+)"')
 _FIELD: Final = re.compile(r"^(?:- )?(?:.*: )?(\.[A-Za-z][\w.\[\]\"=-]*)$", re.MULTILINE)
 _NAMES: Final = '--output=go-template={{range $name, $_ := .data}}{{$name}}{{"\\n"}}{{end}}'
@@ -134,38 +138,112 @@ def find_missing_room(kubectl: Kubectl, rendered: Sequence[Mapping[str, Any]]) -
     problems = []
     for one in rendered:
         if one["kind"] == "Deployment":
-            wanted = _requests(one["spec"]["template"]["spec"])
-            if not any(all(room[key] >= wanted[key] for key in wanted) for room in free.values()):
+            pod = one["spec"]["template"]["spec"]
+            wanted = _requests(pod)
+            taints = {node["metadata"]["name"]: _find_taint(node, pod) for node in nodes}
+            fitting = [name for name, room in free.items() if all(room[key] >= wanted[key] for key in wanted)]
+            if all(taints[name] for name in fitting):
                 cpu, memory = wanted["cpu"], wanted["memory"] / UNITS["Mi"]
+                tainted = ", ".join(sorted({taints[name] for name in fitting}))
+                but = f"; nodes that have room have the taint {tainted}" if tainted else ""
                 problems.append(
                     f"no node has room for one more pod of {objects.name_of(one)}: it requests {cpu:.2f} CPU and"
-                    f" {memory:.0f} MiB"
+                    f" {memory:.0f} MiB{but}"
                 )
     return problems
+
+
+def find_missing_objects(kubectl: Kubectl, rendered: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what has to exist before the release, and does not: its namespace, and where pods read variables from.
+
+    Args:
+        kubectl: kubectl for the namespace.
+        rendered: Objects of the release, with its hooks.
+
+    Raises:
+        TargetError: The cluster cannot be reached.
+    """
+    names = sorted({f"{kind}/{name}" for kind, name in _sources(rendered)})
+    # One call for all, which goes on where the account may not look at one of them, as it often may not at namespaces.
+    wanted = [f"namespace/{kubectl.namespace}", *names]
+    done = kubectl.ask("get", *wanted, "--ignore-not-found", "--output=name")
+    if done.code and "forbidden" not in done.tail:
+        raise explain(done.tail, kubectl)
+    found = set(done.stdout.split())
+    missing = [one for one in wanted if one not in found and _forbidden(one) not in done.tail]
+    if wanted[0] in missing:
+        return [f"there is no namespace {kubectl.namespace}: kubectl create namespace {kubectl.namespace}"]
+    return [f"there is no {one} in namespace {kubectl.namespace}, which pods read variables from" for one in missing]
+
+
+def _forbidden(name: str) -> str:
+    """Return what kubectl says where the account may not look at an object, such as `secret/shop-env`."""
+    kind, _, own = name.partition("/")
+    return f'{kind}s "{own}" is forbidden'
+
+
+def _sources(rendered: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield kind and name of all that containers must read variables from and the release does not make itself."""
+    made = {("configmap", one["metadata"]["name"]) for one in rendered if one["kind"] == "ConfigMap"}
+    # Also those of operators, such as ExternalSecret and SealedSecret, some of which name the Secret that they make.
+    secrets = [one for one in rendered if one["kind"].endswith("Secret")]
+    made |= {("secret", one["metadata"]["name"]) for one in secrets}
+    made |= {("secret", ((one.get("spec") or {}).get("target") or {}).get("name", "")) for one in secrets}
+    for container in _containers(rendered):
+        for source in container.get("envFrom", ()):
+            kind, name, is_optional = _parse_source(source)
+            if not is_optional and (kind, name) not in made:
+                yield kind, name
+
+
+def _containers(rendered: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    for one in rendered:
+        if one["kind"] == "Deployment":
+            yield from one["spec"]["template"]["spec"]["containers"]
+
+
+def _parse_source(source: Mapping[str, Any]) -> tuple[str, str, bool]:
+    """Return kind and name of an entry of `envFrom`, and whether it may be missing (core/v1, EnvFromSource)."""
+    kind = "secret" if "secretRef" in source else "configmap"
+    reference = source["secretRef" if kind == "secret" else "configMapRef"]
+    return kind, reference["name"], bool(reference.get("optional"))
 
 
 def find_variables(kubectl: Kubectl, rendered: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """Return the names of the variables that the containers of some objects get."""
     made = {one["metadata"]["name"]: one for one in rendered if one["kind"] == "ConfigMap"}
     found: set[str] = set()
-    for one in rendered:
-        if one["kind"] == "Deployment":
-            for container in one["spec"]["template"]["spec"]["containers"]:
-                found |= {variable["name"] for variable in container.get("env", ())}
-                for source in container.get("envFrom", ()):
-                    found |= _names(kubectl, source, made)
+    for container in _containers(rendered):
+        found |= {variable["name"] for variable in container.get("env", ())}
+        for source in container.get("envFrom", ()):
+            found |= _names(kubectl, source, made)
     return frozenset(found)
 
 
 def _names(kubectl: Kubectl, source: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    kind = "secret" if "secretRef" in source else "configmap"
-    name = source[f"{'secret' if kind == 'secret' else 'configMap'}Ref"]["name"]
+    kind, name, _ = _parse_source(source)
     if kind == "configmap" and name in made:
         return set(made[name].get("data") or {})
     done = kubectl.ask("get", kind, name, _NAMES)
     if done.code and "(NotFound)" not in done.tail:
         kubectl.run("get", kind, name, _NAMES)
     return set(done.stdout.split())
+
+
+def _find_taint(node: Mapping[str, Any], pod: Mapping[str, Any]) -> str:
+    """Return the key of a taint that keeps a pod from a node, such as that of a full disk; empty if there is none."""
+    for taint in node["spec"].get("taints", ()):
+        if taint["effect"] != _SOFT and not any(_tolerates(one, taint) for one in pod.get("tolerations", ())):
+            return str(taint["key"])
+    return ""
+
+
+def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+    """Tell whether a toleration is one for a taint (core/v1, Toleration)."""
+    is_any = toleration.get("operator") == "Exists"
+    is_key = toleration["key"] == taint["key"] if toleration.get("key") else is_any
+    is_value = is_any or toleration.get("value", "") == taint.get("value", "")
+    return is_key and is_value and toleration.get("effect", taint["effect"]) == taint["effect"]
 
 
 def _free(node: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:

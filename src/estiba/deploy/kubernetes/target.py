@@ -126,7 +126,8 @@ class KubernetesTarget:
         given = inputs.prepare(self.settings, manifest)
         is_installed = bool(self._helm.history())
         rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_installed))
-        found = list(checks.find_missing_rights(self._kubectl, rendered))
+        found = [*checks.find_missing_rights(self._kubectl, rendered)]
+        found += checks.find_missing_objects(self._kubectl, rendered)
         assert manifest.image is not None  # which `prepare` has refused
         if problem := images.problem(self.settings, manifest.image, self.config):
             found.append(problem)
@@ -282,12 +283,13 @@ class KubernetesTarget:
         """Refuse before any change what the cluster would refuse, or never run.
 
         Raises:
-            TargetError: A field has another manager, no node has room, or a quota has none.
+            TargetError: What pods need is missing, a field has another manager, no node has room, or a quota has none.
         """
         rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_upgrade))
         conflicts = checks.find_conflicts(self._helm, rendered) if is_upgrade else []
         excess = quotas.find_excess(self._kubectl, rendered, is_upgrade=is_upgrade)
-        if problems := [*conflicts, *checks.find_missing_room(self._kubectl, rendered), *excess]:
+        missing = checks.find_missing_objects(self._kubectl, rendered)
+        if problems := [*missing, *conflicts, *checks.find_missing_room(self._kubectl, rendered), *excess]:
             listed = "".join(f"\n  {one}" for one in problems)
             msg = f"namespace {self.settings.namespace} cannot take the release:{listed}"
             raise TargetError(msg, hint="mend that, or take it into the values, and deploy again")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.recording import RecordingRunner
@@ -9,6 +10,11 @@ from tests.recording import RecordingRunner
 from estiba.deploy.kubernetes import checks, quotas
 from estiba.deploy.kubernetes.client import quantity
 from estiba.deploy.kubernetes.client.kubectl import Kubectl
+from estiba.errors import TargetError
+from estiba.process import Completed
+
+if TYPE_CHECKING:
+    from estiba.process import Runner
 
 
 @pytest.mark.parametrize(
@@ -148,3 +154,109 @@ def test_quotas_that_may_not_be_listed_are_no_problem() -> None:
     kubectl = Kubectl(runner=RecordingRunner(1), namespace="shop")
 
     assert list(quotas.find_excess(kubectl, [deployment()], is_upgrade=True)) == []
+
+
+def node(*taints: dict[str, str]) -> str:
+    """Return a cluster of one node with room, as kubectl lists it."""
+    status = {"allocatable": {"cpu": "2", "memory": "4Gi"}}
+    one = {"kind": "Node", "metadata": {"name": "one"}, "spec": {"taints": list(taints)}, "status": status}
+    return json.dumps({"items": [one]})
+
+
+FULL = {"key": "node.kubernetes.io/disk-pressure", "effect": "NoSchedule"}
+
+
+@pytest.mark.parametrize(
+    ("taint", "toleration", "takes"),
+    [
+        pytest.param(FULL, None, False, id="disk is full"),
+        pytest.param({**FULL, "effect": "PreferNoSchedule"}, None, True, id="only not preferred"),
+        pytest.param(FULL, {"operator": "Exists"}, True, id="all tolerated"),
+        pytest.param(FULL, {"key": FULL["key"], "operator": "Exists"}, True, id="key tolerated"),
+        pytest.param(FULL, {"key": "team", "operator": "Exists"}, False, id="another key"),
+        pytest.param(
+            {"key": "team", "value": "a", "effect": "NoExecute"}, {"key": "team", "value": "a"}, True, id="value"
+        ),
+        pytest.param(
+            {"key": "team", "value": "a", "effect": "NoExecute"},
+            {"key": "team", "value": "b"},
+            False,
+            id="another value",
+        ),
+        pytest.param(FULL, {"operator": "Exists", "effect": "NoExecute"}, False, id="another effect"),
+    ],
+)
+def test_node_with_a_taint_that_pods_do_not_tolerate_has_no_room(
+    taint: dict[str, str], toleration: dict[str, str] | None, *, takes: bool
+) -> None:
+    """Such as one with a full disk: the scheduler would leave the pods pending."""
+    pod = {"containers": [{}], "tolerations": [toleration] if toleration else []}
+    wanted = {"kind": "Deployment", "metadata": {"name": "shop-web"}, "spec": {"template": {"spec": pod}}}
+
+    found = checks.find_missing_room(Kubectl(runner=RecordingRunner(node(taint)), namespace="shop"), [wanted])
+
+    said = f"it requests 0.00 CPU and 0 MiB; nodes that have room have the taint {taint['key']}"
+    assert found == [] if takes else found == [f"no node has room for one more pod of deployment/shop-web: {said}"]
+
+
+def reading(*sources: dict[str, object]) -> dict[str, object]:
+    """Return a Deployment whose pods read variables from some sources."""
+    pod = {"containers": [{"envFrom": list(sources)}]}
+    return {"kind": "Deployment", "metadata": {"name": "shop-web"}, "spec": {"template": {"spec": pod}}}
+
+
+def test_what_has_to_exist_before_is_asked_for_at_once() -> None:
+    """What the release makes, or an operator for it, and what may be missing is not."""
+    objects: list[dict[str, object]] = [
+        reading(
+            {"secretRef": {"name": "shop-env"}},
+            {"secretRef": {"name": "more", "optional": True}},
+            {"secretRef": {"name": "store"}},
+            {"configMapRef": {"name": "shop-env"}},
+            {"configMapRef": {"name": "shared"}},
+        ),
+        {"kind": "ConfigMap", "metadata": {"name": "shop-env"}},
+        {"kind": "ExternalSecret", "metadata": {"name": "shop-store"}, "spec": {"target": {"name": "store"}}},
+    ]
+    runner = RecordingRunner("namespace/shop\nconfigmap/shared\n", "")
+    kubectl = Kubectl(runner=runner, namespace="shop")
+
+    assert checks.find_missing_objects(kubectl, objects) == [
+        "there is no secret/shop-env in namespace shop, which pods read variables from"
+    ]
+    assert checks.find_missing_objects(kubectl, objects) == [
+        "there is no namespace shop: kubectl create namespace shop"
+    ]
+    assert runner.calls[0][3:] == [
+        "get",
+        "namespace/shop",
+        "configmap/shared",
+        "secret/shop-env",
+        "--ignore-not-found",
+        "--output=name",
+    ]
+
+
+def answering(tail: str, *, stdout: str = "") -> Runner:
+    """Return a runner of one command, which fails and says why."""
+    answers = [Completed(argv=(), code=1, stdout=stdout, tail=tail)]
+    return lambda *_, **__: answers.pop()
+
+
+def test_object_that_may_not_be_looked_at_is_not_missed() -> None:
+    """An account of the namespace alone may not look at namespaces."""
+    denied = 'Error from server (Forbidden): namespaces "shop" is forbidden: User "ci" cannot get resource'
+    kubectl = Kubectl(runner=answering(denied, stdout="secret/shop-env\n"), namespace="shop")
+
+    assert checks.find_missing_objects(kubectl, [reading({"secretRef": {"name": "shop-env"}})]) == []
+
+
+def test_namespace_that_does_not_exist_is_named_and_not_created() -> None:
+    """It may be a slip of the pen."""
+    runner = answering('Error from server (NotFound): error when creating "STDIN": namespaces "sohp" not found')
+
+    with pytest.raises(TargetError) as caught:
+        Kubectl(runner=runner, namespace="sohp", context="staging").create({})
+
+    assert caught.value.message == "the cluster of the context staging has no namespace sohp"
+    assert "kubectl --context=staging create namespace sohp" in caught.value.hint
