@@ -8,7 +8,7 @@ import pytest
 from tests.recording import RecordingRunner
 
 from estiba.deploy.kubernetes import checks, quotas
-from estiba.deploy.kubernetes.client import quantity
+from estiba.deploy.kubernetes.client import pods, quantity
 from estiba.deploy.kubernetes.client.kubectl import Kubectl
 from estiba.errors import TargetError
 from estiba.process import Completed
@@ -260,3 +260,14 @@ def test_namespace_that_does_not_exist_is_named_and_not_created() -> None:
 
     assert caught.value.message == "the cluster of the context staging has no namespace sohp"
     assert "kubectl --context=staging create namespace sohp" in caught.value.hint
+
+
+def test_pod_that_was_evicted_is_no_process() -> None:
+    """It stays beside the pod that replaced it, and the release is ready without it."""
+    owner = {"ownerReferences": [{"kind": "ReplicaSet"}]}
+    listed = [
+        {"metadata": {"name": phase, **owner}, "status": {"phase": phase}} for phase in ("Failed", "Running", "Pending")
+    ]
+    kubectl = Kubectl(runner=RecordingRunner(json.dumps({"items": listed})), namespace="shop")
+
+    assert [pod["metadata"]["name"] for pod in pods.find_processes(kubectl, {})] == ["Running", "Pending"]
