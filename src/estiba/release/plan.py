@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -219,7 +220,7 @@ def load(path: Path) -> Plan:
     Raises:
         PlanError: The file is missing, damaged or edited, or of another format version.
     """
-    hint = f"invoke release.plan --out {path.name}"
+    hint = shlex.join(["invoke", "release.plan", "--out", str(path)])
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return parse(data)
@@ -240,6 +241,9 @@ def parse(data: Any) -> Plan:  # noqa: ANN401 - what a file has
     Raises:
         PlanError: It is of another format version, lacks fields, or was edited.
     """
+    if not isinstance(data, dict) or "format" not in data:
+        msg = "is no plan of a release"
+        raise PlanError(msg)
     try:
         if data["format"] != FORMAT:
             msg = f"is a plan of format {data['format']!r}, and this Estiba reads {FORMAT}"

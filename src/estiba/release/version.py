@@ -195,6 +195,9 @@ class Repository:
         where = f"branch {branch}" if branch else "HEAD is detached"
         wanted = self.pattern.replace(VERSION, declared)
         msg = f"commit {commit[:12]} ({where}) carries no tag of a release, such as {wanted}"
+        if known := self.resolve(wanted):
+            msg = f"commit {commit[:12]} ({where}) carries no tag of a release, and {wanted} is commit {known[:12]}"
+            raise PlanError(msg, hint=f"git checkout {wanted}, or raise [project] version, commit and tag that commit")
         raise PlanError(
             msg, hint=f"git checkout TAG, or git tag {wanted}; with --tag {wanted} the release does it last"
         )

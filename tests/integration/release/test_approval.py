@@ -205,9 +205,16 @@ def test_first_release_counts_the_default_branch(team: Team, tmp_path: Path) -> 
 
     team.git("init", "--quiet", "--bare", str(tmp_path / "empty"))
     team.git("remote", "add", "origin", str(tmp_path / "empty"))
+    given = sign(team, "ana")
     with pytest.raises(ApprovalError, match=r"origin has no file allowed_signers"):
-        verify(team, settings, sign(team, "ana"))
-    assert verify(team, team.commit("v2")) == []
+        verify(team, settings, given)
+    with pytest.raises(ApprovalError) as caught:
+        approval.approve(team.folder, settings, given, key=team.key("ana"), runner=runner_of(team), served="")
+    assert caught.value.hint == "commit allowed_signers there, and push the branch"
+    without = team.commit("v2")
+    assert verify(team, without) == []
+    with pytest.raises(ApprovalError, match=r"production asks for no approval"):
+        approval.approve(team.folder, without, given, key=team.key("ana"), runner=runner_of(team), served="")
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,8 @@ def edit(**changes: Any) -> str:  # noqa: ANN401 - as in JSON
     ("text", "reason"),
     [
         pytest.param("{", "is no plan of a release", id="no-json"),
-        pytest.param("[]", "is damaged", id="no-object"),
+        pytest.param("[]", "is no plan of a release", id="no-object"),
+        pytest.param("{}", "is no plan of a release", id="empty-object"),
         pytest.param(edit(format=7), "is a plan of format 7, and this Estiba reads 1", id="format"),
         pytest.param(edit(commit="f" * 40), "was edited", id="edited"),
         pytest.param(edit(targets=[{}]), "is damaged: KeyError", id="fields"),
@@ -127,7 +128,7 @@ def test_damaged_plan_is_one_error(tmp_path: Path, text: str, reason: str) -> No
     with pytest.raises(PlanError, match=reason) as caught:
         plans.load(path)
     assert str(path) in caught.value.message
-    assert caught.value.hint == "invoke release.plan --out plan.json"
+    assert caught.value.hint == f"invoke release.plan --out {path}"
 
 
 def test_missing_plan_is_one_error(tmp_path: Path) -> None:

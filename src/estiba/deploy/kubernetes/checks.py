@@ -1,11 +1,10 @@
-"""Checks of a cluster before a deployment: rights, room, conflicts of fields, names of variables."""
+"""Checks of a cluster before a deployment: rights, objects, room, conflicts of fields, names of variables."""
 
 from __future__ import annotations
 
 import json
 import re
 from decimal import Decimal
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.kubernetes.client import objects
@@ -33,12 +32,11 @@ _OF_OBJECTS: Final = ("create", "delete", "get", "list", "patch", "watch")
 """What Helm does with each object of a chart; one that the next revision has no more is deleted."""
 
 _ALL: Final = "*"
+_SOFT: Final = "PreferNoSchedule"
+"""Effect of a taint that keeps no pod away for certain."""
+
 _MANAGER: Final = re.compile(r'conflicts? with "([^"]+)"')
 _FIELD: Final = re.compile(r"^(?:- )?(?:.*: )?(\.[A-Za-z][\w.\[\]\"=-]*)$", re.MULTILINE)
-_REFERENCE: Final = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
-_OF_SERVICES: Final = re.compile(r"_(SERVICE_HOST|PORT)")
-_NAMES: Final = '--output=go-template={{range $name, $_ := .data}}{{$name}}{{"\\n"}}{{end}}'
-"""Template that prints the names in a Secret or a ConfigMap; the values do not leave kubectl."""
 
 
 def find_missing_rights(kubectl: Kubectl, rendered: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -137,99 +135,35 @@ def find_missing_room(kubectl: Kubectl, rendered: Sequence[Mapping[str, Any]]) -
     problems = []
     for one in rendered:
         if one["kind"] == "Deployment":
-            wanted = _requests(one["spec"]["template"]["spec"])
-            if not any(all(room[key] >= wanted[key] for key in wanted) for room in free.values()):
+            pod = one["spec"]["template"]["spec"]
+            wanted = _requests(pod)
+            taints = {node["metadata"]["name"]: _find_taint(node, pod) for node in nodes}
+            fitting = [name for name, room in free.items() if all(room[key] >= wanted[key] for key in wanted)]
+            if all(taints[name] for name in fitting):
                 cpu, memory = wanted["cpu"], wanted["memory"] / UNITS["Mi"]
+                tainted = ", ".join(sorted({taints[name] for name in fitting}))
+                but = f"; nodes that have room have the taint {tainted}" if tainted else ""
                 problems.append(
                     f"no node has room for one more pod of {objects.name_of(one)}: it requests {cpu:.2f} CPU and"
-                    f" {memory:.0f} MiB"
+                    f" {memory:.0f} MiB{but}"
                 )
     return problems
 
 
-def find_unmounted(rendered: Sequence[Mapping[str, Any]], folders: Sequence[str]) -> list[str]:
-    """Return what of the folders of `persist`, by place in the container, no pod of a release has a volume for."""
-    mounts = {
-        PurePosixPath(mount["mountPath"])
-        for container in _containers(rendered)
-        for mount in container.get("volumeMounts", ())
-    }
-    return [
-        f"'persist' of [tool.estiba] has {folder}, where the chart's pods have no volume: invoke chart.render sets it"
-        for folder in folders
-        if not mounts.intersection([PurePosixPath(folder), *PurePosixPath(folder).parents])
-    ]
+def _find_taint(node: Mapping[str, Any], pod: Mapping[str, Any]) -> str:
+    """Return the key of a taint that keeps a pod from a node, such as that of a full disk; empty if there is none."""
+    for taint in node["spec"].get("taints", ()):
+        if taint["effect"] != _SOFT and not any(_tolerates(one, taint) for one in pod.get("tolerations", ())):
+            return str(taint["key"])
+    return ""
 
 
-def find_dangling(kubectl: Kubectl, rendered: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the references of variables to such as their container has not, whose value would be the reference itself.
-
-    Raises:
-        TargetError: The cluster cannot be reached, or lets nobody look at the names.
-    """
-    made = _made(rendered)
-    problems = {
-        f"variable {variable['name']} refers to {{{name}}}, which neither the chart nor its Secrets have"
-        for container in _containers(rendered)
-        if (found := list(_find_references(container)))
-        if (known := _known(kubectl, container, made)) is not None
-        for variable, name in found
-        if name not in known
-    }
-    return sorted(problems)
-
-
-def _find_references(container: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:
-    for variable in container.get("env", ()):
-        # What Kubernetes itself sets for Services has a name of its own; `$$` is a dollar.
-        for name in _REFERENCE.findall(variable.get("value", "").replace("$$", "")):
-            if not _OF_SERVICES.search(name):
-                yield variable, name
-
-
-def _known(kubectl: Kubectl, container: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]) -> set[str] | None:
-    """Return the names of a container's variables; None where a source of them is yet to be made."""
-    found = {variable["name"] for variable in container.get("env", ())}
-    for source in container.get("envFrom", ()):
-        if (names := _names(kubectl, source, made)) is None:
-            return None
-        found |= names
-    return found
-
-
-def _containers(rendered: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield the containers of the processes."""
-    for one in rendered:
-        if one["kind"] == "Deployment":
-            yield from one["spec"]["template"]["spec"]["containers"]
-
-
-def _made(rendered: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Return the ConfigMaps of a release by their names."""
-    return {one["metadata"]["name"]: one for one in rendered if one["kind"] == "ConfigMap"}
-
-
-def find_variables(kubectl: Kubectl, rendered: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the names of the variables that the containers of some objects get."""
-    made = _made(rendered)
-    found: set[str] = set()
-    for container in _containers(rendered):
-        found |= {variable["name"] for variable in container.get("env", ())}
-        for source in container.get("envFrom", ()):
-            found |= _names(kubectl, source, made) or set()
-    return frozenset(found)
-
-
-def _names(kubectl: Kubectl, source: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]) -> set[str] | None:
-    """Return the names in a Secret or a ConfigMap, None where there is none yet."""
-    kind = "secret" if "secretRef" in source else "configmap"
-    name = source[f"{'secret' if kind == 'secret' else 'configMap'}Ref"]["name"]
-    if kind == "configmap" and name in made:
-        return set(made[name].get("data") or {})
-    done = kubectl.ask("get", kind, name, _NAMES)
-    if done.code and "(NotFound)" not in done.tail:
-        kubectl.run("get", kind, name, _NAMES)
-    return None if done.code else set(done.stdout.split())
+def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+    """Tell whether a toleration is one for a taint (core/v1, Toleration)."""
+    is_any = toleration.get("operator") == "Exists"
+    is_key = toleration["key"] == taint["key"] if toleration.get("key") else is_any
+    is_value = is_any or toleration.get("value", "") == taint.get("value", "")
+    return is_key and is_value and toleration.get("effect", taint["effect"]) == taint["effect"]
 
 
 def _free(node: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from estiba import process
 from estiba.deploy.kubernetes import checks, images, inputs, migrations, observation, quotas, settings
-from estiba.deploy.kubernetes.client import objects, pods
+from estiba.deploy.kubernetes.client import containers, objects, pods
 from estiba.deploy.kubernetes.client.helm import Helm
 from estiba.deploy.kubernetes.client.kubectl import Kubectl
 from estiba.deploy.kubernetes.rollout import Rollout
@@ -128,7 +128,7 @@ class KubernetesTarget:
         given = inputs.prepare(self.settings, manifest)
         is_installed = bool(self._helm.history())
         rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_installed))
-        found = list(checks.find_missing_rights(self._kubectl, rendered))
+        found = [*checks.find_missing_rights(self._kubectl, rendered)]
         assert manifest.image is not None  # which `prepare` has refused
         if problem := images.problem(self.settings, manifest.image, self.config):
             found.append(problem)
@@ -141,7 +141,7 @@ class KubernetesTarget:
             # Before the first release: the names depend on no image, but the chart wants one.
             given = inputs.prepare_image(self.settings, self.settings.image.at(Digest.of_bytes(b"")))
             rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=False))
-        return checks.find_variables(self._kubectl, rendered)
+        return containers.find_variables(self._kubectl, rendered)
 
     def smoke(self, *, on_status: Callable[[str], None]) -> None:
         """See `Target.smoke`."""
@@ -295,8 +295,9 @@ class KubernetesTarget:
             TargetError: The cluster cannot be reached.
         """
         return [
-            *checks.find_unmounted(rendered, self.folders),
-            *checks.find_dangling(self._kubectl, rendered),
+            *containers.find_missing_objects(self._kubectl, rendered),
+            *containers.find_unmounted(rendered, self.folders),
+            *containers.find_dangling(self._kubectl, rendered),
             *(checks.find_conflicts(self._helm, rendered) if is_upgrade else []),
             *checks.find_missing_room(self._kubectl, rendered),
             *quotas.find_excess(self._kubectl, rendered, is_upgrade=is_upgrade),

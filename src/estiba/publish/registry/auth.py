@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import requests
 
 from estiba.errors import RegistryError
+from estiba.publish import connection
 from estiba.publish.registry.limits import bound
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Authenticator:
         try:
             response = bound(self._request_token(realm, service, scopes))
         except requests.RequestException as error:
-            message = f"the token server of {self._host} cannot be reached: {type(error).__name__}"
+            message = f"the token server of {self._host} cannot be reached: {connection.describe_failure(error)}"
             raise RegistryError(message, hint="run the command again") from error
         if response.status_code in {401, 403}:
             raise self._refused()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from estiba.errors import ApprovalError
 from estiba.release.approval import policy as policies
 from estiba.release.approval.ref import store
 from estiba.release.approval.signature import sign
-from estiba.release.approval.verify import find_problem
+from estiba.release.approval.verify import verify_one
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +39,6 @@ def approve(
     signed = sign(approval, key, runner)
     if served is not None:
         base = policies.load_base(folder, served, runner)
-        if problem := find_problem(folder, settings, signed, base=base, runner=runner):
-            raise ApprovalError(problem)
+        verify_one(folder, settings, signed, base=base, runner=runner)
     store(folder, signed, runner)
     return signed

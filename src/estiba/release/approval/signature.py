@@ -55,7 +55,7 @@ def find_key(approval: Approval, base: Base, runner: Runner) -> str:
     """
     if not base.signers:
         msg = f"does not count: {base.name} has no file {SIGNERS} that says who may approve"
-        raise ApprovalError(msg)
+        raise ApprovalError(msg, hint=f"commit {SIGNERS} there, and push the branch")
     with tempfile.TemporaryDirectory() as scratch:
         signers, revoked, signature = (Path(scratch, name) for name in ("signers", "revoked", "signature"))
         signers.write_text(base.signers, encoding="utf-8")

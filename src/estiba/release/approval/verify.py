@@ -66,8 +66,12 @@ def verify(
     return checker.require(approvals)
 
 
-def find_problem(folder: Path, settings: Settings, approval: Approval, *, base: Base, runner: Runner) -> str:
-    """Return why an approval that was just given does not count for its plan and target, or an empty string."""
+def verify_one(folder: Path, settings: Settings, approval: Approval, *, base: Base, runner: Runner) -> None:
+    """Check that an approval that was just given counts for its plan and target.
+
+    Raises:
+        ApprovalError: It does not count.
+    """
     checker = _Checker(
         folder=folder,
         target=approval.target,
@@ -77,11 +81,7 @@ def find_problem(folder: Path, settings: Settings, approval: Approval, *, base: 
         now=approval.at,
         runner=runner,
     )
-    try:
-        checker.check(approval)
-    except ApprovalError as error:
-        return error.message
-    return ""
+    checker.check(approval)
 
 
 class _Checker:
@@ -148,7 +148,7 @@ class _Checker:
             return find_key(approval, self._base, self._runner)
         except ApprovalError as error:
             msg = f"{_name(approval)} {error.message}"
-            raise ApprovalError(msg) from error
+            raise ApprovalError(msg, hint=error.hint) from error
 
     def _find_problem(self, approval: Approval) -> str:
         if approval.target != self._target:
@@ -160,6 +160,8 @@ class _Checker:
         hours = min((rule.hours for rule in self._rules), default=0)
         if self._now - approval.at > timedelta(hours=hours):
             return f"has expired: it counted for {hours:g} h"
+        if not self._rules:
+            return f"does not count: {self._target} asks for no approval"
         if not any(approval.principal in rule.principals for rule in self._rules):
             return f"does not count: {approval.principal} is not in `from` of {self._target}"
         if approval.principal in self._authors:

@@ -2,18 +2,19 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.recording import RecordingRunner
 
 from estiba.deploy.kubernetes import checks, quotas
-from estiba.deploy.kubernetes.client import quantity
+from estiba.deploy.kubernetes.client import pods, quantity
 from estiba.deploy.kubernetes.client.kubectl import Kubectl
+from estiba.errors import TargetError
 from estiba.process import Completed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from estiba.process import Runner
 
 
 @pytest.mark.parametrize(
@@ -155,43 +156,72 @@ def test_quotas_that_may_not_be_listed_are_no_problem() -> None:
     assert list(quotas.find_excess(kubectl, [deployment()], is_upgrade=True)) == []
 
 
-def running(container: dict[str, Any]) -> dict[str, Any]:
-    """Return a Deployment of one container."""
-    return {"kind": "Deployment", "spec": {"template": {"spec": {"containers": [container]}}}}
+def node(*taints: dict[str, str]) -> str:
+    """Return a cluster of one node with room, as kubectl lists it."""
+    status = {"allocatable": {"cpu": "2", "memory": "4Gi"}}
+    one = {"kind": "Node", "metadata": {"name": "one"}, "spec": {"taints": list(taints)}, "status": status}
+    return json.dumps({"items": [one]})
 
 
-def test_folder_of_data_without_a_volume_is_named() -> None:
-    """It would be lost with the pod; a volume around it is one."""
-    rendered = [running({"volumeMounts": [{"mountPath": "/app/data"}, {"mountPath": "/var/lib"}]})]
+FULL = {"key": "node.kubernetes.io/disk-pressure", "effect": "NoSchedule"}
 
-    assert checks.find_unmounted(rendered, ("/app/data", "/var/lib/shop")) == []
-    assert checks.find_unmounted(rendered, ("/app/more",)) == [
-        "'persist' of [tool.estiba] has /app/more, where the chart's pods have no volume: invoke chart.render sets it"
+
+@pytest.mark.parametrize(
+    ("taint", "toleration", "takes"),
+    [
+        pytest.param(FULL, None, False, id="disk is full"),
+        pytest.param({**FULL, "effect": "PreferNoSchedule"}, None, True, id="only not preferred"),
+        pytest.param(FULL, {"operator": "Exists"}, True, id="all tolerated"),
+        pytest.param(FULL, {"key": FULL["key"], "operator": "Exists"}, True, id="key tolerated"),
+        pytest.param(FULL, {"key": "team", "operator": "Exists"}, False, id="another key"),
+        pytest.param(
+            {"key": "team", "value": "a", "effect": "NoExecute"}, {"key": "team", "value": "a"}, True, id="value"
+        ),
+        pytest.param(
+            {"key": "team", "value": "a", "effect": "NoExecute"},
+            {"key": "team", "value": "b"},
+            False,
+            id="another value",
+        ),
+        pytest.param(FULL, {"operator": "Exists", "effect": "NoExecute"}, False, id="another effect"),
+    ],
+)
+def test_node_with_a_taint_that_pods_do_not_tolerate_has_no_room(
+    taint: dict[str, str], toleration: dict[str, str] | None, *, takes: bool
+) -> None:
+    """Such as one with a full disk: the scheduler would leave the pods pending."""
+    pod = {"containers": [{}], "tolerations": [toleration] if toleration else []}
+    wanted = {"kind": "Deployment", "metadata": {"name": "shop-web"}, "spec": {"template": {"spec": pod}}}
+
+    found = checks.find_missing_room(Kubectl(runner=RecordingRunner(node(taint)), namespace="shop"), [wanted])
+
+    said = f"it requests 0.00 CPU and 0 MiB; nodes that have room have the taint {taint['key']}"
+    assert found == [] if takes else found == [f"no node has room for one more pod of deployment/shop-web: {said}"]
+
+
+def answering(tail: str, *, stdout: str = "") -> Runner:
+    """Return a runner of one command, which fails and says why."""
+    answers = [Completed(argv=(), code=1, stdout=stdout, tail=tail)]
+    return lambda *_, **__: answers.pop()
+
+
+def test_namespace_that_does_not_exist_is_named_and_not_created() -> None:
+    """It may be a slip of the pen."""
+    runner = answering('Error from server (NotFound): error when creating "STDIN": namespaces "sohp" not found')
+
+    with pytest.raises(TargetError) as caught:
+        Kubectl(runner=runner, namespace="sohp", context="staging").create({})
+
+    assert caught.value.message == "the cluster of the context staging has no namespace sohp"
+    assert "kubectl --context=staging create namespace sohp" in caught.value.hint
+
+
+def test_pod_that_was_evicted_is_no_process() -> None:
+    """It stays beside the pod that replaced it, and the release is ready without it."""
+    owner = {"ownerReferences": [{"kind": "ReplicaSet"}]}
+    listed = [
+        {"metadata": {"name": phase, **owner}, "status": {"phase": phase}} for phase in ("Failed", "Running", "Pending")
     ]
+    kubectl = Kubectl(runner=RecordingRunner(json.dumps({"items": listed})), namespace="shop")
 
-
-def test_reference_to_no_variable_is_named() -> None:
-    """Kubernetes leaves it as it is; names of Secrets are asked for, and one that is yet to be made may have it."""
-    values = {"CACHE_URL": "$(REDIS_URL)", "LINK": "$(SHOP_WEB_SERVICE_HOST)", "TEXT": "$$(NONE)"}
-    env = [{"name": name, "value": value} for name, value in values.items()]
-    container = {"env": env, "envFrom": [{"configMapRef": {"name": "env"}}, {"secretRef": {"name": "own"}}]}
-    rendered: list[dict[str, Any]] = [
-        running(container),
-        {"kind": "ConfigMap", "metadata": {"name": "env"}, "data": {"LEVEL": "INFO"}},
-    ]
-    names = {"own": "SECRET_KEY\nREDIS_URL\n"}
-
-    def answer(argv: Sequence[str], **_: object) -> Completed:
-        assert list(argv)[3:5] == ["get", "secret"]
-        text = names.get(argv[5])
-        tail = "" if text else "Error from server (NotFound)"
-        return Completed(argv=tuple(argv), code=0 if text else 1, stdout=text or "", tail=tail)
-
-    kubectl = Kubectl(runner=answer, namespace="shop")
-    assert checks.find_dangling(kubectl, rendered) == []
-    names["own"] = "SECRET_KEY\n"
-    assert checks.find_dangling(kubectl, rendered) == [
-        "variable CACHE_URL refers to {REDIS_URL}, which neither the chart nor its Secrets have"
-    ]
-    names.clear()
-    assert checks.find_dangling(kubectl, rendered) == []
+    assert [pod["metadata"]["name"] for pod in pods.find_processes(kubectl, {})] == ["Running", "Pending"]

@@ -22,6 +22,7 @@ _UNREACHABLE: Final = re.compile(
 )
 _DENIED: Final = re.compile(r"\(Forbidden\)|is forbidden|\(Unauthorized\)|must be logged in|provide credentials")
 _ABSENT: Final = "(NotFound)"
+_NO_NAMESPACE: Final = re.compile(r'namespaces "[^"]*" not found')
 _CONFLICT: Final = re.compile(r"\(Conflict\)|\(AlreadyExists\)")
 
 
@@ -90,19 +91,13 @@ class Kubectl:
         return found
 
     def create(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Create an object, and its namespace where that does not exist.
+        """Create an object.
 
         Raises:
             BusyError: It exists already.
             TargetError: The cluster cannot be reached, or refuses.
         """
-        text = json.dumps(document)
-        done = self.ask("create", "--filename=-", "--output=json", stdin=text)
-        if done.code and _ABSENT in done.tail and "namespaces" in done.tail:
-            self.ask("create", "namespace", self.namespace)
-            done = self.ask("create", "--filename=-", "--output=json", stdin=text)
-        if done.code:
-            raise explain(done.tail, self)
+        done = self.run("create", "--filename=-", "--output=json", stdin=json.dumps(document))
         made: dict[str, Any] = json.loads(done.stdout)
         return made
 
@@ -130,6 +125,9 @@ def explain(tail: str, kubectl: Kubectl) -> TargetError | BusyError:
     if _DENIED.search(tail):
         msg = f"{where} does not let this account do it in namespace {kubectl.namespace}: {last}"
         return TargetError(msg, hint=f"{hint} --namespace={kubectl.namespace} auth can-i --list")
+    if _NO_NAMESPACE.search(tail):
+        msg = f"{where} has no namespace {kubectl.namespace}"
+        return TargetError(msg, hint=f"{hint} create namespace {kubectl.namespace}, or mend `namespace` of the target")
     if _UNREACHABLE.search(tail):
         msg = f"{where} cannot be reached: {last}"
         return TargetError(msg, hint=f"{hint} cluster-info")

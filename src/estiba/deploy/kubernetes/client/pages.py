@@ -7,6 +7,8 @@ from typing import Final
 
 import requests
 
+from estiba.publish import connection
+
 _REFUSAL: Final = 400
 _REDIRECTION: Final = 300
 _TIMEOUT: Final = 10.0
@@ -20,7 +22,7 @@ def find_problem(url: str) -> str:
         try:
             answer = requests.get(url, timeout=_TIMEOUT, allow_redirects=False)
         except requests.RequestException as error:
-            problem = f"does not answer: {type(error).__name__}"
+            problem = f"does not answer: {connection.describe_failure(error)}"
         else:
             if answer.status_code < _REDIRECTION:
                 return ""

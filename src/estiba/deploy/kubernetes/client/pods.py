@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from estiba.deploy.target import Workload
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from estiba.deploy.kubernetes.client.kubectl import Kubectl
 
+_ENDED: Final = frozenset({"Failed", "Succeeded"})
+
 
 def find_processes(kubectl: Kubectl, labels: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the pods of the processes, without those that end or have ended, and those of Jobs and tests."""
@@ -20,6 +22,8 @@ def find_processes(kubectl: Kubectl, labels: Mapping[str, str]) -> list[dict[str
         pod
         for pod in kubectl.list("pods", labels)
         if "deletionTimestamp" not in pod["metadata"]
+        # Pods that a node has evicted or shut down stay for long, beside those that replaced them.
+        and pod.get("status", {}).get("phase") not in _ENDED
         and any(owner["kind"] == "ReplicaSet" for owner in pod["metadata"].get("ownerReferences", ()))
     ]
 
