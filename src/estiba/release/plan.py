@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba import files
@@ -19,6 +19,9 @@ MINUTE: Final = 60
 
 _INPUTS: Final = ("service", "version", "tag", "commit", "lock", "image", "host", "settings")
 """Fields that must not move between plan and run."""
+
+_GIVEN: Final = ("chart", "image", "inputs")
+"""State of a target that comes of the release alone, and that no deployment moves."""
 
 _SHORT: Final = 12
 
@@ -157,13 +160,14 @@ class Plan:
         """Return the part about one target."""
         return next(one for one in self.targets if one.name == name)
 
-    def find_moved(self, fresh: Plan) -> tuple[str, ...]:
+    def find_moved(self, fresh: Plan, begun: frozenset[str] = frozenset()) -> tuple[str, ...]:
         """Return sentences about what has moved since this plan was made, empty if nothing has.
 
         A target that serves the release by now has not moved: an earlier run of this plan has done that.
 
         Args:
             fresh: Plan that was made in the same way just now.
+            begun: Names of targets that a deployment of this plan may have moved itself, such as by a failed revision.
         """
         mine, theirs = self._inputs(), fresh._inputs()
         moved = [_sentence(name, mine[name], theirs[name]) for name in _INPUTS if mine[name] != theirs[name]]
@@ -173,17 +177,13 @@ class Plan:
         for old, new in zip(self.targets, fresh.targets, strict=True):
             if old.settings != new.settings:
                 moved += [_sentence(f"settings of {old.name}", old.settings, new.settings)]
-            if new.is_pending and old.state != new.state:
+            if new.is_pending:
                 moved += [
                     f"target {old.name}: {_sentence(name, old.state.get(name, ''), new.state.get(name, ''))}"
-                    for name in sorted({*old.state, *new.state})
+                    for name in (_GIVEN if old.name in begun else sorted({*old.state, *new.state}))
                     if old.state.get(name) != new.state.get(name)
                 ]
         return tuple(moved)
-
-    def restrict(self, names: tuple[str, ...]) -> Plan:
-        """Return the plan for some of its targets."""
-        return replace(self, targets=tuple(one for one in self.targets if one.name in names))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, as `--json` and `--out` have it."""
