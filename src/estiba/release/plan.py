@@ -23,6 +23,9 @@ _INPUTS: Final = ("service", "version", "tag", "commit", "lock", "image", "host"
 _GIVEN: Final = ("chart", "image", "inputs")
 """State of a target that comes of the release alone, and that no deployment moves."""
 
+_MOST: Final = 10**9
+"""Bound of all numbers, which are seconds and people."""
+
 _SHORT: Final = 12
 
 
@@ -247,6 +250,7 @@ def parse(data: Any) -> Plan:  # noqa: ANN401 - what a file has
         known = {name: data[name] for name in Plan.__slots__ if name in data}
         lists = {name: tuple(data[name]) for name in ("changelog", "gates")}
         plan = Plan(**{**known, **lists, "targets": tuple(map(_parse_target, data["targets"]))})
+        _check_types(plan)
         moved = str(plan.hash) != data["hash"]
         # Whatever is used of it later, so that a damaged file is found here.
         json.dumps([plan.to_dict(), plan.seconds])
@@ -258,6 +262,34 @@ def parse(data: Any) -> Plan:  # noqa: ANN401 - what a file has
         msg = "was edited: its hash is that of another plan"
         raise PlanError(msg)
     return plan
+
+
+def _check_types(plan: Plan) -> None:
+    """Refuse fields of other types, which whoever edits a file may write under a hash that fits.
+
+    Raises:
+        KeyError: A field is missing.
+        TypeError: One has another type.
+        ValueError: Two targets have one name.
+    """
+    texts: list[object] = [*(getattr(plan, name) for name in (*_INPUTS, "previous")), *plan.changelog, *plan.gates]
+    numbers: list[object] = [plan.budget, *plan.limits.values()]
+    for one in plan.targets:
+        changes, before = one.changes, one.changes["before"]
+        texts += [one.name, one.kind, one.settings, one.signers, one.backup, changes["diff"]]
+        texts += [*one.problems, *one.approvers, *one.gates, *(word for argv in changes["commands"] for word in argv)]
+        texts += [*changes["state"].values(), *(before[name] for name in ("digest", "version") if before)]
+        for migration in changes["migrations"]:
+            texts += [migration["name"], *migration["contracts"], *migration["irreversible"]]
+        numbers.append(one.approvals)
+    wrong = [one for one in texts if not isinstance(one, str)]
+    wrong += [one for one in numbers if type(one) is not int or not 0 <= one < _MOST]
+    if wrong:
+        msg = f"{wrong[0]!r:.80} is of another type than its field"
+        raise TypeError(msg)
+    if len({one.name for one in plan.targets}) < len(plan.targets):
+        msg = "two targets have one name"
+        raise ValueError(msg)
 
 
 def _parse_target(data: Mapping[str, Any]) -> TargetPlan:

@@ -191,3 +191,34 @@ def test_deployment_that_has_begun_moves_its_target_alone() -> None:
     assert find(revision="5", inputs="2") == ("target production: inputs was 1 and is 2",)
     other = replace(plan, targets=(replace(plan.targets[0], settings="2"),))
     assert plan.find_moved(other, frozenset({"production"})) == ("settings of production was sha256:1 and is 2",)
+
+
+@pytest.mark.parametrize("value", [None, 5, True, float("nan"), ["a", 1], {"a": 1}, 10**400], ids=str)
+@pytest.mark.parametrize(
+    "place", ["lock", "budget", "limits.build", "targets.0.name", "targets.0.changes.state.revision"]
+)
+def test_field_of_another_type_is_refused_under_any_hash(
+    monkeypatch: pytest.MonkeyPatch, place: str, value: object
+) -> None:
+    """Whoever edits a file can compute its hash as well; what is read is a plan, or one error."""
+    if place in {"budget", "limits.build"} and value == 5:
+        value = -5
+    data: Any = json.loads(json.dumps(PLAN.to_dict()))
+    found, (*names, last) = data, place.split(".")
+    for name in names:
+        found = found[int(name) if isinstance(found, list) else name]
+    found[last] = value
+    monkeypatch.setattr(Plan, "hash", property(lambda _: data["hash"]))
+
+    with pytest.raises(PlanError, match="is damaged: TypeError"):
+        plans.parse(data)
+
+
+def test_target_stands_once_in_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two, nobody knows which one was looked at."""
+    data = PLAN.to_dict()
+    data["targets"] = [data["targets"][0], data["targets"][0]]
+    monkeypatch.setattr(Plan, "hash", property(lambda _: data["hash"]))
+
+    with pytest.raises(PlanError, match="two targets have one name"):
+        plans.parse(data)
