@@ -139,7 +139,8 @@ def read(folder: Path, frontend: Frontend, platform: str) -> tuple[Tarball, ...]
     problems = [f"{_name(path, entry)}: {problem}" for path, entry in wanted if (problem := _find_problem(path, entry))]
     if problems:
         more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-        hint = f"take the package from a registry, or lock it anew: {_RELOCK}"
+        # npm leaves an entry of a lock as it is, with the hash that it has or lacks.
+        hint = f"take the package from a registry; a lock of an old npm, anew: rm {shown / LOCK} && {_RELOCK}"
         raise ConfigError(str(shown / LOCK), [*problems[:_SHOWN], *more], hint=hint)
     return tuple(sorted({_to_tarball(path, entry) for path, entry in wanted}))
 
