@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from estiba.deploy.host.rollout import Step
 from estiba.deploy.host.servers.lifecycle import SERVERS
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from estiba.deploy.host.processes import Processes
     from estiba.deploy.host.state.revisions import Revision, RevisionStore
     from estiba.deploy.host.supervise.program import Programs
+    from estiba.deploy.host.supervise.runit import Runit
     from estiba.deploy.logbook import Logbook, Record
+
+_RECENT: Final = 60.0
+"""Seconds after which a process that had ended runs well."""
 
 
 def workloads(processes: Processes, current: Revision | None) -> Iterator[Workload]:
@@ -63,8 +67,21 @@ def notes(processes: Processes, logbook: Logbook, programs: Programs | None) -> 
         yield f"{explain(interrupted, processes.revisions)}; the next deploy or rollback repairs what is left of it"
     if processes.runit.is_alone:
         yield "the supervisor was killed, so what ends is not started again; the next deploy starts all anew"
+    yield from find_restarts(processes.runit, time.time())
     if programs and (names := processes.servers.changed(programs)):
         yield f"{', '.join(names)} run as another release's; the next deploy restarts them"
+
+
+def find_restarts(runit: Runit, now: float) -> Iterator[str]:
+    """Yield a sentence for each process that should run, and that ended a moment ago, as one does again and again.
+
+    Args:
+        runit: Supervisor of the processes.
+        now: Time in seconds since the epoch.
+    """
+    for service in filter(runit.is_wanted, runit.names):
+        if ended := runit.has_ended(service, now - _RECENT):
+            yield f"{service} {ended} less than a minute ago, and was started again: invoke logs says why"
 
 
 def explain(record: Record, revisions: RevisionStore) -> str:
