@@ -21,6 +21,8 @@ REFUSAL: Final = 400
 
 _OK: Final = 200
 _REDIRECTION: Final = 300
+_REDIRECTS: Final = 5
+"""Requests of one page and of those that it leads to, after which a browser with cookies may be somewhere else."""
 _FAILURE: Final = 500
 
 
@@ -91,15 +93,24 @@ class Endpoint:
     def problem(self, path: str) -> str:
         """Return why a page cannot be served, or an empty string.
 
-        A redirect to the same page by HTTPS is a problem: whoever follows it comes here again, where TLS has ended.
+        A redirect to the same page by HTTPS is a problem: whoever follows it comes here again, where TLS has ended. So
+        is one to a page of the service that fails, as that of a login may.
         """
-        try:
-            answer = self.ask(path)
-        except (OSError, http.client.HTTPException):
-            return f"{path} does not answer"
-        if answer.location.partition("?")[0] == f"https://{self.host}{path}":
-            return f"{path} redirects to itself by HTTPS for ever"
-        return "" if answer.status < REFUSAL else f"{path} answers {answer.status}"
+        place, shown, limit = path, path, REFUSAL
+        for _ in range(_REDIRECTS):
+            try:
+                answer = self.ask(place)
+            except (OSError, http.client.HTTPException):
+                return f"{shown} does not answer"
+            if answer.location.partition("?")[0] == f"https://{self.host}{place.partition('?')[0]}":
+                return f"{shown} redirects to itself by HTTPS for ever"
+            if answer.status >= limit:
+                return f"{shown} answers {answer.status}"
+            place, limit = answer.location.partition("#")[0], _FAILURE
+            if not place.startswith("/") or place.startswith("//"):
+                break
+            shown = f"{path} leads to {place}, which"
+        return ""
 
     @contextmanager
     def connect(self) -> Iterator[http.client.HTTPConnection]:

@@ -17,9 +17,15 @@ class Answers(http.server.BaseHTTPRequestHandler):
     """Answers with the status that the path names."""
 
     def do_GET(self) -> None:
-        """Answer; a number with `s` is a redirect to the same page by HTTPS unless the request came like that."""
+        """Answer; a number with `s` is a redirect to the same page by HTTPS unless the request came like that.
+
+        What follows `/to` is where another redirect leads.
+        """
         is_same = self.path.endswith("s") and self.headers["X-Forwarded-Proto"] != "https"
-        self.send_response(301 if is_same else int(self.path.strip("/s")))
+        status, _, target = self.path.strip("/s").partition("/to")
+        self.send_response(301 if is_same else int(status))
+        if target:
+            self.send_header("Location", target)
         if is_same:
             self.send_header("Location", f"https://{self.headers['Host']}{self.path}")
         self.end_headers()
@@ -62,6 +68,26 @@ def test_page_that_cannot_be_asked_may_be_there() -> None:
 def test_problem_is_what_is_answered(endpoint: Endpoint) -> None:
     """What answers with less than 400 is no problem, all else is named."""
     assert (endpoint.problem("/302"), endpoint.problem("/500")) == ("", "/500 answers 500")
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("/302/to/500", "/302/to/500 leads to /500, which answers 500"),
+        ("/302/to/301/to/503", "/302/to/301/to/503 leads to /503, which answers 503"),
+        ("/302/to/403#top", ""),
+        ("/302/to//elsewhere/500", ""),
+        ("/302/tohttps://elsewhere/500", ""),
+    ],
+)
+def test_redirect_to_a_page_that_fails_is_no_success(endpoint: Endpoint, path: str, problem: str) -> None:
+    """A login may fail where the page that asks for it does not; what is forbidden, or elsewhere, is not judged."""
+    assert endpoint.problem(path) == problem
+
+
+def test_redirects_in_a_circle_end(endpoint: Endpoint) -> None:
+    """A browser would come with a cookie."""
+    assert endpoint.problem("/302" + "/to/302" * 9) == ""
 
 
 def test_redirect_to_itself_is_no_success(endpoint: Endpoint) -> None:
