@@ -41,11 +41,27 @@ _WITHOUT_NAME: Final = (
         r"(?P<before>\b(?:Authorization|(?:Set-)?Cookie)[\"']?\s*[:=]\s*[\"']?)[^\r\n\"']+(?P<after>)", re.IGNORECASE
     ),
     re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"']*:)[^\s\"']+(?P<after>@)", re.IGNORECASE),
+    # A token in place of a user, as hosts of git take it; a name of sixteen letters is none.
+    re.compile(r"(?P<before>\bhttps?://)[^\s/:@\"']{16,}(?P<after>@)", re.IGNORECASE),
     re.compile(r"(?P<before>\b(?:Bearer|Basic)\s+)[\w+/=.~-]{8,}(?P<after>)"),
     re.compile(r"(?P<before>)\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*(?P<after>)"),  # a JSON Web Token (RFC 7519, 3.1)
 )
 _VALUE: Final = r"(?P<value>\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|\S+)"
+_MARK: Final = r"\\*[\"']?"
+"""A quote, also in a text within a text."""
 _NAMED: Final = (
+    # A block of YAML: the lines below that are deeper.
+    re.compile(
+        rf"(?<![^\n])(?P<indent>[ \t]*)(?:- )?[\"']?{_NAME}(?P<between>[\"']?:[ \t]*)"
+        r"(?P<value>[|>][-+\d]*[ \t]*\n(?:(?P=indent)[ \t]+\S.*\n|[ \t]*\n)*(?P=indent)[ \t]+\S.*)",
+        re.IGNORECASE,
+    ),
+    # Name and value side by side, as of a variable of a container, in YAML, JSON or Go.
+    re.compile(
+        rf"\bname{_MARK}[ \t]*[=:][ \t]*{_MARK}{_NAME}(?P<between>{_MARK}\s*,?\s*{_MARK}value{_MARK}[ \t]*[=:][ \t]*)"
+        rf"(?P<value>\\+\"(?:[^\"\\]|\\+[^\"\\])*\\+\"|{_VALUE[len('(?P<value>') :]}",
+        re.IGNORECASE,
+    ),
     re.compile(rf"{_NAME}(?P<between>[\"']?[ \t]*(?:=>|[=:])[ \t]*){_VALUE}", re.IGNORECASE),
     re.compile(rf"(?<!\S)--(?P<name>[\w-]*(?:{_STEMS})[\w-]*)(?P<between>[ ]+){_VALUE}", re.IGNORECASE),
 )

@@ -25,6 +25,24 @@ KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n-----END OPENS
         pytest.param("sent Bearer abcdef123456", "sent Bearer ***", id="bearer"),
         pytest.param("got eyJhbGciOiJI.eyJzdWIi.c2ln", "got ***", id="jwt"),
         pytest.param(KEY, "-----BEGIN OPENSSH PRIVATE KEY-----***-----END OPENSSH PRIVATE KEY-----", id="private-key"),
+        pytest.param(
+            "a:\n  password: |\n    hunter2\n\n    more\n  host: b",
+            "a:\n  password: ***\n  host: b",
+            id="yaml-block",
+        ),
+        pytest.param(
+            "- name: DB_PASSWORD\n  value: hunter2\n", "- name: DB_PASSWORD\n  value: ***\n", id="yaml-variable"
+        ),
+        pytest.param('{"name":"TOKEN","value":"a b"}', '{"name":"TOKEN","value":"***"}', id="json-variable"),
+        pytest.param(
+            r"{\"name\":\"TOKEN\",\"value\":\"a b\"}", r"{\"name\":\"TOKEN\",\"value\":***}", id="json-in-json"
+        ),
+        pytest.param(
+            "{Name:TOKEN Value:hunter2 ValueFrom:nil}", "{Name:TOKEN Value:*** ValueFrom:nil}", id="go-variable"
+        ),
+        pytest.param("- name: TOKEN\n  valueFrom:\n", "- name: TOKEN\n  valueFrom:\n", id="variable-by-reference"),
+        pytest.param("https://ghp_0123456789abcdef@github.com/a", "https://***@github.com/a", id="token-as-user"),
+        pytest.param("https://ana@git.example/a", "https://ana@git.example/a", id="user"),
         pytest.param("secretName: shop-secrets", "secretName: shop-secrets", id="name-of-a-secret"),
         pytest.param("existingSecret: shop", "existingSecret: shop", id="existing-secret"),
         pytest.param("automountServiceAccountToken: false", "automountServiceAccountToken: false", id="boolean"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from estiba.errors import ChoiceError, PlanError, ReleaseError
 from estiba.release import plan as plans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from estiba.release.plan import Plan
 
@@ -35,6 +35,19 @@ WHOLE: Final = "release"
 
 Write: TypeAlias = Callable[[Path, str], None]
 """Appends a line to a file."""
+
+_TYPES: Final[Mapping[str, type]] = {
+    "attempt": int,
+    "code": int,
+    "ended": str,
+    "input": str,
+    "output": dict,
+    "reason": str,
+    "result": str,
+    "started": str,
+    "step": str,
+}
+"""Types of the fields of an entry."""
 
 _PRIVATE: Final = 0o600
 _FOLDER: Final = 0o700
@@ -255,11 +268,13 @@ def append(path: Path, line: str) -> None:
     is_new = not path.exists()
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     file = os.open(path, flags, _PRIVATE)
-    with os.fdopen(file, "rb+", buffering=0) as stream:
+    # Buffered, since write(2) may take a part alone, as on a disk that gets full.
+    with os.fdopen(file, "rb+") as stream:
         whole = stream.read().rfind(b"\n") + 1
         stream.truncate(whole)
         stream.seek(whole)
         stream.write(f"{line}\n".encode())
+        stream.flush()
         os.fsync(file)
     if is_new:
         _sync_folder(path.parent)
@@ -295,14 +310,23 @@ def _parse(path: Path, lines: list[Any]) -> Journal:
     if header["format"] != FORMAT:
         msg = f"it has format {header['format']!r}, and this Estiba reads {FORMAT}"
         raise ValueError(msg)
-    entries = [Entry(**{name: line[name] for name in Entry.__slots__}) for line in lines[1:]]
+    entries = [_parse_entry(line) for line in lines[1:]]
     plan = plans.parse(header["plan"])
     started = str(header["started"])
-    for time in (started, *(entry.started for entry in entries)):
-        datetime.fromisoformat(time)
+    datetime.fromisoformat(started)
     options, who = dict(header["options"]), dict(header["owner"])
     dict(options.get("skip", {}))
     return Journal(path=path, plan=plan, options=options, owner=who, started=started, entries=entries)
+
+
+def _parse_entry(line: Mapping[str, Any]) -> Entry:
+    fields = {name: line[name] for name in _TYPES}
+    if wrong := [name for name, kind in _TYPES.items() if type(fields[name]) is not kind]:
+        msg = f"the {wrong[0]} of a step is {fields[wrong[0]]!r}"
+        raise TypeError(msg)
+    for time in filter(None, (fields["started"], fields["ended"])):
+        datetime.fromisoformat(time)
+    return Entry(**fields)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba import files
@@ -20,6 +20,12 @@ MINUTE: Final = 60
 
 _INPUTS: Final = ("service", "version", "tag", "commit", "lock", "image", "host", "settings")
 """Fields that must not move between plan and run."""
+
+_GIVEN: Final = ("chart", "image", "inputs")
+"""State of a target that comes of the release alone, and that no deployment moves."""
+
+_MOST: Final = 10**9
+"""Bound of all numbers, which are seconds and people."""
 
 _SHORT: Final = 12
 
@@ -158,13 +164,14 @@ class Plan:
         """Return the part about one target."""
         return next(one for one in self.targets if one.name == name)
 
-    def find_moved(self, fresh: Plan) -> tuple[str, ...]:
+    def find_moved(self, fresh: Plan, begun: frozenset[str] = frozenset()) -> tuple[str, ...]:
         """Return sentences about what has moved since this plan was made, empty if nothing has.
 
         A target that serves the release by now has not moved: an earlier run of this plan has done that.
 
         Args:
             fresh: Plan that was made in the same way just now.
+            begun: Names of targets that a deployment of this plan may have moved itself, such as by a failed revision.
         """
         mine, theirs = self._inputs(), fresh._inputs()
         moved = [_sentence(name, mine[name], theirs[name]) for name in _INPUTS if mine[name] != theirs[name]]
@@ -174,17 +181,13 @@ class Plan:
         for old, new in zip(self.targets, fresh.targets, strict=True):
             if old.settings != new.settings:
                 moved += [_sentence(f"settings of {old.name}", old.settings, new.settings)]
-            if new.is_pending and old.state != new.state:
+            if new.is_pending:
                 moved += [
                     f"target {old.name}: {_sentence(name, old.state.get(name, ''), new.state.get(name, ''))}"
-                    for name in sorted({*old.state, *new.state})
+                    for name in (_GIVEN if old.name in begun else sorted({*old.state, *new.state}))
                     if old.state.get(name) != new.state.get(name)
                 ]
         return tuple(moved)
-
-    def restrict(self, names: tuple[str, ...]) -> Plan:
-        """Return the plan for some of its targets."""
-        return replace(self, targets=tuple(one for one in self.targets if one.name in names))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, as `--json` and `--out` have it."""
@@ -251,6 +254,7 @@ def parse(data: Any) -> Plan:  # noqa: ANN401 - what a file has
         known = {name: data[name] for name in Plan.__slots__ if name in data}
         lists = {name: tuple(data[name]) for name in ("changelog", "gates")}
         plan = Plan(**{**known, **lists, "targets": tuple(map(_parse_target, data["targets"]))})
+        _check_types(plan)
         moved = str(plan.hash) != data["hash"]
         # Whatever is used of it later, so that a damaged file is found here.
         json.dumps([plan.to_dict(), plan.seconds])
@@ -262,6 +266,34 @@ def parse(data: Any) -> Plan:  # noqa: ANN401 - what a file has
         msg = "was edited: its hash is that of another plan"
         raise PlanError(msg)
     return plan
+
+
+def _check_types(plan: Plan) -> None:
+    """Refuse fields of other types, which whoever edits a file may write under a hash that fits.
+
+    Raises:
+        KeyError: A field is missing.
+        TypeError: One has another type.
+        ValueError: Two targets have one name.
+    """
+    texts: list[object] = [*(getattr(plan, name) for name in (*_INPUTS, "previous")), *plan.changelog, *plan.gates]
+    numbers: list[object] = [plan.budget, *plan.limits.values()]
+    for one in plan.targets:
+        changes, before = one.changes, one.changes["before"]
+        texts += [one.name, one.kind, one.settings, one.signers, one.backup, changes["diff"]]
+        texts += [*one.problems, *one.approvers, *one.gates, *(word for argv in changes["commands"] for word in argv)]
+        texts += [*changes["state"].values(), *(before[name] for name in ("digest", "version") if before)]
+        for migration in changes["migrations"]:
+            texts += [migration["name"], *migration["contracts"], *migration["irreversible"]]
+        numbers.append(one.approvals)
+    wrong = [one for one in texts if not isinstance(one, str)]
+    wrong += [one for one in numbers if type(one) is not int or not 0 <= one < _MOST]
+    if wrong:
+        msg = f"{wrong[0]!r:.80} is of another type than its field"
+        raise TypeError(msg)
+    if len({one.name for one in plan.targets}) < len(plan.targets):
+        msg = "two targets have one name"
+        raise ValueError(msg)
 
 
 def _parse_target(data: Mapping[str, Any]) -> TargetPlan:

@@ -12,12 +12,12 @@ from estiba.errors import TargetError
 from estiba.publish.connection import describe_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
 WINDOW: Final = "{window}"
 """What stands for the length of the period in a query."""
 
+_ONE: Final = "a query gives one value, such as sum(increase(NAME[{window}]))"
 _TIMEOUT: Final = 10.0
 _SHORTEST: Final = 60
 """Least length of a period in seconds: `increase` needs two samples, and most servers scrape twice a minute or less."""
@@ -54,20 +54,26 @@ class Prometheus:
         except (requests.RequestException, ValueError) as error:
             msg = f"Prometheus cannot be asked: {describe_failure(error)}"
             raise TargetError(msg, hint="`prometheus` in [tool.estiba.release.watch] is its base URL") from error
-        if body.get("status") != "success":
-            msg = f"Prometheus refuses {query!r}: {body.get('error', 'without a reason')}"
+        if not isinstance(body, dict) or body.get("status") != "success":
+            said = body.get("error", "without a reason") if isinstance(body, dict) else "it answers no object"
+            msg = f"Prometheus refuses {query!r}: {said}"
             raise TargetError(msg)
-        return _read(body.get("data", {}), query)
+        return _read(body.get("data"), query)
 
 
-def _read(data: Mapping[str, Any], query: str) -> float:
-    found = data.get("result") or []
-    values = [found] if data.get("resultType") == "scalar" else [one["value"] for one in found if "value" in one]
-    if len(values) > 1:
-        msg = f"Prometheus has {len(values)} values for {query!r}"
-        raise TargetError(msg, hint="a query gives one value, such as sum(increase(NAME[{window}]))")
-    number = float(values[0][1]) if values else math.nan
-    if math.isnan(number):
+def _read(data: Any, query: str) -> float:  # noqa: ANN401 - what a server says
+    try:
+        found, is_scalar = data["result"], data["resultType"] == "scalar"
+        # Neither a range, nor a text, nor a native histogram is one number.
+        numbers = [float(text) for _, text in ([found] if is_scalar else [one["value"] for one in found])]
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"Prometheus answers {query!r} with something else than a number"
+        raise TargetError(msg, hint=_ONE) from error
+    if len(numbers) > 1:
+        msg = f"Prometheus has {len(numbers)} values for {query!r}"
+        raise TargetError(msg, hint=_ONE)
+    # A division by zero is no data either.
+    if not numbers or not math.isfinite(numbers[0]):
         msg = f"Prometheus has no data for {query!r}"
         raise TargetError(msg)
-    return number
+    return numbers[0]

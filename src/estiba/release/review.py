@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
@@ -36,7 +37,7 @@ def parse(table: Mapping[str, Any]) -> tuple[tuple[str, ...], float]:
     command, tolerance = table.get("command", []), table.get("tolerance", _DEFAULTS["tolerance"])
     if not isinstance(command, list) or not all(isinstance(word, str) and word for word in command):
         problems.append(f"'command' must be a list of strings, not {command!r}")
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or tolerance < 0:
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < math.inf:
         problems.append(f"'tolerance' must be a number that is not negative, not {tolerance!r}")
     if problems:
         raise ConfigError(_WHERE, problems)

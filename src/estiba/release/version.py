@@ -81,6 +81,7 @@ class Repository:
         wanted = tag or self._tag_at(commit, declared)
         version = self._version(wanted, declared)
         found = self.resolve(wanted)
+        self._refuse_other(wanted, version, commit)
         if found and found != commit:
             msg = f"{wanted} is commit {found[:12]}, and {commit[:12]} is checked out"
             raise PlanError(msg, hint=f"git checkout {wanted}")
@@ -183,6 +184,30 @@ class Repository:
             more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
             msg = f"uncommitted changes would not be released: {', '.join(names)}{more}"
             raise PlanError(msg, hint="git commit, or git stash")
+        self._refuse_hidden()
+
+    def _refuse_hidden(self) -> None:
+        """Refuse files whose changes git was told not to look for (git-update-index(1)), so that nobody sees them.
+
+        Those of a sparse checkout are not there.
+        """
+        top = Path(self.ask("rev-parse", "--show-toplevel"))
+        listed = self._run("ls-files", "-v", "-z", "--full-name", ":/").split("\0")
+        hidden = [line[2:] for line in listed if line[:1].islower() or (line[:1] == "S" and (top / line[2:]).exists())]
+        if hidden:
+            msg = f"git does not look for changes of {', '.join(hidden[:_SHOWN])}"
+            raise PlanError(msg, hint=f"git update-index --no-assume-unchanged --no-skip-worktree {hidden[0]}")
+
+    def _refuse_other(self, tag: str, version: Version, commit: str) -> None:
+        """Refuse a tag that names no commit, and another tag of the version that names another one."""
+        for name in self.ask("tag", "--list", self.pattern.replace(VERSION, "*")).split():
+            found = self.resolve(name) if name == tag or self._parse(name) == version else commit
+            if not found:
+                msg = f"tag {name} names no commit"
+                raise PlanError(msg, hint=f"git tag --delete {name}")
+            if name != tag and found != commit:
+                msg = f"{name} is version {version} too, of commit {found[:12]}"
+                raise PlanError(msg, hint="the tag of a version names one commit for ever: release the next version")
 
     def _tag_at(self, commit: str, declared: str) -> str:
         found = [name for name in self.ask("tag", "--points-at", commit).split() if self._parse(name)]

@@ -50,7 +50,8 @@ def parse(table: Mapping[str, Any]) -> dict[str, Any]:
         value = values[key]
         if isinstance(default, str) != isinstance(value, str) or isinstance(value, bool | list | dict):
             problems.append(f"{key!r} must be {'a string' if isinstance(default, str) else 'a number'}, not {value!r}")
-        elif not isinstance(value, str) and value < _LEAST.get(key, 0):
+        # Not a number (NaN) is above nothing, and nothing is above it.
+        elif not isinstance(value, str) and not value >= _LEAST.get(key, 0):
             problems.append(f"{key!r} must be at least {_LEAST.get(key, 0)}, not {value!r}")
     if problems:
         raise ConfigError(_WHERE, problems)

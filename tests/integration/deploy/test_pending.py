@@ -52,6 +52,8 @@ def test_pending_migrations_and_what_takes_away(stage: Stage) -> None:
         "changes the type of ledger.account.code from varchar(10) to varchar(5)",
         "changes the type of ledger.account.cents from bigint to numeric(9, 2)",
         "renames the column of ledger.account.number",
+        "takes the database's default of ledger.account.rate away",
+        "demands a value for ledger.account._order",
         "renames ledger.account.kind",
         "drops ledger.account.note",
         "demands that name, sort of ledger.account are unique together",

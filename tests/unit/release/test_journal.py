@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import resource
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.unit.release.test_plan import PLAN
@@ -87,3 +89,35 @@ def test_unfinished_release_is_found(tmp_path: Path) -> None:
         stored.open()
     with pytest.raises(ChoiceError, match="no release '2'"):
         stored.find("2")
+
+
+def test_entry_that_has_no_room_is_an_error(tmp_path: Path) -> None:
+    """A disk that gets full takes a part of a line; the entry was not made, and the next one stands where it would."""
+    journal = begin(tmp_path)
+    size, before = journal.path.stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            journal.end(DONE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [entry.result for entry in journal.entries] == [BEGUN]
+
+    journal.end(ABORTED)
+
+    assert [entry.result for entry in journals.load(journal.path).entries] == [BEGUN, ABORTED]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"output": []}, {"result": 1}, {"attempt": "1"}, {"ended": "yesterday"}, {"started": "x"}, {"code": None}],
+    ids=str,
+)
+def test_field_of_another_type_is_damage(tmp_path: Path, change: dict[str, Any]) -> None:
+    """It is found where the file is read, and not in the middle of a release."""
+    path = begin(tmp_path).path
+    header, entry = path.read_text().splitlines()
+    path.write_text(f"{header}\n{json.dumps({**json.loads(entry), **change})}\n")
+
+    with pytest.raises(ReleaseError, match=f"the journal {path} is damaged"):
+        journals.load(path)

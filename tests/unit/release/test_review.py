@@ -151,3 +151,10 @@ def test_settings_are_checked(folder: Path) -> None:
     with pytest.raises(ConfigError, match="'command' must be a list") as caught:
         review.parse({"command": "counts", "tolerance": -1, "tolerence": 1})
     assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize("tolerance", ["nan", "inf"])
+def test_tolerance_of_everything_is_refused(tolerance: str) -> None:
+    """With it no review would ever speak against a release."""
+    with pytest.raises(ConfigError, match="'tolerance' must be a number that is not negative"):
+        review.parse({"tolerance": float(tolerance)})

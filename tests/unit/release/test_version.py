@@ -207,3 +207,45 @@ def test_tag_may_have_any_name_around_the_version(shop: Path) -> None:
     git(shop, "tag", "hats/2.0.0+final")
 
     assert repository(shop, "shop/{version}+final").read("1.0.0").tag == "shop/1.0.0+final"
+
+
+@pytest.mark.parametrize("option", ["--assume-unchanged", "--skip-worktree"])
+def test_change_that_git_was_told_to_hide_is_refused(shop: Path, option: str) -> None:
+    """The gates of a release are in a file of the commit: one that git does not look at may say anything."""
+    git(shop, "update-index", option, "pyproject.toml")
+
+    with pytest.raises(PlanError, match=r"git does not look for changes of pyproject\.toml") as caught:
+        repository(shop).read("1.0.0")
+    assert caught.value.hint == "git update-index --no-assume-unchanged --no-skip-worktree pyproject.toml"
+
+
+def test_sparse_checkout_hides_nothing(shop: Path) -> None:
+    """What is not there cannot differ."""
+    (shop / "other").mkdir()
+    (shop / "other" / "file").touch()
+    commit(shop, "1.1.0", "feat: More")
+    git(shop, "sparse-checkout", "set", "--no-cone", "/*", "!/other/")
+    assert not (shop / "other").exists()
+
+    assert repository(shop).read("1.1.0").tag == "v1.1.0"
+
+
+@pytest.mark.parametrize("options", [[], ["--annotate", "--message=Tree"]], ids=["lightweight", "annotated"])
+def test_tag_of_something_else_than_a_commit_is_refused(shop: Path, options: list[str]) -> None:
+    """It is there, so that the release could not create it in the end."""
+    git(shop, "tag", "--force", *options, "v1.0.0", "HEAD^{tree}")
+
+    with pytest.raises(PlanError, match=r"tag v1\.0\.0 names no commit"):
+        repository(shop).read("1.0.0", tag="v1.0.0")
+
+
+def test_version_has_one_commit_however_it_is_written(shop: Path) -> None:
+    """To PEP 440 `1.0` and `1.0.0` are one version."""
+    git(shop, "tag", "v1.0")
+    assert repository(shop).read("1.0.0", tag="v1.0.0").version == "1.0.0"
+    git(shop, "tag", "--delete", "v1.0.0")
+    git(shop, "commit", "--quiet", "--allow-empty", "--message", "feat: More")
+    git(shop, "tag", "v1.0.0")
+
+    with pytest.raises(PlanError, match=r"v1\.0 is version 1\.0\.0 too, of commit \w{12}"):
+        repository(shop).read("1.0.0", tag="v1.0.0")

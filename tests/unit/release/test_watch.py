@@ -139,3 +139,10 @@ def test_wrong_settings_are_listed() -> None:
         "'interval' must be at least 1, not 0",
         "'prometheus' must be a string, not 5",
     )
+
+
+@pytest.mark.parametrize("key", ["error-ratio", "exceptions", "restarts", "interval", "client-error-rise"])
+def test_threshold_that_nothing_crosses_is_refused(key: str) -> None:
+    """TOML has `nan`, which is above and below nothing."""
+    with pytest.raises(ConfigError, match=rf"'{key}' must be at least \S+, not nan"):
+        Watched(BAD).watch(**{key: float("nan")})

@@ -18,9 +18,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _SQL: Final = re.compile(
-    r"\bDROP\s+(?:TABLE|COLUMN|VIEW|TYPE)\b|\bRENAME\b|\bSET\s+NOT\s+NULL\b|\bALTER\s+(?:COLUMN\s+)?\S+\s+(?:SET\s+DATA\s+)?TYPE\b",
+    r"\bDROP\s+(?:TABLE|COLUMN|(?:MATERIALIZED\s+)?VIEW|TYPE|SCHEMA|SEQUENCE|FUNCTION|PROCEDURE)\b|\bRENAME\b|\bSET\s+NOT\s+NULL\b|\bALTER\s+(?:COLUMN\s+)?\S+\s+(?:SET\s+DATA\s+)?TYPE\b",
     re.IGNORECASE,
 )
+_ALTER: Final = re.compile(r"\bALTER\s+TABLE\b[^;]*", re.IGNORECASE)
+_PART: Final = (
+    # The word COLUMN may be left out; what else a table has goes without harm.
+    re.compile(
+        r"\bDROP\s+(?!(?:COLUMN|CONSTRAINT|DEFAULT|NOT|IDENTITY|EXPRESSION|INDEX|KEY|FOREIGN|PRIMARY|CHECK|PARTITION)\b)"
+        r"(?:IF\s+EXISTS\s+)?[^\s,]+",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"\bADD\s+(?:COLUMN\s+)?(?!(?:CONSTRAINT|CHECK|UNIQUE|PRIMARY|FOREIGN|EXCLUDE|INDEX|KEY|PARTITION)\b)"
+        r"(?:(?!\b(?:DEFAULT|GENERATED|IDENTITY|(?:BIG|SMALL)?SERIAL)\b)(?:\([^)]*\)|[^,(]))*?\bNOT\s+NULL\b"
+        r"(?!(?:\([^)]*\)|[^,(])*\b(?:DEFAULT|GENERATED)\b)",
+        re.IGNORECASE,
+    ),
+)
+"""Parts of `ALTER TABLE` that take a column away, or demand a value for a new one."""
 _RANKS: Final = {"smallserial": 1, "smallint": 1, "serial": 2, "integer": 2, "bigserial": 3, "bigint": 3}
 """Types of whole numbers; one holds all that one of a lower rank holds."""
 
@@ -96,6 +112,14 @@ def refuse_irreversible(alias: str, app: str, name: str) -> None:
             raise StartError(message, EX_DATAERR)
 
 
+def find_sql(text: str) -> list[str]:
+    """Return what SQL says that the code before it cannot live with, with single spaces."""
+    found = [*_SQL.finditer(text)]
+    for table in _ALTER.finditer(text):
+        found += [part for pattern in _PART for part in pattern.finditer(table[0])]
+    return [" ".join(one[0].split()) for one in found]
+
+
 def _find(loader: _Django, app: str, name: str) -> tuple[str, str | None]:
     if name == "zero":
         return app, None
@@ -131,6 +155,7 @@ class _Judge:
             "AddField": self._add_field,
             "AlterField": self._alter_field,
             "AlterModelTable": self._alter_table,
+            "AlterOrderWithRespectTo": self._alter_order,
             "AlterUniqueTogether": self._alter_unique,
             "CreateModel": self._create_model,
             "DeleteModel": self._delete_model,
@@ -215,11 +240,19 @@ class _Judge:
             yield f"renames the column of {label}"
         if old.null and not new.null:
             yield f"forbids null in {label}"
+        if _has_default(old) and _demands(new):
+            yield f"takes the database's default of {label} away"
         if _is_unique(new) and not _is_unique(old):
             yield f"demands that {label} is unique"
         before, after = (_describe(field, self._connection) for field in (old, new))
         if not _holds(after, before):
             yield f"changes the type of {label} from {before} to {after}"
+
+    def _alter_order(self, operation: _Django) -> Iterator[str]:
+        before = bool(self._model(operation.name).options.get("order_with_respect_to"))
+        if before != bool(operation.order_with_respect_to):
+            # A column of Django's own, without a default in the database.
+            yield f"{'drops' if before else 'demands a value for'} {self._label(operation.name)}._order"
 
     def _alter_unique(self, operation: _Django) -> Iterator[str]:
         # Both are None where the option was taken away.
@@ -233,15 +266,17 @@ class _Judge:
     def _run_sql(self, operation: _Django) -> Iterator[str]:
         given = operation.sql if isinstance(operation.sql, list | tuple) else [operation.sql]
         statements = (one if isinstance(one, str) else one[0] for one in given)
-        for found in _SQL.finditer("\n".join(statements)):
-            yield f"runs SQL that says {' '.join(found[0].split())}"
+        yield from (f"runs SQL that says {said}" for said in find_sql(";\n".join(statements)))
 
 
 def _demands(field: _Django) -> bool:
     """Tell whether code that does not know a field can write no row: Django leaves no default in the column."""
+    return not (field.null or field.many_to_many or _has_default(field) or getattr(field, "generated", False))
+
+
+def _has_default(field: _Django) -> bool:
     missing = importlib.import_module("django.db.models.fields").NOT_PROVIDED
-    has_default = getattr(field, "db_default", missing) is not missing or getattr(field, "generated", False)
-    return not (field.null or field.many_to_many or has_default)
+    return getattr(field, "db_default", missing) is not missing
 
 
 def _is_unique(field: _Django) -> bool:

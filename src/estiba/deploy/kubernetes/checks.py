@@ -179,7 +179,9 @@ def _free(node: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> dict[s
 def _requests(pod: Mapping[str, Any]) -> dict[str, Decimal]:
     total = {"cpu": Decimal(0), "memory": Decimal(0)}
     for container in pod["containers"]:
-        wanted = (container.get("resources") or {}).get("requests") or {}
+        # Kubernetes takes a limit for the request where that is missing.
+        resources = container.get("resources") or {}
+        wanted = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
         for key in total:
             total[key] += parse_quantity(wanted.get(key, "0"))
     return total

@@ -49,6 +49,25 @@ def ensure(settings: Settings, image: ReleaseImage, config: Config, on_status: C
     pushing.push(ref, registry)
 
 
+def ensure_again(
+    settings: Settings, image: ReleaseImage | None, config: Config, on_status: Callable[[str], None]
+) -> None:
+    """Push an image that was deployed before, if the registry has lost it since.
+
+    A registry that does not answer is no reason: the nodes may have the image.
+
+    Raises:
+        RegistryError: It refuses the image.
+        TargetError: It lacks it, and so does this machine's store.
+    """
+    try:
+        is_known = image is None or is_there(settings, image, config)
+    except RegistryError:
+        return
+    if image and not is_known:
+        ensure(settings, image, config, on_status)
+
+
 def problem(settings: Settings, image: ReleaseImage, config: Config) -> str:
     """Return why the nodes could not pull an image, and none could be pushed before; empty if they can."""
     try:

@@ -80,13 +80,17 @@ def _count(one: Mapping[str, Any], is_upgrade: bool) -> int:  # noqa: FBT001 - a
 
 
 def _sum(pod: Mapping[str, Any], part: str, key: str) -> Decimal:
-    return sum((parse_quantity(_resources(one, part).get(key, "0")) for one in pod["containers"]), Decimal(0))
+    return sum((parse_quantity(_effective(one, part).get(key, "0")) for one in pod["containers"]), Decimal(0))
 
 
 def _is_silent(pod: Mapping[str, Any], part: str, key: str) -> bool:
+    return any(key not in _effective(one, part) for one in pod["containers"])
+
+
+def _effective(container: Mapping[str, Any], part: str) -> Mapping[str, Any]:
     # Kubernetes takes a limit for the request where that is missing.
-    parts = ("requests", "limits") if part == "requests" else ("limits",)
-    return any(not any(key in _resources(one, name) for name in parts) for one in pod["containers"])
+    given = _resources(container, part)
+    return {**_resources(container, "limits"), **given} if part == "requests" else given
 
 
 def _resources(container: Mapping[str, Any], part: str) -> Mapping[str, Any]:

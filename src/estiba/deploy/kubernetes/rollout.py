@@ -52,6 +52,7 @@ class Rollout:
         on_status: Callback for progress.
         contract: Whether contracting migrations are allowed.
         is_certain: Whether the schema is that of the verified release; a killed rollback leaves that open.
+        provide: Has the registry serve the image of a release that was deployed before; raises where nobody has it.
     """
 
     helm: Helm
@@ -62,6 +63,7 @@ class Rollout:
     on_status: Callable[[str], None]
     contract: bool = False
     is_certain: bool = True
+    provide: Callable[[ReleaseManifest], None] = lambda _: None
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -261,11 +263,14 @@ class Rollout:
 
         Raises:
             DeployError: It failed.
+            TargetError: Migrations would be taken back for a release whose image is lost.
         """
         if target.number not in {one.number for one in self.helm.history()}:
             # Before the schema is changed for it.
             msg = f"Helm no longer has revision {target.number} ({target.manifest.version})"
             raise DeployError(msg, hint=f"check out {target.manifest.version} and deploy it")
+        if steps:
+            self.provide(target.manifest)
         if current:
             self.take_back(target, current, steps)
         rendered = objects.parse(self.helm.manifest(target.number))

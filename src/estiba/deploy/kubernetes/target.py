@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from estiba import process
 from estiba.deploy.kubernetes import checks, images, inputs, migrations, observation, quotas, settings
 from estiba.deploy.kubernetes.client import containers, objects, pods
-from estiba.deploy.kubernetes.client.helm import Helm
+from estiba.deploy.kubernetes.client.helm import Helm, Revision
 from estiba.deploy.kubernetes.client.kubectl import Kubectl
 from estiba.deploy.kubernetes.rollout import Rollout
 from estiba.deploy.kubernetes.state import lease
@@ -130,8 +130,7 @@ class KubernetesTarget:
         rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_installed))
         found = [*checks.find_missing_rights(self._kubectl, rendered)]
         assert manifest.image is not None  # which `prepare` has refused
-        if problem := images.problem(self.settings, manifest.image, self.config):
-            found.append(problem)
+        found += filter(None, [images.problem(self.settings, manifest.image, self.config)])
         return (*found, *self._find_unfit(rendered, is_upgrade=is_installed))
 
     def variables(self) -> frozenset[str]:
@@ -163,11 +162,11 @@ class KubernetesTarget:
 
     def records(self) -> list[Record]:
         """See `Target.records`."""
-        return self._store().records()
+        return Store.load(self._kubectl, self._name).records()
 
     def chain(self) -> list[str]:
         """See `Target.chain`."""
-        return self._store().chain()
+        return Store.load(self._kubectl, self._name).chain()
 
     def rollback(self, *, on_status: Callable[[str], None], contract: bool = False, to: str = "") -> Record:
         """See `Target.rollback`."""
@@ -263,8 +262,12 @@ class KubernetesTarget:
             timeout=self.settings.timeout,
         )
 
-    def _store(self) -> Store:
-        return Store.load(self._kubectl, self._name)
+    def _store(self, helm: Helm | None = None) -> Store:
+        """Read the state, without revisions that somebody has uninstalled."""
+        asked = helm or self._helm
+        store = Store.load(asked.kubectl, self._name)
+        store.forget_uninstalled(asked)
+        return store
 
     def _rollout(self, helm: Helm, store: Store, record: Record, on_status: Callable[[str], None]) -> Rollout:
         return Rollout(
@@ -274,6 +277,7 @@ class KubernetesTarget:
             evidence=self._folder / "evidence",
             record=record,
             on_status=on_status,
+            provide=lambda manifest: images.ensure_again(self.settings, manifest.image, self.config, on_status),
         )
 
     def _refuse_unfit(self, given: Inputs, *, is_upgrade: bool) -> None:
@@ -318,19 +322,18 @@ class KubernetesTarget:
             kubectl = replace(self._kubectl, runner=hold.guard(self.runner))
             watched = hold.guard_watched(self.watched)
             helm = replace(self._helm, kubectl=kubectl, runner=kubectl.runner, watched=watched)
-            rollout = self._rollout(helm, Store.load(kubectl, self._name), record, on_status)
+            rollout = self._rollout(helm, self._store(helm), record, on_status)
             killed = rollout.store.interrupted()
             if killed:
                 # A rollback goes the way back itself, to where the killed command has started, and so does `down`.
                 repairs.repair(rollout, killed, manifest, is_kept=command == "deploy")
-                # A killed rollback may have taken migrations back under the release that is served.
-                rollout.is_certain = killed.command != "rollback"
+                # A killed rollback may have taken migrations back under what is served, a killed `down` objects of it.
+                rollout.is_certain = killed.command == "deploy"
             yield rollout
 
     def _is_served(self, release: Deployed) -> bool:
-        revisions = self._helm.history()
         running = self._pods()
-        is_last = bool(revisions) and revisions[-1].number == release.number
+        is_last = self._helm.history()[-1:] == [Revision(number=release.number, status="deployed")]
         return is_last and bool(running) and all(map(pods.is_ready, running))
 
     def _confirm(self, rollout: Rollout, served: Deployed) -> Record:

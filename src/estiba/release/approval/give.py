@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from estiba.release.approval import policy as policies
+from estiba.release.approval import record
 from estiba.release.approval.ref import store
 from estiba.release.approval.signature import sign
 from estiba.release.approval.verify import verify_one
@@ -37,6 +38,9 @@ def approve(
         MissingProgramError: There is no ssh-keygen on PATH.
     """
     signed = sign(approval, key, runner)
+    if isinstance(found := record.parse(signed.name, signed.render()), record.Damaged):
+        msg = f"the approval {found.problem}, so that no release would take it"
+        raise ApprovalError(msg)
     if served is not None:
         base = policies.load_base(folder, served, runner)
         verify_one(folder, settings, signed, base=base, runner=runner)

@@ -31,6 +31,8 @@ _FETCHED: Final = "refs/estiba/fetched/default"
 _SHORT: Final = 12
 _KEYS: Final = ("count", "from", "hours", "not-author")
 _HOURS: Final = 24
+_LONGEST: Final = 24 * 366
+"""Hours for which an approval may count at most."""
 _PRINCIPAL: Final = re.compile(r"[^\s,*?!\"]+")
 """A principal itself, not a pattern: otherwise one key could be several people."""
 
@@ -60,7 +62,7 @@ class Base:
         name: The commit, or the branch that it was taken from, for people.
         since: Commit that is served; empty where nothing is.
         signers: Content of `allowed_signers`.
-        revoked: Content of `revoked_signers`, of the base and of the commit that is released.
+        revoked: Lines of `revoked_signers`, of the base, of the commit that is released and of the default branch.
         approvals: Table `[tool.estiba.release.approvals]`.
     """
 
@@ -124,7 +126,8 @@ def load_base(folder: Path, served: str, runner: Runner) -> Base:
     That is the commit that the target serves: a release that adds an approver, or takes a rule away, is approved by
     those who could before. Where nothing is served, or what is served knew no approvals, it is the default branch as
     the remote has it; tags, and the branch that is released, are the author's. Without a remote all is one person's,
-    and HEAD decides. Keys that HEAD revokes count at once.
+    and HEAD decides. What HEAD or the default branch revokes is revoked at once: the author of the release chooses
+    neither the commit that is served nor, with an older commit, which keys were lost since.
 
     Args:
         folder: Folder of the service, in a git repository; HEAD is the commit that is released.
@@ -138,18 +141,20 @@ def load_base(folder: Path, served: str, runner: Runner) -> Base:
     if served and not _has(folder, served, runner):
         msg = f"the commit that is served, {served}, is not in this repository"
         raise ApprovalError(msg, hint="git fetch --unshallow --tags")
+    default, name = _find_default(folder, runner)
+    revision = default
     if served and _show(folder, served, SIGNERS, runner):
         revision, name = served, f"commit {served[:_SHORT]}, which is served"
-    else:
-        revision, name = _find_default(folder, runner)
     if not revision:
         return Base(name=name, since=served, signers="", revoked="", approvals={})
-    revoked = [_show(folder, one, REVOKED, runner) for one in dict.fromkeys([revision, "HEAD"])]
+    commits = dict.fromkeys(one for one in (revision, "HEAD", default) if one)
+    # Each key on a line of its own, also where a file does not end in a newline.
+    revoked = dict.fromkeys(line for one in commits for line in _show(folder, one, REVOKED, runner).splitlines())
     return Base(
         name=name,
         since=served,
         signers=_show(folder, revision, SIGNERS, runner),
-        revoked="".join(revoked),
+        revoked="".join(f"{line}\n" for line in revoked),
         approvals=_read_approvals(_show(folder, revision, "pyproject.toml", runner), name),
     )
 
@@ -183,15 +188,22 @@ def _ask_remote(folder: Path, remote: str, arguments: list[str], runner: Runner)
 
 
 def find_authors(folder: Path, since: str, runner: Runner) -> frozenset[str]:
-    """Return the mail addresses of the authors and committers of a release's commits.
+    """Return the mail addresses of the authors and committers of a release's commits, case-folded.
 
     Args:
         folder: Folder of the service, in a git repository.
         since: Commit that is served; empty for none, so that the whole history is released.
         runner: Runs git.
+
+    Raises:
+        ApprovalError: The commits cannot be read, so that anybody may be an author.
     """
     commits = [f"{since}..HEAD"] if since else ["HEAD"]
-    return frozenset(_ask(folder, ["log", "--format=%ae%n%ce", *commits], runner).split())
+    done = runner(["git", "-C", str(folder), "log", "--format=%ae%n%ce", *commits], check=False)
+    if done.code:
+        msg = f"the authors of the release cannot be read: {done.tail}"
+        raise ApprovalError(msg, hint="git fsck")
+    return frozenset(done.stdout.casefold().split())
 
 
 def _read_approvals(text: str, revision: str) -> Mapping[str, Any]:
@@ -217,8 +229,9 @@ def _check(rule: object) -> list[str]:
     count, hours = rule.get("count", 1), rule.get("hours", _HOURS)
     if type(count) is not int or not 1 <= count <= len(set(map(str, principals))):
         problems.append(f"'count' must be a whole number from 1 to the length of 'from', not {count!r}")
-    if type(hours) not in {int, float} or hours <= 0:
-        problems.append(f"'hours' must be a number above 0, not {hours!r}")
+    # Not a number (NaN) is neither.
+    if type(hours) not in {int, float} or not 0 < hours <= _LONGEST:
+        problems.append(f"'hours' must be a number above 0 and up to {_LONGEST}, not {hours!r}")
     if type(rule.get("not-author", False)) is not bool:
         problems.append(f"'not-author' must be true or false, not {rule['not-author']!r}")
     return problems

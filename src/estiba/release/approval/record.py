@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from estiba.digest import Digest
@@ -69,8 +69,12 @@ class Approval:
                 raise ValueError(msg)
             at = datetime.fromisoformat(data["at"])
             texts = {name: data[name] for name in ("comment", "principal", "signature", "target")}
-            if at.tzinfo is None or not all(isinstance(text, str) for text in texts.values()):
-                msg = "has a time without a time zone, or a field that is no text"
+            if at.utcoffset() != timedelta(0) or not all(isinstance(text, str) for text in texts.values()):
+                msg = "has a time that is not in UTC, or a field that is no text"
+                raise ValueError(msg)
+            # What a terminal would obey, and half of a surrogate pair, which cannot be written.
+            if not all(texts[name].isprintable() for name in ("comment", "principal", "target")):
+                msg = "has a text with control characters"
                 raise ValueError(msg)
             if not texts["signature"].isascii():
                 msg = "has a signature that is none of ssh-keygen's"

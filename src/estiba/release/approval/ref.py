@@ -108,8 +108,8 @@ class _Git:
         for _ in range(_TRIES):
             own = self._resolve(REF)
             merged = {**(self.read_tree(own) if own else {}), **entries}
-            lines = "".join(f"{_BLOB} {blob}\t{name}\n" for name, blob in sorted(merged.items()))
-            tree = self._run("mktree", stdin=lines)
+            lines = "".join(f"{_BLOB} {blob}\t{name}\0" for name, blob in sorted(merged.items()))
+            tree = self._run("mktree", "-z", stdin=lines)
             options = [word for parent in (own, *parents) if parent for word in ("-p", parent)]
             identity = ["-c", f"user.name={author}", "-c", f"user.email={author}"]
             commit = self._run(*identity, "commit-tree", tree, *options, stdin=f"{message}\n")

@@ -164,7 +164,7 @@ class _Checker:
             return f"does not count: {self._target} asks for no approval"
         if not any(approval.principal in rule.principals for rule in self._rules):
             return f"does not count: {approval.principal} is not in `from` of {self._target}"
-        if approval.principal in self._authors:
+        if approval.principal.casefold() in self._authors:
             return f"does not count: {approval.principal} is an author of the release"
         return ""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 KEYS: Final[Mapping[str, Key]] = {
     "command": texts(is_required=True),
-    "hours": number("hours", 0.01),
+    "hours": number("hours", 0.01, 87_840),
     "limit": number("seconds", 1),
     "targets": texts(),
 }

@@ -26,7 +26,7 @@ def run_tests(context: Context) -> dict[str, Any]:
     report = _load(context)
     evidence = _require(context, "tests", "tests")
     # A test command that runs no test exits with 0 in some runners.
-    if not report.tests or not report.tests["tests"] - report.tests["skipped"]:
+    if not report.tests or report.tests["tests"] <= report.tests["skipped"]:
         gate, msg = (
             "tests",
             "no test has run" if report.tests else "the tests left no report, so nobody knows if any ran",

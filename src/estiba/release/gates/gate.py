@@ -94,7 +94,13 @@ def number(unit: str, least: float, most: float = float("inf"), *, is_required: 
 
     def is_valid(value: object) -> bool:
         # bool is a subclass of int.
-        return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+        # `inf` of TOML is no limit.
+        return (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and least <= value <= most
+            and value != float("inf")
+        )
 
     return Key(wanted=f"a number of {unit} {limit}", is_valid=is_valid, is_required=is_required)
 

@@ -76,6 +76,11 @@ def _attempt(action: Callable[[], str], sleep: Callable[[float], None]) -> str:
             return action()
         except _TryAgainError as error:
             problem = str(error)
+        except UnicodeError:
+            # Of a name, or a password, which must not be quoted.
+            return (
+                "its name, or the user or the password for it, has other characters than ASCII, or a name is too long"
+            )
         if attempt + 1 < _ATTEMPTS:
             sleep(_PAUSE * 2**attempt)
     return f"{problem}, {_ATTEMPTS} times"

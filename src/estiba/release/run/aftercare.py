@@ -30,7 +30,7 @@ def watch(
         on_status: Called with one progress message at a time.
 
     Raises:
-        DeployError: Nothing is served.
+        DeployError: Nothing is served, or another release meanwhile, which a verdict about this one takes nothing from.
         RolledBackError: The verdict was unhealthy, and the release before is served again.
         StrandedError: The verdict was unhealthy, and there is no way back.
     """
@@ -43,6 +43,9 @@ def watch(
     text = f"{verdict.result}: {reasons}".removesuffix(": ")
     reporter.notify("watch", text, version=release.version, target=name)
     if not verdict.is_healthy and rollback:
+        if (served := _served(target, name)) != release:
+            msg = f"{release.version} was unhealthy on {name} ({reasons}), and {served.version} is served by now"
+            raise DeployError(msg, hint=f"invoke release.watch --target {name}")
         raise _return(reporter, name, reasons, on_status)
     return verdict
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from estiba.release.run.planning import Planned
     from estiba.release.run.steps import Step
     from estiba.release.run.workspace import Workspace
+
+_log = logging.getLogger(__name__)
 
 _RESUME = "invoke release.resume"
 _ABORT = "invoke release.abort ends it"
@@ -174,7 +177,7 @@ class Execution:
             with self.progress(step.label) as on_status:
                 output = actions.perform(step, on_status)
         except BaseException as error:
-            reason = redact_text(_reason(error), find_secrets(self.workspace.config.variables))
+            reason = _redact(self.workspace, _reason(error))
             ended = _end(begun, _result(error), reason=reason, code=getattr(error, "exit_code", 1))
             journal.add(ended)
             self._tell("step", journal, step, ended, actions)
@@ -187,8 +190,11 @@ class Execution:
         self._tell("step", journal, step, ended, actions)
 
     def _tell(self, what: str, *arguments: Any) -> None:  # noqa: ANN401 - those of the listener's method
-        if self.listener:
-            getattr(self.listener, what)(*arguments)
+        try:
+            if self.listener:
+                getattr(self.listener, what)(*arguments)
+        except Exception as error:  # noqa: BLE001 - what was done is done, whoever could not be told
+            _log.warning("not everybody was told: %s", _redact(self.workspace, repr(error)))
 
 
 @contextmanager
@@ -257,13 +263,13 @@ def _find_moved(journal: Journal, fresh: Plan) -> tuple[str, ...]:
         fresh: Plan of now.
     """
     begun = {entry.step for entry in journal.entries if entry.result != DONE}
-    own = {
+    served = {one.name: one.served for one in fresh.targets}
+    own = frozenset(
         one.name
         for one in journal.plan.targets
-        if f"{Kind.DEPLOY.value}:{one.name}" in begun and fresh.target(one.name).served == one.served
-    }
-    names = tuple(one.name for one in fresh.targets if one.name not in own)
-    return journal.plan.restrict(names).find_moved(fresh.restrict(names))
+        if f"{Kind.DEPLOY.value}:{one.name}" in begun and served.get(one.name) == one.served
+    )
+    return journal.plan.find_moved(fresh, own)
 
 
 def _refuse(plan: Plan, moved: tuple[str, ...], *, hint: str) -> None:
@@ -294,6 +300,10 @@ def _result(error: BaseException) -> str:
 
 def _reason(error: BaseException) -> str:
     return error.message if isinstance(error, EstibaError) else str(error) or type(error).__name__
+
+
+def _redact(workspace: Workspace, text: str) -> str:
+    return redact_text(text, find_secrets(workspace.config.variables))
 
 
 def _interruption(error: KeyboardInterrupt, step: Step) -> KeyboardInterrupt:

@@ -18,10 +18,24 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("100m", "0.1"), ("2", "2"), ("192Mi", "201326592"), ("1G", "1000000000"), ("many", "0")]
+    ("text", "value"),
+    [
+        ("100m", "0.1"),
+        ("2", "2"),
+        ("192Mi", "201326592"),
+        ("1G", "1000000000"),
+        ("128e6", "128000000"),
+        ("1.5E3", "1500"),
+        ("2E", "2000000000000000000"),
+        ("1Ei", "1152921504606846976"),
+        ("250u", "0.00025"),
+        ("100n", "0.0000001"),
+        ("1..2", "0"),
+        ("many", "0"),
+    ],
 )
 def test_quantity_is_a_number(text: str, value: str) -> None:
-    """Units are those of Kubernetes: decimal ones, binary ones, and thousandths."""
+    """Units are those of Kubernetes: decimal ones, binary ones, parts, and exponents."""
     assert quantity.parse(text) == Decimal(value)
 
 
@@ -225,3 +239,24 @@ def test_pod_that_was_evicted_is_no_process() -> None:
     kubectl = Kubectl(runner=RecordingRunner(json.dumps({"items": listed})), namespace="shop")
 
     assert [pod["metadata"]["name"] for pod in pods.find_processes(kubectl, {})] == ["Running", "Pending"]
+
+
+def test_limit_is_the_request_where_that_is_missing() -> None:
+    """Kubernetes takes it for one, so that such a pod needs room, and counts for a quota of requests."""
+    node = {
+        "kind": "Node",
+        "metadata": {"name": "one"},
+        "spec": {},
+        "status": {"allocatable": {"cpu": "2", "memory": "4Gi"}},
+    }
+    limited = {"containers": [{"resources": {"limits": {"cpu": "3", "memory": "1Gi"}}}]}
+    wanted = {"kind": "Deployment", "metadata": {"name": "shop-web"}, "spec": {"template": {"spec": limited}}}
+    quota = {"kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"requests.cpu": "2"}}}
+    room, left = (RecordingRunner(json.dumps({"items": [one]})) for one in (node, quota))
+
+    assert checks.find_missing_room(Kubectl(runner=room, namespace="shop"), [wanted]) == [
+        "no node has room for one more pod of deployment/shop-web: it requests 3.00 CPU and 1024 MiB"
+    ]
+    assert list(quotas.find_excess(Kubectl(runner=left, namespace="shop"), [wanted], is_upgrade=True)) == [
+        "quota q leaves 2 of requests.cpu, and the rollout needs 3"
+    ]

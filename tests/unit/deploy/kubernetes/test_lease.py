@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -15,7 +15,7 @@ from estiba.deploy.kubernetes.client.kubectl import Kubectl
 from estiba.deploy.kubernetes.state import lease
 from estiba.deploy.kubernetes.state.lease import Hold, Holder
 from estiba.deploy.logbook import Record
-from estiba.errors import LostLockError
+from estiba.errors import BusyError, LostLockError
 from estiba.process import Completed
 
 if TYPE_CHECKING:
@@ -122,3 +122,34 @@ def test_lock_is_freed_by_its_holder_alone() -> None:
     patch = json.loads(argv[-1].removeprefix("--patch="))
     assert "--type=json" in argv
     assert patch[0] == {"op": "test", "path": "/spec/holderIdentity", "value": holder}
+
+
+@pytest.mark.parametrize("seconds", [-86_400, 300, 86_400], ids=["slow clock", "fast clock", "long ago"])
+def test_clock_alone_frees_no_lock(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Who renews a lock holds it, whatever its machine takes for the time; who does not, does not."""
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+
+    def renewed(later: float = 0) -> dict[str, Any]:
+        at = moment - timedelta(seconds=seconds - later)
+        return taken(renewTime=at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+
+    moment = datetime.now(tz=UTC)
+    dead, alive = json.dumps(renewed()), json.dumps(renewed(15))
+    with pytest.raises(BusyError, match="ana@ci pid 7: deploy holds the lock"):
+        lease.take(Kubectl(runner=RecordingRunner(dead, dead, alive), namespace="shop"), "estiba-shop", "bo")
+    with pytest.raises(BusyError, match="still renews its lock"):
+        lease.release(Kubectl(runner=RecordingRunner(dead, alive), namespace="shop"), "estiba-shop")
+
+    waited.clear()
+    runner = RecordingRunner(*[dead] * 6, alive)
+    lease.take(Kubectl(runner=runner, namespace="shop"), "estiba-shop", "bo")
+    assert sum(waited) > 15
+    assert runner.calls[-1][3] == "replace"
+    assert lease.release(Kubectl(runner=RecordingRunner(*[dead] * 6), namespace="shop"), "estiba-shop") == HOLDER
+
+
+def test_lock_in_its_time_is_not_looked_at_twice() -> None:
+    """Nor is one that was freed, or whose holder has ended here."""
+    for known, holder in ((taken(), HOLDER), (taken(holderIdentity=""), ""), (taken(renewTime=None), "")):
+        assert lease.find_holder(Kubectl(runner=RecordingRunner(), namespace="shop"), known) == holder

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from tests.recording import RecordingRunner
 
 from estiba.deploy.kubernetes.client.helm import Helm
@@ -29,21 +30,23 @@ def test_release_of_helms_is_read_as_it_is_written() -> None:
     assert pending.decode(pending.encode(record)) == record
 
 
-def test_revision_of_a_killed_helm_is_marked() -> None:
-    """Helm refuses to work on a release whose last revision is pending."""
+@pytest.mark.parametrize("status", ["pending-upgrade", "pending-install", "pending-rollback", "uninstalling"])
+def test_revision_of_a_killed_helm_is_marked(status: str) -> None:
+    """Helm refuses to work on a release whose last revision is pending, or half removed."""
     secret = {
         "data": {"release": pending.encode({"info": {"status": "pending-upgrade"}})},
         "metadata": {"labels": {"status": "pending-upgrade"}, "resourceVersion": "7"},
     }
-    runner = RecordingRunner(history("pending-upgrade"), json.dumps(secret), "{}")
+    runner = RecordingRunner(history(status), json.dumps(secret), "{}")
 
     assert pending.mark_failed(helm(runner)) == 3
     assert runner.calls[-1][-3:] == ["replace", "--filename=-", "--output=json"]
 
 
-def test_revision_that_has_ended_is_left_alone() -> None:
+@pytest.mark.parametrize("status", ["deployed", "failed", "superseded", "uninstalled"])
+def test_revision_that_has_ended_is_left_alone(status: str) -> None:
     """Nothing is written."""
-    runner = RecordingRunner(history("deployed"))
+    runner = RecordingRunner(history(status))
 
     assert pending.mark_failed(helm(runner)) == 0
     assert len(runner.calls) == 1

@@ -19,13 +19,15 @@ from estiba.deploy.kubernetes.state import repair as repairs
 from estiba.deploy.kubernetes.state.store import Deployed, Store
 from estiba.deploy.logbook import Record
 from estiba.digest import Digest
-from estiba.errors import RolledBackError
+from estiba.errors import RolledBackError, StrandedError, TargetError
 from estiba.imageref import ImageRef
 from estiba.process import Completed
 from estiba.release_manifest import Migrations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from estiba.release_manifest import ReleaseManifest
 
 DIGEST = Digest.of_bytes(b"inputs")
 SERVED = Deployed(number=1, manifest=MANIFEST, fingerprint="1", is_verified=True, origin=1)
@@ -203,3 +205,35 @@ def test_end_says_what_is_not_taken_back(
 
     assert (record.result, reason in record.reason) == ("down", True), record.reason
     assert (rollout.store.releases, rollout.store.records()) == ({}, [record])
+
+
+def test_schema_is_not_changed_for_an_image_that_is_lost(rollout: Rollout, cluster: Cluster) -> None:
+    """The registry has forgotten the release before, which would never run again."""
+    names = ("shop.0001_initial", "shop.0002_drop")
+    known = Migrations(
+        heads={"shop": ("0002_drop",)}, names=names, contracts={"shop.0002_drop": ("drops",)}, irreversible={}
+    )
+    before = replace(SERVED, manifest=replace(MANIFEST, migrations=replace(known, names=names[:1])))
+    current = replace(SERVED, number=2, manifest=replace(MANIFEST, version="1.5.0", migrations=known), origin=2)
+    rollout.store.releases, rollout.contract = {1: before, 2: current}, True
+    asked = []
+
+    def provide(manifest: ReleaseManifest) -> None:
+        asked.append(manifest.version)
+        raise TargetError("the registry has no image of it")
+
+    rollout.provide = provide
+
+    with pytest.raises(StrandedError, match="the registry has no image of it"):
+        rollout.return_to(before, current)
+
+    assert (asked, cluster.changes) == (["1.4.0"], [])
+
+
+def test_way_back_without_a_change_of_the_schema_asks_no_registry(rollout: Rollout, cluster: Cluster) -> None:
+    """The nodes may have the image, and a registry that is away holds nobody up."""
+    rollout.provide = lambda manifest: pytest.fail(manifest.version)
+
+    rollout.return_to(SERVED, replace(SERVED, number=2, origin=2))
+
+    assert cluster.changes == ["rollback", "test"]

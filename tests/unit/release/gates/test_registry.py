@@ -114,3 +114,12 @@ def test_target_that_cannot_be_reached_is_a_refusal(tmp_path: Path) -> None:
 
     with pytest.raises(GateError, match=r"gate variables: .*Connection refused"):
         registry.check_all(make_context(tmp_path, gates=OFF, target=Away()), {}, ignore)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
+def test_limits_are_numbers_that_end(tmp_path: Path, value: float) -> None:
+    """TOML has `nan` and `inf`; a backup may not be older than can be said."""
+    gates = {"backup": {"command": ["date"], "hours": value}}
+
+    with pytest.raises(ConfigError, match=r"backup: 'hours' must be a number of hours from 0\.01 to 87840"):
+        registry.enabled(make_context(tmp_path, gates=gates).settings)

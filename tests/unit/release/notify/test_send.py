@@ -194,3 +194,12 @@ def test_all_problems_of_the_settings_are_listed() -> None:
         "mail: 'host' must be a name and 'port' a number from 1 to 65535",
         "mail: 'username-env' and 'password-env' come together",
     ]
+
+
+def test_name_that_cannot_be_written_is_a_problem() -> None:
+    """A label of a host has 63 letters at most; a password with other characters than ASCII fails alike."""
+    mail = {"from": "me@shop.example", "host": f"{'a' * 64}.example", "to": ["b@shop.example"]}
+
+    (problem,) = send({"mail": mail}, EVENT, config.load(), sleep=lambda _: None)
+
+    assert problem.endswith("has other characters than ASCII, or a name is too long")

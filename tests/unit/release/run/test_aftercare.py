@@ -13,8 +13,10 @@ from estiba.release.run.planning import Options
 from estiba.release.run.reporting import Reporter
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
+    from estiba.deploy.target import Observation
     from estiba.release.run.workspace import Workspace
     from estiba.release.verdict import Verdict
 
@@ -142,3 +144,28 @@ def test_reasons_in_the_journal_hold_no_secrets(folder: Path) -> None:
     text = service.journals.open().path.read_text()
     assert "hunter2" not in text
     assert "is refused" in text
+
+
+def test_release_that_came_meanwhile_is_not_taken_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict is about the one before, whose way forward it was."""
+    release(load(folder))
+    releases.commit(folder, "1.1.0", "feat: Sell hats")
+    service = load(folder)
+    release(service)
+    place = releases.target(service, "production")
+    place.break_by("failing")
+    seen = type(place).observe
+
+    def observe(self: releases.FolderTarget, since: datetime) -> Observation:
+        found = seen(self, since)
+        if self.version == "1.1.0":
+            self.mend("failing")
+            releases.commit(folder, "1.2.0", "fix: Hats fit")
+            release(load(folder))
+        return found
+
+    monkeypatch.setattr(type(place), "observe", observe)
+
+    with pytest.raises(DeployError, match=r"1\.1\.0 was unhealthy on production .*, and 1\.2\.0 is served by now"):
+        watch(service)
+    assert place.version == "1.2.0"

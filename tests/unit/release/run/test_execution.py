@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -307,3 +308,25 @@ def test_killed_release_of_another_commit_is_looked_at_first(tmp_path: Path) -> 
     with pytest.raises(PlanError, match=r"release 1.0.0-\w{8} was stopped in deploy:staging") as caught:
         releases.release(service)
     assert caught.value.hint == "invoke release.resume goes on with it, invoke release.abort ends it"
+
+
+class Broken:
+    """A listener with a fault."""
+
+    def begin(self, *_: object) -> None:
+        """Fail."""
+        raise ValueError("begin of hunter2-hunter2")
+
+    step = end = begin
+
+
+def test_listener_that_fails_fails_no_release(service: Workspace, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever it has not thought of: both targets serve the release, and the warning has no secret."""
+    variables = {**service.config.variables, "SHOP_TOKEN": "hunter2-hunter2"}
+    service = replace(service, config=replace(service.config, variables=variables))
+    execution = Execution(workspace=service, progress=releases.quiet, listener=Broken())
+
+    journal = execution.start(Options())
+
+    assert (journal.result, versions(service)) == (DONE, ["1.0.0", "1.0.0"])
+    assert caplog.messages[0] == "not everybody was told: ValueError('begin of ***')"

@@ -28,8 +28,11 @@ _CUSTOM: Final = frozenset({"Rollout", "ExternalSecret", "HTTPRoute", "Certifica
 _HISTORY: Final = 100
 """Revisions that Helm keeps; a release that fails and is taken back makes two."""
 
-PENDING: Final = "pending-"
-"""Start of the status of a revision whose command was killed, or still runs."""
+PENDING: Final = ("pending-", "uninstalling")
+"""Starts of the statuses of a revision whose command was killed, or still runs."""
+
+_ABSENT: Final = "release: not found"
+"""Helm's `ErrReleaseNotFound`; a program that gives credentials may be what is not found, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,7 @@ class Helm:
             TargetError: The cluster cannot be reached, or refuses.
         """
         done = self.runner(self.argv("history", self.release, "--output=json"), check=False)
-        if done.code and "not found" in done.tail:
+        if done.code and _ABSENT in done.tail:
             return []
         self._check(done)
         rows = json.loads(done.stdout)
@@ -186,13 +189,13 @@ class Helm:
             TargetError: The cluster cannot be reached, or refuses.
         """
         done = self.runner(self.argv("uninstall", self.release, f"--timeout={self.timeout}s", "--wait"), check=False)
-        if done.code and "not found" not in done.tail:
+        if done.code and _ABSENT not in done.tail:
             self._check(done)
 
     def _get(self, what: str, revision: int) -> str:
         chosen = [f"--revision={revision}"] if revision else []
         done = self.runner(self.argv("get", what, self.release, *chosen), check=False)
-        if done.code and "not found" in done.tail:
+        if done.code and _ABSENT in done.tail:
             return ""
         self._check(done)
         return done.stdout

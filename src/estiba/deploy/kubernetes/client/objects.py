@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 HOOK: Final = "helm.sh/hook"
 """Annotation of objects that Helm runs apart from the release."""
 
+_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+"""Annotation with the whole object as somebody has applied it."""
+_NAMES: Final = frozenset({"name", "secretName"})
 _SECRETS: Final = ("data", "stringData")
 
 
@@ -56,36 +59,36 @@ def diff(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
 
 
 def _render(one: Mapping[str, Any], salt: bytes) -> str:
-    return str(yaml.safe_dump(_redact(one, salt), sort_keys=True, width=120))
+    return str(yaml.safe_dump(_hide(one, salt), sort_keys=True, width=120))
 
 
-def _redact(one: Mapping[str, Any], salt: bytes) -> dict[str, Any]:
-    if one.get("kind") == "Secret":
-        hidden = {
-            key: {name: _code(value, salt) for name, value in (one.get(key) or {}).items()}
-            for key in _SECRETS
-            if key in one
-        }
-        return {**one, **hidden}
-    found = _hide(one, salt)
-    assert isinstance(found, dict)
-    return found
-
-
-def _hide(value: object, salt: bytes) -> object:
-    """Hide the values of variables, settings and options whose names are those of secrets."""
+def _hide(value: object, salt: bytes, *, is_below: bool = False) -> object:
+    """Hide values below names that are those of secrets, and the data of Secrets, also where a list has them."""
+    if isinstance(value, dict):
+        return _hide_mapping(value, salt, is_below=is_below)
     if isinstance(value, list):
-        return [_hide(one, salt) for one in value]
-    if isinstance(value, str):
-        return redact_text(value)
-    if not isinstance(value, dict):
-        return value
-    if isinstance(value.get("value"), str) and is_secret(str(value.get("name", ""))):
-        return {**value, "value": _code(value["value"], salt)}
-    return {
-        key: _code(one, salt) if isinstance(one, str) and one and is_secret(str(key)) else _hide(one, salt)
-        for key, one in value.items()
-    }
+        # `--password`, and what follows it.
+        before = [None, *value][: len(value)]
+        return [
+            _hide(one, salt, is_below=is_below or _is_option(last)) for last, one in zip(before, value, strict=True)
+        ]
+    if is_below and value not in {"", None} and not isinstance(value, bool):
+        return _code(value, salt)
+    return redact_text(value) if isinstance(value, str) else value
+
+
+def _hide_mapping(value: Mapping[Any, Any], salt: bytes, *, is_below: bool) -> dict[Any, object]:
+    hidden = {_APPLIED, *(_SECRETS if value.get("kind") == "Secret" else ())}
+    if is_secret(str(value.get("name", ""))):
+        hidden.add("value")
+    # What names a Secret is not one: a volume of its files, or a list of those that images are pulled with.
+    is_reference = bool(_NAMES & value.keys()) and "value" not in value
+    below = is_below and not is_reference
+    return {key: _hide(one, salt, is_below=below or key in hidden or is_secret(str(key))) for key, one in value.items()}
+
+
+def _is_option(word: object) -> bool:
+    return isinstance(word, str) and word.startswith("-") and "=" not in word and is_secret(word)
 
 
 def _code(value: object, salt: bytes) -> str:

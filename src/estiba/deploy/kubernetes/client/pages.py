@@ -26,7 +26,8 @@ def find_problem(url: str) -> str:
         else:
             if answer.status_code < _REDIRECTION:
                 return ""
-            if answer.status_code < _REFUSAL and not answer.headers.get("Location", "").startswith(url):
+            if answer.status_code < _REFUSAL and answer.headers.get("Location", "").partition("?")[0] != url:
+                # Only one to itself is no answer, as of a service that does not see that it is asked by HTTPS.
                 return ""
             problem = f"answers {answer.status_code}"
         time.sleep(1)

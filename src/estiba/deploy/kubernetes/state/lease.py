@@ -10,7 +10,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,11 +26,18 @@ if TYPE_CHECKING:
 
 _KIND: Final = "leases.coordination.k8s.io"
 _SECONDS: Final = 60
-"""Time after which a Lease that nobody renews is free."""
+"""Seconds after which a Lease that nobody renews is free."""
 
 _RENEWAL: Final = 15.0
 _CERTAIN: Final = 40.0
 """Seconds after a renewal in which nobody else can have taken the lock; a command to the cluster may take 20 more."""
+
+_LOOKS: Final = 5
+_PAUSE: Final = 4.0
+"""Seconds between looks at a lock; five of them see a renewal of a holder that lives."""
+
+_SKEW: Final = 10.0
+"""Seconds for which a lock may be renewed in the future: clocks differ."""
 
 _PLACE: Final = 16
 _STARTTIME: Final = 19
@@ -221,23 +228,40 @@ def take(kubectl: Kubectl, name: str, holder: str) -> dict[str, Any]:
     known = kubectl.get(_KIND, name)
     if known is None:
         return kubectl.create(_lease(name, holder))
-    if blocker := find_holder(known):
+    if blocker := find_holder(kubectl, known):
         msg = f"{blocker} holds the lock of namespace {kubectl.namespace}, renewed {_renewed(known):%H:%M:%S} UTC"
         raise BusyError(msg, hint="wait for it, or invoke release.unlock where it was killed")
     return kubectl.replace({**_lease(name, holder), "metadata": known["metadata"]})
 
 
-def find_holder(lease: dict[str, Any]) -> str:
-    """Return who holds a Lease now; empty if nobody does."""
+def find_holder(kubectl: Kubectl, lease: dict[str, Any]) -> str:
+    """Return who holds a Lease now; empty if nobody does.
+
+    Where its time is over, or has not come yet, it is looked at for some seconds: the clock of the holder's machine may
+    differ from this one's by more than that, and who holds a lock renews it.
+
+    Raises:
+        TargetError: The cluster cannot be reached.
+    """
     holder = lease["spec"].get("holderIdentity") or ""
-    if not lease["spec"].get("renewTime"):
-        # The API takes one that says nothing of time; who holds a lock renews it.
+    if not holder or not lease["spec"].get("renewTime"):
+        # The API takes one that says nothing of time.
         return ""
     known = Holder.parse(holder)
-    is_over = datetime.now(tz=UTC) - _renewed(lease) > timedelta(
-        seconds=lease["spec"].get("leaseDurationSeconds") or _SECONDS
-    )
-    return "" if is_over or (known and known.is_gone()) else holder
+    if known and known.is_gone():
+        return ""
+    age = (datetime.now(tz=UTC) - _renewed(lease)).total_seconds()
+    is_fresh = -_SKEW <= age <= (lease["spec"].get("leaseDurationSeconds") or _SECONDS)
+    return holder if is_fresh or _is_renewed(kubectl, lease) else ""
+
+
+def _is_renewed(kubectl: Kubectl, lease: dict[str, Any]) -> bool:
+    for _ in range(_LOOKS):
+        time.sleep(_PAUSE)
+        known = kubectl.get(_KIND, lease["metadata"]["name"])
+        if known is None or known["spec"].get("renewTime") != lease["spec"]["renewTime"]:
+            return bool(known and known["spec"].get("holderIdentity"))
+    return False
 
 
 def release(kubectl: Kubectl, name: str) -> str:
@@ -248,7 +272,7 @@ def release(kubectl: Kubectl, name: str) -> str:
     """
     known = kubectl.get(_KIND, name)
     holder = known["spec"].get("holderIdentity") or "" if known else ""
-    if known and find_holder(known):
+    if known and find_holder(kubectl, known):
         msg = f"{holder} still renews its lock of namespace {kubectl.namespace}"
         raise BusyError(msg, hint=f"end it, or wait {_SECONDS} seconds after it was killed")
     if holder:

@@ -21,6 +21,7 @@ from estiba.redaction import redact_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from estiba.deploy.kubernetes.client.helm import Helm
     from estiba.deploy.kubernetes.client.kubectl import Kubectl
     from estiba.imageref import ImageRef
     from estiba.release_manifest import ReleaseManifest
@@ -127,6 +128,16 @@ class Store:
         """Return the newest revision if nobody has verified it: what a failed or killed command has left."""
         last = self.releases[max(self.releases)] if self.releases else None
         return None if last is None or last.is_verified else last
+
+    def forget_uninstalled(self, helm: Helm) -> None:
+        """Forget all revisions where Helm counts from 1 again: somebody has uninstalled the release.
+
+        Raises:
+            TargetError: The cluster cannot be reached, or refuses.
+        """
+        served = self.last_verified()
+        if served and served.number > max((one.number for one in helm.history()), default=0):
+            self.releases.clear()
 
     def add(self, release: Deployed, keep: int) -> None:
         """Add a revision, and forget the oldest ones above a number of verified ones."""
