@@ -22,7 +22,7 @@ from protocol.signature import SecretKey
 if TYPE_CHECKING:
     from datetime import datetime
 
-RESERVED = frozenset({"admin", "api", "livez", "media", "metrics", "readyz", "static"})
+RESERVED = frozenset({"admin", "api", "internal", "livez", "media", "metrics", "readyz", "static"})
 """First parts of addresses that are not a cache's."""
 
 LEASE = timedelta(hours=1)

@@ -30,7 +30,9 @@ def test_cache_has_a_key(key: str) -> None:
     assert key.startswith("team-1:")
 
 
-@pytest.mark.parametrize("name", ["team", "admin", "api", "static", "Team", "a b", "-a", "a/b", "x" * 51, ""])
+@pytest.mark.parametrize(
+    "name", ["team", "admin", "api", "internal", "static", "Team", "a b", "-a", "a/b", "x" * 51, ""]
+)
 def test_unusable_name_is_refused(key: str, name: str) -> None:
     """A cache is the first part of addresses that nothing else has."""
     with pytest.raises(CommandError):
