@@ -116,7 +116,8 @@ class FolderTarget:
             raise RolledBackError(f"{said}\n  evidence: here", hint="")
         # A new number alone: the revision is there, and nothing serves it yet.
         state = self._state()
-        one = {"digest": digest(manifest), "names": list(manifest.migrations.names), "version": manifest.version}
+        names = list(manifest.migrations.names)
+        one = {"commit": manifest.commit, "digest": digest(manifest), "names": names, "version": manifest.version}
         self._save({**state, "left": one, "number": state["number"] + 1})
         self.moment(f"switch {self.folder.name}")
         state = self._state()
@@ -250,7 +251,8 @@ class FolderTarget:
 
     def _describe(self, one: dict[str, Any] | None) -> Release | None:
         number = self._state()["number"]
-        return Release(number=number, digest=one["digest"], version=one["version"], commit="") if one else None
+        known = {key: one[key] for key in ("commit", "digest", "version")} if one else {}
+        return Release(number=number, **known) if one else None
 
     def _state(self) -> dict[str, Any]:
         path = self.folder / "served.json"

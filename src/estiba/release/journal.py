@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from estiba.errors import ChoiceError, PlanError, ReleaseError
+from estiba.errors import ChoiceError, PlanError, ReleaseError, UsageError
 from estiba.release import plan as plans
 
 if TYPE_CHECKING:
@@ -230,10 +230,14 @@ class Journals:
         """Return a journal by the name of its release, or by the start of it.
 
         Raises:
-            ChoiceError: There is no such release, or there are several.
+            ChoiceError: There is no such release.
+            UsageError: There are several.
         """
         known = [path.parent.name for path in self._paths()]
         found = [name for name in known if name.startswith(identifier)]
+        if len(found) > 1 and identifier not in known:
+            msg = f"several releases begin with {identifier!r}: {', '.join(sorted(found))}"
+            raise UsageError(msg, hint="invoke release.history shows when each was")
         if len(found) != 1 and identifier not in known:
             what = "release"
             raise ChoiceError(what, identifier, sorted(known), hint="invoke release.history")

@@ -111,6 +111,7 @@ def test_page_that_fails_in_the_smoke_test_is_taken_back(site: Pods) -> None:
 
     assert (code, version(site)) == (RolledBackError.exit_code, "1.0.0"), said
     assert "helm test failed" in said
+    assert "\n/ 500\n" in said
 
 
 def test_migration_that_fails_changes_nothing(site: Pods) -> None:

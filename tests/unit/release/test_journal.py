@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.unit.release.test_plan import PLAN
 
-from estiba.errors import ChoiceError, PlanError, ReleaseError
+from estiba.errors import ChoiceError, PlanError, ReleaseError, UsageError
 from estiba.release import journal as journals
 from estiba.release.journal import ABORTED, BEGUN, DONE, Entry, Journals
 
@@ -89,6 +89,9 @@ def test_unfinished_release_is_found(tmp_path: Path) -> None:
         stored.open()
     with pytest.raises(ChoiceError, match="no release '2'"):
         stored.find("2")
+    begin(tmp_path)
+    with pytest.raises(UsageError, match=r"several releases begin with '1.1': 1.1"):
+        stored.find("1.1")
 
 
 def test_entry_that_has_no_room_is_an_error(tmp_path: Path) -> None:

@@ -108,17 +108,16 @@ def find_conflicts(helm: Helm, rendered: Sequence[Mapping[str, Any]]) -> list[st
     """
     applied = [one for one in rendered if not objects.is_hook(one)]
     # One call for all: it reports every object with a conflict, each on lines of its own.
-    done = helm.kubectl.ask(
-        "apply", "--server-side", "--dry-run=server", "--field-manager=helm", "--filename=-", stdin=_dump(applied)
-    )
-    if not done.code:
+    argv = ["apply", "--server-side", "--dry-run=server", "--field-manager=helm", "--filename=-"]
+    code, text = helm.kubectl.ask_all(*argv, stdin=_dump(applied))
+    if not code:
         return []
-    if "conflict" not in done.tail:
-        said = done.tail.splitlines()
+    if "conflict" not in text:
+        said = text.splitlines()
         msg = f"the cluster refuses the objects of the release: {said[-1] if said else 'no reason given'}"
         raise TargetError(msg)
-    fields = ", ".join(sorted(set(_FIELD.findall(done.tail)))) or "a field"
-    return [f"{fields}: managed by {manager}" for manager in sorted(set(_MANAGER.findall(done.tail)))]
+    fields = ", ".join(sorted(set(_FIELD.findall(text)))) or "a field"
+    return [f"{fields}: managed by {', '.join(sorted(set(_MANAGER.findall(text))))}"]
 
 
 def find_missing_room(kubectl: Kubectl, rendered: Sequence[Mapping[str, Any]]) -> list[str]:

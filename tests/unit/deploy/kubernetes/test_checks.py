@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from tests.recording import RecordingRunner
 
+from estiba import process
 from estiba.deploy.kubernetes import checks, quotas
 from estiba.deploy.kubernetes.client import pods, quantity
+from estiba.deploy.kubernetes.client.helm import Helm
 from estiba.deploy.kubernetes.client.kubectl import Kubectl
 from estiba.errors import TargetError
 from estiba.process import Completed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from estiba.process import Runner
 
 
@@ -230,6 +234,32 @@ def test_namespace_that_does_not_exist_is_named_and_not_created() -> None:
     assert "kubectl --context=staging create namespace sohp" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        pytest.param(
+            "error: stat /nowhere/config: no such file or directory",
+            "the cluster of the context prod cannot be reached: stat /nowhere/config: no such file or directory",
+            id="no kubeconfig",
+        ),
+        pytest.param(
+            'error: context "prod" does not exist',
+            'the cluster of the context prod cannot be reached: context "prod" does not exist',
+            id="no context",
+        ),
+    ],
+)
+def test_kubeconfig_that_does_not_lead_to_a_cluster_is_shown(said: str, message: str) -> None:
+    """Nothing can be asked of a cluster then."""
+    kubectl = Kubectl(runner=answering(said), namespace="shop", context="prod", kubeconfig="/nowhere/config")
+
+    with pytest.raises(TargetError) as caught:
+        kubectl.run("get", "pods")
+
+    assert caught.value.message == message
+    assert caught.value.hint.startswith("kubectl --context=prod --kubeconfig=/nowhere/config config get-contexts")
+
+
 def test_pod_that_was_evicted_is_no_process() -> None:
     """It stays beside the pod that replaced it, and the release is ready without it."""
     owner = {"ownerReferences": [{"kind": "ReplicaSet"}]}
@@ -260,3 +290,39 @@ def test_limit_is_the_request_where_that_is_missing() -> None:
     assert list(quotas.find_excess(Kubectl(runner=left, namespace="shop"), [wanted], is_upgrade=True)) == [
         "quota q leaves 2 of requests.cpu, and the rollout needs 3"
     ]
+
+
+CONFLICT = """\
+Apply failed with 1 conflict: conflict with "{manager}"{more} using apps/v1: {field}
+Please review the fields above--they currently have other managers. Here
+are the ways you can resolve this warning:
+* If you intend to manage all of these fields, please re-run the apply
+  command with the `--force-conflicts` flag.
+* If you do not intend to manage all of the fields, please edit your
+  manifest to remove references to the fields that should keep their
+  current managers.
+* You may co-own fields by updating your manifest to match the existing
+  value; in this case, you'll become the manager if the other manager(s)
+  stop managing the field (remove it from their configuration).
+See https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts
+"""
+"""What kubectl 1.36 says of one object."""
+
+
+def test_all_fields_that_somebody_else_manages_are_named() -> None:
+    """Also those that the last lines of a long message have no more."""
+    image = '.spec.template.spec.containers[name="worker"].image'
+    said = [
+        *CONFLICT.format(manager="kubectl", more=' with subresource "scale"', field=".spec.replicas").splitlines(),
+        *CONFLICT.format(manager="kubectl-set", more="", field=image).splitlines(),
+    ]
+
+    def run(argv: Sequence[str], *, on_line: Callable[[str], None], **_: object) -> Completed:
+        for line in said:
+            on_line(line)
+        return Completed(argv=tuple(argv), code=1, stdout="", tail="\n".join(said[-20:]))
+
+    kubectl = Kubectl(runner=cast("Runner", run), namespace="shop")
+    helm = Helm(kubectl=kubectl, runner=kubectl.runner, watched=process.run_watched, release="shop", timeout=60)
+
+    assert checks.find_conflicts(helm, [deployment()]) == [f".spec.replicas, {image}: managed by kubectl, kubectl-set"]

@@ -19,7 +19,7 @@ from estiba.deploy.kubernetes.state import repair as repairs
 from estiba.deploy.kubernetes.state.store import Deployed, Store
 from estiba.deploy.logbook import Record
 from estiba.digest import Digest
-from estiba.errors import RolledBackError, StrandedError, TargetError
+from estiba.errors import CommandError, DeployError, RolledBackError, StrandedError, TargetError
 from estiba.imageref import ImageRef
 from estiba.process import Completed
 from estiba.release_manifest import Migrations
@@ -237,3 +237,18 @@ def test_way_back_without_a_change_of_the_schema_asks_no_registry(rollout: Rollo
     rollout.return_to(SERVED, replace(SERVED, number=2, origin=2))
 
     assert cluster.changes == ["rollback", "test"]
+
+
+def test_failed_test_of_the_chart_says_what_it_has_found(cluster: Cluster, rollout: Rollout) -> None:
+    """Helm names the pod alone, and its lines say which page failed."""
+    cluster.answers["kubectl logs shop-smoke-2"] = "/readyz 200\n/ 500\n"
+    said = "Error: resource Pod/shop/shop-smoke-2 not ready. status: Failed, message: pod shop-smoke-2 failed"
+
+    def fail(argv: Sequence[str], *, poll: Callable[[], None]) -> Completed:
+        del poll
+        raise CommandError(argv, 1, said)
+
+    with pytest.raises(DeployError) as caught:
+        replace(rollout.helm, watched=fail).test(lambda: None)
+
+    assert caught.value.message == f"helm test failed: {said.removeprefix('Error: ')}\n/readyz 200\n/ 500"

@@ -9,6 +9,7 @@ from tests.services import releases
 
 from estiba import files
 from estiba.errors import (
+    ApprovalError,
     BusyError,
     DeployError,
     GateError,
@@ -79,6 +80,19 @@ def test_what_is_released_is_only_verified(service: Workspace) -> None:
     for name in service.targets:
         results = [record.result for record in service.targets[name].records()]
         assert results == ["deployed", "unchanged"]
+
+
+def test_what_is_served_already_needs_no_approval(tmp_path: Path) -> None:
+    """As a job of CI that runs once more; another commit with the same bytes does."""
+    rules = "[tool.estiba.release.approvals]\nproduction = ['ana@example.com']\n"
+    folder = releases.create(tmp_path / "shop", settings=rules)
+    service = releases.workspace(folder, state=tmp_path / "state")
+    with pytest.raises(ApprovalError):
+        releases.release(service)
+    manifest = planning.make(service, Options(), lambda _: None).manifest
+    service.targets["production"].deploy(manifest, on_status=lambda _: None)
+
+    assert releases.release(service).result == DONE
 
 
 def test_plan_that_was_looked_at_runs(service: Workspace) -> None:

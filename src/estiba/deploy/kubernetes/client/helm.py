@@ -28,6 +28,9 @@ _CUSTOM: Final = frozenset({"Rollout", "ExternalSecret", "HTTPRoute", "Certifica
 _HISTORY: Final = 100
 """Revisions that Helm keeps; a release that fails and is taken back makes two."""
 
+_TEST: Final = re.compile(r"\bPod/[^/\s]+/(\S+) not ready")
+"""Pod of a test that has failed, in Helm's error; with --logs its output is among that of all others, or nowhere."""
+
 PENDING: Final = ("pending-", "uninstalling")
 """Starts of the statuses of a revision whose command was killed, or still runs."""
 
@@ -180,6 +183,8 @@ class Helm:
             return str(self.watched(argv, poll=poll).stdout)
         except CommandError as error:
             msg = f"helm test failed: {_last(error.tail)}"
+            if (pod := _TEST.search(error.tail)) and (said := self.kubectl.ask("logs", pod[1], "--tail=15").stdout):
+                msg = f"{msg}\n{said.rstrip()}"
             raise DeployError(msg) from error
 
     def uninstall(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 _LIMIT: Final = "--request-timeout=20s"
 _UNREACHABLE: Final = re.compile(
     r"connection refused|no such host|i/o timeout|Unable to connect|no route to host|deadline exceeded"
-    r"|TLS handshake timeout|network is unreachable|certificate|context .* does not exist|no configuration has been",
+    r"|TLS handshake timeout|network is unreachable|certificate|no configuration has been",
     re.IGNORECASE,
 )
+_NO_CONFIGURATION: Final = re.compile(r"error: stat |error loading config file|context \S+ does not exist")
 _DENIED: Final = re.compile(r"\(Forbidden\)|is forbidden|\(Unauthorized\)|must be logged in|provide credentials")
 _ABSENT: Final = "(NotFound)"
 _NO_NAMESPACE: Final = re.compile(r'namespaces "[^"]*" not found')
@@ -62,6 +64,12 @@ class Kubectl:
     def ask(self, *arguments: str, stdin: str | None = None) -> Completed:
         """Run a command whose failure is an answer."""
         return self.runner(self.argv(_LIMIT, *arguments), stdin=stdin, check=False)
+
+    def ask_all(self, *arguments: str, stdin: str) -> tuple[int, str]:
+        """Run a command whose failure is an answer; return exit code and standard error, which may be long."""
+        said: list[str] = []
+        done = self.runner(self.argv(_LIMIT, *arguments), stdin=stdin, check=False, on_line=said.append)
+        return done.code, "\n".join(said)
 
     def get(self, kind: str, name: str) -> dict[str, Any] | None:
         """Return an object, or None if there is none.
@@ -116,9 +124,10 @@ class Kubectl:
 def explain(tail: str, kubectl: Kubectl) -> TargetError | BusyError:
     """Return the error for what kubectl or helm has said last."""
     said = [line for line in tail.splitlines() if line.strip()]
-    last = said[-1] if said else "no reason given"
+    last = said[-1].removeprefix("error: ") if said else "no reason given"
     where = f"the cluster{f' of the context {kubectl.context}' if kubectl.context else ''}"
-    hint = " ".join(["kubectl", *([f"--context={kubectl.context}"] if kubectl.context else [])])
+    chosen = {"--context": kubectl.context, "--kubeconfig": kubectl.kubeconfig}
+    hint = shlex.join(["kubectl", *(f"{flag}={value}" for flag, value in chosen.items() if value)])
     if _CONFLICT.search(tail):
         msg = f"somebody else changes namespace {kubectl.namespace} at this moment: {last}"
         return BusyError(msg, hint="run the command again when they are done")
@@ -128,6 +137,9 @@ def explain(tail: str, kubectl: Kubectl) -> TargetError | BusyError:
     if _NO_NAMESPACE.search(tail):
         msg = f"{where} has no namespace {kubectl.namespace}"
         return TargetError(msg, hint=f"{hint} create namespace {kubectl.namespace}, or mend `namespace` of the target")
+    if _NO_CONFIGURATION.search(tail):
+        msg = f"{where} cannot be reached: {last}"
+        return TargetError(msg, hint=f"{hint} config get-contexts, and `context` and `kubeconfig` of the target")
     if _UNREACHABLE.search(tail):
         msg = f"{where} cannot be reached: {last}"
         return TargetError(msg, hint=f"{hint} cluster-info")

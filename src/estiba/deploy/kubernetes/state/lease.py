@@ -229,7 +229,8 @@ def take(kubectl: Kubectl, name: str, holder: str) -> dict[str, Any]:
     if known is None:
         return kubectl.create(_lease(name, holder))
     if blocker := find_holder(kubectl, known):
-        msg = f"{blocker} holds the lock of namespace {kubectl.namespace}, renewed {_renewed(known):%H:%M:%S} UTC"
+        who, since = blocker.partition(" [")[0], f"{_renewed(known):%H:%M:%S} UTC"
+        msg = f"{who} holds the lock of namespace {kubectl.namespace}, renewed {since}"
         raise BusyError(msg, hint="wait for it, or invoke release.unlock where it was killed")
     return kubectl.replace({**_lease(name, holder), "metadata": known["metadata"]})
 
@@ -273,7 +274,7 @@ def release(kubectl: Kubectl, name: str) -> str:
     known = kubectl.get(_KIND, name)
     holder = known["spec"].get("holderIdentity") or "" if known else ""
     if known and find_holder(kubectl, known):
-        msg = f"{holder} still renews its lock of namespace {kubectl.namespace}"
+        msg = f"{holder.partition(' [')[0]} still renews its lock of namespace {kubectl.namespace}"
         raise BusyError(msg, hint=f"end it, or wait {_SECONDS} seconds after it was killed")
     if holder:
         _free(kubectl, name, holder)
