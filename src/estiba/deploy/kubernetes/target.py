@@ -128,10 +128,10 @@ class KubernetesTarget:
         given = inputs.prepare(self.settings, manifest)
         is_installed = bool(self._helm.history())
         rendered = objects.parse(self._helm.template(given.chart, given.values, is_upgrade=is_installed))
-        found = [*checks.find_missing_rights(self._kubectl, rendered)]
         assert manifest.image is not None  # which `prepare` has refused
-        found += filter(None, [images.problem(self.settings, manifest.image, self.config)])
-        return (*found, *self._find_unfit(rendered, is_upgrade=is_installed))
+        found = [*checks.find_missing_rights(self._kubectl, rendered)]
+        found.append(images.problem(self.settings, manifest.image, self.config))
+        return (*filter(None, found), *self._find_unfit(rendered, is_upgrade=is_installed))
 
     def variables(self) -> frozenset[str]:
         """See `Target.variables`."""
@@ -265,9 +265,7 @@ class KubernetesTarget:
     def _store(self, helm: Helm | None = None) -> Store:
         """Read the state, without revisions that somebody has uninstalled."""
         asked = helm or self._helm
-        store = Store.load(asked.kubectl, self._name)
-        store.forget_uninstalled(asked)
-        return store
+        return Store.load(asked.kubectl, self._name).forget_uninstalled(asked)
 
     def _rollout(self, helm: Helm, store: Store, record: Record, on_status: Callable[[str], None]) -> Rollout:
         return Rollout(

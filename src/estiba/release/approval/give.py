@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from estiba.errors import ApprovalError
 from estiba.release.approval import policy as policies
 from estiba.release.approval import record
 from estiba.release.approval.ref import store
