@@ -265,9 +265,7 @@ class KubernetesTarget:
     def _store(self, helm: Helm | None = None) -> Store:
         """Read the state, without revisions that somebody has uninstalled."""
         asked = helm or self._helm
-        store = Store.load(asked.kubectl, self._name)
-        store.forget_uninstalled(asked)
-        return store
+        return Store.load(asked.kubectl, self._name).forget_uninstalled(asked)
 
     def _rollout(self, helm: Helm, store: Store, record: Record, on_status: Callable[[str], None]) -> Rollout:
         return Rollout(

@@ -281,8 +281,8 @@ def test_limit_is_the_request_where_that_is_missing() -> None:
     }
     limited = {"containers": [{"resources": {"limits": {"cpu": "3", "memory": "1Gi"}}}]}
     wanted = {"kind": "Deployment", "metadata": {"name": "shop-web"}, "spec": {"template": {"spec": limited}}}
-    quota = {"kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"requests.cpu": "2"}}}
-    room, left = (RecordingRunner(json.dumps({"items": [one]})) for one in (node, quota))
+    hard = {"kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"requests.cpu": "2"}}}
+    room, left = (RecordingRunner(json.dumps({"items": [one]})) for one in (node, hard))
 
     assert checks.find_missing_room(Kubectl(runner=room, namespace="shop"), [wanted]) == [
         "no node has room for one more pod of deployment/shop-web: it requests 3.00 CPU and 1024 MiB"

@@ -129,8 +129,8 @@ class Store:
         last = self.releases[max(self.releases)] if self.releases else None
         return None if last is None or last.is_verified else last
 
-    def forget_uninstalled(self, helm: Helm) -> None:
-        """Forget all revisions where Helm counts from 1 again: somebody has uninstalled the release.
+    def forget_uninstalled(self, helm: Helm) -> Store:
+        """Return this without its revisions where Helm counts from 1 again: somebody has uninstalled the release.
 
         Raises:
             TargetError: The cluster cannot be reached, or refuses.
@@ -138,6 +138,7 @@ class Store:
         served = self.last_verified()
         if served and served.number > max((one.number for one in helm.history()), default=0):
             self.releases.clear()
+        return self
 
     def add(self, release: Deployed, keep: int) -> None:
         """Add a revision, and forget the oldest ones above a number of verified ones."""
