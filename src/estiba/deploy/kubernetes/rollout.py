@@ -389,8 +389,9 @@ class Rollout:
         msg = f"{_reason(error)}\n  {outcome}\n  evidence: {location}"
         if isinstance(error, KeyboardInterrupt) and kind is not StrandedError:
             raise KeyboardInterrupt(msg) from error
-        found = error.hint if isinstance(error, EstibaError) else ""
-        raise kind(msg, hint=hint or found or "fix the cause, and deploy again") from error
+        back = f"invoke rollback --target {self.settings.name} tries the way back again"
+        mend = back if kind is StrandedError else "fix the cause, and deploy again"
+        raise kind(msg, hint=hint or getattr(error, "hint", "") or mend) from error
 
 
 def _reason(error: BaseException) -> str:

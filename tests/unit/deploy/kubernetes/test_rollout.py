@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from tests.unit.test_release_manifest import MANIFEST
@@ -252,3 +252,18 @@ def test_failed_test_of_the_chart_says_what_it_has_found(cluster: Cluster, rollo
         replace(rollout.helm, watched=fail).test(lambda: None)
 
     assert caught.value.message == f"helm test failed: {said.removeprefix('Error: ')}\n/readyz 200\n/ 500"
+
+
+def test_way_back_that_was_interrupted_is_tried_again(rollout: Rollout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C twice, of which the second ends the way back: nobody should deploy upon that."""
+
+    def interrupt(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for name in ("_apply", "_go_back"):
+        monkeypatch.setattr(Rollout, name, interrupt)
+
+    with pytest.raises(StrandedError, match="the way back failed: interrupted") as caught:
+        upgrade(rollout)
+
+    assert caught.value.hint == "invoke rollback --target production tries the way back again"
