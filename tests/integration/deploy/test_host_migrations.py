@@ -30,7 +30,9 @@ class Migration(migrations.Migration):
     ("name", "second", "limit", "reason"),
     [
         pytest.param("broken", "SELECT 1 / 0", 30, "division by zero", id="fails"),
-        pytest.param("slow", "SELECT pg_sleep(600)", 5, "did not end within 5 seconds|statement timeout", id="endless"),
+        pytest.param(
+            "slow", "SELECT pg_sleep(600)", 10, "did not end within 10 seconds|statement timeout", id="endless"
+        ),
     ],
 )
 def test_migration_that_fails_half_way_leaves_nothing(

@@ -59,6 +59,9 @@ def run(
         argv = [str(starter.find(folder, closure))]
         tell = (lambda: on_output(_read(output, before))) if on_output else lambda: None
         code = run_limited(argv, env={}, cwd=directory, output=output, limit=limit, stdin=stdin, poll=tell)
+        if code is None:
+            # What it was at when it was ended.
+            tell()
     return Finished(code=code, output=_read(output, before))
 
 

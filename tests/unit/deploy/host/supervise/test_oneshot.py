@@ -36,6 +36,21 @@ def test_program_is_listened_to_while_it_runs(tmp_path: Path) -> None:
     assert heard[-1] == "Applying one..."
 
 
+def test_program_is_listened_to_once_more_when_its_time_is_over(tmp_path: Path) -> None:
+    """The last second may have the name of the migration that took too long."""
+    folder = StateFolder(path=tmp_path / "state", uid=os.geteuid())
+    folder.prepare()
+    closure = make(tmp_path / "one")
+    closure.starter.parent.mkdir(parents=True, exist_ok=True)
+    closure.starter.write_text("#!/bin/sh\ntrap 'echo ended; exit' TERM\nwhile :; do sleep 0.05; done\n")
+    closure.starter.chmod(0o755)
+    heard: list[str] = []
+
+    done = oneshot.run(folder, closure, "migrate", lambda _: {}, limit=1.5, on_output=heard.append)
+
+    assert (done.code, heard[-1].splitlines()[-1]) == (None, "ended")
+
+
 def test_log_that_has_grown_is_put_aside(tmp_path: Path) -> None:
     """Logs of tasks are read by nobody but the one who looks for a fault, and must not fill the disk."""
     # As whoever runs the tests, for nobody else gets into a folder of theirs.
