@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.services import debian, engine, golang, harbour
+from tests.services import debian, engine, golang, harbour, repositories
 
 from estiba import config
 
@@ -93,6 +93,8 @@ def prepared(service: Path, folder: Path) -> Iterator[Composed]:
     copied = shutil.copytree(service, folder / "harbour", symlinks=True)
     env = {"POSTGRES_PASSWORD": "app", "SECRET_KEY": SECRET_KEY, "ALLOWED_HOSTS": "shop.example,localhost"}
     (copied / ".env").write_text("".join(f"{name}={value}\n" for name, value in env.items()))
+    # Outside of a repository a build would copy the secrets, too, and is refused.
+    repositories.commit(copied, {})
     with engine.run_networked(folder / "docker") as networked:
         for command in ("build", "image.load", "compose.render"):
             harbour.invoke(copied, command, DOCKER_HOST=networked.address)

@@ -19,11 +19,13 @@ class MigrationProgress:
     """Watch over one log, which is read from time to time.
 
     Attributes:
-        on_status: Callback for progress; called with the names of the migrations that were begun since the last time.
+        on_status: Callback for progress; called with the names of the migrations that were begun since the last time,
+            and with the same line again while the last of them goes on, as not every line of progress is shown.
     """
 
     on_status: Callable[[str], None]
     _known: int = 0
+    _line: str = ""
 
     def read(self, output: str) -> None:
         """Report what is new in the log.
@@ -35,5 +37,7 @@ class MigrationProgress:
         if new := begun[self._known :]:
             # Of very many, as those of a first release, the last one is what takes the time.
             listed = new if len(new) <= _SHOWN else (f"{len(new) - 1} migrations", new[-1])
-            self.on_status(f"applying {', '.join(listed)}")
+            self._line = f"applying {', '.join(listed)}"
+        if new or (begun and begun[-1] not in log_lines.find_applied(output)):
+            self.on_status(self._line)
         self._known = len(begun)

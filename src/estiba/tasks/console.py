@@ -206,17 +206,18 @@ class Warnings(logging.Handler):
 
 
 class _Paced:
-    """Callback that passes on at most one line per `_PLAIN_INTERVAL`."""
+    """Callback that passes on at most one line per `_PLAIN_INTERVAL`, and none twice in a row."""
 
     def __init__(self, sink: Callable[[str], None]) -> None:
         self._sink = sink
+        self._said = ""
         self._last = time.monotonic()
         self._lock = threading.Lock()
 
     def __call__(self, line: str) -> None:
         with self._lock:
-            if time.monotonic() - self._last >= _PLAIN_INTERVAL:
-                self._last = time.monotonic()
+            if line != self._said and time.monotonic() - self._last >= _PLAIN_INTERVAL:
+                self._last, self._said = time.monotonic(), line
                 self._sink(line)
 
 

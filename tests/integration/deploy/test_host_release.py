@@ -185,8 +185,9 @@ def test_behaviour_is_read_from_logs_and_supervisor(site: Site, host: HostTarget
     time.sleep(1)
 
     for _ in range(3):
-        with pytest.raises(urllib.error.HTTPError):
+        with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"http://127.0.0.1:{site.port}/broken", timeout=10)
+        refused.value.close()
     site.text()
     (web,) = (pid for name, pid in site.pids.items() if name.startswith("web-"))
     kill(web, signal.SIGKILL)

@@ -50,7 +50,7 @@ def test_migrations_are_named_as_they_begin() -> None:
     progress.poll()
     progress.poll()
 
-    assert told == ["applying shop.0001_initial, shop.0002_big"]
+    assert told == ["applying shop.0001_initial, shop.0002_big"] * 2
     runner = progress.kubectl.runner
     assert isinstance(runner, RecordingRunner)
     assert runner.calls[1][3:] == ["logs", "shop-migrate-2-x", "--tail=-1"]

@@ -57,7 +57,11 @@ def run(
         folder.own(directory / "tmp", program.get("user"))
         folder.write(directory / "program.json", {**program, "bound": os.getpid()})
         argv = [str(starter.find(folder, closure))]
-        tell = (lambda: on_output(_read(output, before))) if on_output else lambda: None
+
+        def tell() -> None:
+            if on_output:
+                on_output(_read(output, before))
+
         code = run_limited(argv, env={}, cwd=directory, output=output, limit=limit, stdin=stdin, poll=tell)
         if code is None:
             # What it was at when it was ended.
