@@ -87,7 +87,7 @@ def plan(
     Raises:
         CacheError: A path is not in this machine's store, the cache is unreachable, or has other contents for a path.
     """
-    local = read_closure(roots, with_inputs=with_inputs, runner=runner)
+    local = read_closure(roots, inputs_for=address if with_inputs else None, runner=runner)
     published = _published(address, [entry.path for entry in local], runner)
     damaged = tuple(entry for entry in published.values() if archive.find_damage(address, entry))
     for entry in damaged:
@@ -170,36 +170,50 @@ def _last_line(error: CommandError) -> str:
     return error.tail.strip().split("\n")[-1].strip().removeprefix("error: ")
 
 
-def read_closure(roots: Sequence[str], *, with_inputs: bool = False, runner: Runner = run) -> list[PathInfo]:
+def read_closure(roots: Sequence[str], *, inputs_for: Address | None = None, runner: Runner = run) -> list[PathInfo]:
     """Return the closure of store paths in this machine's store.
 
     Args:
         roots: The store paths.
-        with_inputs: Add their build closures.
+        inputs_for: Cache that shall have their build closures too; what neither it nor this machine has is built.
         runner: Runs Nix.
 
     Raises:
-        CacheError: One of them is not in the store, or was not built here.
+        CacheError: One of them is not in the store, was not built here, or an input of it cannot be built.
     """
+    wanted = _with_inputs(roots, inputs_for, runner) if inputs_for else roots
     try:
-        return remote.closure(_with_inputs(roots, runner) if with_inputs else roots, runner=runner)
+        return remote.closure(wanted, runner=runner)
     except CommandError as error:
         message = f"not in this machine's store: {', '.join(roots[:_SHOWN])}\n{error.tail}"
         raise CacheError(message, hint="invoke build") from error
 
 
-def _with_inputs(roots: Sequence[str], runner: Runner) -> list[str]:
+def _with_inputs(roots: Sequence[str], address: Address, runner: Runner) -> list[str]:
     try:
-        found = {path for root in roots for path in remote.inputs(root, runner=runner)}
+        derivations = sorted({each for root in roots for each in remote.derivations(root, runner=runner)})
+        absent = remote.absent_outputs(derivations, runner=runner)
     except CommandError as error:
         message = f"this machine's Nix does not know what {', '.join(roots)} was built from"
         raise CacheError(message, hint="push from the machine that built it, or leave out --inputs") from error
-    return sorted(found | set(roots))
+    # Of an image that was there already, or came from a cache, the inputs may have been collected, or never have been
+    # here. A cache without them would be of no use to who builds a change, and nobody would be told.
+    if len(_published(address, absent, runner)) < len(absent):
+        _realise(derivations, runner)
+    return sorted({*remote.inputs(derivations, runner=runner), *roots})
+
+
+def _realise(derivations: Sequence[str], runner: Runner) -> None:
+    try:
+        remote.realise(derivations, runner=runner)
+    except CommandError as error:
+        message = f"inputs of the build are not on this machine, and cannot be built\n{error.tail}"
+        raise CacheError(message, hint="invoke fetch, then push again; or leave out --inputs") from error
 
 
 def _published(address: Address, paths: Sequence[str], runner: Runner) -> dict[str, PathInfo]:
     """Return the store paths that a cache has; for a missing folder Nix is not asked, since it would create it."""
-    if address.folder and not (address.folder / "nix-cache-info").exists():
+    if not paths or (address.folder and not (address.folder / "nix-cache-info").exists()):
         return {}
     try:
         return {entry.path: entry for entry in remote.query(address, paths, runner=runner)}

@@ -171,14 +171,35 @@ def is_trusted_user(*, runner: Runner = run) -> bool:
     return trusted is None or bool(trusted)
 
 
-def inputs(path: str, *, runner: Runner = run) -> list[str]:
-    """Return the build closure of a store path, which includes the locked artifacts, without derivations.
+def derivations(path: str, *, runner: Runner = run) -> list[str]:
+    """Return the derivations of a store path's build: its own, and those of all its inputs.
 
     Raises:
         CommandError: The deriver is unknown: the path was not built on this machine.
     """
-    derivation = runner(["nix-store", "--query", "--deriver", path]).stdout.strip()
-    argv = ["nix-store", "--query", "--requisites", "--include-outputs", derivation]
+    deriver = runner(["nix-store", "--query", "--deriver", path]).stdout.strip()
+    found = runner(["nix-store", "--query", "--requisites", deriver]).stdout.split()
+    return sorted(each for each in found if each.endswith(".drv"))
+
+
+def absent_outputs(derivations: Sequence[str], *, runner: Runner = run) -> list[str]:
+    """Return the outputs of derivations that this machine's store lacks: collected, or never needed here."""
+    paths = runner(["nix-store", "--query", "--outputs", *derivations]).stdout.split()
+    return runner(["nix-store", "--check-validity", "--print-invalid", *paths]).stdout.split()
+
+
+def realise(derivations: Sequence[str], *, runner: Runner = run) -> None:
+    """Build the outputs of derivations, or take them from a substituter.
+
+    Raises:
+        CommandError: One cannot be built, as where a locked file is not in the store.
+    """
+    runner(["nix", "build", "--no-link", "--stdin"], stdin="\n".join(f"{each}^*" for each in derivations))
+
+
+def inputs(derivations: Sequence[str], *, runner: Runner = run) -> list[str]:
+    """Return what the store has of a build closure, which includes the locked artifacts, without derivations."""
+    argv = ["nix-store", "--query", "--requisites", "--include-outputs", *derivations]
     return sorted(found for found in runner(argv).stdout.split() if not found.endswith(".drv"))
 
 

@@ -96,7 +96,7 @@ def choose(
     service = services.find(address, runner=runner)
     if service is None:
         return pushing.plan(address, roots, key=keys.load(key), with_inputs=with_inputs, runner=runner)
-    local = pushing.read_closure(roots, with_inputs=with_inputs, runner=runner)
+    local = pushing.read_closure(roots, inputs_for=address if with_inputs else None, runner=runner)
     return plan(service, local, key=keys.load(key) if key.exists() else None)
 
 

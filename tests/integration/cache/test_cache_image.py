@@ -96,6 +96,10 @@ def test_image_comes_out_of_the_cache(built: Path, machine: Machine, tmp_path: P
     assert (built_in(machine.store), machine.locked_files()) == ([], [])
     assert len(sent["paths"]) == len(list(folder.glob("*.narinfo")))
     assert "warning" not in there.stderr
+    further = machine.invoke("cache.push", str(tmp_path / "further"), "--key", secret, "--inputs")
+    assert further.returncode
+    assert "inputs of the build are not on this machine" in further.stderr
+    assert not (tmp_path / "further").exists()
 
 
 def test_changed_line_needs_no_registry(built: Path, machine: Machine, folder: Address, tmp_path: Path) -> None:

@@ -101,12 +101,40 @@ def test_inputs_need_the_machine_that_built(key: SigningKey) -> None:
 
 def test_inputs_leave_derivations_out(key: SigningKey) -> None:
     """What was built and what was locked is sent, not the recipes."""
-    runner = RecordingRunner(f"{PAIR}.drv\n", f"{PAIR}.drv\n{WORD}\n{PAIR}\n", listed(WORD, PAIR), "{}")
+    drv = f"{PAIR}.drv"
+    runner = RecordingRunner(drv, f"{WORD}\n{drv}\n", PAIR, "", f"{drv}\n{WORD}\n{PAIR}\n", listed(WORD, PAIR), "{}")
 
     wanted = push.plan(SERVER, [PAIR], key=key, with_inputs=True, runner=runner)
 
-    assert runner.calls[1] == ["nix-store", "--query", "--requisites", "--include-outputs", f"{PAIR}.drv"]
+    assert runner.calls[1:5] == [
+        ["nix-store", "--query", "--requisites", drv],
+        ["nix-store", "--query", "--outputs", drv],
+        ["nix-store", "--check-validity", "--print-invalid", PAIR],
+        ["nix-store", "--query", "--requisites", "--include-outputs", drv],
+    ]
     assert wanted.roots == (WORD, PAIR)
+
+
+@pytest.mark.parametrize(("cached", "builds"), [(True, False), (False, True)])
+def test_inputs_that_were_collected_are_built(key: SigningKey, *, cached: bool, builds: bool) -> None:
+    """An image that was in the store already says nothing of its inputs; what the cache has is not needed here."""
+    drv = f"{PAIR}.drv"
+    answers = [drv, drv, f"{WORD}\n{PAIR}", WORD, listed(WORD) if cached else "{}", *([""] if builds else [])]
+    runner = RecordingRunner(*answers, PAIR, listed(PAIR), "{}")
+
+    push.plan(SERVER, [PAIR], key=key, with_inputs=True, runner=runner)
+
+    assert (["nix", "build", "--no-link", "--stdin"] in runner.calls) is builds
+
+
+def test_inputs_that_cannot_be_built_are_an_error(key: SigningKey) -> None:
+    """A cache without them is of no use to who builds a change."""
+    runner = RecordingRunner(f"{PAIR}.drv", f"{PAIR}.drv", WORD, WORD, "{}", 1)
+
+    with pytest.raises(CacheError, match="inputs of the build are not on this machine") as caught:
+        push.plan(SERVER, [PAIR], key=key, with_inputs=True, runner=runner)
+
+    assert caught.value.hint == "invoke fetch, then push again; or leave out --inputs"
 
 
 def test_server_gets_several_chances(key: SigningKey) -> None:
