@@ -16,6 +16,8 @@ from estiba.tasks.console import console, task
 from estiba.tasks.options import choose
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from invoke import Context
 
     from estiba.release.logbook import Entry, Logbook
@@ -55,7 +57,7 @@ def show(_: Context, number: str, *, project: str = ".", json: bool = False) -> 
     if json:
         console.json(data)
     else:
-        console.table(("field", "value"), [*data.items()])
+        console.table(("field", "value"), [*_flatten(data)])
 
 
 @task(
@@ -104,6 +106,19 @@ def export(_: Context, *, format: str = "csv", target: str = "", out: str = "", 
 def _open(project: str) -> Logbook:
     service = projects.load(Path(project))
     return load(service.folder, settings.parse(service).logbook, config.load(), service=service.name)
+
+
+def _flatten(value: object, name: str = "") -> Iterator[tuple[str, object]]:
+    """Yield what JSON holds as pairs of a dotted name and a scalar; positions in a list count from 1."""
+    if isinstance(value, dict):
+        items = [*value.items()]
+    elif isinstance(value, list):
+        items = [*enumerate(value, start=1)]
+    else:
+        yield name, value
+        return
+    for key, each in items:
+        yield from _flatten(each, f"{name}.{key}" if name else str(key))
 
 
 def _compare(book: Logbook, folder: Path, name: str, *, is_sound: bool) -> list[str]:

@@ -45,6 +45,23 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lin
     return code, *capsys.readouterr()
 
 
+def test_fields_within_fields_have_dotted_names(
+    book: Logbook, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a person reads is no notation of Python's."""
+    gates = {"ci": {"state": "passed", "jobs": ["lint", "test"]}}
+    book.append(command="deploy", target="production", result="deployed", gates=gates)
+
+    out = run(monkeypatch, capsys, "logbook.show 3")[1]
+
+    rows = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert {name: value for name, value in rows.items() if name.startswith("gates")} == {
+        "gates.ci.state": "passed",
+        "gates.ci.jobs.1": "lint",
+        "gates.ci.jobs.2": "test",
+    }
+
+
 def test_entries_are_read(book: Logbook, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """List, show and export print the entries, with the CI system's user."""
     code, out, _ = run(monkeypatch, capsys, "logbook.list --target production --json")
