@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -76,7 +77,9 @@ class CacheService:
             main = sites.find_program(status["details"]["pids"][name])
             workers = Path(f"/proc/{main}/task/{main}/children").read_text().split()
             for process in (main, *map(int, workers)):
-                os.kill(process, signal.SIGKILL)
+                # A worker may have ended already, without its main process.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
 
     def manage(self, *words: str) -> str:
         """Run a management command and return what it prints."""

@@ -66,10 +66,18 @@ def hide_store(machine: Machine) -> Machine:
     """Return the machine as one without a store, since who is not root may have one of his own at /nix."""
     if AS_ROOT:
         return machine
-    none = machine.home / "no-store"
-    (none / "nix").mkdir(parents=True)
+    hidden = mount_store(machine, machine.home / "no-store")
+    (machine.home / "no-store/nix").chmod(0o555)
+    return hidden
+
+
+def mount_store(machine: Machine, store: Path) -> Machine:
+    """Return the machine as one whose /nix is an empty folder that belongs to the user."""
+    (store / "nix").mkdir(parents=True)
+    own(store)
     space = ("unshare", "--user", "--map-root-user", "--mount", "--propagation", "private", "--")
-    enter = (str(ROOT / "nix" / "bootstrap" / "enter.sh"), str(none), str(os.getuid()), str(os.getgid()))
+    user = (str(USER), str(USER)) if AS_ROOT else (str(os.getuid()), str(os.getgid()))
+    enter = (str(machine.checkout / "nix/bootstrap/enter.sh"), str(store), *user)
     return replace(machine, inside=(*space, *enter))
 
 

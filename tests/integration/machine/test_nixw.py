@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.services.nixless import TEMPORARY, Machine, copy_checkout, hide_store, own
+from tests.services.nixless import TEMPORARY, Machine, copy_checkout, hide_store, mount_store, own
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,6 +113,23 @@ def test_second_run_is_quiet_and_quick(machine: Machine) -> None:
 
 def test_builds_in_the_sandbox(machine: Machine) -> None:
     """An ordinary user's build sees neither the home folder nor the network, and ends in a store of his own."""
+    done = machine.run("build", *build_of(machine))
+    assert done.returncode == 0, done.stderr
+    seen = machine.home / ".local/share/estiba/store" / done.stdout.strip().lstrip("/")
+    assert interfaces(seen) == ["lo"]
+
+
+def test_builds_in_a_store_that_the_user_was_given(machine: Machine) -> None:
+    """An empty /nix that belongs to the user becomes the store."""
+    store = machine.home / "given"
+    given = mount_store(machine, store)
+    done = given.run("--exec", "nix", "build", *build_of(machine))
+    assert done.returncode == 0, done.stderr
+    assert interfaces(store / done.stdout.strip().lstrip("/")) == ["lo"]
+
+
+def build_of(machine: Machine) -> list[str]:
+    """Return the arguments of `nix build` for what writes down the interfaces of its sandbox."""
     expression = machine.home / "sandboxed.nix"
     expression.write_text(
         """derivation {
@@ -125,10 +142,12 @@ def test_builds_in_the_sandbox(machine: Machine) -> None:
           ];
         }"""
     )
-    done = machine.run("build", "--impure", "--no-link", "--print-out-paths", "--file", str(expression))
-    assert done.returncode == 0, done.stderr
-    seen = machine.home / ".local/share/estiba/store" / done.stdout.strip().lstrip("/")
-    assert [line.split(":")[0] for line in seen.read_text().splitlines()[2:]] == ["lo"]
+    return ["--impure", "--no-link", "--print-out-paths", "--file", str(expression)]
+
+
+def interfaces(written: Path) -> list[str]:
+    """Return the names of the network's interfaces in a copy of /proc/net/dev."""
+    return [line.split(":")[0] for line in written.read_text().splitlines()[2:]]
 
 
 def test_ordinary_user_proves_a_build(machine: Machine) -> None:
