@@ -5,13 +5,26 @@
 # Bring Nix, and at the same time fetch the tools where all of them are missing and no binary cache may have them.
 bring_nix_and_tools() {
   find_mirror
-  ahead=
+  ahead='' failed=$scratch/failed
   if [ "$shell" != none ] && is_new && ! has_cache; then
-    (fetch_ahead) &
+    (
+      # One reason is told, not two at once: this one, unless Nix itself cannot be brought.
+      die() {
+        printf 'nixw: %s\n' "$*" >"$failed"
+        exit 1
+      }
+      fetch_ahead
+    ) &
     ahead=$!
+    # What is left to do is of no use without Nix, and would miss its folder.
+    trap 'kill "$ahead" 2>/dev/null && wait "$ahead" || true; rm -rf "$scratch"' EXIT
   fi
   bring_nix
-  [ -z "$ahead" ] || wait "$ahead" || exit 1
+  [ -n "$ahead" ] || return 0
+  wait "$ahead" || {
+    cat "$failed" >&2 2>/dev/null
+    exit 1
+  }
 }
 
 bring_nix() {

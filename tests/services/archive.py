@@ -6,7 +6,6 @@ import contextlib
 import functools
 import hashlib
 import http.server
-import os
 import subprocess
 import threading
 from typing import TYPE_CHECKING, Final
@@ -40,6 +39,7 @@ class Archive:
         self._home = folder / "gnupg"
         self._home.mkdir(mode=0o700)
         self._tree = debian.unpack("gpg", "gpg-agent")
+        self._agent = debian.script(self._tree, "gpg-agent", folder)
         self._gpg("--passphrase", "", "--quick-generate-key", _USER, "ed25519", "sign", "never")
         self._gpg("--output", str(self.key), "--armor", "--export", _USER)
 
@@ -69,17 +69,8 @@ class Archive:
         self._gpg("--output", str(top / "InRelease"), "--clearsign", str(top / "Release"))
 
     def _gpg(self, *words: str) -> None:
-        (libraries,) = self._tree.glob("usr/lib/*-linux-gnu")
-        options = [
-            "--homedir",
-            str(self._home),
-            "--agent-program",
-            str(self._tree / "usr/bin/gpg-agent"),
-            "--batch",
-            "--yes",
-        ]
-        env = {**os.environ, "LD_LIBRARY_PATH": str(libraries)}
-        subprocess.run([self._tree / "usr/bin/gpg", *options, *words], env=env, check=True, capture_output=True)
+        options = ["--homedir", str(self._home), "--agent-program", str(self._agent), "--batch", "--yes"]
+        subprocess.run([*debian.words(self._tree, "gpg"), *options, *words], check=True, capture_output=True)
 
 
 @contextlib.contextmanager
@@ -94,8 +85,8 @@ def serve(archive: Archive) -> Iterator[str]:
 
 def compress(content: bytes) -> bytes:
     """Compress as Ubuntu does, which Debian does not."""
-    program = debian.unpack("zstd") / "usr/bin/zstd"
-    return subprocess.run([program, "--stdout"], input=content, stdout=subprocess.PIPE, check=True).stdout
+    words = debian.words(debian.unpack("zstd"), "zstd")
+    return subprocess.run([*words, "--stdout"], input=content, stdout=subprocess.PIPE, check=True).stdout
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import shlex
 import shutil
 import subprocess
 from functools import cache
@@ -65,6 +67,20 @@ def unpack(*names: str, essential: bool = False, suite: str = _SUITE) -> Path:
             shutil.rmtree(archives)
             scratch.rename(tree)
     return tree
+
+
+def words(tree: Path, name: str) -> list[str]:
+    """Return the words that start a program of a tree with the tree's own C library and no other one's."""
+    (loader,) = (tree / "usr/lib").glob(f"{platform.machine()}-linux-gnu/ld-linux-*")
+    return [str(loader), "--library-path", str(loader.parent), str(tree / "usr/bin" / name)]
+
+
+def script(tree: Path, name: str, folder: Path) -> Path:
+    """Write a script that starts a program of a tree as `words` says, for what wants one path; return the script."""
+    path = folder / name
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(words(tree, name))} "$@"\n')
+    path.chmod(0o755)
+    return path
 
 
 def _extract(archives: Sequence[Path], tree: Path) -> None:

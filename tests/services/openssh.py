@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -25,26 +24,21 @@ if TYPE_CHECKING:
 HEAD: Final = '[project]\nname = "shop"\nversion = "1"\ndependencies = []\n[tool.estiba]\nmanage = ""\n'
 TARGETS: Final = "[tool.estiba.targets]\nqa = {}\nproduction = {}\n"
 AUTHOR: Final = "dev@example.com"
+_CLIENT: Final = "openssh-client"
 
 
 def find_program(folder: Path) -> str:
     """Return the path of ssh-keygen: the machine's, or Debian's with its own libraries."""
-    script = folder / "ssh-keygen"
-    words = find_words("ssh-keygen")
-    if len(words) == 1:
-        return words[0]
-    script.write_text(f'#!/bin/sh\nexec {" ".join(words)} "$@"\n')
-    script.chmod(0o755)
-    return str(script)
+    if found := shutil.which("ssh-keygen"):
+        return found
+    return str(debian.script(debian.unpack(_CLIENT), "ssh-keygen", folder))
 
 
 def find_words(name: str) -> list[str]:
     """Return the words that start a program of OpenSSH: the machine's, or Debian's with its own libraries."""
     if found := shutil.which(name):
         return [found]
-    tree = debian.unpack("openssh-client")
-    (loader,) = (tree / "usr" / "lib").glob(f"{platform.machine()}-linux-gnu/ld-linux-*")
-    return [str(loader), "--library-path", str(loader.parent), str(tree / "usr" / "bin" / name)]
+    return debian.words(debian.unpack(_CLIENT), name)
 
 
 def make_keys(folder: Path, *names: str) -> dict[str, Path]:

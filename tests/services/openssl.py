@@ -16,9 +16,8 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
     tree = debian.unpack("openssl")
     certificate, key, settings = (folder / name for name in ("cert.pem", "key.pem", "openssl.cnf"))
     settings.write_text("[req]\ndistinguished_name = dn\n[dn]\n")
-    making = [str(tree / "usr/bin/openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    making = [*debian.words(tree, "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
     making += ["-addext", "subjectAltName=DNS:localhost", "-config", str(settings)]
     making += ["-keyout", str(key), "-out", str(certificate)]
-    libraries = {"LD_LIBRARY_PATH": ":".join(map(str, (tree / "usr/lib").glob("*-linux-gnu")))}
-    subprocess.run(making, env=libraries, check=True, capture_output=True)
+    subprocess.run(making, check=True, capture_output=True)
     return certificate, key

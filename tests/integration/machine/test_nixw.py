@@ -329,14 +329,19 @@ def test_version_gone_from_the_mirror(machine: Machine) -> None:
     assert "E: Version '0.1' for 'zlib1g' was not found" in done.stderr
 
 
-def test_no_network(machine: Machine) -> None:
-    """Without a network the first run ends with what it wanted and apt's reason."""
+@pytest.mark.parametrize("is_new", [False, True])
+def test_no_network(machine: Machine, *, is_new: bool) -> None:
+    """Without a network the first run ends with what it wanted and apt's reason, also where it fetches two things."""
     alone = ("unshare", "--user", "--map-current-user", "--net", "--")
-    done = machine.run("--version", before=alone, ESTIBA_CACHE_DIR=str(machine.home / "third-cache"))
+    empty = machine.home / f"without-network-{is_new}"
+    home = str(empty if is_new else machine.home)
+    done = machine.run("--version", before=alone, HOME=home, ESTIBA_CACHE_DIR=str(empty / "cache"))
     assert (done.stdout, done.returncode) == ("", 1)
-    assert done.stderr.startswith(
-        "nixw: fetching Nix from Debian 13 (once)\nnixw: reading the package lists of Debian trixie failed:\n"
-    )
+    told = {"nixw: fetching Nix from Debian 13 (once)", "nixw: reading the package lists of Debian trixie failed:"}
+    ahead = {"nixw: fetching N packages of the locked tools from Debian 12 (once)"} if is_new else set()
+    lines = re.findall(r"^nixw: .*", re.sub(r"\d+ packages", "N packages", done.stderr), re.MULTILINE)
+    assert sorted(lines) == sorted(told | ahead), done.stderr
+    assert "No such file" not in done.stderr
 
 
 def test_neither_apt_nor_nix(bare: Machine) -> None:
