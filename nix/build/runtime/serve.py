@@ -1,4 +1,4 @@
-"""Run a web server in this process, by its own entry point, so that errors of the service are heard of.
+"""Run a web server in this process, by its own entry point, so that errors and requests of the service are heard of.
 
 Usage: `serve.py SERVER ARGUMENT...`. A module of its own beside the package, because uvicorn starts its workers anew
 with the main module of its parent, which has to do again what is done here.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 # Last, so that no module of the service is hidden.
 sys.path.append(str(Path(__file__).parent))
-from estiba_runtime import tracebacks
+from estiba_runtime import conditional, tracebacks
 
 _MAIN = {
     "daphne": ("daphne.cli", "CommandLineInterface.entrypoint"),
@@ -25,6 +25,7 @@ _MAIN = {
 """Module and function that the `console_scripts` of each server name."""
 
 tracebacks.install()
+conditional.install()
 
 if __name__ == "__main__":
     server = sys.argv[1]

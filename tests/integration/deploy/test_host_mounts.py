@@ -25,9 +25,11 @@ import io
 import zipfile
 from pathlib import Path
 
+import django
 from django.conf import settings
 from django.http import HttpResponse
 from django.urls import path
+from django.views.static import serve
 
 
 FOLDERS = (settings.MEDIA_ROOT, "/app/data", "/var/lib/tiny/more")
@@ -52,7 +54,14 @@ def pack(request):
     return HttpResponse(made.getvalue())
 
 
-urlpatterns = [path("", page), path("write/", write), path("pack/", pack)]
+PACKAGE = Path(django.__file__).parent
+urlpatterns = [
+    path("", page),
+    path("write/", write),
+    path("pack/", pack),
+    path("own/<path:path>", serve, {"document_root": "/app/tiny/static"}),
+    path("package/<path:path>", serve, {"document_root": PACKAGE / "contrib/admin/static/admin/css"}),
+]
 """
 SETTINGS = """
 STATIC_ROOT = "{static}"
@@ -86,6 +95,16 @@ def read(port: int, path: str = "/") -> str:
     """Return a page."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
         return str(answer.read().decode())
+
+
+def ask_again(port: int, path: str) -> int:
+    """Return the status of a file that is asked for as by who has it: another release's may have its time, too."""
+    url = f"http://127.0.0.1:{port}{path}"
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        told = answer.headers["Last-Modified"]
+    request = urllib.request.Request(url, headers={"If-Modified-Since": told})
+    with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - an address of http
+        return int(answer.status)
 
 
 def converse(folder: Path, *words: str, answer: str) -> tuple[int, str]:
@@ -128,6 +147,7 @@ def test_folders_may_be_anywhere(tmp_path: Path, static: str, media: str) -> Non
             (packed,) = zipfile.ZipFile(io.BytesIO(answer.read())).infolist()
         assert packed.date_time > (1980, 1, 2)
         assert read(port, "/static/tiny.css")
+        assert [ask_again(port, path) for path in ("/own/tiny.css", "/package/base.css")] == [200, 200]
         read(port, "/write/")
         (folder / "tiny" / "static" / "more.css").write_text("a {}")
         harbour.invoke(folder, "deploy")

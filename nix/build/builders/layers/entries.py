@@ -14,7 +14,7 @@ STORE_TIME = 1
 MTIME = 2 * 86400 + 315532800
 """Modification time in archives: zip knows no time before 1980, and is told the local one."""
 
-_SPAN = 30 * 365 * 86400
+SPAN = 30 * 365 * 86400
 """Seconds after `MTIME` that the times of contents are spread over, all of them past."""
 
 _MOST_LINKS = 40
@@ -129,7 +129,7 @@ class Entries:
         size = 0
         for path, entry in self.ordered():
             content = entry.read()
-            time = MTIME + zlib.crc32(content) % _SPAN if self.tells_contents and content else MTIME
+            time = MTIME + zlib.crc32(content) % SPAN if self.tells_contents and content else MTIME
             header = _header(path, entry, len(content), time).tobuf(tarfile.PAX_FORMAT)
             size += stream.write(b"".join((header, content, _padding(len(content), tarfile.BLOCKSIZE))))
         end = bytes(2 * tarfile.BLOCKSIZE)
