@@ -57,6 +57,25 @@ let
     in
     listed;
 
+  # What no repository of a service should have, of what is at its top; see estiba.build.copied, which looks at all.
+  private =
+    src:
+    let
+      entries = builtins.readDir src;
+      isPrivate =
+        name:
+        if entries.${name} == "directory" then
+          matchesAny [ "\\.venv|venv|node_modules" ] name || builtins.pathExists (src + "/${name}/pyvenv.cfg")
+        else
+          matchesAny [
+            "\\.env(\\..*)?"
+            ".+\\.(env|sqlite3?|p12|pfx|jks|keystore)"
+            "id_(rsa|dsa|ecdsa|ed25519)|\\.netrc|\\.pgpass|\\.git-credentials|\\.pypirc"
+          ] name
+          && !matchesAny [ "\\.env\\.(example|sample|template|dist).*" ] name;
+    in
+    builtins.filter isPrivate (builtins.attrNames entries);
+
   modulesIn =
     top:
     let
@@ -177,27 +196,38 @@ in
   globRegex = fromGlob;
 
   /**
-    The service's folder itself; refused if git has but the names of some of its files, those of submodules.
+    The service's folder itself; refused if git has but the names of some of its files, those of submodules, and if Nix
+    has copied what git would not have, since there is no git repository.
 
     # Type
     ```
-    complete :: { src :: Path | Flake, exclude :: [String] } -> Path | Flake
+    complete :: { src :: Path | Flake, exclude :: [String], include :: [String] } -> Path | Flake
     ```
 
     # Arguments
     - src: the service's folder
     - exclude: globs relative to it, of what is left out
+    - include: globs of what belongs to the service in spite of its name
   */
   complete =
-    { src, exclude }:
+    {
+      src,
+      exclude,
+      include,
+    }:
     let
       isEmpty = path: !builtins.pathExists (src + "/${path}") || builtins.readDir (src + "/${path}") == { };
       lacking = builtins.filter (
         path: isEmpty path && !matchesAny (map fromGlob (exclude ++ ci)) path
       ) (submodules src);
+      # Of a folder alone Nix knows neither a commit nor whether it has submodules.
+      isCopied = builtins.isAttrs src && !src ? rev && !src ? submodules;
+      copied = if isCopied then builtins.filter (name: !matchesAny (map fromGlob include) name) (private src) else [ ];
     in
-    # The sentence of estiba.build.tracked.
-    if lacking == [ ] then
+    # The sentences of estiba.build.copied and estiba.build.tracked.
+    if copied != [ ] then
+      throw "the folder is in no git repository, so Nix has copied all of it into its store, with ${builtins.concatStringsSep ", " copied}; name them in .gitignore, then git init && git add -A"
+    else if lacking == [ ] then
       src
     else
       throw "${builtins.concatStringsSep ", " lacking}: a build sees no files of a git submodule; require it as a git+https://…@COMMIT package, copy it, or exclude it in [tool.estiba]";

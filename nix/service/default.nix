@@ -47,7 +47,7 @@ let
   lock = lib.lock.parse lockText;
   whole = lib.source.complete {
     inherit src;
-    inherit (service) exclude;
+    inherit (service) exclude include;
   };
   commit = import ./commit.nix src;
 

@@ -25,6 +25,7 @@ in
             exclude:
             lib.source.complete {
               inherit exclude;
+              include = [ ];
               src = ./services/joined;
             }
           )
@@ -44,6 +45,7 @@ in
       expr = lib.source.complete {
         src = ./services/joined;
         exclude = [ "old" ];
+        include = [ ];
       };
       expectedError = "libs/other: a build sees no files of a git submodule; require it as a git+https://…@COMMIT package, copy it, or exclude it in [tool.estiba]";
     };
@@ -51,10 +53,43 @@ in
       expr = lib.source.complete {
         src = builtins.path { path = ./joined; } + "/site";
         exclude = [ ];
+        include = [ ];
       };
       expectedError = "libs/other: a build sees no files of a git submodule; require it as a git+https://…@COMMIT package, copy it, or exclude it in [tool.estiba]";
     };
   };
+  complete-outside-of-git =
+    let
+      find =
+        more: include:
+        lib.source.complete {
+          src = {
+            outPath = unversioned;
+          }
+          // more;
+          exclude = [ ];
+          inherit include;
+        };
+      unversioned = ./unversioned;
+    in
+    {
+      is-refused-with-what-git-would-not-have = {
+        expr = find { } [ ];
+        expectedError = "the folder is in no git repository, so Nix has copied all of it into its store, with .env.dev, env, site.sqlite3; name them in .gitignore, then git init && git add -A";
+      };
+      may-be-what-the-service-includes = {
+        expr = (find { } [ ".env.dev" "env" "*.sqlite3" ]).outPath;
+        expected = unversioned;
+      };
+      is-not-a-repository-before-its-first-commit = {
+        expr = (find { submodules = false; } [ ]).outPath;
+        expected = unversioned;
+      };
+      is-not-what-has-a-commit = {
+        expr = (find { rev = "0d1d7fc32d89c8b2e5d2dcd6b0e2b0d5e0a6f3f1"; } [ ]).outPath;
+        expected = unversioned;
+      };
+    };
   application = {
     holds-the-services-own-files = {
       expr = list (
