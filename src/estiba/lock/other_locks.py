@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from estiba.lock.python import graph
 from estiba.lock.python.pins import Pin
+from estiba.service.declarations import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ _PINNED: Final = re.compile(
 _FOR_PYPROJECT: Final = re.compile(r"^#.*(?:pip-compile|pip compile)\b.*\bpyproject\.toml\b", re.MULTILINE)
 _INCLUDED: Final = re.compile(r"^(?:-r|--requirement)[ =]([^\s#]+\.in)\s*(?:#.*)?$", re.MULTILINE)
 _LOOSE: Final = ("requirements.in", "requirements-dev.in")
+_OF_WORKSPACES: Final = "uv.lock"
 _COMPILED: Final = "requirements.txt"
 _Found: TypeAlias = "tuple[str, str, list[str]]"
 """Name, version, and markers of which one has to hold; none for everywhere."""
@@ -33,9 +35,10 @@ _Found: TypeAlias = "tuple[str, str, list[str]]"
 def read(folder: Path, python: str, platforms: Sequence[str]) -> tuple[str, list[Pin]]:
     """Return the name of the lock file that a project has, and its pins; those of indexes alone.
 
-    A project that has several is locked by the first of: uv.lock, pylock.toml, poetry.lock, pdm.lock, Pipfile.lock, and
-    the files that pip-compile writes beside `requirements.in` or for `pyproject.toml`. Of a distribution with several
-    versions that is the pin whose markers hold for the Python on a platform, if it is the only one.
+    A project that has several is locked by the first of: uv.lock, also that of its workspace, pylock.toml, poetry.lock,
+    pdm.lock, Pipfile.lock, and the files that pip-compile writes beside `requirements.in` or for `pyproject.toml`. Of a
+    distribution with several versions that is the pin whose markers hold for the Python on a platform, if it is the
+    only one.
 
     Args:
         folder: Folder of the service.
@@ -45,9 +48,9 @@ def read(folder: Path, python: str, platforms: Sequence[str]) -> tuple[str, list
     # The last release of the minor version, which nobody knows: none of its markers tells them apart.
     environments = [graph.environment(f"{python}.99", platform) for platform in platforms]
     for name, parse in _FORMATS.items():
-        if (folder / name).is_file():
+        if path := _find(folder, name):
             try:
-                return name, _unite(parse((folder / name).read_text(encoding="utf-8-sig")), environments)
+                return name, _unite(parse(path.read_text(encoding="utf-8-sig")), environments)
             except (AttributeError, KeyError, TypeError, ValueError):
                 # What another tool wrote and this one cannot read is a start that is missed, and no reason to stop.
                 continue
@@ -60,6 +63,13 @@ def compare(before: Iterable[Pin], after: Iterable[Pin]) -> list[tuple[str, str,
     versions = {pin.name: pin.version for pin in before}
     changed = {(pin.name, versions[pin.name], pin.version) for pin in after if pin.name in versions}
     return sorted(one for one in changed if one[1] != one[2])
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    """Return the lock file of a name; uv writes that of a member of a workspace beside the root of it."""
+    shared = workspace.find(folder) if name == _OF_WORKSPACES else None
+    places = [folder, shared.folder] if shared else [folder]
+    return next((place / name for place in places if (place / name).is_file()), None)
 
 
 def _unite(entries: Iterable[_Found], environments: Sequence[Mapping[str, str]]) -> list[Pin]:
@@ -126,7 +136,7 @@ def _split(found: tuple[str, str, str]) -> _Found:
 
 
 _FORMATS: Final[Mapping[str, Callable[[str], Iterable[_Found]]]] = {
-    "uv.lock": _parse_uv,
+    _OF_WORKSPACES: _parse_uv,
     "pylock.toml": _parse_pylock,
     "poetry.lock": _parse_poetry,
     "pdm.lock": _parse_pdm,

@@ -175,7 +175,8 @@ def load(folder: Path) -> Project:
         debian=debian.list_packages(table),
         postgresql=postgresql.parse(table.get("postgresql", {})),
         debian_build=tuple(sorted(set(table.get("debian-build", ())))),
-        build_constraints=tuple(sorted(set(table.get("build-constraints", ())))),
+        requirements=(wanted := _load_requirements(folder, pyproject, table)),
+        build_constraints=tuple(sorted({*table.get("build-constraints", ()), *wanted.build_constraints})),
         resolver=table.get("resolver", "pip-tools"),
         missing_libraries={canonicalize_name(name): say for name, say in table.get("missing-libraries", {}).items()},
         settings=layout.settings,
@@ -197,7 +198,6 @@ def load(folder: Path) -> Project:
         release=dict(table.get("release", {})),
         chart=dict(table.get("chart", {})),
         ci=dict(table.get("ci", {})),
-        requirements=_load_requirements(folder, pyproject, table),
     )
 
 

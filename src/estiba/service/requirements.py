@@ -43,6 +43,7 @@ class Requirements:
         own: Normalised name of the service, which no index is asked for; empty if its files name none.
         sources: Packages from folders of the service and from git repositories; no index is asked for their names.
         indexes: Package indexes that the project names beside pip's own.
+        build_constraints: Version constraints of the build requirements of sdists that tables of other tools name.
     """
 
     source: str
@@ -52,6 +53,7 @@ class Requirements:
     own: str = ""
     sources: tuple[Source, ...] = ()
     indexes: tuple[Index, ...] = ()
+    build_constraints: tuple[str, ...] = ()
 
 
 def load(
@@ -90,6 +92,7 @@ def load(
         )
     others = foreign.read(folder, pyproject)
     dev += found.add(others.dev, "dev-dependencies")
+    found.problems += check_constraints(others.build_constraints, "build-constraint-dependencies")
     _take_over(found, others, (*runtime, *dev))
     if found.problems:
         raise ConfigError(folder.resolve().name, list(dict.fromkeys(found.problems)))
@@ -101,6 +104,7 @@ def load(
         own=found.own,
         sources=tuple(sorted(found.sources.values(), key=lambda one: one.name)),
         indexes=tuple(found.indexes),
+        build_constraints=tuple(others.build_constraints),
     )
 
 
@@ -155,7 +159,9 @@ def _take_over(found: Collection, others: Foreign, wanted: Iterable[str]) -> Non
     found.problems += [problem for name in refused for problem in others.refused[name]]
     # A requirement that has an address of its own keeps it.
     found.sources |= {name: one for name, one in others.sources.items() if name not in found.sources | {found.own: 0}}
-    found.constraints += replace(found, own="").add(others.constraints, "constraint-dependencies")
+    apart = replace(found, own="")
+    found.constraints += apart.add(others.constraints, "constraint-dependencies")
+    found.constraints += [line for name in others.constraint_files for line in requirements_file.read(apart, name)]
     found.indexes += others.indexes
 
 

@@ -178,3 +178,11 @@ def test_versions_that_were_not_kept_are_told() -> None:
     after = [Pin(name="a", version="1"), Pin(name="b", version="2"), Pin(name="new", version="1")]
 
     assert other_locks.compare(before, after) == [("b", "1", "2")]
+
+
+def test_lock_of_a_workspace_is_that_of_its_members(tmp_path: Path) -> None:
+    """The lock of uv lies beside the root; of a folder that is no member it says nothing."""
+    root = '[tool.uv.workspace]\nmembers = ["site"]\n'
+    folder = lay(tmp_path, {"pyproject.toml": root, "uv.lock": UV, "site/manage.py": "", "other/manage.py": ""})
+    found = [other_locks.read(folder / name, "3.13", BOTH) for name in ("site", "other")]
+    assert found == [("uv.lock", [Pin(name="django", version="5.2.1")]), ("", [])]

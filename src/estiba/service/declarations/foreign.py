@@ -6,6 +6,7 @@ locked instead of a private or local one. Formats: uv's, Poetry's, PDM's, Rye's 
 
 from __future__ import annotations
 
+import os
 import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -14,11 +15,11 @@ from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from estiba.service.declarations import direct
+from estiba.service.declarations import direct, workspace
 from estiba.service.declarations.direct import DirectError, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 ONLY: Final = "only"
@@ -56,6 +57,8 @@ class Foreign:
         sources: Packages from folders and repositories, by normalised name.
         indexes: Package indexes, in the order in which they are asked.
         constraints: Version constraints.
+        constraint_files: Files with further ones, as pip has them, relative to the folder of the project.
+        build_constraints: Version constraints of the build requirements of sdists.
         dev: Requirements for development that are in no dependency group.
         refused: Sentences about sources that cannot be taken over, by the normalised name of the package.
         problems: A sentence for each other entry that cannot be taken over.
@@ -64,6 +67,8 @@ class Foreign:
     sources: dict[str, Source] = field(default_factory=dict)
     indexes: list[Index] = field(default_factory=list)
     constraints: list[str] = field(default_factory=list)
+    constraint_files: list[str] = field(default_factory=list)
+    build_constraints: list[str] = field(default_factory=list)
     dev: list[str] = field(default_factory=list)
     refused: dict[str, list[str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -81,19 +86,44 @@ class Foreign:
             routed = Index(name=found.name, url=found.url, rank=ONLY, projects=(canonicalize_name(project),))
             self.indexes.append(routed)
 
-    def place(self, project: str, where: str, source: Mapping[str, Any], folder: Path) -> None:
-        """Add the source of a project that is a table with `git` or `path`, as uv and Poetry write it."""
+    def place(
+        self, project: str, where: str, source: Mapping[str, Any], *, folder: Path, base: Path | None = None
+    ) -> None:
+        """Add the source of a project that is a table with `git` or `path`, as uv and Poetry write it.
+
+        Args:
+            project: Its name.
+            where: Place of the table, for messages.
+            source: The table.
+            folder: Folder of the service.
+            base: Folder that a path is relative to; by default that of the service.
+        """
         try:
             if "git" in source:
                 commit = next((str(source[key]) for key in ("rev", "tag", "branch") if source.get(key)), "")
                 url, subdirectory = str(source["git"]), str(source.get("subdirectory", ""))
                 found = direct.at_commit(project, url.removeprefix("git+"), commit, subdirectory)
             else:
-                found = direct.in_folder(project, str(source["path"]), folder)
+                found = direct.in_folder(project, str(source["path"]), folder, base=base)
         except DirectError as error:
             self.refuse(project, f"{where}: {error}")
         else:
             self.sources[found.name] = found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Place of a table of uv.
+
+    Attributes:
+        folder: Folder that its paths are relative to.
+        members: Globs of the members of its workspace.
+        where: Its name, for messages.
+    """
+
+    folder: Path
+    members: Sequence[str]
+    where: str
 
 
 def read(folder: Path, pyproject: Mapping[str, Any]) -> Foreign:
@@ -105,11 +135,12 @@ def read(folder: Path, pyproject: Mapping[str, Any]) -> Foreign:
     """
     found = Foreign()
     tools = {name: table for name, table in pyproject.get("tool", {}).items() if isinstance(table, dict)}
-    _read_uv(found, folder, tools.get("uv", {}))
-    _read_poetry(found, folder, tools.get("poetry", {}))
-    _read_pdm(found, tools.get("pdm", {}))
-    _read_rye(found, tools.get("rye", {}))
-    _read_options(found, "[tool.pip-tools]", tools.get("pip-tools", {}))
+    for name, read_table in _READERS.items():
+        try:
+            read_table(found, folder, tools.get(name, {}))
+        except (AttributeError, KeyError, TypeError):
+            # Only that tool itself could say what is wrong in it.
+            found.problems.append(f"[tool.{name}]: is not what {name} reads, so nothing is known of its sources")
     # An index that is only for named projects, and for none that a table names, is asked for nothing.
     found.indexes = [index for index in found.indexes if index.rank != ONLY or index.projects]
     return found
@@ -136,7 +167,16 @@ def _read_uv(found: Foreign, folder: Path, table: Mapping[str, Any]) -> None:
             table = {**table, **tomllib.loads(own.read_text(encoding="utf-8"))}
         except ValueError as error:
             found.problems.append(f"uv.toml: {error}")
-    where = "[tool.uv]"
+    if shared := workspace.find(folder):
+        kept = table.get("sources", {}).keys()
+        sources = {name: one for name, one in shared.table.get("sources", {}).items() if name not in kept}
+        _read_uv_table(found, {**shared.table, "sources": sources}, folder=folder, base=shared.folder)
+    _read_uv_table(found, table, folder=folder, base=folder)
+
+
+def _read_uv_table(found: Foreign, table: Mapping[str, Any], *, folder: Path, base: Path) -> None:
+    """Read a table of uv in a folder `base`: the service's own, or that of the root of its workspace."""
+    where = "[tool.uv]" if base == folder else f"{os.path.relpath(base, folder)}/pyproject.toml [tool.uv]"
     _read_options(found, where, table)
     _read_options(found, "[tool.uv.pip]", table.get("pip", {}))
     for number, index in enumerate(table.get("index", ()), 1):
@@ -146,6 +186,7 @@ def _read_uv(found: Foreign, folder: Path, table: Mapping[str, Any]) -> None:
             found.problems.append(f"[[tool.uv.index]] {name} is a flat folder of files: put it into pip's find-links")
         found.indexes.append(Index(name=name, url=str(index.get("url", "")), rank=rank))
     found.constraints += map(str, table.get("constraint-dependencies", ()))
+    found.build_constraints += map(str, table.get("build-constraint-dependencies", ()))
     found.dev += map(str, table.get("dev-dependencies", ()))
     for line in map(str, table.get("override-dependencies", ())):
         _override(found, f"{where} override-dependencies", line)
@@ -153,8 +194,9 @@ def _read_uv(found: Foreign, folder: Path, table: Mapping[str, Any]) -> None:
         f"{where} exclude-dependencies names {name}, and pip leaves out no requirement of a package"
         for name in table.get("exclude-dependencies", ())
     ]
+    members = table.get("workspace", {}).get("members", ())
     for project, given in table.get("sources", {}).items():
-        _read_uv_source(found, project, given, folder=folder, members=table.get("workspace", {}).get("members", ()))
+        _read_uv_source(found, project, given, folder=folder, place=Place(folder=base, members=members, where=where))
 
 
 def _override(found: Foreign, where: str, line: str) -> None:
@@ -169,8 +211,8 @@ def _override(found: Foreign, where: str, line: str) -> None:
         found.constraints.append(line)
 
 
-def _read_uv_source(found: Foreign, project: str, given: object, *, folder: Path, members: Sequence[str]) -> None:
-    where = f"[tool.uv.sources] {project}"
+def _read_uv_source(found: Foreign, project: str, given: object, *, folder: Path, place: Place) -> None:
+    where = f"{place.where.removesuffix(']')}.sources] {project}"
     listed: list[Any] = given if isinstance(given, list) else [given]
     try:
         entries = [one for one in listed if not is_elsewhere(str(one.get("marker", "")))]
@@ -185,22 +227,22 @@ def _read_uv_source(found: Foreign, project: str, given: object, *, folder: Path
     if "index" in source:
         found.assign(str(source["index"]), project, where)
     elif "git" in source or "path" in source:
-        found.place(project, where, source, folder)
+        found.place(project, where, source, folder=folder, base=place.folder)
     elif source.get("workspace"):
-        _find_member(found, project, folder, members)
+        _find_member(found, project, where, folder=folder, place=place)
     else:
         shown = "an address" if "url" in source else f"{', '.join(source) or 'nothing'}"
         problem = f"{where}: is taken from {shown}; a folder, a commit of a repository or an index can be locked"
         found.refuse(project, problem)
 
 
-def _find_member(found: Foreign, project: str, folder: Path, members: Sequence[str]) -> None:
+def _find_member(found: Foreign, project: str, where: str, *, folder: Path, place: Place) -> None:
     """Add the member of a uv workspace that has a name."""
-    where = f"[tool.uv.sources] {project}"
-    places = (place for pattern in members for place in sorted(folder.glob(pattern)) if place.is_dir())
-    for place in places:
-        if canonicalize_name(direct.read_name(place)) == canonicalize_name(project):
-            found.place(project, where, {"path": str(place.relative_to(folder))}, folder)
+    members = (one for pattern in place.members for one in sorted(place.folder.glob(pattern)) if one.is_dir())
+    for member in members:
+        if canonicalize_name(direct.read_name(member)) == canonicalize_name(project):
+            path = str(member.relative_to(place.folder))
+            found.place(project, where, {"path": path}, folder=folder, base=place.folder)
             return
     found.refuse(project, f"{where}: is in a workspace, and no member of [tool.uv.workspace] here has that name")
 
@@ -225,14 +267,14 @@ def _read_poetry(found: Foreign, folder: Path, table: Mapping[str, Any]) -> None
 def _read_poetry_entry(found: Foreign, table: str, project: str, entry: Mapping[str, Any], *, folder: Path) -> None:
     where = f"{table} {project}"
     if "git" in entry or "path" in entry:
-        found.place(project, where, entry, folder)
+        found.place(project, where, entry, folder=folder)
     elif "url" in entry:
         found.refuse(project, f"{where}: is taken from an address; require its repository at a commit")
     elif str(entry.get("source", "pypi")).lower() != "pypi":
         found.assign(str(entry["source"]), project, where)
 
 
-def _read_pdm(found: Foreign, table: Mapping[str, Any]) -> None:
+def _read_pdm(found: Foreign, _folder: Path, table: Mapping[str, Any]) -> None:
     for index in table.get("source", ()):
         name, where = str(index.get("name", "")), f"[[tool.pdm.source]] {index.get('name', '')}"
         if index.get("type") == "find_links":
@@ -242,6 +284,8 @@ def _read_pdm(found: Foreign, table: Mapping[str, Any]) -> None:
         projects = tuple(sorted(map(str.lower, index.get("include_packages", ()))))
         rank = ONLY if projects else DEFAULT if name == "pypi" else FIRST
         found.indexes.append(Index(name=name, url=str(index.get("url", "")), rank=rank, projects=projects))
+    for lines in table.get("dev-dependencies", {}).values():
+        found.dev += [str(line).removeprefix("-e ").strip() for line in lines]
     for project, version in table.get("resolution", {}).get("overrides", {}).items():
         text = str(version)
         line = f"{project}{text}" if text[:1] in "<>=!~" else f"{project}=={text}"
@@ -252,11 +296,17 @@ def _read_pdm(found: Foreign, table: Mapping[str, Any]) -> None:
     ]
 
 
-def _read_rye(found: Foreign, table: Mapping[str, Any]) -> None:
+def _read_rye(found: Foreign, _folder: Path, table: Mapping[str, Any]) -> None:
     for index in table.get("sources", ()):
         rank = DEFAULT if index.get("name") == "default" else FIRST
         found.indexes.append(Index(name=str(index.get("name", "")), url=str(index.get("url", "")), rank=rank))
     found.dev += map(str, table.get("dev-dependencies", ()))
+
+
+def _read_pip_tools(found: Foreign, _folder: Path, table: Mapping[str, Any]) -> None:
+    _read_options(found, "[tool.pip-tools]", table)
+    files = table.get("constraint", ())
+    found.constraint_files += [files] if isinstance(files, str) else files
 
 
 def _read_options(found: Foreign, where: str, table: Mapping[str, Any]) -> None:
@@ -268,3 +318,17 @@ def _read_options(found: Foreign, where: str, table: Mapping[str, Any]) -> None:
         found.indexes.append(Index(name=f"{where} extra-index-url", url=str(url), rank=FIRST))
     if table.get("find-links"):
         found.problems.append(f"{where} find-links: put it into pip's configuration (pip config set global.find-links)")
+    if table.get("no-index"):
+        found.problems.append(
+            f"{where} no-index: put it into pip's configuration (pip config set global.no-index true)"
+        )
+
+
+_READERS: Final[Mapping[str, Callable[[Foreign, Path, Mapping[str, Any]], None]]] = {
+    "uv": _read_uv,
+    "poetry": _read_poetry,
+    "pdm": _read_pdm,
+    "rye": _read_rye,
+    "pip-tools": _read_pip_tools,
+}
+"""Readers of the tables, in the order in which their indexes are asked."""

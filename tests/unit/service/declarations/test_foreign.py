@@ -164,3 +164,88 @@ def test_marker_of_another_system() -> None:
     """A source for Windows or macOS is none for Linux."""
     assert foreign.is_elsewhere("sys_platform == 'win32'")
     assert not foreign.is_elsewhere("platform_machine == 'aarch64'")
+
+
+WORKSPACE = """
+[tool.uv.workspace]
+members = ["site", "libs/*"]
+exclude = ["libs/old"]
+
+[tool.uv]
+constraint-dependencies = ["django<6"]
+dev-dependencies = ["pytest"]
+
+[[tool.uv.index]]
+name = "corp"
+url = "https://corp.example/simple"
+explicit = true
+
+[tool.uv.sources]
+crane = { SOURCE }
+"""
+
+
+def member(tmp_path: Path, place: str, source: str, text: str = "") -> requirements.Requirements:
+    """Read the requirements of a project in a folder below the root of a workspace."""
+    root = {"pyproject.toml": WORKSPACE.replace("SOURCE", source), "libs/crane/pyproject.toml": "[project]\n"}
+    return load(lay(tmp_path, {**root, f"{place}/pyproject.toml": PROJECT + text}) / place, text)
+
+
+def test_member_of_a_workspace_has_what_its_root_says(tmp_path: Path) -> None:
+    """An index that the root names for a package is the only one that is asked for it, and constraints of it hold."""
+    found = member(tmp_path, "site", 'index = "corp"')
+    assert found.indexes == (Index(name="corp", url="https://corp.example/simple", rank=ONLY, projects=("crane",)),)
+    assert (found.constraints, found.dev) == (("django<6",), ())
+
+
+@pytest.mark.parametrize("source", ['path = "libs/crane"', "workspace = true"])
+def test_package_of_a_workspace_that_no_build_sees_is_refused(tmp_path: Path, source: str) -> None:
+    """No index is asked for the name of a package that lies beside the service."""
+    with pytest.raises(ConfigError) as caught:
+        member(tmp_path, "site", source)
+    assert [line.partition(": ")[0] for line in caught.value.problems] == ["../pyproject.toml [tool.uv.sources] crane"]
+
+
+def test_source_of_the_member_comes_first(tmp_path: Path) -> None:
+    """As for uv, what a member says of a package is more than what the root says."""
+    own = f'[tool.uv.sources]\ncrane = {{ git = "https://example.org/c", rev = "{COMMIT}" }}\n'
+    found = member(tmp_path, "site", 'index = "corp"', own)
+    assert (found.sources, found.indexes) == ((Source(name="crane", url="https://example.org/c", commit=COMMIT),), ())
+
+
+@pytest.mark.parametrize("place", ["libs/old", "elsewhere"])
+def test_project_that_is_no_member_stands_alone(tmp_path: Path, place: str) -> None:
+    """What a workspace leaves out, and what is only below its root, has nothing of it."""
+    assert member(tmp_path, place, 'index = "corp"').constraints == ()
+
+
+def test_what_else_tools_lock_by_is_taken_over(folder: Path) -> None:
+    """Files of constraints, constraints for builds and groups of development are read as the tool does."""
+    (folder / "constraints.txt").write_text("django<6\nharbour==1\n")
+    text = (
+        '[tool.pip-tools]\nconstraint = ["constraints.txt"]\n[tool.uv]\nbuild-constraint-dependencies = ["cython<3"]\n'
+        '[tool.pdm.dev-dependencies]\ntest = ["pytest", "-e file:///${PROJECT_ROOT}/libs/crane#egg=crane"]\n'
+    )
+    found = load(folder, text)
+    assert (found.constraints, found.build_constraints) == (("django<6", "harbour==1"), ("cython<3",))
+    assert found.dev == ("crane", "pytest")
+    assert found.sources == (Source(name="crane", path="libs/crane"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('[tool.uv]\nindex = "https://corp.example/simple"\n', "[tool.uv]: is not what uv reads"),
+        ('[tool.poetry]\nsource = { url = "x" }\n', "[tool.poetry]: is not what poetry reads"),
+        ('[tool.poetry.group.dev]\ndependencies = ["x"]\n', "[tool.poetry]: is not what poetry reads"),
+        ('[tool.pdm]\nsource = "x"\n', "[tool.pdm]: is not what pdm reads"),
+        ('[tool.rye]\nsources = "x"\n', "[tool.rye]: is not what rye reads"),
+        ("[tool.uv]\nno-index = true\n", "[tool.uv] no-index: put it into pip's configuration"),
+        ("[tool.pip-tools]\nno-index = true\n", "[tool.pip-tools] no-index: put it into pip's configuration"),
+    ],
+)
+def test_table_that_cannot_be_read_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    """What is no table of that tool is one clear error, and so is an option that would leave out all indexes."""
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    assert [line.startswith(problem) for line in caught.value.problems] == [True]
