@@ -22,15 +22,19 @@ IN_IMAGE: Final = "in the image, unless [tool.estiba] exclude names it"
 """What is told of data that may be there by mistake."""
 
 SECRET: Final = re.compile(
-    r"(.*/)?(id_(rsa|dsa|ecdsa|ed25519)|\.netrc|_netrc|\.pgpass|\.git-credentials|\.pypirc|[^/]*\.(p12|pfx|jks|keystore))"
+    r"(.*/)?(id_(rsa|dsa|ecdsa|ed25519)|\.netrc|_netrc|\.pgpass|\.my\.cnf|\.git-credentials|\.pypirc|\.s3cfg|\.dockercfg"
+    r"|\.aws/credentials|\.docker/config\.json|\.kube/config|\.vault_pass(\.txt)?"
+    r"|[^/]*\.(p12|pfx|jks|keystore|ppk|kdbx))"
 )
 """Names of keys and passwords."""
 
 DATA: Final = re.compile(
-    r"(.*/)?([^/]*\.sqlite3?|[^/]*(service[-_]?account|credentials|client_secret)[^/]*\.json|[^/]+\.env|\.envs/.+)",
+    r"(.*/)?([^/]*\.(sqlite3?|db3?)(-(wal|shm|journal))?|dump\.rdb|[^/]+\.((pg)?dump|sql\.(gz|bz2|xz|zst))"
+    r"|[^/]*(service[-_]?account|credentials|client_secret)[^/]*\.json|[^/]+\.env|\.envs/.+|secrets?\.(ya?ml|json|toml|ini)"
+    r"|\.htpasswd|kubeconfig|[^/]*\.tfstate(\.backup)?)",
     re.IGNORECASE,
 )
-"""Names of databases, keys of cloud accounts and variables."""
+"""Names of databases and their dumps, keys of cloud accounts, variables and passwords."""
 
 _KEY: Final = "^-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY( BLOCK)?-----"
 # Those of `leftovers` in nix/lib/source.nix that a service may need; an example is for its developers.

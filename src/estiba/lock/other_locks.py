@@ -24,7 +24,7 @@ _PINNED: Final = re.compile(
     r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?[ \t]*===?[ \t]*([^\s;\\#]+)(?:[ \t]*;([^\\#\n]*))?", re.MULTILINE
 )
 _FOR_PYPROJECT: Final = re.compile(r"^#.*(?:pip-compile|pip compile)\b.*\bpyproject\.toml\b", re.MULTILINE)
-_INCLUDED: Final = re.compile(r"^(?:-r|--requirement)[ =]([^\s#]+\.in)\s*(?:#.*)?$", re.MULTILINE)
+_INCLUDED: Final = re.compile(r"^(?:-r ?|--requirement[ =])([^\s#]+\.in)\s*(?:#.*)?$", re.MULTILINE)
 _LOOSE: Final = ("requirements.in", "requirements-dev.in")
 _OF_WORKSPACES: Final = "uv.lock"
 _COMPILED: Final = "requirements.txt"

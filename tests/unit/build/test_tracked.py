@@ -88,7 +88,22 @@ def test_file_in_lfs_is_refused(folder: Path) -> None:
     assert check(folder, exclude=("models/*.bin",)) == []
 
 
-@pytest.mark.parametrize("name", ["deploy/id_rsa", ".netrc", ".pgpass", "keys/store.p12"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "deploy/id_rsa",
+        "deploy/server.ppk",
+        ".aws/credentials",
+        ".docker/config.json",
+        ".kube/config",
+        ".my.cnf",
+        ".netrc",
+        ".pgpass",
+        ".s3cfg",
+        "ansible/.vault_pass",
+        "keys/store.p12",
+    ],
+)
 def test_secret_is_refused(folder: Path, name: str) -> None:
     """Who means it names it in `include`, or leaves it out."""
     write(folder, name)
@@ -96,6 +111,25 @@ def test_secret_is_refused(folder: Path, name: str) -> None:
     with pytest.raises(BuildError, match="a key or a password"):
         check(folder)
     assert check(folder, include=(name,)) == check(folder, exclude=(name,)) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "db.sqlite3-wal",
+        "site.db",
+        "dump.rdb",
+        "backups/site.dump",
+        "backups/site.sql.gz",
+        "infra/terraform.tfstate",
+        "nginx/.htpasswd",
+        "config/secrets.yml",
+    ],
+)
+def test_data_of_any_kind_is_told(folder: Path, name: str) -> None:
+    """A dump or a journal holds what the database does, and a state of Terraform has its passwords."""
+    write(folder, name)
+    assert check(folder) == [f"in the image, unless [tool.estiba] exclude names it: {name}"]
 
 
 def test_data_is_told(folder: Path) -> None:

@@ -64,7 +64,7 @@ def test_versions_of_indexes_are_read(tmp_path: Path, name: str, text: str) -> N
 def test_compiled_requirements_are_read(tmp_path: Path) -> None:
     """What pip-compile wrote beside the loose files, and beside those that they include, are pins."""
     files = {
-        "requirements.in": "-r requirements/base.in\n",
+        "requirements.in": "-rrequirements/base.in\n",
         "requirements/base.in": "-r missing.in\ndjango\n",
         "requirements/base.txt": "django[argon2]==5.2.1 \\\n    --hash=sha256:00\nredis==5.0 ; python_version > '3'\n",
         "requirements/other.txt": "flask==1\n",

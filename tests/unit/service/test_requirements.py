@@ -193,6 +193,29 @@ def test_odd_includes_are_followed(tmp_path: Path) -> None:
     )
 
 
+def test_options_are_read_as_pip_reads_them(tmp_path: Path) -> None:
+    """A value may come right behind a short option, and have blanks within quotes."""
+    (tmp_path / "my base.txt").write_text("django\n")
+    (tmp_path / "limits.txt").write_text("django<6\n")
+    (tmp_path / "requirements.txt").write_text("-r'my base.txt'\n-climits.txt\n-ihttps://corp.example/simple\n")
+    found = requirements.load(tmp_path, {})
+    assert (found.runtime, found.constraints) == (("django",), ("django<6",))
+    assert [(one.url, one.rank) for one in found.indexes] == [("https://corp.example/simple", "default")]
+
+
+ELSEWHERE = "is a file on another machine: save it beside this one and name that"
+
+
+def test_options_that_would_be_lost_are_told(tmp_path: Path) -> None:
+    """A file of another machine is no file here, and a second option of a line would be passed over."""
+    lines = "-r https://me:secret@corp.example/r.txt\n-i https://a.example/simple --extra-index-url https://b.example/simple\n"
+    (tmp_path / "requirements.txt").write_text(lines)
+    assert requirements.read(tmp_path, {}, "requirements.txt")[1] == (
+        f"requirements.txt:1: https://***@corp.example/r.txt {ELSEWHERE}",
+        "requirements.txt:2: has several options; write each on a line of its own",
+    )
+
+
 def test_no_requirements_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A project that says nowhere what it needs is told where it could; the current folder has a name, too."""
     monkeypatch.chdir(tmp_path)
