@@ -48,6 +48,25 @@ Traceback (most recent call last):
         ),
         ("FileNotFoundError: [Errno 2] No such file or directory: '/app/logs/site.log'", "name a folder of data"),
         ("OSError: [Errno 30] Read-only file system: '/app/logs'", "name a folder of data"),
+        ("ModuleNotFoundError: No module named 'distutils.util'", 'or [tool.estiba] python = "3.11"'),
+        ("ModuleNotFoundError: No module named 'imp'", "Python has imp no more"),
+        ("OSError: cannot load library 'libgobject-2.0-0': error 0x7e", "Debian package of libgobject-2.0-0"),
+        ("ImportError: failed to find libmagic.  Check your installation", "Debian package of libmagic"),
+        (
+            "django.core.exceptions.ImproperlyConfigured: Could not find the GDAL library (tried gdal)",
+            "Debian package of libGDAL",
+        ),
+        (
+            "ImportError: cannot import name 'ugettext' from 'django.utils.translation' (/opt/venv/x.py)",
+            "django.utils.translation has ugettext no more, or not yet",
+        ),
+        ("urllib.error.URLError: <urlopen error [Errno -3] Temporary failure in name resolution>", "has no network"),
+        ("socket.gaierror: [Errno -2] Name or service not known", "has no network"),
+        (
+            "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='x'): Max retries exceeded",
+            "has no network",
+        ),
+        ("django.db.utils.OperationalError: [Errno -2] Network is unreachable", "a query runs while"),
         ("sqlite3.OperationalError: unable to open database file", "name a folder of data"),
     ],
 )

@@ -4,13 +4,28 @@ import re
 from pathlib import Path
 
 _TRACEBACK = "Traceback (most recent call last):"
-_RAISED = re.compile(r"^(?:[A-Za-z_]\w*\.)*([A-Z]\w*)(?:: (.*))?$")
+_RAISED = re.compile(r"^(?:[A-Za-z_]\w*\.)*([A-Z]\w*|gaierror)(?:: (.*))?$")
 _FRAME = re.compile(r'^ +File "/app/([^"]+)", line (\d+)')
 _OTHERS = re.compile(r"(^|/)site-packages/")
 _MODULE = re.compile(r"No module named '([^']+)'")
 _LIBRARY = re.compile(r"(lib[^ :]+\.so[^ :]*): cannot open shared object file")
+_NAMED = re.compile(
+    r"cannot load library '(?:lib)?([^']+)'|failed to find lib(magic)\b|[Cc]ould not find the (GDAL|GEOS|PROJ)\b"
+)
+"""Libraries that Python code looks for by itself: cffi, python-magic, GeoDjango."""
+
+_NETWORK = re.compile(
+    r"urlopen error|Max retries exceeded|Network is unreachable|Could not connect to the endpoint URL"
+)
+_RENAMED = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
 _PLACE = re.compile(r"'/app/([^/']+)|unable to open database file|Read-only file system")
 _FILE = re.compile(r"The file '([^']+)' could not be found with ")
+_GONE = re.compile(
+    "aifc|asynchat|asyncore|audioop|cgi|cgitb|chunk|crypt|distutils|imghdr|imp|lib2to3|mailcap|msilib|nis|nntplib"
+    "|ossaudiodev|pipes|smtpd|sndhdr|spwd|sunau|telnetlib|uu|xdrlib"
+)
+"""Modules of Python 3.11 that 3.13 has no more (PEP 594, PEP 632)."""
+
 _DEFAULT = (
     "settings must load with build-time values ([tool.estiba] env), or set [tool.estiba] static = false, which "
     "collects no files"
@@ -22,6 +37,7 @@ _BY_NAME = {
     "PackageNotFoundError": "metadata",
     "PermissionError": "writing",
     "ProgrammingError": "database",
+    "gaierror": "network",
     "UnknownTimeZoneError": "zone",
     "ZoneInfoNotFoundError": "zone",
 }
@@ -31,6 +47,7 @@ _WRITING = {"FileNotFoundError", "OSError", "OperationalError"}
 _ADVICE = {
     "database": "a query runs while the apps are loaded, and a build has no database: move it to where it is needed",
     "metadata": "the service itself is no installed distribution; of other ones only the requirements have metadata",
+    "network": "a build has no network: ask others where the answer is needed, or keep it as a file in git",
     "writing": "a build has the service's files read-only, as an image has: name a folder of data in [tool.estiba] "
     "persist, write to a temporary one, or not before a request",
     "zone": 'zones such as US/Pacific are in a package of their own: add "tzdata-legacy" to [tool.estiba] debian',
@@ -66,6 +83,13 @@ def choose(name: str, text: str, application: Path) -> str:
         return _find_module(found[1], application)
     if found := _LIBRARY.search(text):
         return f"add the Debian package that has {found[1]} to [tool.estiba] debian; apt-file finds it"
+    if found := _NAMED.search(text):
+        library = found[1] or found[2] or found[3]
+        return f"add the Debian package of lib{library} to [tool.estiba] debian; apt-file finds it"
+    if found := _RENAMED.search(text):
+        return f"{found[2]} has {found[1]} no more, or not yet: update what imports it, or require another version"
+    if name != "OperationalError" and _NETWORK.search(text):
+        return _ADVICE["network"]
     if found := _FILE.search(text):
         return f"a style sheet or a script names {found[1]}: add that file, or what it should be, to git"
     if name in _WRITING and _PLACE.search(text):
@@ -79,4 +103,6 @@ def _find_module(module: str, application: Path) -> str:
         return 'setuptools has it no more: add "setuptools<81" to the dependencies, or update what imports it'
     if (application / top).is_dir() or (application / f"{top}.py").is_file():
         return f"the build has {top} without it: git add what is new; [tool.estiba] include brings what is left out"
+    if _GONE.fullmatch(top):
+        return f'Python has {top} no more: what imports it needs an update, or [tool.estiba] python = "3.11"'
     return f"add what has {top} to the dependencies; if it is the service's own, git add it"

@@ -42,6 +42,13 @@ _WORKERS: Final = ("-w", "--workers")
 _TOOLS: Final = frozenset({"bash", "docker", "make", "node", "npm", "npx", "pnpm", "sh", "watchmedo", "yarn"})
 """Programs of development machines, which no image has."""
 
+_LAUNCHERS: Final = (
+    ["exec"],
+    ["time"],
+    *([tool, "run"] for tool in ("hatch", "pdm", "pipenv", "poetry", "rye", "uv")),
+)
+_PYTHON: Final = re.compile(r"(.*/)?python(3(\.\d+)?)?")
+
 _RELEASE: Final = "release"
 _MIGRATE: Final = ["manage", "migrate"]
 _FOLDER: Final = 3
@@ -119,7 +126,7 @@ def _find_workers(names: Collection[str], commands: Iterable[Sequence[str]]) -> 
 def _read(folder: Path) -> Iterator[tuple[str, str, str]]:
     """Yield the name in each line of the Procfile, that as the table has it, and the command."""
     path = folder / _FILE
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines() if path.is_file() else []
     for match in filter(None, map(_LINE.fullmatch, map(str.strip, lines))):
         yield match[1], match[1].lower().replace("_", "-"), match[2]
 
@@ -159,8 +166,20 @@ def _split(text: str, manage: str) -> list[str]:
     folder = manage.rpartition("/")[0]
     if words[:1] == ["cd"] and words[2:_FOLDER] == ["&&"] and words[1].strip("./") == folder:
         words = words[_FOLDER:]
-    if words[:1] in (["python"], ["python3"]) and words[1:2] and words[1].rpartition("/")[2] == "manage.py":
-        words = ["manage", *words[2:]]
+    words = _without_launcher(words)
+    rest = words[1:] if words[:1] and _PYTHON.fullmatch(words[0]) else words
+    rest = rest[1:] if rest[:1] == ["-u"] else rest
+    return ["manage", *rest[1:]] if rest[:1] and rest[0].rpartition("/")[2] == "manage.py" else words
+
+
+def _without_launcher(words: list[str]) -> list[str]:
+    """Return words without what a shell or a tool for environments starts them with, of which an image has none."""
+    for launcher in _LAUNCHERS:
+        if words[: len(launcher)] == launcher:
+            left = words[len(launcher) :]
+            while launcher[-1:] == ["run"] and left[:1] and left[0].startswith("-"):
+                left = left[1:]
+            return _without_launcher(left)
     return words
 
 

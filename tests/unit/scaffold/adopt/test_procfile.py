@@ -95,6 +95,23 @@ def test_what_starts_a_known_program_is_left_out(tmp_path: Path, wrapper: str, c
     assert said.startswith(f"Procfile: {wrapper!r} before {command.split(maxsplit=1)[0]} is left out")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "exec python manage.py work",
+        "pipenv run python manage.py work",
+        "poetry run python3.13 -u manage.py work",
+        "uv run --no-dev --frozen manage.py work",
+        "exec pdm run ./manage.py work",
+        "/app/.venv/bin/python manage.py work",
+    ],
+)
+def test_launchers_of_environments_are_no_programs(tmp_path: Path, line: str) -> None:
+    """What a shell or a tool for environments starts is started by the image, also where an editor wrote a mark."""
+    made = adoption.plan(harbour(tmp_path, Procfile=f"\ufeffjobs: {line}\n"))
+    assert made.settings["processes"] == {"jobs": {"command": ["manage", "work"]}}
+
+
 def test_folder_of_manage_is_no_need_for_a_shell(tmp_path: Path) -> None:
     """The image starts everything with that folder first on the path."""
     folder = harbour(tmp_path)
