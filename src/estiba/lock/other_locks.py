@@ -51,7 +51,7 @@ def read(folder: Path, python: str, platforms: Sequence[str]) -> tuple[str, list
         if path := _find(folder, name):
             try:
                 return name, _unite(parse(path.read_text(encoding="utf-8-sig")), environments)
-            except (AttributeError, KeyError, TypeError, ValueError):
+            except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
                 # What another tool wrote and this one cannot read is a start that is missed, and no reason to stop.
                 continue
     found = [_split(line) for name in _find_compiled(folder) for line in _PINNED.findall(_read_text(folder / name))]

@@ -75,10 +75,12 @@ def test_compiled_requirements_are_read(tmp_path: Path) -> None:
 
 
 def test_lock_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
-    """A file in the middle of a merge, or without one, or in PowerShell's encoding, is no start."""
+    """A file in the middle of a merge, in the encoding of PowerShell, or nested without end, is no start."""
     files: dict[str, str | bytes] = {
         "uv.lock": "<<<<<<<",
         "poetry.lock": "[package]\nx = 1\n",
+        "pdm.lock": "a = " + "[" * 50000,
+        "Pipfile.lock": "[" * 50000,
         "requirements.in": "django",
     }
     files["requirements.txt"] = "django==5.2.1".encode("utf-16")

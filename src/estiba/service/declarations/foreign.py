@@ -165,7 +165,7 @@ def _read_uv(found: Foreign, folder: Path, table: Mapping[str, Any]) -> None:
     if own.is_file():
         try:
             table = {**table, **tomllib.loads(own.read_text(encoding="utf-8"))}
-        except ValueError as error:
+        except (RecursionError, ValueError) as error:
             found.problems.append(f"uv.toml: {error}")
     if shared := workspace.find(folder):
         kept = table.get("sources", {}).keys()

@@ -66,6 +66,6 @@ def _read(folder: Path) -> Mapping[str, Any]:
     """Return `[tool.uv]` of a folder, empty where there is none that can be read."""
     try:
         found = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["uv"]
-    except (KeyError, OSError, TypeError, ValueError):
+    except (KeyError, OSError, RecursionError, TypeError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

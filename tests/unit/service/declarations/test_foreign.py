@@ -249,3 +249,10 @@ def test_table_that_cannot_be_read_is_refused(tmp_path: Path, text: str, problem
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, text)
     assert [line.startswith(problem) for line in caught.value.problems] == [True]
+
+
+def test_damaged_file_of_uv_is_a_problem(tmp_path: Path) -> None:
+    """So is one that is nested without end; that of a folder above is nobody's concern."""
+    lay(tmp_path, {"pyproject.toml": "a = " + "[" * 50000, "site/uv.toml": "a = " + "[" * 50000})
+    with pytest.raises(ConfigError, match=r"uv\.toml: "):
+        load(tmp_path / "site", "")
