@@ -12,6 +12,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from estiba.errors import ConfigError
 from estiba.scaffold.adopt import conversion
 from estiba.service import requirements
 from estiba.service.debian import STABLE, SUITES
@@ -36,6 +37,10 @@ _REASONS: Final = {
     _DRIVER: "it reaches the database",
 }
 _PLAIN: Final = ("requirements", "requirements.in", "requirements.txt")
+_BELOW: Final = {
+    _PYPROJECT: re.compile(r"^\[(project|tool\.poetry)\]", re.MULTILINE),
+    "Pipfile": re.compile(r"^\[packages\]", re.MULTILINE),
+}
 _GENERATED: Final = re.compile(r"using Django (\d+\.\d+)")
 _MINOR: Final = re.compile(r"(?:^|python[-:@]?)\s*(3\.\d+)", re.MULTILINE)
 _MODERN: Final = Version("5.1")
@@ -165,9 +170,16 @@ def find_dev_requirements(study: Study) -> tuple[Requirement, ...]:
 
 
 def _start_requirements(study: Study, seen: Survey) -> None:
-    """Create requirements for a project that has none; for those of other tools, ask for an export."""
+    """Create requirements for a project that has none; for those of other tools, ask for an export.
+
+    Raises:
+        ConfigError: They are beside manage.py, in a folder of its own.
+    """
     signs = ("setup.py", "setup.cfg", "environment.yml", "poetry.lock", "uv.lock", "requirements")
-    if study.pyproject or any((study.folder / name).exists() for name in signs):
+    is_signed = any((study.folder / name).exists() for name in signs)
+    if not is_signed:
+        _refuse_requirements_below(study)
+    if study.pyproject or is_signed:
         study.undecided.append(
             "no requirements that can be read: write requirements.txt, for example with `pip freeze > requirements.txt`"
         )
@@ -178,6 +190,16 @@ def _start_requirements(study: Study, seen: Survey) -> None:
     study.undecided.append(
         f"no requirements found: requirements.in is started with {', '.join(lines)}; add what else is imported"
     )
+
+
+def _refuse_requirements_below(study: Study) -> None:
+    """Raise an error where the folder of manage.py has the requirements, in a form that is read at the top alone."""
+    folder = (study.folder / study.settings.get("manage", "manage.py")).parent
+    texts = {name: (folder / name).read_text(errors="replace") for name in _BELOW if (folder / name).is_file()}
+    found = next((name for name, text in texts.items() if _BELOW[name].search(text)), "")
+    if found and folder != study.folder:
+        problem = f"the requirements are in {(folder / found).relative_to(study.folder)}, and there are none at the top"
+        raise ConfigError(study.folder.resolve().name, [problem], hint=f"estiba adopt {folder}")
 
 
 def choose_python(study: Study, wanted: tuple[Requirement, ...]) -> str:

@@ -96,6 +96,7 @@ def _choose_settings(study: Study, root: Path, files: Mapping[str, Path]) -> str
     """Choose the settings module: one named for production, else that of manage.py, else that of a wsgi.py."""
     candidates: dict[str, str] = {}
     refused: list[str] = []
+    absent: list[str] = []
     for shown, file in files.items():
         try:
             module = django.find_settings(file, shown)
@@ -104,10 +105,13 @@ def _choose_settings(study: Study, root: Path, files: Mapping[str, Path]) -> str
             continue
         if locate(root, module):
             candidates.setdefault(module, f"named by {shown}")
+        else:
+            absent.append(module)
     for module in list(candidates):
         for sibling in _siblings(root, module):
             candidates.setdefault(sibling, "")
     if not candidates:
+        _refuse_other_root(study, root, absent)
         problem = f"{next(iter(files))} names no settings module that is there"
         there = find_settings(root)
         listed = [f"there are {', '.join(there)}"] if there else []
@@ -121,6 +125,18 @@ def _choose_settings(study: Study, root: Path, files: Mapping[str, Path]) -> str
     if _rank(chosen) < 0:
         study.undecided.append(f"{chosen} looks like settings for development only")
     return chosen
+
+
+def _refuse_other_root(study: Study, root: Path, named: Sequence[str]) -> None:
+    """Raise an error for modules below a folder that manage.py adds to the import path: here it has only its own."""
+    folders = sorted(one for one in root.iterdir() if one.is_dir())
+    for module, folder in ((module, one) for module in named for one in folders if locate(one, module)):
+        manage, wanted = (str((one / "manage.py").relative_to(study.folder)) for one in (root, folder))
+        raise ConfigError(
+            study.folder.resolve().name,
+            [f"{module} is in {wanted.removesuffix('/manage.py')}, and is imported from the folder of {manage} alone"],
+            hint=f"git mv {manage} {wanted}, take out what it adds to sys.path, then run the command again",
+        )
 
 
 def _siblings(root: Path, module: str) -> list[str]:

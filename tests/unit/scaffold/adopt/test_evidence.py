@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.djangoproject import MANAGE, SETTINGS, adopt, lay, site
 
+from estiba.errors import ConfigError
 from estiba.scaffold.adopt import adoption
 from estiba.service import project
 
@@ -206,3 +207,35 @@ def test_unknown_python_is_told(tmp_path: Path) -> None:
     assert made.undecided == (
         "requires-python is ==3.12.*, and Debian brings 3.11 and 3.13 and 3.14 and 3.15: widen it",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Pipfile", '[packages]\ndjango = "*"\n'),
+        ("pyproject.toml", '[project]\nname = "a"\nversion = "1"\ndependencies = ["django"]\n'),
+        ("pyproject.toml", '[tool.poetry]\nname = "a"\n[tool.poetry.dependencies]\ndjango = "*"\n'),
+    ],
+    ids=["pipenv", "standard", "poetry"],
+)
+@pytest.mark.parametrize("top", [{}, {"pyproject.toml": "[tool.ruff]\n"}], ids=["nothing", "linter"])
+def test_requirements_of_a_folder_below(tmp_path: Path, name: str, text: str, top: Mapping[str, str]) -> None:
+    """A project with manage.py and requirements in one folder is adopted there; at the top nothing is started."""
+    below = {"manage.py": MANAGE.format("a.settings"), "a/settings.py": SETTINGS, "a/wsgi.py": "", name: text}
+    folder = lay(tmp_path / "site", {**top, **{f"backend/{file}": content for file, content in below.items()}})
+    with pytest.raises(ConfigError) as caught:
+        adopt(folder)
+
+    assert str(caught.value) == (
+        f"site: the requirements are in backend/{name}, and there are none at the top\n"
+        f"  hint: estiba adopt {folder / 'backend'}"
+    )
+    assert {file.name for file in folder.iterdir()} == {"backend", *top}
+
+
+def test_configuration_of_a_linter_below(tmp_path: Path) -> None:
+    """A pyproject.toml beside manage.py that names no requirements is none of them."""
+    below = {"manage.py": MANAGE.format("a.settings"), "a/settings.py": SETTINGS, "pyproject.toml": "[tool.ruff]\n"}
+    made = adopt(lay(tmp_path, {f"backend/{file}": content for file, content in below.items()}))
+
+    assert made.files["requirements.in"] == "django\ngunicorn\npsycopg[binary]\n"

@@ -65,6 +65,18 @@ def test_given_module_that_is_absent(tmp_path: Path, given: dict[str, str], mess
     assert message in str(caught.value)
 
 
+def test_settings_below_another_folder_than_that_of_manage(tmp_path: Path) -> None:
+    """A manage.py that adds `src` to the import path has to be there: its folder is what is imported from."""
+    files = {"manage.py": MANAGE.format("a.settings"), "src/a/settings.py": SETTINGS, "src/a/wsgi.py": ""}
+    with pytest.raises(ConfigError) as caught:
+        adoption.plan(lay(tmp_path / "site", files))
+
+    assert str(caught.value) == (
+        "site: a.settings is in src, and is imported from the folder of manage.py alone\n"
+        "  hint: git mv manage.py src/manage.py, take out what it adds to sys.path, then run the command again"
+    )
+
+
 def test_application_beside_manage_is_found(tmp_path: Path) -> None:
     """A wsgi.py beside manage.py is a module at the top of the path."""
     files = {"x/manage.py": MANAGE.format("x.settings"), "x/x/settings.py": SETTINGS, "x/wsgi.py": ""}
