@@ -56,5 +56,7 @@ def adopt(  # noqa: PLR0917 - Invoke passes options by position
     if dry_run:
         return
     add = "git add the new files" if files.find_repository(Path(folder).resolve()) else "git init, git add ."
-    console.say(f"next: cd {folder}, resolve the warnings, {add}, invoke lock, git add estiba.lock,")
+    enter = [] if Path(folder).resolve() == Path.cwd() else [f"cd {folder}"]
+    steps = [*enter, *(["resolve the warnings"] if found.undecided else []), add, "invoke lock", "git add estiba.lock"]
+    console.say(f"next: {', '.join(steps)},")
     console.say("then invoke fetch, invoke build, and invoke deploy to run it on this machine")

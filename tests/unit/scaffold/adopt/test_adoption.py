@@ -134,6 +134,18 @@ def test_task_tells_what_was_done(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert f"next: cd {folder}, resolve the warnings, git init, git add ., invoke lock, git add estiba.lock" in done.err
 
 
+def test_task_tells_no_step_that_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the project's folder, and without a warning, there is neither to go anywhere nor to resolve anything."""
+    monkeypatch.chdir(site(tmp_path))
+    task.adopt(Context(), ".")
+
+    said = capsys.readouterr().err
+    assert "warning: " not in said
+    assert "next: git init, git add ., invoke lock, git add estiba.lock,\n" in said
+
+
 def test_closed_table_is_an_error(tmp_path: Path) -> None:
     """Where TOML allows no further table, the text to write by hand is shown."""
     folder = site(tmp_path, **{"pyproject.toml": "tool = { ruff = { line-length = 100 } }\n"})
