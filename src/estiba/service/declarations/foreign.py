@@ -194,6 +194,10 @@ def _read_uv_table(found: Foreign, table: Mapping[str, Any], *, folder: Path, ba
         f"{where} exclude-dependencies names {name}, and pip leaves out no requirement of a package"
         for name in table.get("exclude-dependencies", ())
     ]
+    found.problems += [
+        f"{where} dependency-metadata gives {one.get('name', 'a package')} other metadata, and pip reads its own"
+        for one in table.get("dependency-metadata", ())
+    ]
     members = table.get("workspace", {}).get("members", ())
     for project, given in table.get("sources", {}).items():
         _read_uv_source(found, project, given, folder=folder, place=Place(folder=base, members=members, where=where))

@@ -83,6 +83,7 @@ def test_sources_are_taken_over(folder: Path, text: str, source: Source) -> None
         ),
         ('[tool.uv]\nfind-links = ["x"]\n', "[tool.uv] find-links: put it into pip's configuration"),
         ('[tool.uv]\nexclude-dependencies = ["x"]\n', "exclude-dependencies names x"),
+        ('[[tool.uv.dependency-metadata]]\nname = "x"\n', "dependency-metadata gives x other metadata"),
         ("[tool.uv]\noverride-dependencies = [\"x>1 ; sys_platform == 'never'\"]\n", "pip has no overrides"),
         ('[tool.poetry.dependencies]\ncrane = { url = "https://example.org/c.whl" }\n', "is taken from an address"),
         ('[tool.poetry.dependencies]\ncrane = { version = "1", source = "inside" }\n', "comes from the index 'inside'"),
