@@ -23,7 +23,7 @@ from caches.models import LEASE, Deletion, Lease, NarFile, Pin, Reference, Store
 from protocol import narinfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -106,7 +106,7 @@ def collect(cache: Cache, *, grace: timedelta = GRACE, dry_run: bool = False) ->
     with locked(cache, alone=True):
         deleted, gone = _delete_paths(cache, grace), _delete_files(cache)
         if not dry_run:
-            _unpublish(cache, deleted, gone)
+            unpublish(cache, deleted, gone)
         transaction.set_rollback(dry_run)
     size = sum(file.file_size for file in gone)
     return Outcome(cache=cache.name, kept=kept, marked=marked, deleted=deleted, files=len(gone), size=size)
@@ -130,6 +130,27 @@ def explain(path: StorePath) -> str:
         level = [edge.referrer for edge in ways.values()]
     since = f"marked on {path.tombstoned_at:%Y-%m-%d %H:%M}" if path.tombstoned_at else "not marked yet"
     return f"nothing keeps {path.base_name}; it is {since}"
+
+
+def delete(cache: Cache, numbers: Sequence[int]) -> tuple[str, ...]:
+    """Delete the rows of paths, under the lock of a collection, and their listings; return the base names.
+
+    Their NARs stay for a time, and what the web server sends is a matter of `unpublish`.
+    """
+    doomed = StorePath.objects.filter(cache=cache, pk__in=numbers)
+    names = tuple(doomed.order_by("base_name").values_list("base_name", flat=True))
+    NarFile.objects.filter(paths__in=numbers).update(leased_until=timezone.now() + _LINGER)
+    cache.documents.filter(place__in=[f"{name[: narinfo.HASH_DIGITS]}.ls" for name in names]).delete()
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM caches_reference WHERE referrer_id = ANY(%s)", [list(numbers)])
+        cursor.execute("DELETE FROM caches_storepath WHERE id = ANY(%s)", [list(numbers)])
+    return names
+
+
+def unpublish(cache: Cache, deleted: Iterable[str], gone: Iterable[NarFile] = ()) -> None:
+    """Remove what the web server sends by itself of the rows that are about to go."""
+    published.remove(cache, (published.name_narinfo(name[: narinfo.HASH_DIGITS]) for name in deleted))
+    published.remove(cache, (published.name_nar(file) for file in gone))
 
 
 def remove_strays() -> int:
@@ -183,13 +204,7 @@ def _delete_paths(cache: Cache, grace: timedelta) -> tuple[str, ...]:
     # What was promised to a pusher before it was locked is needed now; what it refers to is, too.
     list(StorePath.objects.select_for_update().filter(pk__in=found).order_by("pk").values_list("pk"))
     numbers = sorted(found & _find_unneeded(given))
-    doomed = StorePath.objects.filter(pk__in=numbers)
-    names = tuple(doomed.order_by("base_name").values_list("base_name", flat=True))
-    NarFile.objects.filter(paths__in=numbers).update(leased_until=timezone.now() + _LINGER)
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM caches_reference WHERE referrer_id = ANY(%s)", [numbers])
-        cursor.execute("DELETE FROM caches_storepath WHERE id = ANY(%s)", [numbers])
-    return names
+    return delete(cache, numbers)
 
 
 def _find_unneeded(given: dict[str, object]) -> set[int]:
@@ -211,12 +226,6 @@ def _delete_files(cache: Cache) -> list[NarFile]:
     Deletion.objects.bulk_create(Deletion(place=file.place, not_before=now) for file in gone)
     NarFile.objects.filter(pk__in=[file.pk for file in gone]).delete()
     return gone
-
-
-def _unpublish(cache: Cache, deleted: Iterable[str], gone: Iterable[NarFile]) -> None:
-    """Remove what the web server sends by itself of the rows that are about to go."""
-    published.remove(cache, (published.name_narinfo(name[: narinfo.HASH_DIGITS]) for name in deleted))
-    published.remove(cache, (published.name_nar(file) for file in gone))
 
 
 def _find_strays() -> Iterator[Path]:

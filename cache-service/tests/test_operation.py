@@ -143,6 +143,7 @@ NEEDS = [
     ("DELETE", "pins/release", Scope.PIN),
     ("POST", "sessions", Scope.PUSH),
     ("POST", "collections", Scope.DELETE),
+    ("POST", "deletions", Scope.DELETE),
     ("POST", "tokens", Scope.ADMIN),
 ]
 

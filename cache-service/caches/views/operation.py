@@ -10,7 +10,7 @@ from django.db.models import Count, Sum
 from django.http import HttpResponse, JsonResponse
 from django.utils import timezone
 
-from caches import collection, pins
+from caches import collection, pins, removal
 from caches.access import CacheView, Refusal, enter
 from caches.models import Pin, Scope, Token
 from caches.views.body import SMALL, read_json
@@ -107,6 +107,20 @@ class Collections(CacheView):
                 "size": found.size,
             }
         )
+
+
+class Deletions(CacheView):
+    """Deletions of single paths."""
+
+    def post(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Delete one that nothing needs, or say whether it would be deleted."""
+        visit = enter(request, name, Scope.DELETE)
+        body = read_json(request, SMALL)
+        path, is_trial = body.get("path"), body.get("dry_run", False)
+        if not isinstance(path, str) or not isinstance(is_trial, bool):
+            raise Refusal(HTTPStatus.BAD_REQUEST, "a deletion has 'path', a text, and maybe 'dry_run', true or false")
+        found = removal.remove(visit, path, dry_run=is_trial)
+        return JsonResponse({"path": found.base_name, "size": found.nar_size})
 
 
 class Tokens(CacheView):

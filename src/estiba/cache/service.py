@@ -180,6 +180,11 @@ class Service:
         """Mark what nothing needs and delete what was marked before, or return what would be done."""
         return {**self._ask("POST", "api/collections", json={"dry_run": dry_run}).json()}
 
+    def delete(self, path: str, *, dry_run: bool) -> dict[str, Any]:
+        """Delete a store path, or ask whether it would be; return its `path` and `size` in bytes."""
+        body = {"path": base_name(path), "dry_run": dry_run}
+        return {**self._ask("POST", "api/deletions", json=body).json()}
+
     def create_token(self, name: str, scopes: Sequence[str], *, days: int) -> str:
         """Make a token of the cache, and return its secret.
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estiba import config
-from estiba.build.oci_image import RESULT
-from estiba.cache import contents, keys, remote, service, session, settings
+from estiba.cache import contents, keys, remote, session, settings
 from estiba.cache.address import Address
 from estiba.cache.keys import PublicKey
 from estiba.errors import CacheError
+from estiba.tasks.cache_service import delete, find_image, gc, pin, stats, token, unpin
 from estiba.tasks.console import console, leave, task
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from estiba.cache.session import SessionPlan
     from estiba.cache.settings import Settings
 
+__all__ = ["delete", "gc", "info", "keygen", "pin", "push", "stats", "token", "unpin", "use"]
+
 _URL = "Folder or HTTP URL of the cache."
-_SERVICE = "URL of a cache of the cache service."
 _JSON = "Print the result as one JSON object."
 _PROJECT = "Folder of the service."
 _UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -80,7 +81,7 @@ def push(
     """
     # A key that is named has to be there, also where the service signs itself.
     file = keys.load(Path(key)).file if key else config.load().cache_key
-    wanted = session.choose(Address.parse(url), [path or _image(project)], key=file, with_inputs=inputs)
+    wanted = session.choose(Address.parse(url), [path or find_image(project)], key=file, with_inputs=inputs)
     if not dry_run:
         with console.progress(f"push to {wanted.address}", total=wanted.size, unit="bytes") as advance:
             session.execute(wanted, advance=advance)
@@ -149,7 +150,7 @@ def info(
     Exits with 1 if paths are damaged, or have no signature by the given key.
     """
     address = Address.parse(url)
-    roots = [_image(project or ".")] if project or not address.folder else []
+    roots = [find_image(project or ".")] if project or not address.folder else []
     trusted = str(PublicKey(public_key)) if public_key else ""
     found = contents.read(address, roots, public_key=trusted, thorough=verify)
     if json:
@@ -157,119 +158,6 @@ def info(
     else:
         _show_info(found)
     leave(1 if found.is_damaged or (trusted and found.untrusted) else 0)
-
-
-@task(
-    positional=["url", "name"],
-    help={
-        "url": _SERVICE,
-        "name": "Name of the pin, such as `release-1.4`.",
-        "path": "Store path to pin; by default the last build's image.",
-        "keep": "How many paths of this name are kept, the newest ones.",
-        "project": _PROJECT,
-        "json": _JSON,
-    },
-)
-def pin(
-    _: Context, url: str, name: str, *, path: str = "", keep: int = 5, project: str = ".", json: bool = False
-) -> None:
-    """Keep a store path of a cache service, with its closure, under a name."""
-    wanted = path or _image(project)
-    kept = service.connect(Address.parse(url)).pin(name, wanted, keep=keep)
-    if json:
-        console.json({"name": name, "paths": kept})
-    else:
-        console.say(f"{name}: {wanted}, and {len(kept) - 1} older paths are kept")
-
-
-@task(positional=["url", "name"], help={"url": _SERVICE, "name": "Name of the pin.", "json": _JSON})
-def unpin(_: Context, url: str, name: str, *, json: bool = False) -> None:
-    """Remove a pin of a cache service.
-
-    What nothing else needs goes with later collections.
-    """
-    count = service.connect(Address.parse(url)).unpin(name)
-    if json:
-        console.json({"name": name, "removed": count})
-    else:
-        console.say(f"{name}: {count} paths are kept by it no more")
-
-
-@task(
-    positional=["url"],
-    help={
-        "url": _SERVICE,
-        "dry-run": "Show what would be deleted, and delete nothing.",
-        "why": "Store path of which to say why it is kept, instead of collecting.",
-        "json": _JSON,
-    },
-)
-def gc(_: Context, url: str, *, dry_run: bool = False, why: str = "", json: bool = False) -> None:
-    """Collect the paths of a cache service that no pin, lease or recent push needs.
-
-    They are marked first, and deleted by a collection a day later; the service collects each hour by itself.
-    """
-    client = service.connect(Address.parse(url))
-    if why:
-        reason = client.explain(why)
-        console.json({"path": why, "reason": reason}) if json else console.result(reason)
-        return
-    found = client.collect(dry_run=dry_run)
-    if json:
-        console.json(found)
-        return
-    console.table(("deleted",), [(name,) for name in found["deleted"]])
-    counted = f"{found['kept']} paths are needed, {found['marked']} newly marked, {len(found['deleted'])} deleted"
-    console.say(
-        f"{'would be: ' if dry_run else ''}{counted}, {found['files']} NARs deleted ({found['size'] / 1e6:.1f} MB)"
-    )
-
-
-@task(positional=["url"], help={"url": _SERVICE, "json": _JSON})
-def stats(_: Context, url: str, *, json: bool = False) -> None:
-    """Show how much a cache service has, and its pins."""
-    client = service.connect(Address.parse(url))
-    figures, pins = client.read_figures(), client.read_pins()
-    if json:
-        console.json({**figures, "pinned": pins})
-        return
-    sizes = f"{figures['nar_size'] / 1e6:.1f} MB, {figures['file_size'] / 1e6:.1f} MB compressed"
-    console.say(f"{figures['paths']} paths, {sizes}; nothing needs {figures['marked']} of them")
-    console.table(("pin", "path", "since"), [(one["name"], one["path"], one["created_at"][:10]) for one in pins])
-
-
-@task(
-    positional=["url", "name"],
-    help={
-        "url": _SERVICE,
-        "name": "Whose the token is, or what for.",
-        "scopes": "What it allows, between commas: read, push, pin, delete, admin.",
-        "days": "Days until it expires; 0 for never.",
-        "json": _JSON,
-    },
-)
-def token(_: Context, url: str, name: str, *, scopes: str = "read", days: int = 90, json: bool = False) -> None:
-    """Make a token for a cache of a cache service, and print its secret, once.
-
-    Needs a token with the scope `admin`.
-    """
-    wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
-    secret = service.connect(Address.parse(url)).create_token(name, wanted, days=days)
-    if json:
-        console.json({"name": name, "token": secret})
-        return
-    console.say("nobody can read it again; it is the password of a line in a netrc file")
-    console.result(secret)
-
-
-def _image(project: str) -> str:
-    """Return the store path of the last build's image."""
-    # Read and not resolved: in a user's own store the path does not exist at this place of the file system.
-    link = Path(project) / RESULT
-    if not link.is_symlink():
-        message = f"no image has been built in {Path(project).resolve()}"
-        raise CacheError(message, hint="invoke build")
-    return str(link.readlink())
 
 
 def _public_key(text: str) -> PublicKey:

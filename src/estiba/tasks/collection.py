@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from invoke import Task
 
-_NOT_TASKS: Final = frozenset({"collection", "console", "import_path", "options", "program"})
+_NOT_TASKS: Final = frozenset({"cache_service", "collection", "console", "import_path", "options", "program"})
 
 _INTRODUCTION: Final = """\
 Every task works on the service in the current folder, unless `--project` names another one. `estiba TASK` works in

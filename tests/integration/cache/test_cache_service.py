@@ -366,6 +366,11 @@ def test_operators_need_no_access_to_the_machine(service: CacheService, tmp_path
     figures = invoke("cache.stats")
     assert (figures["paths"], [one["name"] for one in figures["pinned"]]) == (2, ["release-1"])
     assert invoke("cache.unpin", "release-1")["removed"] == 1
+    where = f"netrc-file = {netrc(tmp_path, owner)[-1]}"
+    words = ("cache.delete", url, path, "--dry-run")
+    refused = harbour.invoke(service.folder, *words, check=False, NIX_CONFIG=where)
+    assert refused.returncode == 16
+    assert f"{Path(path).name} is needed: a push counts on it until " in refused.stderr
 
 
 def test_killed_service_keeps_its_promises(service: CacheService, tmp_path: Path) -> None:

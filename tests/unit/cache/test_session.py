@@ -310,3 +310,17 @@ def test_plain_cache_has_no_pins(tmp_path: Path) -> None:
     """What only the service can do is refused for other caches."""
     with pytest.raises(CacheError, match=f"there is no cache service at file://{tmp_path}"):
         service.connect(Address.parse(str(tmp_path)))
+
+
+def test_deletion_is_one_question_whose_refusal_is_told(server: Scripted) -> None:
+    """The path goes by its base name; a refusal ends it, with the reason that the service gives."""
+    client = Service(server.address, None, sleep=lambda _: None)
+    server.answers = [(200, json.dumps({"path": PAIR[11:], "size": 100})), (409, "it is pinned as release-1\n")]
+
+    assert client.delete(PAIR, dry_run=True) == {"path": PAIR[11:], "size": 100}
+    with pytest.raises(CacheError, match="refuses: HTTP error 409: it is pinned as release-1"):
+        client.delete(PAIR, dry_run=False)
+
+    assert [(method, place, json.loads(body)) for method, place, _, body in server.asked] == [
+        ("POST", "/team/api/deletions", {"path": PAIR[11:], "dry_run": is_trial}) for is_trial in (True, False)
+    ]
