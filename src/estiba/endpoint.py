@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from estiba import limits
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -18,6 +20,9 @@ TIMEOUT: Final = 10.0
 
 REFUSAL: Final = 400
 """Lowest HTTP status of an error (RFC 9110, 15.5); Django answers 400 to a host name not in ALLOWED_HOSTS."""
+
+_LARGEST: Final = 64 * 2**20
+"""Largest page in bytes; a smoke test that names a longer file, or one without end, is an error."""
 
 _OK: Final = 200
 _REDIRECTION: Final = 300
@@ -63,7 +68,7 @@ class Endpoint:
             connection: Connection of `connect` to reuse; by default a new one for this request.
 
         Raises:
-            OSError: The connection failed or timed out.
+            OSError: The connection failed or timed out, or the page is too large or comes too slowly.
             http.client.HTTPException: The response is not valid HTTP.
         """
         if connection is None:
@@ -129,7 +134,7 @@ class Endpoint:
         connection.request("GET", path, headers={"Host": self.host, "User-Agent": "estiba", **tls, **headers})
         response = connection.getresponse()
         location = response.headers.get("Location", "") if _REDIRECTION <= response.status < REFUSAL else ""
-        return Answer(status=response.status, body=response.read(), location=location)
+        return Answer(status=response.status, body=limits.read(response.read1, _LARGEST), location=location)
 
 
 def dial(path: Path, timeout: float = TIMEOUT) -> socket.socket:

@@ -124,6 +124,23 @@ def test_imports_go_down() -> None:
     assert wrong == []
 
 
+def test_responses_are_read_within_limits() -> None:
+    """Without `stream=True` requests reads a body itself, to whatever size and however slowly it comes."""
+    verbs = {"delete", "get", "head", "patch", "post", "put", "request"}
+    wrong = [
+        f"{module_name(file)}:{node.lineno}"
+        for file in MODULES
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in verbs
+        and ast.unparse(node.func.value) in {"requests", "self._session", "session"}
+        and "stream" not in {word.arg for word in node.keywords}
+    ]
+
+    assert wrong == []
+
+
 def test_rooms_stay_small() -> None:
     """A folder that outgrows its budget holds two subjects."""
     folders = {file.parent for file in MODULES} - {PACKAGE / "tasks"}

@@ -30,7 +30,7 @@ SECRET: Final = re.compile(
 
 DATA: Final = re.compile(
     r"(.*/)?([^/]*\.(sqlite3?|db3?)(-(wal|shm|journal))?|dump\.rdb|[^/]+\.((pg)?dump|sql\.(gz|bz2|xz|zst))"
-    r"|[^/]*(service[-_]?account|credentials|client_secret)[^/]*\.json|[^/]+\.env|\.envs/.+|secrets?\.(ya?ml|json|toml|ini)"
+    r"|[^/]*(service[-_]?account|credentials|client_secret)[^/]*\.json|[^/]+\.env|\.envs/.+|\.?secrets?\.(ya?ml|json|toml|ini)"
     r"|\.htpasswd|kubeconfig|[^/]*\.tfstate(\.backup)?)",
     re.IGNORECASE,
 )

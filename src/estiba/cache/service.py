@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
+from estiba import limits
 from estiba.errors import CacheError
 from estiba.process import run
 
@@ -38,6 +39,9 @@ _TIMEOUT: Final = (10.0, 320.0)
 
 _TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
 _LOST: Final = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+_LARGEST: Final = 64 * 2**20
+"""Largest answer in bytes; the names that a push of 10^5 paths lacks take 6 MB."""
+
 _AGAIN: Final = "run the command again; what has arrived is not sent twice"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -203,7 +207,8 @@ class Service:
             CacheError: It lets nobody in without a token.
         """
         try:
-            answer = self._session.get(f"{self.address}/nix-cache-info", timeout=_TIMEOUT)
+            url = f"{self.address}/nix-cache-info"
+            answer = limits.bound(self._session.get(url, timeout=_TIMEOUT, stream=True))
         except requests.RequestException:
             # Nix says what is wrong, in words that fit all kinds of caches.
             return False
@@ -219,7 +224,10 @@ class Service:
         for number in range(_TRIES):
             self._sleep(_PAUSE * number**2)
             try:
-                answer = self._send(method, place, json=json, part=part)
+                answer = limits.bound(self._send(method, place, json=json, part=part), _LARGEST)
+            except limits.LimitError as error:
+                reason = f"it answers with {error}"
+                break
             except _LOST as error:
                 reason = f"it does not answer: {error}"
                 continue
@@ -234,9 +242,9 @@ class Service:
     def _send(self, method: str, place: str, *, json: dict[str, Any] | None, part: _Part | None) -> requests.Response:
         url = f"{self.address}/{place}"
         if part is None:
-            return self._session.request(method, url, json=json, timeout=_TIMEOUT)
+            return self._session.request(method, url, json=json, timeout=_TIMEOUT, stream=True)
         with part:
-            return self._session.request(method, url, data=part, headers=part.headers, timeout=_TIMEOUT)
+            return self._session.request(method, url, data=part, headers=part.headers, timeout=_TIMEOUT, stream=True)
 
 
 def base_name(path: str) -> str:

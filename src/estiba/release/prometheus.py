@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import requests
 
+from estiba import limits
 from estiba.errors import TargetError
 from estiba.publish.connection import describe_failure
 
@@ -47,7 +48,8 @@ class Prometheus:
         seconds = max(round((until - since).total_seconds()), _SHORTEST)
         asked = {"query": query.replace(WINDOW, f"{seconds}s"), "time": str(until.timestamp())}
         try:
-            body = requests.post(f"{self.url.rstrip('/')}/api/v1/query", data=asked, timeout=_TIMEOUT).json()
+            url = f"{self.url.rstrip('/')}/api/v1/query"
+            body = limits.bound(requests.post(url, data=asked, timeout=_TIMEOUT, stream=True)).json()
         except requests.JSONDecodeError as error:
             msg = "Prometheus answers no JSON"
             raise TargetError(msg, hint="`prometheus` in [tool.estiba.release.watch] is its base URL") from error

@@ -124,6 +124,7 @@ def test_secret_is_refused(folder: Path, name: str) -> None:
         "infra/terraform.tfstate",
         "nginx/.htpasswd",
         "config/secrets.yml",
+        "site/.secrets.toml",
     ],
 )
 def test_data_of_any_kind_is_told(folder: Path, name: str) -> None:

@@ -12,9 +12,9 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from estiba.errors import RegistryError
+from estiba.limits import LIMIT, LimitError, bound
 from estiba.publish import connection
 from estiba.publish.registry.auth import Authenticator, header_auth
-from estiba.publish.registry.limits import LIMIT, LimitError, bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -148,7 +148,7 @@ class Transport:
             RegistryError: The request failed for good.
         """
         url = urljoin(self._base, path)
-        options: dict[str, Any] = {"headers": dict(headers or {}), "params": params, "stream": True}
+        options: dict[str, Any] = {"headers": dict(headers or {}), "params": params}
         sent = self._authorization(url)
         response = self._request(method, url, sent=sent, body=body, options=options, limit=limit)
         # 401 after a token was sent means that it has expired; a fresh token that is refused raises in challenge().
@@ -171,7 +171,14 @@ class Transport:
         follow = method in {"GET", "HEAD"}
         try:
             response = self._session.request(
-                method, url, auth=header_auth(sent), data=body, timeout=_TIMEOUT, allow_redirects=follow, **options
+                method,
+                url,
+                auth=header_auth(sent),
+                data=body,
+                timeout=_TIMEOUT,
+                allow_redirects=follow,
+                stream=True,
+                **options,
             )
             return bound(response, limit)
         except _RETRIED as error:

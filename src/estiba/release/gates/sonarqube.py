@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import requests
 
+from estiba import limits
 from estiba.errors import GateError
 from estiba.release.gates.gate import number, text, url
 
@@ -75,7 +76,9 @@ class _Server:
                 auth=(self.token, ""),
                 timeout=_TIMEOUT,
                 allow_redirects=False,
+                stream=True,
             )
+            limits.bound(answer)
             if answer.status_code != _OK:
                 raise self._refused(answer.status_code, path)
             data = answer.json()

@@ -23,7 +23,7 @@ _NOBODY: Final = "0" * 40
 _IDENTITY: Final = ("-c", "user.name=Estiba", "-c", "user.email=estiba@localhost")
 _VARIABLES: Final = {
     "GIT_TERMINAL_PROMPT": "0",  # no remote may ask for a password in the middle of a release
-    "GIT_HTTP_LOW_SPEED_LIMIT": "1",
+    "GIT_HTTP_LOW_SPEED_LIMIT": "1000",
     "GIT_HTTP_LOW_SPEED_TIME": "20",
 }
 

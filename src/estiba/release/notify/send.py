@@ -91,15 +91,17 @@ def _post(url: str, body: Mapping[str, Any]) -> str:
         return "the variable is unset, or holds no URL"
     try:
         # A redirect would take the message to where nobody sent it.
-        answer = requests.post(url, json=body, timeout=_TIMEOUT, allow_redirects=False)
+        # Of the answer only the status is read.
+        with requests.post(url, json=body, timeout=_TIMEOUT, allow_redirects=False, stream=True) as answer:
+            status = answer.status_code
     except (requests.ConnectionError, requests.Timeout) as error:
         raise _TryAgainError(describe_failure(error)) from None  # the cause quotes the URL, which is a secret
     except (requests.RequestException, ValueError):
         return "the variable holds no URL that can be used"
-    if answer.status_code in _BUSY:
-        message = f"it answers {answer.status_code}"
+    if status in _BUSY:
+        message = f"it answers {status}"
         raise _TryAgainError(message)
-    return "" if answer.status_code in _OK else f"it answers {answer.status_code}"
+    return "" if status in _OK else f"it answers {status}"
 
 
 def _mail(mail: MailSettings, event: Event, variables: Mapping[str, str]) -> str:

@@ -20,7 +20,9 @@ def find_problem(url: str) -> str:
     problem = ""
     for _ in range(_TRIES):
         try:
-            answer = requests.get(url, timeout=_TIMEOUT, allow_redirects=False)
+            # Of the answer only the head is read.
+            answer = requests.get(url, timeout=_TIMEOUT, allow_redirects=False, stream=True)
+            answer.close()
         except requests.RequestException as error:
             problem = f"does not answer: {connection.describe_failure(error)}"
         else:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import requests
 import urllib3.exceptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LIMIT: Final = 8 * 2**20
 """Largest body in bytes that is no blob; registries have to take manifests of 4 MB (OCI distribution specification)."""
@@ -21,6 +25,29 @@ _SLOWEST: Final = 50_000
 class LimitError(requests.RequestException):
     """A response exceeds its limit."""
 
+    def __init__(self, message: str) -> None:
+        """Keep the message where those of the operating system are, of which errors tell."""
+        super().__init__(message)
+        self.strerror = message
+
+
+def read(read1: Callable[[int], bytes], limit: int = LIMIT) -> bytes:
+    """Return what a server sends, to its end.
+
+    Args:
+        read1: Returns at most so many bytes as soon as there are any, and none at the end.
+        limit: Largest size in bytes.
+
+    Raises:
+        LimitError: It is larger, or comes too slowly.
+    """
+    began, parts, size = time.monotonic(), [], 0
+    while part := read1(_PART):
+        parts.append(part)
+        size += len(part)
+        _check(size, limit, time.monotonic() - began)
+    return b"".join(parts)
+
 
 def bound(response: requests.Response, limit: int = LIMIT) -> requests.Response:
     """Read the body of a streamed response, and return the response with it.
@@ -33,19 +60,15 @@ def bound(response: requests.Response, limit: int = LIMIT) -> requests.Response:
         LimitError: The body is larger, or comes too slowly.
         requests.exceptions.ChunkedEncodingError: The connection broke.
     """
-    began, parts, size = time.monotonic(), [], 0
     try:
         # Not `stream`, which waits for a whole part, however long that takes.
-        while part := response.raw.read1(_PART, decode_content=True):
-            parts.append(part)
-            size += len(part)
-            _check(size, limit, time.monotonic() - began)
+        body = read(functools.partial(response.raw.read1, decode_content=True), limit)
     except urllib3.exceptions.HTTPError as error:
         raise requests.exceptions.ChunkedEncodingError(str(error)) from error
     except LimitError:
         response.close()
         raise
-    response.raw = io.BytesIO(b"".join(parts))
+    response.raw = io.BytesIO(body)
     return response
 
 
