@@ -110,19 +110,17 @@ def settle(cache: Cache) -> None:
             storage.sync_folder(folder.parent)
 
 
-def complete(cache: Cache) -> tuple[int, int]:
-    """Write the files that are missing or not as they should be, and remove those that nothing is published for.
-
-    Returns:
-        How many there were of either.
-    """
-    removed = sum(_remove_strays(cache, names) for names in batched(_list(locate(cache))))
-    written = 0
-    for rows in batched(cache.paths.select_related("nar_file").iterator(_BATCH)):
-        wrong = [row.hash_part for row in rows if not _is_right(locate(cache), row)]
+def complete(cache: Cache, rows: Iterable[StorePath], *, dry_run: bool = False) -> int:
+    """Write the files of paths that are missing or not as they should be; return of how many paths."""
+    wrong = [row.hash_part for row in rows if not _is_right(locate(cache), row)]
+    if not dry_run:
         write(cache, wrong)
-        written += len(wrong)
-    return written, removed
+    return len(wrong)
+
+
+def remove_strays(cache: Cache, *, dry_run: bool = False) -> int:
+    """Remove the files that nothing is published for; return how many."""
+    return sum(_remove_strays(cache, names, dry_run=dry_run) for names in batched(_list(locate(cache))))
 
 
 def _write(folder: Path, rows: Iterable[StorePath]) -> None:
@@ -167,7 +165,7 @@ def _list(folder: Path) -> Iterator[str]:
             yield from (str(Path(part, one.name)) for one in found if not one.is_dir())
 
 
-def _remove_strays(cache: Cache, names: Iterable[str]) -> int:
+def _remove_strays(cache: Cache, names: Iterable[str], *, dry_run: bool) -> int:
     with writing(cache):
         parts = {name: name.removesuffix(".narinfo") for name in names if name.endswith(".narinfo")}
         others = {name: name.removeprefix("nar/").partition(".")[0] for name in names if name not in parts}
@@ -177,5 +175,6 @@ def _remove_strays(cache: Cache, names: Iterable[str]) -> int:
         wrong = [name for name, part in parts.items() if part not in there] + [
             one for one in others if one not in known
         ]
-        remove(cache, wrong)
+        if not dry_run:
+            remove(cache, wrong)
     return len(wrong)

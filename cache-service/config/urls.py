@@ -19,6 +19,7 @@ urlpatterns = [
     re_path(
         rf"^{NAME}/api/uploads/(?P<file_hash>{HASH}{{52}})\.nar(?P<end>(?:\.[a-z0-9]+)?)$", uploads.Upload.as_view()
     ),
+    re_path(rf"^{NAME}/api/checks$", operation.Checks.as_view()),
     re_path(rf"^{NAME}/api/collections$", operation.Collections.as_view()),
     re_path(rf"^{NAME}/api/deletions$", operation.Deletions.as_view()),
     re_path(rf"^{NAME}/api/figures$", operation.Figures.as_view()),

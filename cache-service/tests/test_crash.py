@@ -15,7 +15,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from caches import collection, publication, published, storage
+from caches import collection, fsck, publication, published, storage
 from caches.models import Cache, Deletion, NarFile, Reference, StorePath
 from protocol import narinfo
 from tests import nars
@@ -74,8 +74,9 @@ def check_published(folder: Path) -> None:
         wanted[f"{own}/{published.name_nar(file)}"] = storage.locate(file.place).read_bytes()
     assert find().items() <= wanted.items()
     for cache in Cache.objects.all():
-        published.complete(cache)
-        assert published.complete(cache) == (0, 0)
+        fsck.check(cache)
+        found = fsck.check(cache)
+        assert (found.written, found.removed) == (0, 0)
     having_paths = {name for name in wanted if name.endswith(".narinfo")}
     assert having_paths <= find().keys()
     assert find().items() <= wanted.items()

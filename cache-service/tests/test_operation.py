@@ -144,6 +144,7 @@ NEEDS = [
     ("POST", "sessions", Scope.PUSH),
     ("POST", "collections", Scope.DELETE),
     ("POST", "deletions", Scope.DELETE),
+    ("POST", "checks", Scope.ADMIN),
     ("POST", "tokens", Scope.ADMIN),
 ]
 

@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone
 
-from caches import collection, published, storage
+from caches import collection, fsck, published, storage
 from caches.models import Cache, NarFile, Scope, StorePath, Token
 from tests import nars
 
@@ -94,6 +94,12 @@ def test_collected_narinfo_goes_at_once_and_its_nar_later(place: nars.Place, fol
     assert find(folder / "public", "team") == {}
 
 
+def complete(place: nars.Place) -> tuple[int, int]:
+    """Return of how many paths files were written, and how many files were removed."""
+    found = fsck.check(place.cache)
+    return found.written, found.removed
+
+
 def test_full_disk_hinders_no_publication(
     place: nars.Place, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -109,7 +115,7 @@ def test_full_disk_hinders_no_publication(
 
     assert "published files of team are not written" in caplog.text
     assert place.get(f"{made.info.hash_part}.narinfo", stranger=True).status_code == 200
-    assert published.complete(place.cache) == (1, 0)
+    assert complete(place) == (1, 0)
     assert len(find(folder / "public", "team")) == 2
 
 
@@ -120,9 +126,9 @@ def test_what_is_not_published_is_removed(place: nars.Place, folder: Path) -> No
     StorePath.objects.filter(base_name=nars.name_of(2)).delete()
     NarFile.objects.filter(paths=None).delete()
 
-    assert published.complete(place.cache) == (0, 2)
+    assert complete(place) == (0, 2)
     assert len(find(folder / "public", "team")) == 2
-    assert published.complete(place.cache) == (0, 0)
+    assert complete(place) == (0, 0)
 
 
 @pytest.fixture

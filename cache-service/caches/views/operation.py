@@ -1,4 +1,4 @@
-"""What operators ask of a cache: pins, figures, reasons, collections and tokens."""
+"""What operators ask of a cache: pins, figures, reasons, collections, deletions, checks and tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db.models import Count, Sum
 from django.http import HttpResponse, JsonResponse
 from django.utils import timezone
 
-from caches import collection, pins, removal
+from caches import collection, fsck, pins, removal
 from caches.access import CacheView, Refusal, enter
 from caches.models import Pin, Scope, Token
 from caches.views.body import SMALL, read_json
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MAX_DAYS = 3650
 _MAX_NAME = 100
+_MAX_NUMBER = 1 << 63
 
 
 class Pins(CacheView):
@@ -121,6 +122,28 @@ class Deletions(CacheView):
             raise Refusal(HTTPStatus.BAD_REQUEST, "a deletion has 'path', a text, and maybe 'dry_run', true or false")
         found = removal.remove(visit, path, dry_run=is_trial)
         return JsonResponse({"path": found.base_name, "size": found.nar_size})
+
+
+class Checks(CacheView):
+    """Comparisons of the files of a cache with the database."""
+
+    def post(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Do a step of one, which `last` of the former step begins; the last step says 0."""
+        visit = enter(request, name, Scope.ADMIN)
+        body = read_json(request, SMALL)
+        thorough, repair, after = body.get("read", False), body.get("repair", False), body.get("after", 0)
+        if not isinstance(thorough, bool) or not isinstance(repair, bool):
+            raise Refusal(HTTPStatus.BAD_REQUEST, "'read' or 'repair' is not true or false")
+        if type(after) is not int or not 0 <= after < _MAX_NUMBER:
+            raise Refusal(HTTPStatus.BAD_REQUEST, "'after' is not what a former answer had as 'last'")
+        found = fsck.check_some(visit.cache, thorough=thorough, repair=repair, after=after)
+        if repair:
+            counts = f"{len(found.damaged)} damaged, {found.written} published again, {found.removed} files removed"
+            visit.record("repair", counts)
+        damaged = [{"path": path, "reason": reason} for path, reason in found.damaged]
+        return JsonResponse(
+            {"damaged": damaged, "last": found.last, "removed": found.removed, "written": found.written}
+        )
 
 
 class Tokens(CacheView):

@@ -189,6 +189,26 @@ class Service:
         body = {"path": base_name(path), "dry_run": dry_run}
         return {**self._ask("POST", "api/deletions", json=body).json()}
 
+    def check(self, *, read: bool, repair: bool) -> dict[str, Any]:
+        """Compare the files of the cache with its database, in steps that each end within the time of a request.
+
+        Args:
+            read: Read all NARs and check their hashes, not their sizes alone.
+            repair: Mend what can be mended, too.
+
+        Returns:
+            `damaged`, of which each has `path` and `reason`, and the numbers of published files that are `written`
+            again or `removed`, or would be.
+        """
+        total: dict[str, Any] = {"damaged": [], "removed": 0, "written": 0}
+        after = -1
+        while after:
+            body = {"read": read, "repair": repair, "after": max(after, 0)}
+            found = self._ask("POST", "api/checks", json=body).json()
+            after = int(found["last"])
+            total = {name: value + found[name] for name, value in total.items()}
+        return total
+
     def create_token(self, name: str, scopes: Sequence[str], *, days: int) -> str:
         """Make a token of the cache, and return its secret.
 

@@ -11,7 +11,7 @@ from estiba.cache import contents, keys, remote, session, settings
 from estiba.cache.address import Address
 from estiba.cache.keys import PublicKey
 from estiba.errors import CacheError
-from estiba.tasks.cache_service import delete, find_image, gc, pin, stats, token, unpin
+from estiba.tasks.cache_service import delete, find_image, fsck, gc, pin, repair, stats, token, unpin
 from estiba.tasks.console import console, leave, task
 
 if TYPE_CHECKING:
@@ -22,7 +22,20 @@ if TYPE_CHECKING:
     from estiba.cache.session import SessionPlan
     from estiba.cache.settings import Settings
 
-__all__ = ["delete", "gc", "info", "keygen", "pin", "push", "stats", "token", "unpin", "use"]
+__all__ = [
+    "delete",
+    "fsck",
+    "gc",
+    "info",
+    "keygen",
+    "pin",
+    "push",
+    "repair",
+    "stats",
+    "token",
+    "unpin",
+    "use",
+]
 
 _URL = "Folder or HTTP URL of the cache."
 _JSON = "Print the result as one JSON object."

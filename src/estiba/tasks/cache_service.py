@@ -1,4 +1,4 @@
-"""Tasks of `invoke cache.*` that ask a cache service: pins, deletions, collections, figures and tokens."""
+"""Tasks of `invoke cache.*` that ask a cache service: pins, deletions, collections, checks, figures, tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from estiba.build.oci_image import RESULT
 from estiba.cache import service
 from estiba.cache.address import Address
 from estiba.errors import CacheError
-from estiba.tasks.console import console, task
+from estiba.tasks.console import console, leave, task
 
 if TYPE_CHECKING:
     from invoke import Context
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SERVICE = "URL of a cache of the cache service."
 _JSON = "Print the result as one JSON object."
 _PROJECT = "Folder of the service."
+_READ = "Read all NARs and check their hashes, not sizes alone."
 
 
 @task(
@@ -106,6 +107,25 @@ def gc(_: Context, url: str, *, dry_run: bool = False, why: str = "", json: bool
     )
 
 
+@task(positional=["url"], help={"url": _SERVICE, "read": _READ, "json": _JSON})
+def fsck(_: Context, url: str, *, read: bool = False, json: bool = False) -> None:
+    """Compare the files of a cache service with its database, and change nothing.
+
+    Exits with 1 if NARs are lost or damaged. Needs a token with the scope `admin`.
+    """
+    _check(url, read=read, repair=False, json=json)
+
+
+@task(positional=["url"], help={"url": _SERVICE, "read": _READ, "json": _JSON})
+def repair(_: Context, url: str, *, read: bool = False, json: bool = False) -> None:
+    """Mend what `cache.fsck` finds, as far as the cache service can.
+
+    Published files are written again or removed. A NAR with another hash is removed, so that the next push brings it.
+    Exits with 1 if NARs are lost or damaged. Needs a token with the scope `admin`.
+    """
+    _check(url, read=read, repair=True, json=json)
+
+
 @task(positional=["url"], help={"url": _SERVICE, "json": _JSON})
 def stats(_: Context, url: str, *, json: bool = False) -> None:
     """Show how much a cache service has, and its pins."""
@@ -141,6 +161,21 @@ def token(_: Context, url: str, name: str, *, scopes: str = "read", days: int = 
         return
     console.say("nobody can read it again; it is the password of a line in a netrc file")
     console.result(secret)
+
+
+def _check(url: str, *, read: bool, repair: bool, json: bool) -> None:
+    """Check, tell what was found, and exit with 1 if NARs have to come again."""
+    found = service.connect(Address.parse(url)).check(read=read, repair=repair)
+    if json:
+        console.json(found)
+    else:
+        console.table(("damaged", "reason"), [(one["path"], one["reason"]) for one in found["damaged"]])
+        written, removed = f"published files of {found['written']} paths", f"{found['removed']} files of no path"
+        done = f"{written} written, {removed} removed" if repair else f"{written} are wrong, {removed}"
+        console.say(f"{len(found['damaged'])} paths are damaged; {done}")
+        if found["damaged"]:
+            console.say("push the damaged paths again, which replaces their NARs")
+    leave(1 if found["damaged"] else 0)
 
 
 def find_image(project: str) -> str:

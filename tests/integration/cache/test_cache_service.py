@@ -365,6 +365,8 @@ def test_operators_need_no_access_to_the_machine(service: CacheService, tmp_path
     assert invoke("cache.gc", "--dry-run")["kept"] == 2
     figures = invoke("cache.stats")
     assert (figures["paths"], [one["name"] for one in figures["pinned"]]) == (2, ["release-1"])
+    whole = {"damaged": [], "removed": 0, "written": 0}
+    assert (invoke("cache.fsck", "--read"), invoke("cache.repair")) == (whole, whole)
     assert invoke("cache.unpin", "release-1")["removed"] == 1
     where = f"netrc-file = {netrc(tmp_path, owner)[-1]}"
     words = ("cache.delete", url, path, "--dry-run")

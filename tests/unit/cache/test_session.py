@@ -324,3 +324,18 @@ def test_deletion_is_one_question_whose_refusal_is_told(server: Scripted) -> Non
     assert [(method, place, json.loads(body)) for method, place, _, body in server.asked] == [
         ("POST", "/team/api/deletions", {"path": PAIR[11:], "dry_run": is_trial}) for is_trial in (True, False)
     ]
+
+
+def test_check_is_asked_for_in_steps_and_summed_up(server: Scripted) -> None:
+    """Each step begins after the NAR that the former one ended with, until one was the last."""
+    client = Service(server.address, None, sleep=lambda _: None)
+    lost = {"path": PAIR[11:], "reason": "its NAR is lost"}
+    server.answers = [
+        (200, json.dumps({"damaged": [lost], "last": 7, "removed": 0, "written": 2})),
+        (200, json.dumps({"damaged": [], "last": 0, "removed": 1, "written": 1})),
+    ]
+
+    assert client.check(read=True, repair=False) == {"damaged": [lost], "removed": 1, "written": 3}
+    assert [(method, place, json.loads(body)) for method, place, _, body in server.asked] == [
+        ("POST", "/team/api/checks", {"read": True, "repair": False, "after": after}) for after in (0, 7)
+    ]
