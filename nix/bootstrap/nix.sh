@@ -9,6 +9,7 @@ bring_nix_and_tools() {
   if [ "$shell" != none ] && is_new && ! has_cache; then
     (
       # One reason is told, not two at once: this one, unless Nix itself cannot be brought.
+      # shellcheck disable=SC2317 # what fetches calls it
       die() {
         printf 'nixw: %s\n' "$*" >"$failed"
         exit 1

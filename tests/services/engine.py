@@ -72,9 +72,10 @@ def run_networked(folder: Path) -> Iterator[Networked]:
 @contextmanager
 def _running(folder: Path, inside: Sequence[str], options: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     folder.mkdir(parents=True, exist_ok=True)
+    entering = debian.inside(PACKAGE, "iproute2")
     # containerd's socket is below it, and the path of a socket has at most 107 bytes (unix(7)).
     own = Path(tempfile.mkdtemp(prefix="docker-"))
-    argv = [*inside, *debian.inside(PACKAGE, "iproute2"), *(_LOOPBACK if inside else ()), "dockerd", *options]
+    argv = [*inside, *entering, *(_LOOPBACK if inside else ()), "dockerd", *options]
     argv += ["--host", _address(folder)]
     argv += ["--data-root", f"{folder}/data", "--exec-root", str(own), "--pidfile", f"{folder}/pid"]
     env = {"PATH": f"{folder}/bin:/usr/sbin:/usr/bin"}

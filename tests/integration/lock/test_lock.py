@@ -154,13 +154,16 @@ def test_edited_lock_is_refused(tiny: Path) -> None:
     assert "requirements-lock.txt lacks djangoo==" in said
 
 
-def test_interruption_leaves_the_files_as_before(tiny: Path, running_index: RunningIndex) -> None:
+def test_interruption_leaves_the_files_as_before(tiny: Path, running_index: RunningIndex, tmp_path: Path) -> None:
     """Ctrl-C in the middle of resolving changes nothing and leaves nothing behind."""
     require(tiny, "django~=5.1.0")
     before = snapshot(tiny)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
     env = config.load().environment(
         ESTIBA_FLAKE=harbour.FLAKE,
         PYTHONPATH=str(harbour.ROOT / "src"),
+        TMPDIR=str(scratch),
         PIP_EXTRA_INDEX_URL=running_index.url_with_credentials,
     )
     # However fast the resolver is: it waits here until it is interrupted.
@@ -175,6 +178,7 @@ def test_interruption_leaves_the_files_as_before(tiny: Path, running_index: Runn
 
     assert child.returncode == 130, said
     assert snapshot(tiny) == before
+    assert list(scratch.iterdir()) == []
     assert "Traceback" not in said
 
 

@@ -115,7 +115,10 @@ def drive(
     )
     # Neither the user's site-packages (-s) nor the working directory (-P) may replace modules.
     argv = [str(interpreter), "-sP", str(_DRIVER)]
-    answer = runner(argv, env=env, cwd=cwd, stdin=json.dumps(request), on_line=on_line).stdout
+    # A pip that is killed with its parent, as by Ctrl-C twice, removes nothing.
+    with tempfile.TemporaryDirectory(prefix="estiba-") as scratch:
+        env["TMPDIR"] = scratch
+        answer = runner(argv, env=env, cwd=cwd, stdin=json.dumps(request), on_line=on_line).stdout
     return json.loads(answer) if answer.strip() else None
 
 
