@@ -134,7 +134,10 @@ class Endpoint:
         connection.request("GET", path, headers={"Host": self.host, "User-Agent": "estiba", **tls, **headers})
         response = connection.getresponse()
         location = response.headers.get("Location", "") if _REDIRECTION <= response.status < REFUSAL else ""
-        return Answer(status=response.status, body=limits.read(response.read1, _LARGEST), location=location)
+        body = limits.read(response.read1, _LARGEST)
+        # `read1` leaves a response of known length open, and the connection with it busy.
+        response.close()
+        return Answer(status=response.status, body=body, location=location)
 
 
 def dial(path: Path, timeout: float = TIMEOUT) -> socket.socket:

@@ -93,15 +93,16 @@ def verify(_: Context, *, image: str = "", project: str = ".", insecure: bool = 
 
 
 def warn_of_gaps(folder: Path) -> None:
-    """Warn of a front end that no build builds, and whose output is not there, and of processes that nothing runs."""
-    from estiba.scaffold.adopt import procfile  # noqa: PLC0415 - see _candidate
+    """Warn of a front end that no build builds, of processes that nothing runs, and of modules that hide others."""
+    from estiba.build import hidden  # noqa: PLC0415 - see _candidate
+    from estiba.scaffold.adopt import procfile  # noqa: PLC0415
     from estiba.service import npm_package  # noqa: PLC0415
     from estiba.service import project as projects  # noqa: PLC0415
 
     project = projects.load(folder)
     if not project.frontend and (told := npm_package.find_unbuilt(folder)):
         console.warn(told)
-    for sentence in procfile.find_idle(project):
+    for sentence in (*procfile.find_idle(project), *hidden.find(project)):
         console.warn(sentence)
 
 
