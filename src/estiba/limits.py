@@ -1,14 +1,12 @@
-"""Limits of a response in size and time: a server can send without end, or a byte at a time."""
+"""Limits of what is read in size and time: a server can send without end, or a byte at a time.
+
+Without other packages than Python's, since the programs of a server have none.
+"""
 
 from __future__ import annotations
 
-import functools
-import io
 import time
 from typing import TYPE_CHECKING, Final
-
-import requests
-import urllib3.exceptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +20,8 @@ _SLOWEST: Final = 50_000
 """Bytes a second that a server has to send after `_PATIENCE` seconds."""
 
 
-class LimitError(requests.RequestException):
-    """A response exceeds its limit."""
+class LimitError(OSError):
+    """What is read exceeds its limit."""
 
     def __init__(self, message: str) -> None:
         """Keep the message where those of the operating system are, of which errors tell."""
@@ -47,29 +45,6 @@ def read(read1: Callable[[int], bytes], limit: int = LIMIT) -> bytes:
         size += len(part)
         _check(size, limit, time.monotonic() - began)
     return b"".join(parts)
-
-
-def bound(response: requests.Response, limit: int = LIMIT) -> requests.Response:
-    """Read the body of a streamed response, and return the response with it.
-
-    Args:
-        response: Response to a request with `stream=True`.
-        limit: Largest size of the body in bytes.
-
-    Raises:
-        LimitError: The body is larger, or comes too slowly.
-        requests.exceptions.ChunkedEncodingError: The connection broke.
-    """
-    try:
-        # Not `stream`, which waits for a whole part, however long that takes.
-        body = read(functools.partial(response.raw.read1, decode_content=True), limit)
-    except urllib3.exceptions.HTTPError as error:
-        raise requests.exceptions.ChunkedEncodingError(str(error)) from error
-    except LimitError:
-        response.close()
-        raise
-    response.raw = io.BytesIO(body)
-    return response
 
 
 def _check(size: int, limit: int, seconds: float) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
-from estiba import limits
+from estiba import responses
 from estiba.errors import CacheError
 from estiba.process import run
 
@@ -228,7 +228,7 @@ class Service:
         """
         try:
             url = f"{self.address}/nix-cache-info"
-            answer = limits.bound(self._session.get(url, timeout=_TIMEOUT, stream=True))
+            answer = responses.bound(self._session.get(url, timeout=_TIMEOUT, stream=True))
         except requests.RequestException:
             # Nix says what is wrong, in words that fit all kinds of caches.
             return False
@@ -244,8 +244,8 @@ class Service:
         for number in range(_TRIES):
             self._sleep(_PAUSE * number**2)
             try:
-                answer = limits.bound(self._send(method, place, json=json, part=part), _LARGEST)
-            except limits.LimitError as error:
+                answer = responses.bound(self._send(method, place, json=json, part=part), _LARGEST)
+            except responses.ResponseLimitError as error:
                 reason = f"it answers with {error}"
                 break
             except _LOST as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import requests
 
-from estiba import limits
+from estiba import responses
 from estiba.errors import TargetError
 from estiba.publish.connection import describe_failure
 
@@ -49,7 +49,7 @@ class Prometheus:
         asked = {"query": query.replace(WINDOW, f"{seconds}s"), "time": str(until.timestamp())}
         try:
             url = f"{self.url.rstrip('/')}/api/v1/query"
-            body = limits.bound(requests.post(url, data=asked, timeout=_TIMEOUT, stream=True)).json()
+            body = responses.bound(requests.post(url, data=asked, timeout=_TIMEOUT, stream=True)).json()
         except requests.JSONDecodeError as error:
             msg = "Prometheus answers no JSON"
             raise TargetError(msg, hint="`prometheus` in [tool.estiba.release.watch] is its base URL") from error

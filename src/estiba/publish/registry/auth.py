@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import requests
 
 from estiba.errors import RegistryError
-from estiba.limits import bound
 from estiba.publish import connection
+from estiba.responses import bound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,9 +12,10 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from estiba.errors import RegistryError
-from estiba.limits import LIMIT, LimitError, bound
+from estiba.limits import LIMIT, LimitError
 from estiba.publish import connection
 from estiba.publish.registry.auth import Authenticator, header_auth
+from estiba.responses import bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import requests
 
-from estiba import limits
+from estiba import responses
 from estiba.errors import GateError
 from estiba.release.gates.gate import number, text, url
 
@@ -78,7 +78,7 @@ class _Server:
                 allow_redirects=False,
                 stream=True,
             )
-            limits.bound(answer)
+            responses.bound(answer)
             if answer.status_code != _OK:
                 raise self._refused(answer.status_code, path)
             data = answer.json()

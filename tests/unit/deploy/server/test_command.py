@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.unit.deploy.server.test_jobs import NAME, REQUEST
@@ -14,8 +15,6 @@ from estiba import config
 from estiba.deploy.server import command
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pytest
 
 SOURCE = """
@@ -53,3 +52,16 @@ def test_command_that_is_not_there_does_not_succeed(
 
     assert command.main("", ["attach", NAME], settings) == 17
     assert "request.json: No such file" in capsys.readouterr().err
+
+
+def test_program_needs_no_package_but_python() -> None:
+    """A server gets the modules of the library, and nothing that they might import beside them."""
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import estiba.deploy.server.command, estiba.deploy.server.jobs"
+    )
+    source = str(Path(command.__file__).parents[3])
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", script, source], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
